@@ -1,0 +1,141 @@
+"""Transactions -> kept lines and a ledger that adds up to the cent."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from segmentation.engine import DuckDbEngine
+from segmentation.errors import ParameterError, SourceError, first_three
+from segmentation.schema import LEDGER_COLUMNS, RULE_WORDS, RULES
+
+_SQL = Path(__file__).parent / "sql"
+CLEAN_SQL = (_SQL / "clean.sql").read_text(encoding="utf-8")
+LEDGER_SQL = (_SQL / "ledger.sql").read_text(encoding="utf-8")
+
+FINDINGS_SQL = """
+-- Reported whether or not the profile sets them aside. Zero amounts and copies are
+-- counted among the lines that passed every rule about missing and invalid values.
+SELECT finding, COUNT(*) AS rows, COUNT(DISTINCT customer_id) AS customers,
+       COALESCE(SUM(amount), 0) AS amount
+FROM (
+    SELECT 'zero_amount' AS finding, customer_id, amount FROM classified
+    WHERE amount = 0 AND rule IN ('kept', 'zero_amount')
+    UNION ALL
+    SELECT 'duplicate_line' AS finding, customer_id, amount FROM classified
+    WHERE copy_number > 1 AND rule IN ('kept', 'duplicate_line')
+) AS found
+GROUP BY finding
+"""
+
+
+def clean(
+    engine: DuckDbEngine,
+    *,
+    returns: str,
+    zero_amount: str,
+    duplicates: str,
+    non_product: str,
+    as_of: dt.date | None,
+) -> dict[str, Any]:
+    """Give every transaction line its rule and materialise ``classified``.
+
+    Returns
+    -------
+    dict
+        The values that were bound into ``clean.sql``, for the page that shows it.
+
+    Raises
+    ------
+    ParameterError
+        If ``non_product: exclude`` is asked of a source that marks no such lines.
+    SourceError
+        If no line is left; the message names the rules that took the most.
+    """
+    marks = engine.query("SELECT COUNT(*) AS n FROM transactions WHERE is_non_product")["n"].item()
+    if non_product == "exclude" and not marks:
+        raise ParameterError(
+            "non_product is 'exclude', but the source marks no line as a non-product; "
+            "give its SELECT a column is_non_product, or set non_product: keep."
+        )
+    values = {
+        "returns": returns,
+        "zero_amount": zero_amount,
+        "duplicates": duplicates,
+        "non_product": non_product,
+        "as_of": as_of,
+    }
+    engine.create("classified", CLEAN_SQL, values)
+    return values
+
+
+def ledger(engine: DuckDbEngine) -> pd.DataFrame:
+    """Rows, customers and money: raw, set aside by each rule, kept.
+
+    Returns
+    -------
+    DataFrame with columns ``rule, rows, customers, amount``
+        First row ``raw``, last row ``kept``; the rows between are disjoint, so
+        ``raw`` = their sum + ``kept`` for rows and (exactly) for amount. Customers do
+        not add up: one customer may have lines under several rules.
+
+    Raises
+    ------
+    SourceError
+        If nothing is kept.
+    """
+    counted = engine.query(LEDGER_SQL).set_index("rule")
+    names = ["raw", *(rule.name for rule in RULES), "kept"]
+    exact_zero = counted["amount"].iloc[0] * 0 if len(counted) else Decimal(0)
+    table = counted.reindex(names).reset_index()
+    table["rows"] = table["rows"].fillna(0).astype("int64")
+    table["customers"] = table["customers"].fillna(0).astype("int64")
+    table["amount"] = [exact_zero if pd.isna(value) else value for value in table["amount"]]
+    if table["rows"].iloc[-1] == 0:
+        taken = table.iloc[1:-1].query("rows > 0").sort_values("rows", ascending=False)
+        reasons = first_three(
+            f"{RULE_WORDS[rule]} {rows:,}"
+            for rule, rows in zip(taken["rule"], taken["rows"], strict=True)
+        )
+        raise SourceError(
+            f"no order line is left to segment: of {table['rows'].iloc[0]:,} lines all were set "
+            f"aside ({reasons}); check the source's SELECT and as_of."
+        )
+    return table[list(LEDGER_COLUMNS)]
+
+
+def findings(
+    engine: DuckDbEngine, *, zero_amount: str, duplicates: str
+) -> pd.DataFrame:
+    """Zero amounts and exact copies, always counted, with what the profile does to them.
+
+    Returns
+    -------
+    DataFrame with columns ``finding, rows, customers, amount, treatment``
+        ``treatment`` is ``kept`` or ``set aside``.
+    """
+    treatment = {
+        "zero_amount": "set aside" if zero_amount == "exclude" else "kept",
+        "duplicate_line": "set aside" if duplicates == "drop" else "kept",
+    }
+    found = engine.query(FINDINGS_SQL).set_index("finding").reindex(list(treatment)).reset_index()
+    found[["rows", "customers"]] = found[["rows", "customers"]].fillna(0).astype("int64")
+    found["amount"] = [Decimal(0) if pd.isna(value) else value for value in found["amount"]]
+    return found.assign(treatment=found["finding"].map(treatment))
+
+
+def customer_table_ledger(customers: pd.DataFrame) -> pd.DataFrame:
+    """Ledger of a source that is already one row per customer: nothing is set aside."""
+    total = sum(customers["total_spent"], Decimal(0))
+    row = {"rows": len(customers), "customers": customers["customer_id"].nunique(), "amount": total}
+    empty = {"rows": 0, "customers": 0, "amount": total * 0}
+    rows = [
+        {"rule": "raw"} | row,
+        *({"rule": rule.name} | empty for rule in RULES),
+        {"rule": "kept"} | row,
+    ]
+    return pd.DataFrame(rows)[list(LEDGER_COLUMNS)]

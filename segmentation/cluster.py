@@ -1,0 +1,146 @@
+"""Prepared customers -> K-Means clusters with numbers that mean the same in every run."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
+from threadpoolctl import threadpool_limits
+from tqdm.auto import tqdm
+
+from segmentation.model import centre_distances
+
+
+@dataclass(frozen=True)
+class Clustering:
+    """A fitted partition of one group.
+
+    Attributes
+    ----------
+    labels : int array of shape (n_customers,)
+        Numbered by ascending mean ``total_spent``.
+    centers : array of shape (n_clusters, n_features)
+        In prepared space, same numbering.
+    inertia : float
+        Sum of squared distances to the own centre, as scikit-learn reports it.
+    note : str
+        Why there is one cluster only, where fewer than asked for were possible.
+    """
+
+    labels: np.ndarray
+    centers: np.ndarray
+    inertia: float
+    note: str = ""
+
+    @property
+    def n_clusters(self) -> int:
+        """Number of clusters found."""
+        return len(self.centers)
+
+
+def fit_kmeans(
+    prepared: np.ndarray,
+    total_spent: np.ndarray,
+    *,
+    n_clusters: int,
+    n_init: int,
+    random_state: int,
+) -> Clustering:
+    """K-Means as scikit-learn fits it, on rows that come in canonical order.
+
+    Parameters
+    ----------
+    prepared : array of shape (n_customers, n_features)
+        Rows in an order derived from their values (see `prepare.canonical_order`).
+    total_spent : array of shape (n_customers,)
+        Account currency, same order; its mean numbers the clusters.
+    n_clusters, n_init, random_state
+        As in ``sklearn.cluster.KMeans``.
+
+    Returns
+    -------
+    Clustering
+        Where there are fewer distinct customers than clusters asked for, one cluster
+        and a note that says so: never an exception, never empty clusters.
+
+    Notes
+    -----
+    One thread: with several, scikit-learn adds partial sums in the order in which
+    threads finish, and the last digits of the centres change from run to run.
+
+    Examples
+    --------
+    >>> spent = np.array([1.0, 2.0, 90.0, 95.0])
+    >>> fit_kmeans(spent[:, None], spent, n_clusters=2, n_init=1, random_state=0).labels.tolist()
+    [0, 0, 1, 1]
+    """
+    distinct = len(np.unique(prepared, axis=0)) if prepared.shape[1] else 1
+    if n_clusters == 1 or distinct < n_clusters or len(prepared) <= n_clusters:
+        return _one_cluster(prepared, n_clusters, distinct)
+    model = KMeans(n_clusters=n_clusters, n_init=n_init, random_state=random_state)
+    with threadpool_limits(limits=1), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(prepared)
+    order = number_by_spend(model.labels_, total_spent, model.cluster_centers_)
+    centers = model.cluster_centers_[order]
+    labels = centre_distances(prepared, centers).argmin(axis=1)
+    return Clustering(labels, centers, float(model.inertia_))
+
+
+def fit_range(
+    prepared: np.ndarray,
+    total_spent: np.ndarray,
+    *,
+    k_values: Iterable[int],
+    n_init: int,
+    random_state: int,
+    progress: str = "",
+) -> dict[int, Clustering]:
+    """Fit every k; one that the group is too small for is left out.
+
+    Parameters
+    ----------
+    progress : str
+        Label of the progress bar; empty = no bar.
+    """
+    fits = {}
+    for k in tqdm(list(k_values), desc=progress, unit="k", disable=not progress, leave=False):
+        fit = fit_kmeans(
+            prepared, total_spent, n_clusters=k, n_init=n_init, random_state=random_state
+        )
+        if fit.n_clusters == k:
+            fits[k] = fit
+    return fits
+
+
+def number_by_spend(labels: np.ndarray, total_spent: np.ndarray, centers: np.ndarray) -> np.ndarray:
+    """Old cluster numbers in their new order: ascending mean ``total_spent``.
+
+    A tie is broken by the centre's own coordinates, never by a customer id.
+
+    Examples
+    --------
+    >>> number_by_spend(np.array([0, 0, 1]), np.array([9.0, 9.0, 1.0]), np.array([[1.0], [2.0]]))
+    array([1, 0])
+    """
+    n_clusters = len(centers)
+    size = np.bincount(labels, minlength=n_clusters)
+    spent = np.bincount(labels, weights=total_spent, minlength=n_clusters)
+    mean = spent / np.maximum(size, 1)
+    return np.lexsort((*centers.T[::-1], mean))
+
+
+def _one_cluster(prepared: np.ndarray, asked: int, distinct: int) -> Clustering:
+    center = prepared.mean(axis=0, keepdims=True)
+    inertia = float(((prepared - center) ** 2).sum())
+    note = ""
+    if asked > 1:
+        note = (
+            f"{len(prepared):,} customer(s), {distinct:,} of them different, are too few for "
+            f"{asked} clusters; they stay one segment"
+        )
+    return Clustering(np.zeros(len(prepared), dtype=np.int64), center, inertia, note)

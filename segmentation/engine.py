@@ -1,0 +1,176 @@
+"""The embedded engine: runs the project's SQL in DuckDB, next to the files.
+
+An engine has a ``dialect``, a way to bind raw tables and a way to run a query into
+pandas. Nothing else in the package knows a database.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import hashlib
+import re
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import sqlglot
+from sqlglot import exp
+
+from segmentation.errors import SourceError, first_three
+
+RAW_SUFFIXES = (".csv", ".txt", ".parquet")
+_CHUNK = 1 << 20
+
+
+class DuckDbEngine:
+    """DuckDB in memory, without extensions, on files bound as tables."""
+
+    dialect = "duckdb"
+
+    def __init__(self) -> None:
+        self.connection = duckdb.connect(
+            config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}
+        )
+        self.connection.execute("SET enable_progress_bar = false")
+
+    def close(self) -> None:
+        """Give the memory back."""
+        self.connection.close()
+
+    def bind_file(self, table: str, path: Path) -> None:
+        """Load one raw file as a table of text columns (Parquet keeps its types).
+
+        A ``.txt`` file becomes the columns ``line_number`` and ``line``.
+
+        Raises
+        ------
+        SourceError
+            If the file is empty, not UTF-8, ragged or damaged; with the place.
+        """
+        if path.suffix == ".parquet":
+            self._bind_parquet(table, path)
+            return
+        check_text(path)
+        columns = ["line"] if path.suffix == ".txt" else _header(path)
+        lines = path.suffix == ".txt"
+        try:
+            relation = self.connection.read_csv(
+                str(path),
+                columns=dict.fromkeys(columns, "VARCHAR"),
+                header=not lines,
+                sep="\x1f" if lines else ",",
+                quotechar="" if lines else '"',
+                escapechar="" if lines else '"',
+                auto_detect=False,
+                strict_mode=True,
+                parallel=False,
+            )
+            if lines:
+                relation = relation.project("ROW_NUMBER() OVER () AS line_number, line")
+            relation.create(table)
+        except duckdb.Error as error:
+            raise SourceError(_csv_sentence(path, error)) from None
+        if self.count(table) == (1 if lines else 0):
+            raise SourceError(f"{path.name}: has a header but no rows; export it again.")
+
+    def _bind_parquet(self, table: str, path: Path) -> None:
+        try:
+            pq.ParquetFile(path, page_checksum_verification=True)
+            self.connection.read_parquet(str(path)).create(table)
+        except (duckdb.Error, pa.ArrowException, OSError) as error:
+            raise SourceError(
+                f"{path.name}: is not a readable Parquet file ({type(error).__name__}); "
+                "export it again."
+            ) from None
+        if self.count(table) == 0:
+            raise SourceError(f"{path.name}: has columns but no rows; export it again.")
+
+    def create(self, table: str, sql: str, values: dict[str, Any] | None = None) -> None:
+        """Materialise a query as a table; values are bound by the driver."""
+        statement = exp.Create(
+            this=exp.to_table(table), kind="TABLE", expression=sqlglot.parse_one(sql, "duckdb")
+        )
+        self.connection.execute(statement.sql("duckdb"), values or None)
+
+    def query(self, sql: str, values: dict[str, Any] | None = None) -> pd.DataFrame:
+        """Run a query into pandas; exact decimals arrive as ``decimal.Decimal``."""
+        table = self.connection.sql(sql, params=values or None).to_arrow_table()
+        return table.to_pandas(date_as_object=False)
+
+    def columns(self, sql: str) -> dict[str, str]:
+        """Column names and types that a query returns, without running it."""
+        described = self.connection.execute(f"DESCRIBE {sql}").fetchall()
+        return {row[0]: row[1] for row in described}
+
+    def count(self, table: str) -> int:
+        """Number of rows of a table."""
+        query = exp.select(exp.Count(this=exp.Star())).from_(exp.to_table(table))
+        return int(self.connection.execute(query.sql("duckdb")).fetchall()[0][0])
+
+
+def check_text(path: Path) -> None:
+    """Refuse a text file that is empty, not UTF-8 or holds NUL bytes.
+
+    Raises
+    ------
+    SourceError
+        With the byte offset of the first bad byte.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8-sig")()
+    offset = 0
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            if b"\0" in chunk:
+                place = offset + chunk.index(b"\0")
+                raise SourceError(
+                    f"{path.name}: holds a NUL byte at offset {place:,}; "
+                    "it is not plain text (UTF-16?); save it as UTF-8."
+                )
+            try:
+                decoder.decode(chunk)
+            except UnicodeDecodeError as error:
+                raise SourceError(
+                    f"{path.name}: is not UTF-8 near byte {offset + error.start:,}; "
+                    "save it as UTF-8."
+                ) from None
+            offset += len(chunk)
+    if offset == 0:
+        raise SourceError(f"{path.name}: is empty; export it again.")
+
+
+def _header(path: Path) -> list[str]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        names = [name.strip() for name in next(csv.reader(file), [])]
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if not names or "" in names or repeated:
+        what = f"column {first_three(repeated)} twice" if repeated else "a column without a name"
+        raise SourceError(f"{path.name}: its first line names {what}; name every column once.")
+    return names
+
+
+def _csv_sentence(path: Path, error: duckdb.Error) -> str:
+    text = str(error)
+    line = re.search(r"Line: (\d+)", text)
+    place = f" at line {int(line.group(1)):,}" if line else ""
+    found = re.search(r"Expected Number of Columns: (\d+) Found: (\d+)", text)
+    if found:
+        return (
+            f"{path.name}: has {found.group(2)} fields{place} where the header names "
+            f"{found.group(1)}; quote values that hold a comma."
+        )
+    if "quote" in text.lower():
+        return f"{path.name}: a quoted value is not closed{place}; close the quote."
+    return f"{path.name}: cannot be read as CSV{place}; export it again with commas and quotes."
+
+
+def file_fingerprint(path: Path) -> str:
+    """SHA-256 of a file's bytes, as the manifest records it."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,44 @@
+"""The one exception family: mistakes a user can mend.
+
+Everything here ends a command with exit code 2 and one sentence that says what is
+wrong, how many, which (first three) and where to fix it. Any other exception is a
+defect of the program and ends with exit code 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class SegmentationError(Exception):
+    """A mistake of the user's, said in one sentence."""
+
+
+class ParameterError(SegmentationError):
+    """A parameter is unknown, has the wrong type or is out of its range."""
+
+
+class SourceError(SegmentationError):
+    """The order data is missing, unreadable or not in the agreed shape."""
+
+
+class OutputError(SegmentationError):
+    """Results cannot be written where they were asked for."""
+
+
+class ModelError(SegmentationError):
+    """A saved model is missing, damaged or of another version."""
+
+
+def first_three(values: Iterable[object]) -> str:
+    """List the first three values of a longer list, for an error sentence.
+
+    Examples
+    --------
+    >>> first_three(["a", "b", "c", "d"])
+    'a, b, c, …'
+    >>> first_three([4])
+    '4'
+    """
+    listed = [str(value) for value in values]
+    return ", ".join(listed[:3]) + (", …" if len(listed) > 3 else "")

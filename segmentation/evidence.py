@@ -1,0 +1,216 @@
+"""What speaks for a number of clusters, and how well customers sit in theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+from sklearn.decomposition import PCA
+from sklearn.metrics import calinski_harabasz_score, davies_bouldin_score
+
+AUTO_K_RANGE = (2, 8)
+"""``n_clusters: auto`` looks at these k, whatever ``k_max``: the choice must not move
+with the range that a chart happens to show."""
+
+EXACT_SILHOUETTE_CUSTOMERS = 40_000
+"""Up to this many customers the silhouette is exact; beyond, that many customers are
+measured against all customers, which estimates the same mean without bias."""
+
+_CHUNK_CELLS = 20_000_000
+TUNING_COLUMNS = (
+    "segment_type",
+    "k",
+    "inertia",
+    "silhouette",
+    "calinski_harabasz",
+    "davies_bouldin",
+)
+
+
+class Fit(Protocol):
+    """A fitted partition: labels per customer and its inertia."""
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Cluster of each customer, numbered from 0."""
+
+    @property
+    def inertia(self) -> float:
+        """Sum of squared distances to the own centre."""
+
+
+@dataclass(frozen=True)
+class KScores:
+    """Scores of every k on one group.
+
+    Attributes
+    ----------
+    scores : DataFrame
+        ``k, inertia, silhouette, calinski_harabasz, davies_bouldin``.
+    silhouettes : dict of int to array
+        Silhouette of each measured customer under that k.
+    measured : int array
+        Positions (in canonical order) of the customers measured.
+    """
+
+    scores: pd.DataFrame
+    silhouettes: dict[int, np.ndarray]
+    measured: np.ndarray
+
+
+def score_fits(prepared: np.ndarray, fits: Mapping[int, Fit], *, random_state: int) -> KScores:
+    """Score every k; distances between customers are computed once for all of them.
+
+    Parameters
+    ----------
+    prepared : array of shape (n_customers, n_features), canonical order
+    fits : mapping of k (at least 2) to its fit
+
+    Notes
+    -----
+    Higher is better for silhouette (Rousseeuw 1987; -1 to 1) and Calinski-Harabasz
+    (1974); lower for Davies-Bouldin (1979) and inertia, which always falls with k.
+    """
+    measured = silhouette_rows(len(prepared), random_state=random_state)
+    values = silhouettes(prepared, [fit.labels for fit in fits.values()], measured)
+    by_k = dict(zip(fits, values, strict=True))
+    rows = [
+        {
+            "k": k,
+            "inertia": fit.inertia,
+            "silhouette": float(by_k[k].mean()),
+            "calinski_harabasz": float(calinski_harabasz_score(prepared, fit.labels)),
+            "davies_bouldin": float(davies_bouldin_score(prepared, fit.labels)),
+        }
+        for k, fit in fits.items()
+    ]
+    return KScores(pd.DataFrame(rows, columns=list(TUNING_COLUMNS[1:])), by_k, measured)
+
+
+def silhouette_rows(n_customers: int, *, random_state: int) -> np.ndarray:
+    """Customers whose silhouette is measured: all, or a seeded sample of a large group."""
+    if n_customers <= EXACT_SILHOUETTE_CUSTOMERS:
+        return np.arange(n_customers)
+    generator = np.random.default_rng(random_state)
+    return np.sort(
+        generator.choice(n_customers, size=EXACT_SILHOUETTE_CUSTOMERS, replace=False)
+    )
+
+
+def silhouettes(
+    prepared: np.ndarray, partitions: list[np.ndarray], measured: np.ndarray
+) -> list[np.ndarray]:
+    """Silhouette of each measured customer against all customers, for each partition.
+
+    For a customer, a is the mean distance to its own cluster's other members and b the
+    smallest mean distance to another cluster; the silhouette is (b - a) / max(a, b),
+    and 0 in a cluster of one (Rousseeuw 1987, J. Comput. Appl. Math. 20).
+
+    Returns
+    -------
+    list of arrays of shape (n_measured,), one per partition
+        Equal to ``sklearn.metrics.silhouette_samples`` for the same customers.
+    """
+    if not partitions:
+        return []
+    counts = [np.bincount(labels) for labels in partitions]
+    widths = [len(count) for count in counts]
+    offsets = np.concatenate([[0], np.cumsum(widths)])
+    members = np.zeros((len(prepared), offsets[-1]))
+    for labels, offset in zip(partitions, offsets[:-1], strict=True):
+        members[np.arange(len(prepared)), offset + labels] = 1.0
+    results = [np.empty(len(measured)) for _ in partitions]
+    step = max(1, _CHUNK_CELLS // max(1, len(prepared)))
+    for start in range(0, len(measured), step):
+        rows = measured[start : start + step]
+        sums = _distances(prepared[rows], prepared) @ members
+        for result, labels, count, offset in zip(
+            results, partitions, counts, offsets[:-1], strict=True
+        ):
+            own = labels[rows]
+            block = sums[:, offset : offset + len(count)]
+            result[start : start + step] = _silhouette_block(block, own, count)
+    return results
+
+
+def _distances(some: np.ndarray, everybody: np.ndarray) -> np.ndarray:
+    squares = np.zeros((len(some), len(everybody)))
+    for column in range(some.shape[1]):
+        difference = some[:, column, None] - everybody[None, :, column]
+        squares += difference * difference
+    return np.sqrt(squares, out=squares)
+
+
+def _silhouette_block(sums: np.ndarray, own: np.ndarray, count: np.ndarray) -> np.ndarray:
+    rows = np.arange(len(own))
+    others = count[own] - 1
+    inside = sums[rows, own] / np.maximum(others, 1)
+    outside = sums / count
+    outside[rows, own] = np.inf
+    nearest = outside.min(axis=1)
+    largest = np.maximum(inside, nearest)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        value = np.where(largest > 0, (nearest - inside) / largest, 0.0)
+    return np.where(others > 0, value, 0.0)
+
+
+def choose_k(scores: pd.DataFrame) -> int:
+    """k of ``n_clusters: auto``: highest mean silhouette for k of 2 to 8, smallest on a tie.
+
+    Returns 1 where no k could be fitted.
+
+    Examples
+    --------
+    >>> choose_k(pd.DataFrame({"k": [2, 3, 4, 9], "silhouette": [0.4, 0.6, 0.6, 0.9]}))
+    3
+    """
+    low, high = AUTO_K_RANGE
+    eligible = scores[scores["k"].between(low, high)]
+    if eligible.empty:
+        return 1
+    best = eligible["silhouette"].max()
+    return int(eligible.loc[eligible["silhouette"] >= best - 1e-12, "k"].min())
+
+
+@dataclass(frozen=True)
+class Projection:
+    """Principal components of one group: points, loadings, explained variance."""
+
+    points: np.ndarray
+    loadings: pd.DataFrame
+    explained: pd.DataFrame
+
+
+def project(prepared: np.ndarray, names: tuple[str, ...]) -> Projection:
+    """PCA of prepared space, signs fixed so that the same data give the same picture.
+
+    Returns
+    -------
+    Projection
+        ``points`` (n_customers, 2), zeros where there are fewer than two components;
+        ``loadings`` one row per feature with ``pc1, pc2``; ``explained`` one row per
+        component with its share of the variance.
+    """
+    n_components = min(prepared.shape) if prepared.size else 0
+    points = np.zeros((len(prepared), 2))
+    loadings = pd.DataFrame({"feature": list(names), "pc1": 0.0, "pc2": 0.0})
+    if n_components == 0:
+        return Projection(points, loadings, pd.DataFrame(columns=["component", "explained"]))
+    pca = PCA(n_components=n_components, svd_solver="full")
+    scores = pca.fit_transform(prepared)
+    shown = min(2, n_components)
+    for component in range(shown):
+        vector = pca.components_[component]
+        sign = 1.0 if vector[np.abs(vector).argmax()] >= 0 else -1.0
+        points[:, component] = sign * scores[:, component]
+        loadings[f"pc{component + 1}"] = sign * vector
+    explained = pd.DataFrame(
+        {
+            "component": range(1, n_components + 1),
+            "explained": np.nan_to_num(pca.explained_variance_ratio_),
+        }
+    )
+    return Projection(points, loadings, explained)

@@ -1,0 +1,107 @@
+"""Summaries of the kept lines for the exploration chapter; no customer ids leave here."""
+
+from __future__ import annotations
+
+import pandas as pd
+from sqlglot import exp
+
+from segmentation.engine import DuckDbEngine
+
+MONTHLY_SQL = """
+WITH lines AS (
+    SELECT classified.*, MIN(order_date) OVER (PARTITION BY customer_id) AS first_order
+    FROM classified
+    WHERE rule = 'kept'
+)
+SELECT
+    CAST(DATE_TRUNC('month', order_date) AS DATE) AS month,
+    COUNT(DISTINCT order_id) AS orders,
+    COUNT(DISTINCT customer_id) AS customers,
+    COUNT(DISTINCT CASE WHEN order_date = first_order THEN customer_id END) AS new_customers,
+    CAST(SUM(quantity) AS DOUBLE) AS units,
+    CAST(SUM(amount) AS DOUBLE) AS revenue,
+    MIN(order_date) AS first_day,
+    MAX(order_date) AS last_day
+FROM lines
+GROUP BY 1
+ORDER BY 1
+"""
+
+COHORTS_SQL = """
+WITH lines AS (
+    SELECT
+        customer_id, order_date, amount,
+        CAST(DATE_TRUNC('month', MIN(order_date) OVER (PARTITION BY customer_id)) AS DATE) AS cohort
+    FROM classified
+    WHERE rule = 'kept' AND NOT is_return
+),
+sizes AS (SELECT cohort, COUNT(DISTINCT customer_id) AS cohort_size FROM lines GROUP BY cohort)
+SELECT
+    lines.cohort AS cohort,
+    DATE_DIFF('month', lines.cohort, order_date) AS months_since,
+    COUNT(DISTINCT customer_id) AS customers,
+    CAST(SUM(amount) AS DOUBLE) AS revenue,
+    MIN(cohort_size) AS cohort_size
+FROM lines
+JOIN sizes ON sizes.cohort = lines.cohort
+GROUP BY 1, 2
+ORDER BY 1, 2
+"""
+
+LINES_SQL = """
+SELECT
+    COUNT(*) AS lines,
+    COUNT(DISTINCT order_id) AS orders,
+    COUNT(DISTINCT customer_id) AS customers,
+    MIN(order_date) AS first_order,
+    MAX(order_date) AS last_order,
+    CAST(SUM(quantity) AS DOUBLE) AS units,
+    CAST(SUM(amount) AS DOUBLE) AS revenue,
+    CAST(MEDIAN(amount) AS DOUBLE) AS median_line,
+    CAST(MAX(amount) AS DOUBLE) AS largest_line,
+    CAST(MEDIAN(quantity) AS DOUBLE) AS median_quantity,
+    CAST(MAX(quantity) AS DOUBLE) AS largest_quantity
+FROM classified
+WHERE rule = 'kept'
+"""
+DIMENSIONS = ("category", "payment_method", "country")
+
+
+def monthly(engine: DuckDbEngine) -> pd.DataFrame:
+    """Orders, customers, first-time customers, units and revenue of every month."""
+    return engine.query(MONTHLY_SQL)
+
+
+def cohorts(engine: DuckDbEngine) -> pd.DataFrame:
+    """Customers of each first-order month who ordered again n months later."""
+    return engine.query(COHORTS_SQL)
+
+
+def lines(engine: DuckDbEngine) -> pd.DataFrame:
+    """One row about all kept lines: counts, window, typical and largest line."""
+    return engine.query(LINES_SQL)
+
+
+def categories(engine: DuckDbEngine) -> pd.DataFrame:
+    """Orders, customers and revenue per category, payment method and country.
+
+    Dimensions that the source does not have are left out.
+    """
+    tables = []
+    for dimension in DIMENSIONS:
+        column = exp.column(dimension)
+        query = (
+            exp.select(
+                exp.alias_(exp.Literal.string(dimension), "dimension"),
+                exp.alias_(column, "value"),
+                "COUNT(DISTINCT order_id) AS orders",
+                "COUNT(DISTINCT customer_id) AS customers",
+                "CAST(SUM(amount) AS DOUBLE) AS revenue",
+            )
+            .from_("classified")
+            .where("rule = 'kept'", column.is_(exp.null()).not_())
+            .group_by(column)
+            .order_by("revenue DESC", column)
+        )
+        tables.append(engine.query(query.sql("duckdb")))
+    return pd.concat(tables, ignore_index=True)

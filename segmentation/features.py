@@ -1,0 +1,136 @@
+"""Kept lines -> one row per customer, by ``features.sql``."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from segmentation.engine import DuckDbEngine
+from segmentation.errors import ParameterError, SourceError, first_three
+from segmentation.schema import FEATURES
+
+FEATURES_SQL = (Path(__file__).parent / "sql" / "features.sql").read_text(encoding="utf-8")
+_WHOLE_NUMBERS = ("first_to_last_order", "recency", "frequency", "tenure")
+
+
+def last_valid_order(engine: DuckDbEngine) -> dt.date:
+    """Date of the last valid order: what ``as_of: auto`` means."""
+    found = engine.query(
+        "SELECT MAX(order_date) AS day FROM classified WHERE rule = 'kept' AND NOT is_return"
+    )
+    return pd.Timestamp(found["day"].item()).date()
+
+
+def customer_features(engine: DuckDbEngine, *, as_of: dt.date) -> pd.DataFrame:
+    """One row per customer with every feature that the source allows.
+
+    Returns
+    -------
+    DataFrame sorted by ``customer_id``
+        ``register_to_order`` is left out where the source knows no registration, and is
+        empty (NaN) for customers who never registered. Money and units are the float64
+        nearest to the exact decimal.
+    """
+    table = engine.query(FEATURES_SQL, {"as_of": as_of})
+    if table["register_to_order"].isna().all():
+        table = table.drop(columns="register_to_order")
+    return _typed(table)
+
+
+def read_customer_table(engine: DuckDbEngine, *, name: str) -> pd.DataFrame:
+    """Features of a source that is already one row per customer, checked.
+
+    Raises
+    ------
+    SourceError
+        Customers without id or listed twice; values missing or not finite (only
+        ``register_to_order`` may be empty: never registered).
+    """
+    table = engine.query("SELECT * FROM customers")
+    ids = table["customer_id"]
+    blank = ids.isna() | (ids.str.strip() == "")
+    if blank.any():
+        raise SourceError(f"source {name}: {blank.sum():,} customer(s) have no customer_id.")
+    twice = ids[ids.duplicated()].drop_duplicates().sort_values()
+    if len(twice):
+        raise SourceError(
+            f"source {name}: {len(twice):,} customer(s) are listed more than once "
+            f"({first_three(twice)}); give one row per customer."
+        )
+    for column in [c for c in table.columns if c in FEATURES]:
+        numbers = table[column].astype("float64")
+        optional = numbers.isna() if column == "register_to_order" else False
+        bad = ids[~np.isfinite(numbers) & ~optional].sort_values()
+        if len(bad):
+            raise SourceError(
+                f"source {name}: {column} is empty or not a finite number for {len(bad):,} "
+                f"customer(s) ({first_three(bad)}); correct them in the table."
+            )
+    return _typed(table)
+
+
+def _typed(table: pd.DataFrame) -> pd.DataFrame:
+    table = table.sort_values("customer_id", kind="stable").reset_index(drop=True)
+    table["customer_id"] = table["customer_id"].astype(object)
+    for name in [column for column in table.columns if column in FEATURES]:
+        numbers = table[name].astype("float64")
+        whole = name in _WHOLE_NUMBERS and (numbers % 1 == 0).all()
+        table[name] = numbers.astype("int64") if whole else numbers
+    order = ["customer_id", *(name for name in FEATURES if name in table.columns)]
+    return table[order]
+
+
+def add_segment_type(features: pd.DataFrame, *, split_pre_register: bool) -> pd.DataFrame:
+    """Say which group a customer belongs to; each group gets its own model.
+
+    Customers whose first order precedes their registration behave differently and are
+    often a recording matter; customers who never registered have no
+    ``register_to_order`` at all.
+
+    Parameters
+    ----------
+    features : DataFrame, one row per customer
+    split_pre_register : bool
+        False puts ``pre_register`` customers in with ``normal``; ``unregistered`` stay
+        apart, because a missing value cannot be scaled.
+
+    Returns
+    -------
+    DataFrame
+        Copy with ``segment_type``: ``normal``, ``pre_register`` or ``unregistered``.
+        A source without registration dates is all ``normal``.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"register_to_order": [3.0, -2.0, None]})
+    >>> add_segment_type(table, split_pre_register=True)["segment_type"].tolist()
+    ['normal', 'pre_register', 'unregistered']
+    """
+    if "register_to_order" not in features.columns:
+        return features.assign(segment_type="normal")
+    days = features["register_to_order"]
+    early = (days < 0) & split_pre_register
+    kind = np.select([days.isna(), early], ["unregistered", "pre_register"], "normal")
+    return features.assign(segment_type=kind.astype(object))
+
+
+def check_features(features: pd.DataFrame, wanted: tuple[str, ...], *, source: str) -> None:
+    """Refuse a feature that the source cannot give.
+
+    Raises
+    ------
+    ParameterError
+        Names the features missing and those available.
+    """
+    missing = [name for name in wanted if name not in features.columns]
+    if missing:
+        available = [name for name in FEATURES if name in features.columns]
+        raise ParameterError(
+            f"features: source {source} cannot give {first_three(missing)}; "
+            f"available are {', '.join(available)}."
+        )
+    if "total_spent" not in features.columns:
+        raise SourceError(f"source {source}: total_spent is needed to number the clusters.")

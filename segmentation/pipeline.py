@@ -1,0 +1,488 @@
+"""raw -> transactions -> customers -> clusters -> evidence -> actions, stage by stage.
+
+`STAGES` is the whole method in order. A `Run` computes a stage when a table of it is
+first asked for, and never twice: results are kept in the stage cache under a key made
+of everything that decides them.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from segmentation import anomalies, clean, cluster, evidence, explore, features, ingest, recommend, segments
+from segmentation.engine import DuckDbEngine, file_fingerprint
+from segmentation.model import Preparation
+from segmentation.params import Parameters, parameters_from_notebook, resolve_path
+from segmentation.prepare import PreparedGroup, prepare_group
+from segmentation.schema import SEGMENT_TYPES
+from segmentation.stage_cache import StageCache, code_fingerprint, key_of, load_result, save_results
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of the method.
+
+    ``uses`` are the parameters that decide it, ``needs`` the stages before it, ``gives``
+    its results by name.
+    """
+
+    name: str
+    does: str
+    uses: tuple[str, ...]
+    needs: tuple[str, ...]
+    gives: tuple[str, ...]
+    compute: Callable[[Run], dict[str, Any]]
+
+
+class Run:
+    """One execution with one frozen set of parameters.
+
+    ``run["ledger"]`` gives any result by name, computing the stages it needs and no
+    others.
+    """
+
+    def __init__(self, parameters: Parameters, runs_dir: Path, *, progress: bool = False) -> None:
+        self.parameters = parameters
+        self.cache = StageCache(runs_dir / ".cache")
+        self.progress = progress
+        self.reused: dict[str, bool] = {}
+
+    @cached_property
+    def source(self) -> ingest.Source:
+        """The source's SELECT and the files found for it."""
+        return ingest.find_source(self.parameters.source, self.parameters.location)
+
+    @cached_property
+    def input_hashes(self) -> dict[str, str]:
+        """SHA-256 of every input file, by file name."""
+        return {path.name: file_fingerprint(path) for path in self.source.files.values()}
+
+    def key(self, stage: str) -> str:
+        """Key of a stage: its parameters, its inputs, the stages before it, the code."""
+        definition = STAGES[stage]
+        plain = self.parameters.as_plain()
+        values = {name: plain[name] for name in definition.uses}
+        if stage == "orders":
+            values |= {"sql": self.source.sql, "inputs": self.input_hashes}
+        if stage == "tuning":
+            values["scan_to"] = self.scan_to
+        return key_of(
+            stage, values, [self.key(name) for name in definition.needs], code_fingerprint()
+        )
+
+    @property
+    def scan_to(self) -> int:
+        """Largest k that is fitted: ``auto`` always looks at its own range too."""
+        parameters = self.parameters
+        least = evidence.AUTO_K_RANGE[1] if parameters.n_clusters == "auto" else 2
+        return max(parameters.k_max, least)
+
+    def stage(self, name: str) -> Path:
+        """Folder of a stage's results, computed first where needed."""
+        definition = STAGES[name]
+        for needed in definition.needs:
+            self.stage(needed)
+        computed = []
+
+        def compute(folder: Path) -> None:
+            computed.append(True)
+            started = time.perf_counter()
+            results = definition.compute(self)
+            save_results(folder, results)
+            usage = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            cost = {"seconds": round(time.perf_counter() - started, 3), "peak_memory_mb": usage // 1024}
+            (folder / "cost.json").write_text(json.dumps(cost), encoding="utf-8")
+
+        folder = self.cache.get_or_compute(name, self.key(name), compute)
+        self.reused.setdefault(name, not computed)
+        return folder
+
+    def __getitem__(self, result: str) -> Any:
+        """Any result of any stage by its name."""
+        for stage in STAGES.values():
+            if result in stage.gives:
+                return load_result(self.stage(stage.name), result)
+        known = ", ".join(name for stage in STAGES.values() for name in stage.gives)
+        raise KeyError(f"no result {result!r}; there are {known}")
+
+
+def open_run(namespace: dict[str, Any]) -> Run:
+    """The run that a notebook's parameters ask for; call it right after the parameters.
+
+    Raises
+    ------
+    ParameterError
+        If papermill injected a parameter that does not exist or is out of range.
+    """
+    parameters, runs_dir = parameters_from_notebook(namespace)
+    return Run(parameters, resolve_path(runs_dir))
+
+
+def _orders(run: Run) -> dict[str, Any]:
+    parameters = run.parameters
+    engine = DuckDbEngine()
+    try:
+        source = ingest.ingest(engine, run.source)
+        if source.is_customer_table:
+            return _customer_table(run, engine, source)
+        return _transactions(parameters, engine, source)
+    finally:
+        engine.close()
+
+
+def _transactions(
+    parameters: Parameters, engine: DuckDbEngine, source: ingest.Source
+) -> dict[str, Any]:
+    asked = None if parameters.as_of == "auto" else parameters.as_of
+    values = clean.clean(
+        engine,
+        returns=parameters.returns,
+        zero_amount=parameters.zero_amount,
+        duplicates=parameters.duplicates,
+        non_product=parameters.non_product,
+        as_of=asked,
+    )
+    ledger = clean.ledger(engine)
+    as_of = asked or features.last_valid_order(engine)
+    customers = features.customer_features(engine, as_of=as_of)
+    lines = explore.lines(engine)
+    return {
+        "customer_features": customers,
+        "ledger": ledger,
+        "findings": clean.findings(
+            engine, zero_amount=parameters.zero_amount, duplicates=parameters.duplicates
+        ),
+        "raw_columns": ingest.describe_raw(engine, source),
+        "lines": lines,
+        "monthly": explore.monthly(engine),
+        "cohorts": explore.cohorts(engine),
+        "categories": explore.categories(engine),
+        "sql": {
+            "source": source.sql,
+            "clean": clean.CLEAN_SQL,
+            "features": features.FEATURES_SQL,
+            "values": {**values, "as_of": as_of.isoformat()},
+        },
+        "overview": {
+            "source": source.name,
+            "is_customer_table": False,
+            "as_of": as_of.isoformat(),
+            "first_order": str(pd.Timestamp(lines["first_order"].item()).date()),
+            "last_order": str(pd.Timestamp(lines["last_order"].item()).date()),
+            "raw_rows": int(ledger["rows"].iloc[0]),
+            "orders": int(lines["orders"].item()),
+            "customers": len(customers),
+            "amount_scale": _scale(ledger["amount"]),
+        },
+    }
+
+
+def _customer_table(run: Run, engine: DuckDbEngine, source: ingest.Source) -> dict[str, Any]:
+    customers = features.read_customer_table(engine, name=source.name)
+    exact = engine.query("SELECT customer_id, total_spent FROM customers")
+    if not isinstance(exact["total_spent"].iloc[0], Decimal):
+        exact["total_spent"] = [Decimal(repr(float(value))) for value in exact["total_spent"]]
+    ledger = clean.customer_table_ledger(exact)
+    empty = pd.DataFrame()
+    return {
+        "customer_features": customers,
+        "ledger": ledger,
+        "findings": pd.DataFrame(columns=["finding", "rows", "customers", "amount", "treatment"]),
+        "raw_columns": ingest.describe_raw(engine, source),
+        "lines": empty,
+        "monthly": empty,
+        "cohorts": empty,
+        "categories": pd.DataFrame(columns=["dimension", "value", "orders", "customers", "revenue"]),
+        "sql": {"source": source.sql, "clean": "", "features": "", "values": {}},
+        "overview": {
+            "source": source.name,
+            "is_customer_table": True,
+            "as_of": None,
+            "first_order": None,
+            "last_order": None,
+            "raw_rows": len(customers),
+            "orders": None,
+            "customers": len(customers),
+            "amount_scale": _scale(ledger["amount"]),
+        },
+    }
+
+
+def _scale(amounts: pd.Series) -> int:
+    return max(max(0, -int(value.as_tuple().exponent)) for value in amounts)
+
+
+def _prepared(run: Run) -> dict[str, Any]:
+    parameters = run.parameters
+    table = run["customer_features"]
+    features.check_features(table, parameters.features, source=run.source.name)
+    table = features.add_segment_type(table, split_pre_register=parameters.split_pre_register)
+    results: dict[str, Any] = {"features": table, "groups": {}}
+    for kind in [k for k in SEGMENT_TYPES if (table["segment_type"] == k).any()]:
+        group = prepare_group(
+            table,
+            kind,
+            names=parameters.features,
+            outliers=parameters.outliers,
+            winsor_quantile=parameters.winsor_quantile,
+            transform=parameters.transform,
+            scaler=parameters.scaler,
+        )
+        constants = vars(group.preparation)
+        results["groups"][kind] = {
+            "notes": list(group.notes),
+            "features": list(group.preparation.features),
+            "transform": group.preparation.transform,
+            "constants": {
+                name: np.asarray(constants[name]).tolist()
+                for name in ("low", "high", "lambdas", "center", "scale")
+            },
+        }
+        results[f"prepared_{kind}"] = group.values
+        results[f"rows_{kind}"] = group.rows
+    return results
+
+
+def prepared_groups(run: Run) -> dict[str, PreparedGroup]:
+    """Every group in prepared space, read back from its stage."""
+    folder = run.stage("prepared")
+    groups = {}
+    for kind, entry in load_result(folder, "groups").items():
+        constants = {name: np.array(v, dtype=float) for name, v in entry["constants"].items()}
+        preparation = Preparation(
+            features=tuple(entry["features"]), transform=entry["transform"], **constants
+        )
+        groups[kind] = PreparedGroup(
+            kind,
+            load_result(folder, f"rows_{kind}"),
+            load_result(folder, f"prepared_{kind}"),
+            preparation,
+            tuple(entry["notes"]),
+        )
+    return groups
+
+
+def _tuning(run: Run) -> dict[str, Any]:
+    parameters = run.parameters
+    table = run["features"]
+    results: dict[str, Any] = {"centers": {}, "scan": {}}
+    scores = []
+    for kind, group in prepared_groups(run).items():
+        fits = cluster.fit_range(
+            group.values,
+            table["total_spent"].to_numpy()[group.rows],
+            k_values=range(2, run.scan_to + 1),
+            n_init=parameters.n_init,
+            random_state=parameters.random_state,
+            progress=f"k-means, {kind}" if run.progress else "",
+        )
+        scored = evidence.score_fits(group.values, fits, random_state=parameters.random_state)
+        scores.append(scored.scores.assign(segment_type=kind))
+        results["centers"][kind] = {
+            str(k): {"centers": fit.centers.tolist(), "inertia": fit.inertia}
+            for k, fit in fits.items()
+        }
+        results["scan"][kind] = {"measured": len(scored.measured), "customers": len(group.rows)}
+        results[f"measured_{kind}"] = scored.measured
+        for k in fits:
+            results[f"labels_{kind}_{k}"] = fits[k].labels
+            results[f"silhouettes_{kind}_{k}"] = scored.silhouettes[k]
+    filled = [table for table in scores if len(table)] or scores[:1]
+    results["tuning_k"] = pd.concat(filled, ignore_index=True)[list(evidence.TUNING_COLUMNS)]
+    return results
+
+
+def _anomalies(run: Run) -> dict[str, Any]:
+    parameters = run.parameters
+    results: dict[str, Any] = {"dbscan_choice": {}}
+    grids, curves = [], []
+    for kind, group in prepared_groups(run).items():
+        fit = anomalies.fit_dbscan(
+            group.values, eps=parameters.dbscan_eps, min_samples=parameters.dbscan_min_samples
+        )
+        results["dbscan_choice"][kind] = {
+            "eps": fit.eps,
+            "min_samples": fit.min_samples,
+            "customers": len(group.rows),
+            "anomalies": int(fit.is_noise.sum()),
+            "reason": fit.reason,
+        }
+        results[f"noise_{kind}"] = fit.is_noise
+        results[f"core_points_{kind}"] = fit.core_points
+        grids.append(fit.grid.assign(segment_type=kind))
+        curves.append(fit.curve.assign(segment_type=kind))
+    filled = [table for table in grids if len(table)] or grids[:1]
+    grid_columns = ["segment_type", "eps", "min_samples", "core", "noise", "noise_share"]
+    results["tuning_dbscan"] = pd.concat(filled, ignore_index=True)[grid_columns]
+    drawn = [table for table in curves if len(table)] or curves[:1]
+    results["k_distance"] = pd.concat(drawn, ignore_index=True)[["segment_type", "share", "distance"]]
+    return results
+
+
+def _segments(run: Run) -> dict[str, Any]:
+    tuning, flagged = run.stage("tuning"), run.stage("anomalies")
+    choice = load_result(flagged, "dbscan_choice")
+    scores = load_result(tuning, "tuning_k")
+    groups = {
+        kind: segments.GroupInputs(
+            group=group,
+            scores=scores[scores["segment_type"] == kind],
+            fits=_fits(tuning, kind),
+            silhouettes=_silhouettes(tuning, kind),
+            measured=load_result(tuning, f"measured_{kind}"),
+            eps=choice[kind]["eps"],
+            min_samples=choice[kind]["min_samples"],
+            is_noise=load_result(flagged, f"noise_{kind}"),
+            core_points=load_result(flagged, f"core_points_{kind}"),
+        )
+        for kind, group in prepared_groups(run).items()
+    }
+    overview = run["overview"]
+    info = {
+        "source": overview["source"],
+        "as_of": overview["as_of"],
+        "parameters": {
+            name: value
+            for name, value in run.parameters.as_plain().items()
+            if name not in {"location", "currency", "gross_margin", "contact_cost"}
+        },
+        "inputs": run.input_hashes,
+    }
+    built = segments.build(
+        run["features"],
+        groups,
+        parameters=run.parameters,
+        amount_scale=overview["amount_scale"],
+        info=info,
+    )
+    segments.reconcile(built["profile"], run["ledger"])
+    return built
+
+
+def _fits(tuning: Path, kind: str) -> dict[int, cluster.Clustering]:
+    return {
+        int(k): cluster.Clustering(
+            load_result(tuning, f"labels_{kind}_{k}"),
+            np.array(fit["centers"], dtype=float),
+            fit["inertia"],
+        )
+        for k, fit in load_result(tuning, "centers")[kind].items()
+    }
+
+
+def _silhouettes(tuning: Path, kind: str) -> dict[int, np.ndarray]:
+    return {
+        int(k): load_result(tuning, f"silhouettes_{kind}_{k}")
+        for k in load_result(tuning, "centers")[kind]
+    }
+
+
+def _recommendations(run: Run) -> dict[str, Any]:
+    table = recommend.recommend(
+        run["customers"],
+        gross_margin=run.parameters.gross_margin,
+        contact_cost=run.parameters.contact_cost,
+    )
+    return {"recommendations": table}
+
+
+STAGES: dict[str, Stage] = {
+    stage.name: stage
+    for stage in (
+        Stage(
+            "orders",
+            "reads the source, cleans it, accounts for every line and computes features",
+            (
+                "engine",
+                "as_of",
+                "returns",
+                "zero_amount",
+                "duplicates",
+                "non_product",
+                "date_repair",
+            ),
+            (),
+            (
+                "customer_features",
+                "ledger",
+                "findings",
+                "raw_columns",
+                "lines",
+                "monthly",
+                "cohorts",
+                "categories",
+                "sql",
+                "overview",
+            ),
+            _orders,
+        ),
+        Stage(
+            "prepared",
+            "splits groups and puts features on one scale",
+            (
+                "features",
+                "split_pre_register",
+                "outliers",
+                "winsor_quantile",
+                "transform",
+                "scaler",
+            ),
+            ("orders",),
+            ("features", "groups"),
+            _prepared,
+        ),
+        Stage(
+            "tuning",
+            "fits and scores every number of clusters",
+            ("n_init", "random_state"),
+            ("prepared",),
+            ("tuning_k", "scan"),
+            _tuning,
+        ),
+        Stage(
+            "anomalies",
+            "flags customers whom no dense neighbourhood reaches",
+            ("dbscan_eps", "dbscan_min_samples"),
+            ("prepared",),
+            ("tuning_dbscan", "k_distance", "dbscan_choice"),
+            _anomalies,
+        ),
+        Stage(
+            "segments",
+            "assigns and names segments and builds the model",
+            ("n_clusters", "n_init", "random_state", "features"),
+            ("tuning", "anomalies"),
+            (
+                "segments",
+                "customers",
+                "profile",
+                "facts",
+                "silhouettes",
+                "projection",
+                "loadings",
+                "explained",
+                "chosen",
+            ),
+            _segments,
+        ),
+        Stage(
+            "recommendations",
+            "says what to do about each segment, with its break-even",
+            ("gross_margin", "contact_cost"),
+            ("segments",),
+            ("recommendations",),
+            _recommendations,
+        ),
+    )
+}

@@ -1,0 +1,294 @@
+"""What every column means: one definition for tables, axes, pages and workbook.
+
+A format, a unit or a meaning is changed here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import pandas as pd
+
+MODEL_SCHEMA_VERSION = 1
+
+SEGMENT_TYPES = ("normal", "pre_register", "unregistered")
+SEGMENT_TYPE_LABELS = {
+    "normal": "registered before ordering",
+    "pre_register": "ordered before registering",
+    "unregistered": "never registered",
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its name in files, its words for people, unit, format and meaning.
+
+    ``kind`` is one of ``text``, ``count``, ``days``, ``money``, ``score``, ``share``,
+    ``date``, ``flag`` and decides how a value is printed and formatted in the workbook.
+    """
+
+    name: str
+    label: str
+    unit: str
+    kind: str
+    meaning: str
+
+    @property
+    def axis(self) -> str:
+        """Axis label with its unit, as figures print it."""
+        return f"{self.label} ({self.unit})" if self.unit else self.label
+
+
+FEATURES: dict[str, Column] = {
+    column.name: column
+    for column in (
+        Column(
+            "register_to_order",
+            "Registration to first order",
+            "days",
+            "days",
+            "Days from registration to first order; negative = ordered before registering.",
+        ),
+        Column(
+            "first_to_last_order",
+            "First to last order",
+            "days",
+            "days",
+            "Days from first to last order; 0 = one day of orders only.",
+        ),
+        Column("total_unit", "Units bought", "units", "count", "Units bought over all orders."),
+        Column(
+            "total_spent",
+            "Total spent",
+            "currency",
+            "money",
+            "Revenue from the customer after discounts (the M of RFM).",
+        ),
+        Column(
+            "recency",
+            "Days since last order",
+            "days",
+            "days",
+            "Days from the last order to the last day of observation (the R of RFM).",
+        ),
+        Column(
+            "frequency",
+            "Orders",
+            "orders",
+            "count",
+            "Number of distinct orders (the F of RFM).",
+        ),
+        Column(
+            "average_order_value",
+            "Average order value",
+            "currency",
+            "money",
+            "Total spent divided by number of orders.",
+        ),
+        Column(
+            "tenure",
+            "Days since first order",
+            "days",
+            "days",
+            "Days from the first order to the last day of observation.",
+        ),
+    )
+}
+LIFECYCLE_FEATURES = ("register_to_order", "first_to_last_order", "total_unit", "total_spent")
+RFM_FEATURES = ("recency", "frequency", "total_spent", "average_order_value", "tenure")
+
+TRANSACTIONS: dict[str, Column] = {
+    column.name: column
+    for column in (
+        Column("customer_id", "Customer", "", "text", "Who ordered. Text: leading zeros survive."),
+        Column("order_id", "Order", "", "text", "Which order the line belongs to. Text."),
+        Column("order_date", "Order date", "", "date", "Day of the order."),
+        Column("quantity", "Quantity", "units", "count", "Units on the line; negative = returned."),
+        Column(
+            "amount", "Amount", "currency", "money", "Line revenue after discount, exact decimal."
+        ),
+        Column("is_valid", "Valid", "", "flag", "The source counts the order as a sale."),
+        Column("registered_date", "Registered", "", "date", "Day the customer registered."),
+        Column("is_return", "Return", "", "flag", "The line gives back an earlier sale."),
+        Column("is_non_product", "Not a product", "", "flag", "Postage, fee or other service line."),
+        Column("product", "Product", "", "text", "What was bought."),
+        Column("category", "Category", "", "text", "Kind of product."),
+        Column("payment_method", "Payment method", "", "text", "How it was paid."),
+        Column("country", "Country", "", "text", "Where the customer is."),
+    )
+}
+REQUIRED_TRANSACTION_COLUMNS = (
+    "customer_id",
+    "order_id",
+    "order_date",
+    "quantity",
+    "amount",
+    "is_valid",
+)
+
+SEGMENT_COLUMNS: dict[str, Column] = {
+    column.name: column
+    for column in (
+        Column("segment_type", "Group", "", "text", "Registration group; one model per group."),
+        Column(
+            "cluster",
+            "Cluster",
+            "",
+            "count",
+            "K-Means cluster within the group, numbered by ascending mean total spent.",
+        ),
+        Column("segment", "Segment", "", "text", "The name the cluster earned from its profile."),
+        Column(
+            "margin",
+            "Margin",
+            "",
+            "score",
+            "1 - d1/d2, distances to the nearest and second nearest centre in prepared space: "
+            "near 0 = borderline, near 1 = at the centre. Empty where the group has one cluster.",
+        ),
+        Column(
+            "is_anomaly",
+            "Anomaly",
+            "",
+            "flag",
+            "DBSCAN noise: no dense neighbourhood reaches the customer.",
+        ),
+        Column("anomaly_reasons", "Why anomalous", "", "text", "Reasons from the own values."),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One cleaning rule: the first rule that a row meets sets it aside.
+
+    ``name`` is the word in ``clean.sql`` and in the ledger; ``words`` say it to people.
+    """
+
+    name: str
+    words: str
+    why: str
+
+
+RULES: tuple[Rule, ...] = (
+    Rule("missing_customer_id", "no customer id", "The line cannot be given to anybody."),
+    Rule("missing_order_id", "no order id", "Orders could not be counted."),
+    Rule("missing_order_date", "no order date", "Time since the order is unknown."),
+    Rule("missing_quantity_or_amount", "no quantity or amount", "Units or revenue are unknown."),
+    Rule("invalid_order", "not a valid sale", "The source itself does not count it as a sale."),
+    Rule("returned", "cancelled or returned", "Set aside under `returns: exclude`."),
+    Rule("non_product", "not a product", "Set aside under `non_product: exclude`."),
+    Rule("non_positive_quantity", "quantity zero or below", "Not a purchase."),
+    Rule("negative_amount", "amount below zero", "Not a purchase."),
+    Rule("zero_amount", "amount zero", "Set aside under `zero_amount: exclude`."),
+    Rule("duplicate_line", "exact copy of a line", "Set aside under `duplicates: drop`."),
+    Rule("after_as_of", "after the last day of observation", "Not yet known at that day."),
+    Rule(
+        "return_without_purchase",
+        "return of a customer without purchase",
+        "Under `returns: net`, nothing to set it against.",
+    ),
+)
+LEDGER_COLUMNS = ("rule", "rows", "customers", "amount")
+RULE_WORDS = {rule.name: rule.words for rule in RULES} | {"raw": "raw lines", "kept": "kept"}
+
+CURRENCY_SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "INR": "₹", "PKR": "Rs "}
+
+
+def column_of(name: str) -> Column:
+    """Definition of a feature, segment or transaction column by its name.
+
+    Raises
+    ------
+    KeyError
+        If no table has such a column.
+    """
+    for table in (FEATURES, SEGMENT_COLUMNS, TRANSACTIONS):
+        if name in table:
+            return table[name]
+    raise KeyError(name)
+
+
+def format_money(value: float, currency: str) -> str:
+    """Money as people read it: short above ten thousand, exact below.
+
+    Examples
+    --------
+    >>> format_money(1_234_567.0, "GBP")
+    '£1.23M'
+    >>> format_money(45_678.4, "USD"), format_money(12.5, "XYZ")
+    ('$45.7K', 'XYZ 12.50')
+    >>> format_money(-3.0, "EUR")
+    '-€3.00'
+    """
+    symbol = CURRENCY_SYMBOLS.get(currency, f"{currency} ")
+    if not math.isfinite(value):
+        return "–"
+    sign, size = ("-" if value < 0 else ""), abs(value)
+    if round(size) >= 1_000_000_000:
+        return f"{sign}{symbol}{size / 1e9:.2f}bn"
+    if round(size) >= 1_000_000:
+        return f"{sign}{symbol}{size / 1e6:.2f}M"
+    if size >= 10_000:
+        return f"{sign}{symbol}{size / 1e3:.1f}K"
+    return f"{sign}{symbol}{size:,.2f}"
+
+
+def format_value(value: float, name: str, currency: str = "USD") -> str:
+    """A value of a column with its unit, the same in every table and sentence.
+
+    Examples
+    --------
+    >>> format_value(1234.5, "total_unit"), format_value(1.0, "frequency")
+    ('1,234.5 units', '1 order')
+    >>> format_value(30, "recency"), format_value(12.5, "total_spent", "USD")
+    ('30 days', '$12.50')
+    """
+    column = column_of(name)
+    if pd.isna(value):
+        return "–"
+    if column.kind == "money":
+        return format_money(float(value), currency)
+    number = f"{value:,.0f}" if abs(value - round(value)) < 0.05 else f"{value:,.1f}"
+    unit = column.unit[:-1] if number in ("1", "-1") and column.unit.endswith("s") else column.unit
+    return f"{number} {unit}".strip()
+
+
+def format_share(share: float, n: int) -> str:
+    """A share with its n, because a share without one is half a fact.
+
+    Examples
+    --------
+    >>> format_share(0.342, 1200)
+    '34% (n = 1,200)'
+    >>> format_share(0.004, 3)
+    '0.4% (n = 3)'
+    """
+    return f"{format_percent(share)} (n = {n:,})"
+
+
+def format_percent(share: float) -> str:
+    """A share as a percentage; one decimal below ten per cent, where it matters.
+
+    Examples
+    --------
+    >>> format_percent(0.5), format_percent(0.034), format_percent(0.0), format_percent(0.9996)
+    ('50%', '3.4%', '0%', '99.96%')
+    """
+    if pd.isna(share):
+        return "–"
+    percent = 100 * share
+    if percent == 0 or percent == 100:
+        return f"{percent:.0f}%"
+    if percent < 0.095:
+        return "under 0.1%"
+    if 99.5 <= percent < 100:
+        return f"{min(percent, 99.99):.2f}%"
+    return f"{percent:.1f}%" if percent < 10 else f"{percent:.0f}%"
+
+
+def amount_scale(amounts: pd.Series) -> int:
+    """Number of decimals that exact amounts of a column carry (0 when there are none)."""
+    scales = [-value.as_tuple().exponent for value in amounts if value is not None]
+    return max([int(scale) for scale in scales], default=0)

@@ -1,0 +1,152 @@
+"""Results of stages, remembered by what decided them.
+
+The key of a stage is a hash of its own parameters, the keys of the stages it needs and
+the package's code; so a changed parameter, input file or line of code never reuses an
+old result. A result appears in the cache by one rename: it is complete or not there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from segmentation.errors import OutputError
+from segmentation.model import SegmentModel
+
+PRESENTATION = {"style", "plots", "insights", "report", "cli", "workbook", "book", "demo"}
+"""Modules that only show results; editing them recomputes nothing."""
+
+
+class StageCache:
+    """A folder of stage results, safe for two processes at once."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def folder(self, stage: str, key: str) -> Path:
+        """Where a stage's result is, or will be."""
+        return self.root / f"{stage}-{key}"
+
+    def get_or_compute(self, stage: str, key: str, compute: Callable[[Path], None]) -> Path:
+        """Folder of a stage's result; computed under a lock where it is not there yet.
+
+        Parameters
+        ----------
+        compute : callable
+            Gets an empty folder to write the result into.
+
+        Raises
+        ------
+        OutputError
+            If the cache cannot be written.
+        """
+        target = self.folder(stage, key)
+        if target.is_dir():
+            return target
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            with self._lock(target):
+                if target.is_dir():
+                    return target
+                working = self.root / f".{target.name}.{os.getpid()}"
+                shutil.rmtree(working, ignore_errors=True)
+                working.mkdir()
+                try:
+                    compute(working)
+                    working.rename(target)
+                finally:
+                    shutil.rmtree(working, ignore_errors=True)
+        except OSError as error:
+            raise OutputError(
+                f"cannot write to {self.root}: {error.strerror or type(error).__name__}; "
+                "free the disk or choose another --runs-dir."
+            ) from None
+        return target
+
+    @contextlib.contextmanager
+    def _lock(self, target: Path) -> Iterator[None]:
+        with (self.root / f".{target.name}.lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            try:
+                yield
+            finally:
+                fcntl.flock(file, fcntl.LOCK_UN)
+
+
+def save_results(folder: Path, results: dict[str, Any]) -> None:
+    """Write a stage's results: tables as Parquet, arrays as .npy, a model as its
+    folder, the rest as JSON."""
+    for name, value in results.items():
+        if isinstance(value, pd.DataFrame):
+            table = pa.Table.from_pandas(value, preserve_index=False)
+            write_parquet(table, folder / f"{name}.parquet")
+        elif isinstance(value, np.ndarray):
+            np.save(folder / f"{name}.npy", value, allow_pickle=False)
+        elif isinstance(value, SegmentModel):
+            (folder / name).mkdir()
+            value.save(folder / name)
+        else:
+            text = json.dumps(value, indent=1, sort_keys=False, default=str)
+            (folder / f"{name}.json").write_text(text, encoding="utf-8")
+
+
+def write_parquet(table: pa.Table, path: Path) -> None:
+    """Parquet with page checksums, so that a flipped bit is refused and not summed."""
+    pq.write_table(table, path, compression="zstd", write_page_checksum=True)
+
+
+def load_result(folder: Path, name: str) -> Any:
+    """Read one result of a stage back.
+
+    Raises
+    ------
+    KeyError
+        If the stage has no such result.
+    """
+    if (path := folder / f"{name}.parquet").exists():
+        table = pq.read_table(path, page_checksum_verification=True)
+        return table.to_pandas(date_as_object=False)
+    if (path := folder / f"{name}.npy").exists():
+        return np.load(path, allow_pickle=False)
+    if (path := folder / f"{name}.json").exists():
+        return json.loads(path.read_text(encoding="utf-8"))
+    raise KeyError(name)
+
+
+def key_of(*parts: Any) -> str:
+    """Short stable hash of plain values.
+
+    Examples
+    --------
+    >>> key_of("a", 1) == key_of("a", 1), key_of("a", 1) == key_of("a", 2)
+    (True, False)
+    """
+    text = json.dumps(parts, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+@cache
+def code_fingerprint() -> str:
+    """Hash of the code and rules that decide results (not of what only shows them)."""
+    package = Path(__file__).parent
+    digest = hashlib.sha256()
+    files = [*package.rglob("*.py"), *package.rglob("*.sql"), *package.rglob("*.yaml")]
+    for path in sorted(files):
+        relative = path.relative_to(package)
+        if relative.parts[0].removesuffix(".py") in PRESENTATION:
+            continue
+        digest.update(relative.as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:20]

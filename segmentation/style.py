@@ -1,0 +1,210 @@
+"""How every figure looks: colours, markers, number formats, one place to change them."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, ParamSpec
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+from matplotlib.colors import LinearSegmentedColormap, to_rgb
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+from segmentation import schema
+
+P = ParamSpec("P")
+
+# Every colour has a contrast of at least 3:1 on white, also for colour-blind readers.
+PALETTE = ("#12436D", "#28A197", "#801650", "#F46A25", "#3D3D3D", "#A285D1")
+MARKERS = ("o", "s", "^", "D", "P", "X")
+INK = "#1F1F1F"
+QUIET = "#595959"
+CONTEXT = "#8A8A8A"  # what is drawn only to compare with
+RULE_LINE = "#C9C9C9"
+PAPER = "#FFFFFF"
+ACCENT = PALETTE[2]
+
+SEQUENTIAL = LinearSegmentedColormap.from_list("sequential", [PAPER, "#8FB1CC", PALETTE[0]])
+DIVERGING = LinearSegmentedColormap.from_list("diverging", [PALETTE[3], PAPER, PALETTE[0]])
+
+WIDTH = 8.0  # inches; about 750 px on a page, so 9 pt stays 12 px
+SMALLEST_TEXT = 9.0
+
+RC_PARAMS: Any = {
+    "figure.dpi": 144,
+    "savefig.dpi": 144,
+    "figure.facecolor": PAPER,
+    "figure.constrained_layout.use": True,
+    "figure.constrained_layout.h_pad": 0.06,
+    "figure.constrained_layout.w_pad": 0.06,
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],  # ships with matplotlib: the same on every machine
+    "font.size": SMALLEST_TEXT,
+    "axes.titlesize": 9.5,
+    "axes.titlelocation": "left",
+    "axes.titlepad": 7,
+    "axes.labelsize": SMALLEST_TEXT,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": CONTEXT,
+    "axes.linewidth": 0.7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.unicode_minus": True,
+    "axes.grid": False,
+    "grid.color": "#E4E4E4",
+    "grid.linewidth": 0.7,
+    "text.color": INK,
+    "text.parse_math": False,  # "$12 to $30" in a label is money, not mathematics
+    "xtick.color": CONTEXT,
+    "ytick.color": CONTEXT,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.labelsize": SMALLEST_TEXT,
+    "ytick.labelsize": SMALLEST_TEXT,
+    "xtick.major.width": 0.7,
+    "ytick.major.width": 0.7,
+    "xtick.minor.visible": False,
+    "ytick.minor.visible": False,
+    "legend.fontsize": SMALLEST_TEXT,
+    "legend.frameon": False,
+    "lines.linewidth": 1.6,
+    "lines.markersize": 5,
+    "svg.hashsalt": "segmentation",
+    "svg.fonttype": "path",
+    "image.interpolation": "nearest",
+}
+
+
+def apply_style() -> None:
+    """Make every following figure of the session look like the report's own."""
+    mpl.rcParams.update(RC_PARAMS)
+
+
+def report_figure(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+    """Give a plot function the report's style, and close the figure it returns.
+
+    A notebook shows an open pyplot figure twice: once because it is open, once because
+    it is the cell's value. Figures are closed also when drawing fails.
+    """
+
+    @functools.wraps(draw)
+    def styled(*args: P.args, **kwargs: P.kwargs) -> Figure:
+        apply_style()
+        open_before = set(plt.get_fignums())
+        try:
+            return draw(*args, **kwargs)
+        finally:
+            for number in set(plt.get_fignums()) - open_before:
+                plt.close(number)
+
+    return styled
+
+
+def segment_colours(names: Sequence[str]) -> dict[str, str]:
+    """Give each segment the colour it keeps in every chapter of a run.
+
+    Parameters
+    ----------
+    names : sequence of text, in ascending order of value
+        Repeated names (the same segment in two groups) keep their first colour. From the
+        seventh name on colours repeat, with another marker: see `segment_markers`.
+
+    Returns
+    -------
+    dict of name to hex colour, in the order given
+
+    Examples
+    --------
+    >>> segment_colours(["One-time", "Regular", "One-time"])
+    {'One-time': '#12436D', 'Regular': '#28A197'}
+    """
+    return {name: PALETTE[i % len(PALETTE)] for i, name in enumerate(dict.fromkeys(names))}
+
+
+def segment_markers(names: Sequence[str]) -> dict[str, str]:
+    """Give each segment a marker, so that no two of 36 segments share colour and marker.
+
+    Examples
+    --------
+    >>> list(segment_markers([str(i) for i in range(8)]).values())
+    ['o', 's', '^', 'D', 'P', 'X', 's', '^']
+    """
+    return {
+        name: MARKERS[(i + i // len(PALETTE)) % len(MARKERS)]
+        for i, name in enumerate(dict.fromkeys(names))
+    }
+
+
+def relative_luminance(colour: str | tuple[float, ...]) -> float:
+    """Brightness of a colour as the eye weighs it, 0 black to 1 white (WCAG 2.2)."""
+    red, green, blue = (
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
+        for part in to_rgb(colour if isinstance(colour, str) else (colour[0], colour[1], colour[2]))
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast_ratio(
+    colour: str | tuple[float, ...], background: str | tuple[float, ...] = PAPER
+) -> float:
+    """Contrast of two colours, 1 to 21; marks need 3, text 4.5 (WCAG 2.2).
+
+    Examples
+    --------
+    >>> contrast_ratio("#000000")
+    21.0
+    """
+    pair = sorted((relative_luminance(colour), relative_luminance(background)))
+    return (pair[1] + 0.05) / (pair[0] + 0.05)
+
+
+def text_colour_on(background: str | tuple[float, ...]) -> str:
+    """The readable one of dark and white text on a background."""
+    return max((INK, PAPER), key=lambda text: contrast_ratio(text, background))
+
+
+def count_text(value: float) -> str:
+    """A tick of a count or number of days: grouped, without needless decimals.
+
+    Examples
+    --------
+    >>> count_text(12345.0), count_text(0.25), count_text(-2.0)
+    ('12,345', '0.25', '−2')
+    """
+    text = f"{value:,.0f}" if abs(value) >= 100 or value == round(value) else f"{value:.3g}"
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+def money_text(value: float, currency: str) -> str:
+    """A tick of money: `schema.format_money` without needless decimals.
+
+    Examples
+    --------
+    >>> money_text(1_200_000, "USD"), money_text(10_000, "GBP"), money_text(100, "USD")
+    ('$1.2M', '£10K', '$100')
+    >>> money_text(12.5, "USD"), money_text(-40, "EUR")
+    ('$12.50', '−€40')
+    """
+    text = schema.format_money(value, currency).replace("-", "\N{MINUS SIGN}")
+    if text[-1].isdigit():
+        return text.removesuffix(".00")
+    return re.sub(r"\.?0*(?=\D+$)", "", text) if "." in text else text
+
+
+def count_ticks() -> FuncFormatter:
+    """Axis formatter for counts, days and other plain numbers."""
+    return FuncFormatter(lambda value, _: count_text(value))
+
+
+def money_ticks(currency: str) -> FuncFormatter:
+    """Axis formatter for money."""
+    return FuncFormatter(lambda value, _: money_text(value, currency))
+
+
+def percent_ticks() -> FuncFormatter:
+    """Axis formatter for shares between 0 and 1."""
+    return FuncFormatter(lambda value, _: f"{count_text(round(100 * value, 6))}%")

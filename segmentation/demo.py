@@ -16,6 +16,11 @@ from numpy.random import PCG64, Generator
 from numpy.typing import ArrayLike
 
 DEMO_SEED = 20_240_229
+
+MARKER = (
+    "These tables are synthetic: `segmentation demo` wrote them with a seeded generator.\n"
+    "No row describes a real person, shop or order.\n"
+)
 FIRST_ORDER_DAY, LAST_ORDER_DAY = date(2023, 1, 1), date(2024, 12, 31)
 N_DAYS = (LAST_ORDER_DAY - FIRST_ORDER_DAY).days + 1
 REGISTRATION_LEAD = 122  # days that registrations reach back before it: to 2022-09-01
@@ -147,6 +152,7 @@ def write_marketplace(
 ) -> list[Path]:
     """Write the demonstration marketplace as the four CSV files of an export.
 
+    A file ``SYNTHETIC.md`` beside them makes every page label the data as made up.
     UTF-8, ``\\n`` line ends, text and amounts quoted, counts and prices bare; never the truth.
     All four are complete before the first takes its name: dying while writing loses nothing.
 
@@ -163,6 +169,7 @@ def write_marketplace(
     demo = generate_marketplace(n_customers=n_customers, seed=seed)
     folder.mkdir(parents=True, exist_ok=True)
     names = ("customer_detail", "order_detail", "sku_detail", "payment_detail")
+    (folder / "SYNTHETIC.md").write_text(MARKER, encoding="utf-8")
     parts = {folder / f"{name}.csv": folder / f".{name}.csv.part" for name in names}
     for name, part in zip(names, parts.values(), strict=True):
         part.write_bytes(_csv(getattr(demo, name)).encode("utf-8"))

@@ -17,6 +17,7 @@ from segmentation.params import SHIPPED_SOURCES, resolve_path
 from segmentation.schema import FEATURES, REQUIRED_TRANSACTION_COLUMNS, TRANSACTIONS
 
 SQL_FOLDER = Path(__file__).parent / "sql"
+SYNTHETIC_MARKER = "SYNTHETIC.md"
 _TYPES = {"text": "VARCHAR", "date": "DATE", "flag": "BOOLEAN"}
 _OPTIONAL_DEFAULTS = {"is_return": "FALSE", "is_non_product": "FALSE"}
 _NUMBERS = ("DECIMAL", "BIGINT", "INTEGER", "SMALLINT", "TINYINT", "HUGEINT", "UBIGINT", "UINTEGER")
@@ -34,6 +35,11 @@ class Source:
     sql: str
     files: dict[str, Path]
     is_customer_table: bool = False
+
+    @property
+    def is_synthetic(self) -> bool:
+        """Whether the files are a generator's: their folder then holds a marker file."""
+        return any((path.parent / SYNTHETIC_MARKER).exists() for path in self.files.values())
 
 
 def find_source(source: str, location: str) -> Source:

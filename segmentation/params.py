@@ -493,3 +493,17 @@ def resolve_path(text: str | os.PathLike[str]) -> Path:
     if path.is_absolute() or path.exists():
         return path.absolute()
     return PROJECT_ROOT / path
+
+
+def shown_path(text: str) -> str:
+    """A path for a page: inside the project as it is, elsewhere the last name only.
+
+    Examples
+    --------
+    >>> shown_path("data/raw_data/cdnow"), shown_path("/somewhere/else/orders.csv")
+    ('data/raw_data/cdnow', 'orders.csv')
+    """
+    path = Path(text).expanduser()
+    if path.is_absolute() and path.is_relative_to(PROJECT_ROOT):
+        return path.relative_to(PROJECT_ROOT).as_posix()
+    return path.name if path.is_absolute() or ".." in path.parts else text

@@ -23,7 +23,13 @@ import pandas as pd
 from segmentation import anomalies, clean, cluster, evidence, explore, features, ingest, recommend, segments
 from segmentation.engine import DuckDbEngine, file_fingerprint
 from segmentation.model import Preparation
-from segmentation.params import Parameters, parameters_from_notebook, resolve_path
+from segmentation.params import (
+    Parameters,
+    describe,
+    parameters_from_notebook,
+    resolve_path,
+    shown_path,
+)
 from segmentation.prepare import PreparedGroup, prepare_group
 from segmentation.schema import SEGMENT_TYPES
 from segmentation.stage_cache import StageCache, code_fingerprint, key_of, load_result, save_results
@@ -74,7 +80,12 @@ class Run:
         plain = self.parameters.as_plain()
         values = {name: plain[name] for name in definition.uses}
         if stage == "orders":
-            values |= {"sql": self.source.sql, "inputs": self.input_hashes}
+            values |= {
+                "source": self.source.name,
+                "sql": self.source.sql,
+                "inputs": self.input_hashes,
+                "synthetic": self.source.is_synthetic,
+            }
         if stage == "tuning":
             values["scan_to"] = self.scan_to
         return key_of(
@@ -107,6 +118,13 @@ class Run:
         folder = self.cache.get_or_compute(name, self.key(name), compute)
         self.reused.setdefault(name, not computed)
         return folder
+
+    def parameters_table(self) -> pd.DataFrame:
+        """Every parameter with its value, for a page: no path of this machine in it."""
+        table = describe(self.parameters)
+        table.loc[table["name"] == "location", "value"] = shown_path(self.parameters.location)
+        table.loc[table["name"] == "source", "value"] = shown_path(self.parameters.source)
+        return table.drop(columns="accepted")
 
     def __getitem__(self, result: str) -> Any:
         """Any result of any stage by its name."""
@@ -177,6 +195,7 @@ def _transactions(
         "overview": {
             "source": source.name,
             "is_customer_table": False,
+            "synthetic": source.is_synthetic,
             "as_of": as_of.isoformat(),
             "first_order": str(pd.Timestamp(lines["first_order"].item()).date()),
             "last_order": str(pd.Timestamp(lines["last_order"].item()).date()),
@@ -208,6 +227,7 @@ def _customer_table(run: Run, engine: DuckDbEngine, source: ingest.Source) -> di
         "overview": {
             "source": source.name,
             "is_customer_table": True,
+            "synthetic": source.is_synthetic,
             "as_of": None,
             "first_order": None,
             "last_order": None,

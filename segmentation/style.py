@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import functools
+import math
 import re
 from collections.abc import Callable, Sequence
 from typing import Any, ParamSpec
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import Formatter, FuncFormatter
 
 from segmentation import schema
 
@@ -27,7 +29,7 @@ RULE_LINE = "#C9C9C9"
 PAPER = "#FFFFFF"
 ACCENT = PALETTE[2]
 
-SEQUENTIAL = LinearSegmentedColormap.from_list("sequential", [PAPER, "#8FB1CC", PALETTE[0]])
+SEQUENTIAL = LinearSegmentedColormap.from_list("sequential", ["#EEF3F8", "#8FB1CC", PALETTE[0]])
 DIVERGING = LinearSegmentedColormap.from_list("diverging", [PALETTE[3], PAPER, PALETTE[0]])
 
 WIDTH = 8.0  # inches; about 750 px on a page, so 9 pt stays 12 px
@@ -163,8 +165,8 @@ def contrast_ratio(
 
 
 def text_colour_on(background: str | tuple[float, ...]) -> str:
-    """The readable one of dark and white text on a background."""
-    return max((INK, PAPER), key=lambda text: contrast_ratio(text, background))
+    """The readable one of black and white text on a background: 4.5:1 or better."""
+    return max(("#000000", PAPER), key=lambda text: contrast_ratio(text, background))
 
 
 def count_text(value: float) -> str:
@@ -189,15 +191,56 @@ def money_text(value: float, currency: str) -> str:
     >>> money_text(12.5, "USD"), money_text(-40, "EUR")
     ('$12.50', '−€40')
     """
-    text = schema.format_money(value, currency).replace("-", "\N{MINUS SIGN}")
+    text = money_label(value, currency)
     if text[-1].isdigit():
         return text.removesuffix(".00")
     return re.sub(r"\.?0*(?=\D+$)", "", text) if "." in text else text
 
 
-def count_ticks() -> FuncFormatter:
+class CountFormatter(Formatter):
+    """Ticks of plain numbers, all with the decimals that their distance needs."""
+
+    def __call__(self, value: float, _: int | None = None) -> str:
+        """Text of one tick on its own."""
+        return count_text(value)
+
+    def format_ticks(self, values: Sequence[float]) -> list[str]:
+        """Texts of all ticks of an axis."""
+        ticks = np.sort(np.asarray(values, dtype=float))
+        steps = np.diff(ticks)
+        if steps.size == 0 or not np.allclose(steps, steps[0]) or steps[0] >= 1:
+            return [count_text(value) for value in values]
+        decimals = next(d for d in range(1, 99) if np.allclose(ticks, np.round(ticks, d), 0, 1e-9))
+        return [f"{value:,.{decimals}f}".replace("-", "\N{MINUS SIGN}") for value in values]
+
+
+def count_ticks() -> CountFormatter:
     """Axis formatter for counts, days and other plain numbers."""
-    return FuncFormatter(lambda value, _: count_text(value))
+    return CountFormatter()
+
+
+def money_label(value: float, currency: str) -> str:
+    """Money as `schema.format_money` prints it, with the minus sign that axes have."""
+    return schema.format_money(value, currency).replace("-", "\N{MINUS SIGN}")
+
+
+def score_label(value: float) -> str:
+    """A score with its two decimals.
+
+    Examples
+    --------
+    >>> score_label(-0.034)
+    '−0.03'
+    """
+    return f"{value:.2f}".replace("-", "\N{MINUS SIGN}")
+
+
+def share_label(share: float) -> str:
+    """A share as `schema.format_percent` prints it, also when it is negative."""
+    if share >= 0 or math.isnan(share):
+        return schema.format_percent(share)
+    text = schema.format_percent(-share)
+    return f"\N{MINUS SIGN}{text}" if text[0].isdigit() else f"\N{MINUS SIGN}{-100 * share:.1g}%"
 
 
 def money_ticks(currency: str) -> FuncFormatter:

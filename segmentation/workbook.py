@@ -304,6 +304,7 @@ class _ForgivingFile(FileIO):
     """
 
     given_up = False
+    place = 0  # where the archive believes to be, once given up
 
     def write(self, data: Any) -> int:
         view = memoryview(data).cast("B")
@@ -311,13 +312,15 @@ class _ForgivingFile(FileIO):
         while written < len(view) and not self.given_up:
             # The system may take a part only; what is left must not be lost.
             written += super().write(view[written:]) or 0
+        self.place += len(view)
         return len(view)
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        return offset if self.given_up else super().seek(offset, whence)
+        self.place = offset if self.given_up else super().seek(offset, whence)
+        return self.place
 
     def tell(self) -> int:
-        return 0 if self.given_up else super().tell()
+        return self.place if self.given_up else super().tell()
 
     def flush(self) -> None:
         if not self.given_up:
@@ -645,7 +648,7 @@ def _number_format(kind: str, values: pd.Series) -> str:
     """Number format of a column; exact amounts show every decimal they carry."""
     if kind == "average":
         return _DECIMAL_FORMAT
-    if kind == "money" and values.dtype == object:
+    if kind == "money" and values.dtype.kind == "O":
         exact = [v for v in values if isinstance(v, Decimal) and v.is_finite()]
         if exact:
             return _scaled_format(max(amount_scale(pd.Series(exact, dtype=object)), 2))

@@ -1,7 +1,6 @@
 """segmentation.plots: every figure is legible, honest about n, and leaves its table alone."""
 
 import decimal
-import io
 import warnings
 
 import matplotlib.pyplot as plt
@@ -296,7 +295,9 @@ def drawn(function, tables, settings):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         fig = function(*tables, **settings)
-        fig.savefig(io.BytesIO(), format="png", dpi=60)
+        FigureCanvasAgg(fig)
+        fig.set_dpi(100)
+        fig.draw_without_rendering()
     return fig
 
 
@@ -308,7 +309,7 @@ def texts_of(fig):
 
 def boxes_of(fig):
     """Text and box, in pixels, of what is really printed (a hidden tick has no place)."""
-    renderer = FigureCanvasAgg(fig).get_renderer()
+    renderer = fig.canvas.get_renderer()
     printed = []
     for ax in fig.axes:
         for axis in (ax.xaxis, ax.yaxis):
@@ -326,8 +327,6 @@ def boxes_of(fig):
 
 
 def collisions(fig):
-    fig.set_dpi(100)
-    fig.draw_without_rendering()
     boxes = [(text, box.padded(-1.0)) for text, box in boxes_of(fig)]
     return [
         (a, b)
@@ -348,9 +347,10 @@ def test_figure_is_closed_labelled_and_legible(size, name):
     for table, copy in zip(tables, before, strict=True):
         pd.testing.assert_frame_equal(table, copy)
     words = " ".join(text.get_text() for text in texts_of(fig))
-    assert "ID00" not in words
+    assert "ID0" not in words
     if fig.axes:
-        assert any(ax.get_xlabel() for ax in fig.axes)
+        assert all(ax.get_xlabel() or fig.get_supxlabel() for ax in fig.axes[-1:])
+        assert all(ax.get_xlabel() or ax.get_ylabel() or ax.get_title("left") for ax in fig.axes)
     assert min(text.get_fontsize() for text in texts_of(fig)) >= style.SMALLEST_TEXT
     assert collisions(fig) == []
     page = fig.bbox.padded(1.0)

@@ -14,7 +14,6 @@ import sys
 import time
 import zipfile
 from decimal import Decimal
-from io import FileIO
 from pathlib import Path
 
 import numpy as np
@@ -567,13 +566,12 @@ def test_full_disk_is_one_sentence_and_leaves_the_old_workbook(small_disk):
 def test_disk_full_while_packing_is_one_sentence_too(path, monkeypatch, n_bytes):
     # Packing frees more than it takes, so no size of a real disk stops it there.
     path.write_bytes(b"old")
-    write = FileIO.write
 
     class FullDisk(workbook._ForgivingFile):
         def write(self, data):
             if not self.given_up and self.tell() + len(data) > n_bytes:
                 raise OSError(errno.ENOSPC, "No space left on device")
-            return write(self, data)
+            return super().write(data)
 
     monkeypatch.setattr(workbook, "_ForgivingFile", FullDisk)
 

@@ -22,6 +22,7 @@ from segmentation.plots.evidence import (
     plot_projection,
     plot_silhouettes,
 )
+from segmentation.plots.palette import colours_of
 from segmentation.plots.segments import (
     plot_anomalies,
     plot_profile,
@@ -31,6 +32,7 @@ from segmentation.plots.segments import (
 )
 
 __all__ = [
+    "colours_of",
     "plot_anomalies",
     "plot_categories",
     "plot_cohorts",

@@ -37,8 +37,12 @@ def panels(
     height: float | Sequence[float],
     sharex: bool = False,
     sharey: bool = False,
+    ratios: Sequence[float] | None = None,
 ) -> tuple[Figure, list[Axes]]:
-    """A page-wide figure of `count` small multiples; `height` in inches, per row if several."""
+    """A page-wide figure of `count` small multiples; `height` in inches, per row if several.
+
+    `ratios` are the heights of the rows' axes alone, without titles and labels.
+    """
     columns = min(columns, count)
     rows = -(-count // columns)
     heights = [height] * rows if isinstance(height, int | float) else list(height)
@@ -49,7 +53,7 @@ def panels(
         sharex=sharex,
         sharey=sharey,
         squeeze=False,
-        height_ratios=heights,
+        height_ratios=ratios or heights,
     )
     for spare in grid.flat[count:]:
         spare.remove()
@@ -81,20 +85,31 @@ def panel_title(
     alone: bool,
     unit: str = "customers",
     extra: str = "",
+    width: int = 30,
 ) -> None:
     """Name the group and its n above a panel; one group alone needs no name.
 
     A source without registration dates has the group `normal` only, and "registered before
     ordering" would then claim what nobody knows.
     """
-    one = unit.removesuffix("s") if n == 1 else unit
     parts = [
         "" if alone else type_label(segment_type),
-        "" if n is None else f"n = {n:,} {one}",
+        "" if n is None else n_of(n, unit),
         extra,
     ]
     words = [part for part in parts if part]
-    ax.set_title("\n".join(words) if len(" · ".join(words)) > 34 else " · ".join(words))
+    ax.set_title("\n".join(words) if len(" · ".join(words)) > width else " · ".join(words))
+
+
+def n_of(n: int, unit: str = "customers") -> str:
+    """How many a panel shows, in words.
+
+    Examples
+    --------
+    >>> n_of(12345), n_of(1, "orders")
+    ('n = 12,345 customers', 'n = 1 order')
+    """
+    return f"n = {n:,} {unit.removesuffix('s') if n == 1 else unit}"
 
 
 def note(fig: Figure, text: str) -> None:
@@ -108,9 +123,10 @@ def note(fig: Figure, text: str) -> None:
     )
 
 
-def wrap(text: str, width: int) -> str:
+def wrap(text: str, width: int, *, break_words: bool = True) -> str:
     """Break a long name over lines; a word longer than a line is broken too."""
-    return textwrap.fill(str(text), width, break_on_hyphens=False) or str(text)
+    lines = textwrap.wrap(str(text), width, break_on_hyphens=False, break_long_words=break_words)
+    return "\n".join(lines) or str(text)
 
 
 def numbers(table: pd.DataFrame, name: str) -> np.ndarray:
@@ -173,6 +189,7 @@ def set_value_axis(
     label: str,
     currency: str | None = None,
     most_ticks: int = 6,
+    air: float = 0.05,
 ) -> None:
     """Fit an axis to values: scale, limits with some air, a few round ticks, label.
 
@@ -195,11 +212,12 @@ def set_value_axis(
     else:
         transform = axis.get_transform()
         ends = transform.transform(np.array([low, high]))
-        pad = 0.05 * (ends[1] - ends[0])
+        pad = air * (ends[1] - ends[0])
         low, high = transform.inverted().transform(ends + np.array([-pad, pad]))
     set_limits(low, high)
     if scale == "linear":
-        axis.set_major_locator(MaxNLocator(most_ticks - 1))
+        whole = bool((values == np.round(values)).all())
+        axis.set_major_locator(MaxNLocator(most_ticks - 1, integer=whole))
     else:
         axis.set_major_locator(
             FixedLocator(log_ticks(low, high, threshold=threshold, most=most_ticks))
@@ -363,32 +381,35 @@ def draw_segments(
     return len(shown)
 
 
-def segment_key(ax: Axes, group: pd.DataFrame, colours: Mapping[str, str], *, columns: int) -> None:
-    """Legend below a panel: each segment with its n, in ascending order of value."""
+def segment_keys(group: pd.DataFrame, colours: Mapping[str, str], *, width: int) -> list[Line2D]:
+    """Legend entries: each segment with its n, in ascending order of value."""
     markers = style.segment_markers(list(colours))
     counts = group["segment"].value_counts()
     known = [name for name in colours if name in counts.index]
     names = known + sorted(set(counts.index) - set(known))
-    keys = [
+    return [
         point_key(
-            wrap(f"{name} (n = {counts[name]:,})", 30),
+            # Non-breaking spaces keep "n = 12,345" on one line.
+            wrap(f"{name}, n\N{NBSP}=\N{NBSP}{counts[name]:,}", width),
             colours.get(name, style.CONTEXT),
             markers.get(name, "o"),
         )
         for name in names
     ]
-    key_below(ax, keys, columns=columns)
 
 
 def key_below(ax: Axes, keys: Sequence[Line2D], *, columns: int) -> None:
     """Legend just below a panel's axis label, in the panel's own width."""
+    if columns > 2 and max(len(str(key.get_label())) for key in keys) > 30:
+        columns = 2
     fig = ax.get_figure(root=True)
     assert fig is not None
+    below = 0.47 + 0.15 * ax.get_xlabel().count("\n")
     ax.legend(
         handles=list(keys),
         loc="upper left",
         bbox_to_anchor=(0, 0),
-        bbox_transform=ax.transAxes + ScaledTranslation(0, -0.62, fig.dpi_scale_trans),
+        bbox_transform=ax.transAxes + ScaledTranslation(0, -below, fig.dpi_scale_trans),
         ncols=min(columns, len(keys)),
         borderaxespad=0.0,
         handletextpad=0.2,
@@ -399,9 +420,3 @@ def key_below(ax: Axes, keys: Sequence[Line2D], *, columns: int) -> None:
 def shorten(text: str, most: int) -> str:
     """Cut a name that no panel could hold; the tables beside a figure have it whole."""
     return text if len(text) <= most else text[: most - 1].rstrip() + "…"
-
-
-def signed_percent(share: float) -> str:
-    """A share that may be negative, as `schema.format_percent` prints positive ones."""
-    sign = "\N{MINUS SIGN}" if share < 0 else ""
-    return sign + schema.format_percent(abs(share))

@@ -63,23 +63,23 @@ def plot_ledger(ledger: pd.DataFrame, *, currency: str) -> Figure:
         money,
         words,
         amounts,
-        [f"{schema.format_money(a, currency)} ({_share_text(a, raw_amount)})" for a in amounts],
+        [f"{style.money_label(a, currency)} ({_share_text(a, raw_amount)})" for a in amounts],
         colours=style.PALETTE[1],
         label=f"Money set aside ({currency}, share of raw)",
     )
     lines.set_title(f"Lines · n = {raw_rows:,} raw")
-    money.set_title(f"Money · {schema.format_money(raw_amount, currency)} raw, n = {raw_rows:,}")
+    money.set_title(f"Money · {style.money_label(raw_amount, currency)} raw, n = {raw_rows:,}")
     kept_rows, kept_amount = int(kept["rows"]), float(kept["amount"])
     common.note(
         fig,
         f"Kept: {kept_rows:,} lines ({_share_text(kept_rows, raw_rows)} of raw) with "
-        f"{schema.format_money(kept_amount, currency)} ({_share_text(kept_amount, raw_amount)}).",
+        f"{style.money_label(kept_amount, currency)} ({_share_text(kept_amount, raw_amount)}).",
     )
     return fig
 
 
 def _share_text(part: float, whole: float) -> str:
-    return common.signed_percent(part / whole) if whole else "–"
+    return style.share_label(part / whole) if whole else "–"
 
 
 @style.report_figure
@@ -105,12 +105,12 @@ def plot_monthly(monthly: pd.DataFrame, *, currency: str) -> Figure:
     fig, axes = common.panels(3, columns=1, height=1.75, sharex=True)
     orders = int(months["orders"].sum())
     drawn = (
-        ("revenue", f"Revenue ({currency})", f"Revenue · n = {orders:,} orders"),
-        ("orders", "Orders (orders)", f"Orders · n = {orders:,} orders"),
+        ("revenue", f"Revenue ({currency})", f"Revenue · {common.n_of(orders, 'orders')}"),
+        ("orders", "Orders (orders)", f"Orders · {common.n_of(orders, 'orders')}"),
         (
             "new_customers",
             "New customers\n(customers)",
-            f"New customers · n = {int(months['new_customers'].sum()):,} customers",
+            f"New customers · {common.n_of(int(months['new_customers'].sum()))}",
         ),
     )
     for ax, colour, (name, label, title) in zip(axes, style.PALETTE, drawn, strict=False):
@@ -175,9 +175,11 @@ def plot_cohorts(cohorts: pd.DataFrame) -> Figure:
         return common.sentence_figure(
             "All orders fall in the month of the customers' first order: no later month to chart."
         )
+    followed = shares.notna().any(axis="columns")
+    shares, sizes = shares[followed], sizes[followed]
     percent = 100 * shares.to_numpy()
     rows, columns = percent.shape
-    fig, (ax,) = common.panels(1, columns=1, height=min(1.7 + 0.27 * rows, 9.0))
+    fig, (ax,) = common.panels(1, columns=1, height=min(1.8 + 0.27 * max(rows, 3), 9.0))
     cells = None
     if columns <= MOST_CELLS_ANNOTATED and rows <= MOST_COHORTS_LABELLED:
         cells = [["" if np.isnan(v) else f"{v:.0f}" for v in row] for row in percent]
@@ -194,8 +196,9 @@ def plot_cohorts(cohorts: pd.DataFrame) -> Figure:
     step = -(-columns // 24)
     ax.set_xticks(range(0, columns, step), labels=[str(m) for m in shares.columns[::step]])
     ax.set_xlabel("Months since first order (months)")
-    ax.set_ylabel("Month of first order")
+    ax.set_ylabel("Month of\nfirst order")
     common.colour_bar(fig, image, [ax], "Customers who ordered in that month (% of cohort)")
+    common.note(fig, "Blank: after the last month observed.")
     return fig
 
 
@@ -237,7 +240,7 @@ def plot_categories(categories: pd.DataFrame, *, currency: str) -> Figure:
     ]
     bars = [min(len(group), TOP_VALUES) for _, group in groups]
     heights = [0.75 + 0.25 * n for n in bars]
-    fig, axes = common.panels(len(groups), columns=1, height=heights)
+    fig, axes = common.panels(len(groups), columns=1, height=heights, ratios=bars)
     for ax, colour, (label, group) in zip(axes, style.PALETTE, groups, strict=False):
         top = group.nlargest(TOP_VALUES, "revenue")
         total = float(group["revenue"].sum())
@@ -246,9 +249,8 @@ def plot_categories(categories: pd.DataFrame, *, currency: str) -> Figure:
             [common.shorten(str(value), 28) for value in top["value"]],
             top["revenue"].tolist(),
             [
-                f"{schema.format_money(row.revenue, currency)} "
-                f"({_share_text(row.revenue, total)}), n = {int(row.orders):,} "
-                f"order{'' if row.orders == 1 else 's'}"
+                f"{style.money_label(row.revenue, currency)} ({_share_text(row.revenue, total)}), "
+                f"{common.n_of(int(row.orders), 'orders')}"
                 for row in top.itertuples()
             ],
             colours=colour,
@@ -285,16 +287,17 @@ def plot_distributions(features: pd.DataFrame, *, currency: str, names: Sequence
         ax.yaxis.set_major_formatter(style.count_ticks())
         ax.set_ylabel("Customers")
         empty = len(features) - len(values)
-        ax.set_title(f"n = {len(values):,} customers" + (f", {empty:,} empty" if empty else ""))
+        ax.set_title(common.n_of(len(values)) + (f", {empty:,} empty" if empty else ""))
         _mark_median(ax, values, schema.format_value(float(np.median(values)), name, currency))
     return fig
 
 
-def _bins(ax: Axes, values: np.ndarray, scale: str) -> list[float] | int:
+def _bins(ax: Axes, values: np.ndarray, scale: str) -> list[float]:
     """Bin edges of equal width as seen on the axis, at least 1 wide for whole numbers."""
     low, high = float(values.min()), float(values.max())
     if low == high:
-        return 1
+        half = 0.04 * (ax.get_xlim()[1] - ax.get_xlim()[0])
+        return [low - half, low + half]
     transform = ax.xaxis.get_transform()
     ends = transform.transform(np.array([low, high]))
     edges = transform.inverted().transform(np.linspace(ends[0], ends[1], HISTOGRAM_BINS + 1))
@@ -337,13 +340,17 @@ def plot_relationships(features: pd.DataFrame, *, names: Sequence[str]) -> Figur
         return common.sentence_figure("Fewer than two features have values: nothing to compare.")
     table = features[present].astype("float64")
     varied = [name for name in present if table[name].nunique() > 1]
+    if len(varied) < 2:
+        return common.sentence_figure(
+            "Fewer than two features differ between customers: nothing to compare."
+        )
     correlation = (
         table[varied].corr(method="spearman").reindex(index=present, columns=present).to_numpy()
     )
     lower = np.where(np.tri(len(present), k=-1, dtype=bool), correlation, np.nan)[1:, :-1]
     texts = [
         [
-            ("–" if np.isnan(v) else f"{v:.2f}") if column <= row else ""
+            ("–" if np.isnan(v) else style.score_label(v)) if column <= row else ""
             for column, v in enumerate(r)
         ]
         for row, r in enumerate(lower)
@@ -390,7 +397,7 @@ def plot_outliers(features: pd.DataFrame, *, currency: str, names: Sequence[str]
         fence = float(quartile_3 + FAR_OUT * (quartile_3 - quartile_1))
         beyond = np.sort(values[values > fence])
         drawn_all &= _draw_box(ax, values, beyond)
-        ax.set_title(f"n = {len(values):,} customers")
+        ax.set_title(common.n_of(len(values)))
         share = schema.format_percent(len(beyond) / len(values))
         ax.set_title(
             f"{len(beyond):,} ({share}) beyond {schema.format_value(fence, name, currency)}",
@@ -453,18 +460,16 @@ def plot_concentration(features: pd.DataFrame) -> Figure:
     shown = np.unique(np.linspace(0, len(ranked), min(len(ranked), 2000) + 1).astype(int))
     fig, (ax,) = common.panels(1, columns=1, height=4.2)
     ax.plot([0, 1], [0, 1], color=style.CONTEXT, linewidth=1)
-    ax.text(0.72, 0.655, "every customer spends the same", ha="left", va="top", color=style.QUIET)
+    ax.text(0.99, 0.5, "every customer spends the same", ha="right", va="top", color=style.QUIET)
     ax.plot(customers[shown], revenue[shown], color=style.PALETTE[0], linewidth=2.2)
     marks = [share for share in TOP_SHARES if share * len(ranked) >= 1]
     reached = np.interp(marks, customers, revenue)
-    places = common.spread(reached, 0.075, 0.03, 1.1)
+    places = common.spread(reached - 0.03, 0.06, 0.03, 1.1)
     ax.scatter(marks, reached, s=34, color=style.ACCENT, zorder=3)
     for share, value, place in zip(marks, reached, places, strict=True):
-        ax.annotate(
-            f"top {share:.0%} of customers: {schema.format_percent(value)} of revenue",
-            (share, value), (max(share + 0.05, 0.12) + 0.16, place - 0.05), va="center",
-            arrowprops={"arrowstyle": "-", "color": style.CONTEXT, "linewidth": 0.7},
-            bbox={"facecolor": style.PAPER, "edgecolor": "none", "pad": 1.2},
+        ax.text(
+            share + 0.015, place, f"top {share:.0%}: {style.share_label(value)} of revenue",
+            va="center", bbox={"facecolor": style.PAPER, "edgecolor": "none", "pad": 0.6},
         )  # fmt: skip
     ax.set_xlim(0, 1.005)
     ax.set_ylim(min(0.0, revenue.min()), max(1.02, revenue.max() * 1.02))
@@ -472,5 +477,5 @@ def plot_concentration(features: pd.DataFrame) -> Figure:
     ax.yaxis.set_major_formatter(style.percent_ticks())
     ax.set_xlabel("Customers, from the highest spender down (% of customers)")
     ax.set_ylabel("Their revenue together (% of revenue)")
-    ax.set_title(f"n = {len(ranked):,} customers")
+    ax.set_title(common.n_of(len(ranked)))
     return fig

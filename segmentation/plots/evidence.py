@@ -38,13 +38,13 @@ def plot_k_scores(tuning_k: pd.DataFrame, *, chosen: Mapping[str, int]) -> Figur
     if tuning_k.empty:
         return common.sentence_figure("Only one number of clusters was possible: no scores.")
     groups = common.by_type(tuning_k)
-    fig, axes = common.panels(4, columns=2, height=2.35, sharex=True)
+    fig, axes = common.panels(4, columns=2, height=2.4)
     for ax, (name, (title, label, reading)) in zip(axes, K_SCORES.items(), strict=True):
         values = common.numbers(tuning_k, name)
         scale = common.scale_for(values) if values.size and len(groups) > 1 else "linear"
         if values.size:
             label = label[:-1] + (", log scale)" if scale != "linear" else ")")
-            common.set_value_axis(ax, "y", values, scale=scale, label=label, most_ticks=5)
+            common.set_value_axis(ax, "y", values, scale=scale, label=label, most_ticks=5, air=0.12)
         for segment_type, group in groups:
             _draw_scores(ax, segment_type, group.sort_values("k"), name, chosen.get(segment_type))
         if len(groups) == 1 and groups[0][0] in chosen:
@@ -54,10 +54,9 @@ def plot_k_scores(tuning_k: pd.DataFrame, *, chosen: Mapping[str, int]) -> Figur
         ax.set_title(f"{title} · {reading}")
         ax.set_xlabel("Clusters (k)")
         ax.set_ylabel(label)
+        ax.set_xlim(tuning_k["k"].min() - 0.5, tuning_k["k"].max() + 0.5)
+        ax.xaxis.set_major_locator(MaxNLocator(10, integer=True, min_n_ticks=1))
         ax.grid(axis="y")
-    low, high = int(tuning_k["k"].min()), int(tuning_k["k"].max())
-    axes[0].set_xlim(low - 0.5, high + 0.5)
-    axes[0].xaxis.set_major_locator(MaxNLocator(10, integer=True, min_n_ticks=1))
     _key_below(fig, [name for name, _ in groups], chosen)
     return fig
 
@@ -76,18 +75,21 @@ def _draw_scores(
 
 def _key_below(fig: Figure, types: list[str], chosen: Mapping[str, int]) -> None:
     """Which line is which group, and what the ring means."""
+    choices = {name: f"k = {chosen[name]} chosen" for name in types if name in chosen}
     keys = []
-    for name in types:
+    for name in types if len(types) > 1 else []:
         colour, marker = common.type_style(name)
-        choice = f"k = {chosen[name]} chosen" if name in chosen else ""
-        words = [choice] if len(types) == 1 else [common.type_label(name), choice]
-        label = ", ".join(word for word in words if word)
-        key = common.point_key(label or "mean score", colour, marker)
+        words = [common.type_label(name), choices.get(name, "")]
+        key = common.point_key(", ".join(word for word in words if word), colour, marker)
         key.set_linestyle("-")
         keys.append(key)
-    ring = common.point_key("chosen number of clusters", style.INK, "o")
-    ring.set(markersize=10, markerfacecolor="none")
-    fig.legend(handles=[*keys, ring], loc="outside lower center", ncols=2 if len(types) > 1 else 3)
+    if choices:
+        alone = choices[types[0]] if len(types) == 1 else "chosen number of clusters"
+        ring = common.point_key(alone, style.INK, "o")
+        ring.set(markersize=10, markerfacecolor="none")
+        keys.append(ring)
+    if keys:
+        fig.legend(handles=keys, loc="outside lower center", ncols=2)
 
 
 @style.report_figure
@@ -108,7 +110,7 @@ def plot_silhouettes(silhouettes: pd.DataFrame, *, colours: Mapping[str, str]) -
     groups = [(name, group) for name, group in common.by_type(known) if len(group)]
     if known.empty:
         return common.sentence_figure("One cluster only: no silhouette to chart.")
-    heights = [max(1.9, 0.9 + 0.3 * group["cluster"].nunique()) for _, group in groups]
+    heights = [max(1.9, 0.8 + 0.4 * group["cluster"].nunique()) for _, group in groups]
     fig, axes = common.panels(len(groups), columns=1, height=heights, sharex=True)
     low = min(float(known["silhouette"].min()), 0.0)
     for ax, (segment_type, group) in zip(axes, groups, strict=True):
@@ -118,7 +120,7 @@ def plot_silhouettes(silhouettes: pd.DataFrame, *, colours: Mapping[str, str]) -
         ax.set_xlim(low * 1.05, 1)
         common.panel_title(
             ax, segment_type, len(group), alone=len(groups) == 1,
-            extra=f"dashed line: mean {overall:.2f}",
+            extra=f"dashed line: mean {style.score_label(overall)}", width=99,
         )  # fmt: skip
         ax.set_ylabel("Customers, sorted")
     axes[-1].set_xlabel("Silhouette (−1 to 1)")
@@ -139,7 +141,8 @@ def _draw_knives(ax: Axes, group: pd.DataFrame, colours: Mapping[str, str]) -> N
         colour = colours.get(segment, style.CONTEXT)
         ax.fill_betweenx(bottom + heights * len(values), 0, edge, color=colour, linewidth=0)
         middles.append(bottom + len(values) / 2)
-        texts.append(f"{common.shorten(segment, 30)}\n{values.mean():.2f}, n = {len(values):,}")
+        mean = style.score_label(float(values.mean()))
+        texts.append(f"{common.shorten(segment, 30)}\nmean {mean}, n = {len(values):,}")
         fills.append(colour)
         bottom += len(values) + gap
     top = bottom - gap
@@ -147,7 +150,7 @@ def _draw_knives(ax: Axes, group: pd.DataFrame, colours: Mapping[str, str]) -> N
     ax.axvline(0, color=style.CONTEXT, linewidth=0.7)
     ax.set_yticks([])
     ax.spines["left"].set_visible(False)
-    room = top / max(len(texts), 1)
+    room = 0.8 * top / max(len(texts), 1)
     for middle, place, text, colour in zip(
         middles, common.spread(middles, room, 0.0, top), texts, fills, strict=True
     ):
@@ -183,10 +186,13 @@ def plot_k_distance(
     for ax, (segment_type, group) in zip(axes, groups, strict=True):
         common.set_value_axis(
             ax, "y", values, scale=scale,
-            label=f"Distance to neighbour (prepared units{words})" if ax is axes[0] else "",
+            label=f"Distance to neighbour\n(prepared units{words})" if ax is axes[0] else "",
         )  # fmt: skip
         curve = group.sort_values(["share", "distance"])
-        ax.plot(curve["share"], curve["distance"], color=common.type_style(segment_type)[0])
+        ax.plot(
+            curve["share"], curve["distance"], color=common.type_style(segment_type)[0],
+            marker="o" if len(curve) == 1 else "",
+        )  # fmt: skip
         neighbour = _draw_eps(ax, choice.get(segment_type))
         common.panel_title(ax, segment_type, None, alone=len(groups) == 1, extra=neighbour)
         ax.set_xlim(-0.02, 1.02)
@@ -206,7 +212,7 @@ def _draw_eps(ax: Axes, choice: Mapping[str, float] | None) -> str:
         f"eps = {eps:.3g}", (0.02, eps), (0, 3), xycoords=("axes fraction", "data"),
         textcoords="offset points", color=style.ACCENT, va="bottom",
     )  # fmt: skip
-    return f"neighbour {int(choice['min_samples']):,}" if "min_samples" in choice else ""
+    return f"min_samples = {int(choice['min_samples']):,}" if "min_samples" in choice else ""
 
 
 @style.report_figure
@@ -227,8 +233,8 @@ def plot_dbscan_grid(
     groups = common.by_type(tuning_dbscan)
     widest = max(group["eps"].nunique() for _, group in groups)
     tallest = max(group["min_samples"].nunique() for _, group in groups)
-    columns = max(1, min(len(groups), int(6.6 // (0.5 * widest))))
-    fig, axes = common.panels(len(groups), columns=columns, height=1.4 + 0.3 * tallest)
+    columns = max(1, min(len(groups), int(6.6 // (0.42 * widest))))
+    fig, axes = common.panels(len(groups), columns=columns, height=1.3 + 0.3 * max(tallest, 2))
     # Shares are small: the square root keeps 1% and 5% apart in colour.
     norm = Normalize(0, max(np.sqrt(float(tuning_dbscan["noise_share"].max())), 0.1))
     for ax, (segment_type, group) in zip(axes, groups, strict=True):
@@ -242,7 +248,7 @@ def plot_dbscan_grid(
             _frame_chosen(ax, grid, choice[segment_type])
         common.panel_title(ax, segment_type, _grid_n(group), alone=len(groups) == 1)
         ax.set_xlabel("eps (prepared units)")
-        ax.set_ylabel("min_samples (customers)")
+        ax.set_ylabel("min_samples\n(customers)")
     common.note(
         fig, "Cells: customers flagged as noise, % of the group. Framed: nearest to the choice."
     )
@@ -302,20 +308,24 @@ def plot_projection(
     groups = common.by_type(points)
     most = max(group["segment"].nunique() for _, group in groups)
     one = len(groups) == 1
-    height = (4.9 if one else 3.6) + 0.2 * (-(-most // 3) if one else most)
-    fig, axes = common.panels(len(groups), columns=2, height=height)
+    height = 4.9 + 0.2 * -(-most // 3) if one else 3.4
+    fig, axes = common.panels(len(groups), columns=1, height=height)
     thinned = []
     for ax, (segment_type, group) in zip(axes, groups, strict=True):
         drawn = common.draw_segments(ax, group, "pc1", "pc2", colours)
         if drawn < len(group):
             thinned.append(f"{drawn:,} of {len(group):,}")
         arrows = loadings[loadings["segment_type"] == segment_type] if len(loadings) else loadings
-        _draw_arrows(ax, arrows, group)
+        _draw_arrows(ax, arrows, group, inches=7.0 if one else 5.0)
         shares = explained[explained["segment_type"] == segment_type] if len(explained) else None
         ax.set_xlabel(_component_label(shares, 1))
         ax.set_ylabel(_component_label(shares, 2))
         common.panel_title(ax, segment_type, len(group), alone=one)
-        common.segment_key(ax, group, colours, columns=3 if one else 1)
+        keys = common.segment_keys(group, colours, width=44 if one else 22)
+        if one:
+            common.key_below(ax, keys, columns=3)
+        else:
+            ax.legend(handles=keys, loc="upper left", bbox_to_anchor=(1.01, 1.05))
     if thinned:
         common.note(fig, f"Points drawn: an evenly spaced sample, {'; '.join(thinned)} customers.")
     return fig
@@ -331,8 +341,11 @@ def _component_label(shares: pd.DataFrame | None, component: int) -> str:
     return f"Component {component} (prepared units)"
 
 
-def _draw_arrows(ax: Axes, loadings: pd.DataFrame, points: pd.DataFrame) -> None:
-    """Loading arrows scaled to the cloud, labels spread beside it so that none collide."""
+def _draw_arrows(ax: Axes, loadings: pd.DataFrame, points: pd.DataFrame, *, inches: float) -> None:
+    """Loading arrows scaled to the cloud, labels spread beside it so that none collide.
+
+    `inches` is the width of the axes, from which the room for labels follows.
+    """
     if loadings.empty:
         return
     tips = loadings[["pc1", "pc2"]].to_numpy(dtype=float)
@@ -348,7 +361,8 @@ def _draw_arrows(ax: Axes, loadings: pd.DataFrame, points: pd.DataFrame) -> None
     ax.set_ylim(low, high)
     for side in (-1, 1):
         chosen = np.flatnonzero((tips[:, 0] >= 0) == (side > 0))
-        places = common.spread(tips[chosen, 1], 0.105 * (high - low), low * 0.94, high * 0.94)
+        tall = high - low
+        places = common.spread(tips[chosen, 1], 0.11 * tall, low + 0.07 * tall, high - 0.07 * tall)
         edge = (right if side > 0 else left) + side * 0.05 * width
         for index, place in zip(chosen, places, strict=True):
             name = str(loadings["feature"].iloc[index])
@@ -363,8 +377,13 @@ def _draw_arrows(ax: Axes, loadings: pd.DataFrame, points: pd.DataFrame) -> None
                 arrowprops={"arrowstyle": "-", "color": style.QUIET, "lw": 0.6, "shrinkB": 0},
                 bbox={"facecolor": style.PAPER, "alpha": 0.85, "edgecolor": "none", "pad": 1},
             )  # fmt: skip
+    sides = np.array([(tips[:, 0] < 0).any(), (tips[:, 0] >= 0).any()])
+    room = 1.15 / inches * width * 1.1 / (1 - 1.15 / inches * sides.sum())
     now_low, now_high = ax.get_xlim()
-    ax.set_xlim(min(now_low, left - 0.1 * width), max(now_high, right + 0.1 * width))
+    ax.set_xlim(
+        min(now_low, left - 0.05 * width - room * sides[0]),
+        max(now_high, right + 0.05 * width + room * sides[1]),
+    )
 
 
 @style.report_figure

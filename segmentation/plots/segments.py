@@ -9,7 +9,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 
 from segmentation import schema, style
 from segmentation.plots import common
@@ -88,7 +87,9 @@ def plot_scatter(customers: pd.DataFrame, *, currency: str, colours: Mapping[str
         if drawn < len(group):
             thinned.append(f"{drawn:,} of {len(group):,}")
         common.panel_title(ax, segment_type, len(group), alone=len(groups) == 1)
-        common.segment_key(ax, group, colours, columns=3 if len(groups) == 1 else 1)
+        alone = len(groups) == 1
+        keys = common.segment_keys(group, colours, width=44 if alone else 44 // len(groups) + 7)
+        common.key_below(ax, keys, columns=3 if alone else 1)
     _note_thinned(fig, thinned)
     return fig
 
@@ -154,10 +155,10 @@ def plot_profile(profile: pd.DataFrame, *, names: Sequence[str], currency: str) 
     if profile.empty or not present:
         return common.sentence_figure("No segments to describe.")
     groups = common.by_type(profile)
-    heights = [0.45 + 0.44 * len(group) for _, group in groups]
-    heights[0] += 0.5
-    heights[-1] += 1.0
-    fig, axes = common.panels(len(groups), columns=1, height=heights)
+    rows = [len(group) for _, group in groups]
+    heights = [0.5 + 0.4 * n for n in rows]
+    heights[-1] += 1.35
+    fig, axes = common.panels(len(groups), columns=1, height=heights, ratios=rows)
     columns = range(len(present))
     for ax, (segment_type, group) in zip(axes, groups, strict=True):
         group = group.sort_values("cluster", ascending=False)
@@ -171,7 +172,7 @@ def plot_profile(profile: pd.DataFrame, *, names: Sequence[str], currency: str) 
         ax.set_yticks(
             range(len(group)),
             labels=[
-                f"{common.wrap(row.segment, 26)}\nn = {int(row.customers):,}"
+                f"{common.shorten(str(row.segment), 26)}\nn = {int(row.customers):,}"
                 for row in group.itertuples()
             ],
         )
@@ -208,7 +209,7 @@ def _cell_text(value: float, name: str, currency: str) -> str:
 
 
 def _column_words(name: str, count: int) -> str:
-    return common.wrap(schema.column_of(name).label, max(10, 64 // count))
+    return common.wrap(schema.column_of(name).label, max(10, 64 // count), break_words=False)
 
 
 @style.report_figure
@@ -225,24 +226,16 @@ def plot_shares(profile: pd.DataFrame, *, colours: Mapping[str, str]) -> Figure:
         return common.sentence_figure("No segments to compare.")
     groups = common.by_type(profile)
     most = max(len(group) for _, group in groups)
-    fig, axes = common.panels(len(groups), columns=3, height=max(3.0, 1.0 + 0.62 * most))
+    fig, axes = common.panels(len(groups), columns=3, height=max(2.0, 0.8 + 0.55 * most))
     widest = profile[["customers_share", "revenue_share"]].max().max()
     for ax, (segment_type, group) in zip(axes, groups, strict=True):
         _draw_pairs(ax, group.sort_values("cluster", ascending=False), colours)
         ax.set_xlim(min(profile["revenue_share"].min(), 0.0), max(float(widest), 0.01))
         ax.set_ylim(most - 0.42, -0.58)
-        ax.set_xlabel("Share (%)", loc="left")
         alone = len(groups) == 1
         common.panel_title(ax, segment_type, int(group["customers"].sum()), alone=alone)
     axes[0].set_ylabel("Segment")
-    fig.legend(
-        handles=[
-            Patch(facecolor=style.PAPER, edgecolor=style.INK, label="hollow: share of customers"),
-            Patch(facecolor=style.INK, edgecolor=style.INK, label="filled: share of revenue"),
-        ],
-        loc="outside lower left",
-        ncols=2,
-    )
+    common.note(fig, "Share (%); hollow bar: share of customers, filled bar: share of revenue.")
     return fig
 
 
@@ -263,7 +256,7 @@ def _draw_pairs(ax: Axes, group: pd.DataFrame, colours: Mapping[str, str]) -> No
         customers = schema.format_share(of_customers, int(row.customers))
         for height, value, text in (
             (place - 0.02, of_customers, customers),
-            (place + 0.25, of_revenue, common.signed_percent(of_revenue)),
+            (place + 0.25, of_revenue, style.share_label(of_revenue)),
         ):
             ax.annotate(
                 text, (max(value, 0), height), (4, 0), textcoords="offset points", va="center"
@@ -295,8 +288,8 @@ def plot_stakes(
     for row in ordered.itertuples():
         name = common.wrap(str(row.segment), 26)
         names.append(f"{name}\n({common.type_label(row.segment_type)})" if several else name)
-        money = schema.format_money(float(row.revenue), currency)
-        share = common.signed_percent(float(row.revenue_share))
+        money = style.money_label(float(row.revenue), currency)
+        share = style.share_label(float(row.revenue_share))
         texts.append(f"{money} ({share}), n = {int(row.customers):,}\n{common.wrap(row.play, 34)}")
     lines = [max(a.count("\n"), b.count("\n")) + 1 for a, b in zip(names, texts, strict=True)]
     fig, (ax,) = common.panels(1, columns=1, height=0.9 + len(lines) * (0.14 + 0.17 * max(lines)))
@@ -306,5 +299,5 @@ def plot_stakes(
         label=f"Revenue ({currency}, share of revenue)",
     )  # fmt: skip
     ax.set_ylabel("Segment")
-    ax.set_title(f"n = {int(ordered['customers'].sum()):,} customers")
+    ax.set_title(common.n_of(int(ordered["customers"].sum())))
     return fig

@@ -1,0 +1,95 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Anomalies
+#
+# **Question.** Which customers are so unlike all others that an average would not describe
+# them?
+#
+# **Reads** the prepared customers. **Decides** who is flagged. **Can mislead when** a small but
+# real kind of customer is rare enough to look like noise: a flag is a reason to look, not a
+# verdict.
+
+# %% tags=["parameters", "hide-input"]
+source: str = "cdnow"  # Where orders come from: a shipped source, or a path to a source SQL file.
+location: str = "data/raw_data/cdnow"  # Folder or file that holds the source's raw tables.
+engine: str = "duckdb"  # What runs the SQL.
+as_of = "auto"  # Last day of observation; auto = date of the last valid order.
+returns: str = "exclude"  # exclude: sales only; net: returns reduce the customer's units and spend.
+zero_amount: str = "keep"  # Lines with an amount of zero; reported either way.
+duplicates: str = "keep"  # Exact copies of a line; reported either way.
+non_product: str = "keep"  # Lines that are not products (postage, fees), where the source marks them.
+date_repair: str = "off"  # Repair of dates; off = dates are taken as the source gives them.
+features: list = ["recency", "frequency", "total_spent"]  # Features that K-Means and DBSCAN see.
+split_pre_register: bool = True  # Model customers whose first order precedes registration apart.
+outliers: str = "none"  # winsor: pull values beyond the winsor quantiles in to them before scaling.
+winsor_quantile: float = 0.99  # Upper quantile for winsorising; the lower one is 1 minus it.
+transform: str = "log"  # Shape before scaling; log is sign(x) * ln(1 + |x|).
+scaler: str = "standard"  # standard: mean 0, deviation 1; robust: median 0, interquartile range 1.
+n_clusters = 3  # Clusters per group; auto = highest mean silhouette for k of 2 to 8.
+k_max: int = 10  # Largest number of clusters that the tuning chapter scans.
+n_init: int = 10  # Random starts per K-Means fit; the best is kept.
+random_state: int = 42  # Seed of every random choice.
+dbscan_eps = "auto"  # Neighbourhood radius; auto = knee of the k-distance curve.
+dbscan_min_samples = "auto"  # Customers (self included) that make a neighbourhood dense; auto = 2 x features.
+calibration_end = "auto"  # Cut of the hold-out proof; auto = middle of the observation window.
+currency: str = "USD"  # ISO 4217 code of the account currency; a label, nothing is converted.
+gross_margin: float = 0.3  # Share of revenue left after the cost of goods; an assumption to replace.
+contact_cost: float = 1.0  # Cost of contacting one customer once; an assumption to replace.
+runs_dir: str = "runs"  # Folder of runs and of the stage cache.
+
+# %% tags=["hide-input"]
+from IPython.display import Markdown
+
+from segmentation import insights, plots
+from segmentation.pipeline import open_run
+
+run = open_run(globals())
+insights.banner(run["overview"])
+
+# %% [markdown]
+# ## Radius and neighbourhood
+#
+# DBSCAN calls a place dense when enough customers (`min_samples`) lie within a radius (`eps`). A
+# customer whom no dense place reaches is an anomaly. The curve sorts customers by the distance
+# to their `min_samples`-th neighbour: flat for ordinary customers, steep for unusual ones.
+
+# %% mystnb={"figure": {"name": "fig-k-distance", "caption": "Distance to the nearest neighbours, customers sorted; dashed line: the radius in use."}, "image": {"alt": "Curve per group that is flat for most customers and rises steeply at the right end, with a horizontal line at the radius in use."}} tags=["hide-input"]
+plots.plot_k_distance(run["k_distance"], choice=run["dbscan_choice"])
+
+# %% tags=["remove-input"]
+Markdown(insights.anomaly_choice(run["dbscan_choice"]))
+
+# %% [markdown]
+# ## How much the choice matters
+
+# %% mystnb={"figure": {"name": "fig-dbscan-grid", "caption": "Share of customers flagged for settings around the one in use."}, "image": {"alt": "Heat map of radius by neighbourhood size with the flagged share printed in each cell and the chosen cell outlined."}} tags=["hide-input"]
+plots.plot_dbscan_grid(run["tuning_dbscan"], choice=run["dbscan_choice"])
+
+# %% tags=["remove-input"]
+Markdown(insights.grid_sentence(run["tuning_dbscan"], run["dbscan_choice"]))
+
+# %% [markdown]
+# ## Who is flagged
+
+# %% mystnb={"figure": {"name": "fig-anomalies", "caption": "Total spent by units bought; flagged customers stand out."}, "image": {"alt": "Scatter of customers on log axes, ordinary ones grey, flagged ones in colour with another marker."}} tags=["hide-input"]
+plots.plot_anomalies(run["customers"], currency=currency)
+
+# %% tags=["remove-input"]
+Markdown(insights.anomaly_sentence(run["customers"], currency=currency))
+
+# %% tags=["remove-input"]
+insights.anomaly_reasons_table(run["customers"], currency=currency)

@@ -1,0 +1,122 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Segments
+#
+# **Question.** Who are the segments, and why are they called what they are called?
+#
+# **Reads** customers, clusters and flags. **Decides** the names, by rules on each cluster's
+# profile. **Can mislead when** a name is read as more than its facts: it sums up averages.
+
+# %% tags=["parameters", "hide-input"]
+source: str = "cdnow"  # Where orders come from: a shipped source, or a path to a source SQL file.
+location: str = "data/raw_data/cdnow"  # Folder or file that holds the source's raw tables.
+engine: str = "duckdb"  # What runs the SQL.
+as_of = "auto"  # Last day of observation; auto = date of the last valid order.
+returns: str = "exclude"  # exclude: sales only; net: returns reduce the customer's units and spend.
+zero_amount: str = "keep"  # Lines with an amount of zero; reported either way.
+duplicates: str = "keep"  # Exact copies of a line; reported either way.
+non_product: str = "keep"  # Lines that are not products (postage, fees), where the source marks them.
+date_repair: str = "off"  # Repair of dates; off = dates are taken as the source gives them.
+features: list = ["recency", "frequency", "total_spent"]  # Features that K-Means and DBSCAN see.
+split_pre_register: bool = True  # Model customers whose first order precedes registration apart.
+outliers: str = "none"  # winsor: pull values beyond the winsor quantiles in to them before scaling.
+winsor_quantile: float = 0.99  # Upper quantile for winsorising; the lower one is 1 minus it.
+transform: str = "log"  # Shape before scaling; log is sign(x) * ln(1 + |x|).
+scaler: str = "standard"  # standard: mean 0, deviation 1; robust: median 0, interquartile range 1.
+n_clusters = 3  # Clusters per group; auto = highest mean silhouette for k of 2 to 8.
+k_max: int = 10  # Largest number of clusters that the tuning chapter scans.
+n_init: int = 10  # Random starts per K-Means fit; the best is kept.
+random_state: int = 42  # Seed of every random choice.
+dbscan_eps = "auto"  # Neighbourhood radius; auto = knee of the k-distance curve.
+dbscan_min_samples = "auto"  # Customers (self included) that make a neighbourhood dense; auto = 2 x features.
+calibration_end = "auto"  # Cut of the hold-out proof; auto = middle of the observation window.
+currency: str = "USD"  # ISO 4217 code of the account currency; a label, nothing is converted.
+gross_margin: float = 0.3  # Share of revenue left after the cost of goods; an assumption to replace.
+contact_cost: float = 1.0  # Cost of contacting one customer once; an assumption to replace.
+runs_dir: str = "runs"  # Folder of runs and of the stage cache.
+
+# %% tags=["hide-input"]
+from IPython.display import Markdown
+
+from segmentation import insights, plots
+from segmentation.pipeline import open_run
+
+run = open_run(globals())
+insights.banner(run["overview"])
+
+# %% [markdown]
+# ## Size and revenue
+
+# %% mystnb={"figure": {"name": "fig-shares", "caption": "Share of customers and share of revenue of each segment."}, "image": {"alt": "Paired horizontal bars for every segment: its share of customers and its share of revenue."}} tags=["hide-input"]
+plots.plot_shares(run["profile"], colours=plots.colours_of(run["profile"]))
+
+# %% tags=["remove-input"]
+Markdown(insights.share_sentence(run["profile"], currency=currency))
+
+# %% tags=["remove-input"]
+insights.profile_table(run["profile"], currency=currency)
+
+# %% [markdown]
+# ## What sets them apart
+
+# %% mystnb={"figure": {"name": "fig-profile", "caption": "Median of each feature; colour: how far the segment's mean lies from the other segments of its group."}, "image": {"alt": "Grid with a row per segment and a column per feature, the median printed in each cell, coloured by distance from the group's average."}} tags=["hide-input"]
+plots.plot_profile(run["profile"], names=features, currency=currency)
+
+# %% tags=["remove-input"]
+Markdown(insights.profile_sentence(run["profile"], currency=currency))
+
+# %% [markdown]
+# ## Why these names
+#
+# A name is earned by figures. Each is listed with the facts behind it; a cluster that meets no
+# rule is described by what sets it apart.
+
+# %% tags=["remove-input"]
+Markdown(insights.facts_list(run["facts"], run["profile"], currency=currency))
+
+# %% [markdown]
+# ## Spend by units
+
+# %% mystnb={"figure": {"name": "fig-scatter", "caption": "Total spent by units bought, coloured by segment, one panel per registration group."}, "image": {"alt": "Scatter of customers on log axes with a colour and marker per segment; segments occupy different regions."}} tags=["hide-input"]
+plots.plot_scatter(run["customers"], currency=currency, colours=plots.colours_of(run["profile"]))
+
+# %% tags=["remove-input"]
+Markdown(insights.scatter_sentence(run["customers"], run["profile"], currency=currency))
+
+# %% [markdown]
+# ## Map of all features
+#
+# Principal components squeeze all features into two directions. Arrows show where a feature
+# grows.
+
+# %% mystnb={"figure": {"name": "fig-projection", "caption": "Customers on the first two principal components, with the direction of each feature."}, "image": {"alt": "Scatter of customers coloured by segment with labelled arrows from the centre, one per feature."}} tags=["hide-input"]
+plots.plot_projection(run["projection"], run["loadings"], run["explained"], colours=plots.colours_of(run["profile"]))
+
+# %% tags=["remove-input"]
+Markdown(insights.explained_sentence(run["explained"], run["loadings"]))
+
+# %% mystnb={"figure": {"name": "fig-explained", "caption": "Share of the differences that each principal component shows."}, "image": {"alt": "Bars of explained variance, one per component, falling from left to right, with cumulative labels."}} tags=["hide-input"]
+plots.plot_explained(run["explained"])
+
+# %% tags=["remove-input"]
+Markdown(insights.loading_sentence(run["loadings"]))
+
+# %% [markdown]
+# ## How certain each assignment is
+
+# %% tags=["remove-input"]
+Markdown(insights.margin_sentence(run["customers"]))

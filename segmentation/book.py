@@ -1,0 +1,249 @@
+"""The published book: hand-written pages, executed notebooks and generated pages."""
+
+from __future__ import annotations
+
+import html
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pandas as pd
+import yaml
+from tqdm.auto import tqdm
+
+from segmentation import insights, plots
+from segmentation.atomic import scratch_folder, swap_folder
+from segmentation.errors import OutputError
+from segmentation.params import PROJECT_ROOT
+from segmentation.pipeline import Run
+from segmentation.schema import FEATURES, RULES, SEGMENT_COLUMNS, TRANSACTIONS
+
+BOOK_FILES = ("_config.yml", "_toc.yml")
+PART_TITLES = {
+    "cdnow": "CDNOW: real orders of an online retailer",
+    "marketplace": "Demonstration marketplace (synthetic)",
+}
+
+
+def build_book(runs: dict[str, Run], folders: dict[str, Path], target: Path) -> None:
+    """Build the book from finished runs and put it in place of the previous one.
+
+    Parameters
+    ----------
+    runs : dict of profile to Run
+    folders : dict of profile to the folder with its executed ``notebooks/`` and manifest
+    target : Path
+        The folder that holds ``index.html`` afterwards.
+
+    Raises
+    ------
+    RuntimeError
+        If Sphinx warns: a page that warns is not published.
+    """
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot write {target.parent}: {error.strerror}.") from None
+    with scratch_folder(target) as working:
+        source = working / "source"
+        assemble(runs, folders, source)
+        built = _run_jupyter_book(source, working / "output")
+        check_pages(built, runs)
+        swap_folder(built, target)
+
+
+def assemble(runs: dict[str, Run], folders: dict[str, Path], source: Path) -> None:
+    """Lay out the book's sources: one part per profile, generated sections filled in."""
+    source.mkdir(parents=True)
+    shutil.copytree(PROJECT_ROOT / "book", source / "book")
+    for name in BOOK_FILES:
+        shutil.copy(PROJECT_ROOT / name, source / name)
+    toc = yaml.safe_load((source / "_toc.yml").read_text(encoding="utf-8"))
+    (source / "_toc.yml").write_text(
+        yaml.safe_dump(table_of_contents(toc, list(runs)), sort_keys=False), encoding="utf-8"
+    )
+    for name, folder in folders.items():
+        (source / name).mkdir()
+        for path in sorted((folder / "notebooks").glob("*.ipynb")):
+            notebook = nbformat.read(path, as_version=4)
+            nbformat.write(_own_labels(notebook, name), source / name / path.name)
+    _write_generated(runs, folders, source)
+
+
+def table_of_contents(toc: dict[str, Any], profiles: list[str]) -> dict[str, Any]:
+    """The table of contents with one part per profile of this report.
+
+    The part of the first shipped profile is the pattern for all.
+    """
+    pattern = next(part for part in toc["parts"] if _profile_of(part))
+    shipped = _profile_of(pattern)
+    made = []
+    for profile in profiles:
+        chapters = [
+            {"file": chapter["file"].replace(f"{shipped}/", f"{profile}/", 1)}
+            for chapter in pattern["chapters"]
+        ]
+        made.append({"caption": part_title(profile), "chapters": chapters})
+    others = [part for part in toc["parts"] if not _profile_of(part)]
+    return {**toc, "parts": made + others}
+
+
+def part_title(profile: str) -> str:
+    """Heading of a profile's part of the book."""
+    return PART_TITLES.get(profile, profile.replace("_", " "))
+
+
+def _profile_of(part: dict[str, Any]) -> str | None:
+    first = part["chapters"][0]["file"]
+    return None if first.startswith("book/") else first.split("/")[0]
+
+
+def _own_labels(notebook: nbformat.NotebookNode, profile: str) -> nbformat.NotebookNode:
+    """Figure labels that stay unique when two profiles show the same chapter."""
+    for cell in notebook.cells:
+        figure = cell.metadata.get("mystnb", {}).get("figure")
+        if figure:
+            figure["name"] = figure["name"].replace("fig-", f"fig-{profile}-", 1)
+    return notebook
+
+
+def _write_generated(runs: dict[str, Run], folders: dict[str, Path], source: Path) -> None:
+    sections = {
+        "front_page": lambda: "\n".join(_front(n, run, source) for n, run in runs.items()),
+        "model_cards": lambda: "\n".join(_card(n, run) for n, run in runs.items()),
+        "reproducibility": lambda: "\n".join(
+            _reproducibility(n, run, folders[n]) for n, run in runs.items()
+        ),
+        "data_dictionary": data_dictionary,
+    }
+    for page in sorted((source / "book").glob("*.md")):
+        text = page.read_text(encoding="utf-8")
+        for name, make in sections.items():
+            marker = f"<!-- generated: {name} -->"
+            if marker in text:
+                text = text.replace(marker, make())
+        page.write_text(text, encoding="utf-8")
+
+
+def _front(name: str, run: Run, source: Path) -> str:
+    figure = plots.plot_shares(run["profile"], colours=plots.colours_of(run["profile"]))
+    (source / "book" / "generated").mkdir(exist_ok=True)
+    path = source / "book" / "generated" / f"shares-{name}.png"
+    figure.savefig(path, dpi=160, metadata={"Software": None})
+    return insights.front_page(
+        title=part_title(name),
+        link=f"../{name}",
+        overview=run["overview"],
+        profile=run["profile"],
+        recommendations=run["recommendations"],
+        tuning=insights.k_choice(run["tuning_k"], run["chosen"]),
+        currency=run.parameters.currency,
+        figure=f"generated/{path.name}",
+    )
+
+
+def _card(name: str, run: Run) -> str:
+    return insights.model_card(
+        title=part_title(name),
+        model_groups=run["chosen"],
+        choice=run["dbscan_choice"],
+        overview=run["overview"],
+        evidence=insights.k_choice(run["tuning_k"], run["chosen"]),
+        margin=insights.margin_sentence(run["customers"]),
+    )
+
+
+def _reproducibility(name: str, run: Run, folder: Path) -> str:
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    tables = [
+        insights.parameters_table(run.parameters_table()),
+        insights.versions_table(manifest),
+    ]
+    shown = "\n\n".join(_raw_html(table.markup) for table in tables)
+    return f"## {part_title(name)}\n\n{shown}\n"
+
+
+def _raw_html(markup: str) -> str:
+    return f"```{{raw}} html\n{markup}\n```"
+
+
+def data_dictionary() -> str:
+    """Every column of every table, from the one definition that the code uses."""
+    parts = []
+    for title, columns in (
+        ("Transactions (one row per order line)", TRANSACTIONS),
+        ("Features (one row per customer)", FEATURES),
+        ("Segments table (one row per customer, features in use besides)", SEGMENT_COLUMNS),
+    ):
+        rows = pd.DataFrame(
+            [(c.name, c.label, c.unit or "–", c.meaning) for c in columns.values()],
+            columns=["column", "label", "unit", "meaning"],
+        )
+        table = insights.table_of(rows, caption=title)
+        parts.append(f"## {title}\n\n{_raw_html(table.markup)}")
+    rules = pd.DataFrame(
+        [(str(n), r.name, r.words, r.why) for n, r in enumerate(RULES, start=1)],
+        columns=["order", "rule", "words", "why"],
+    )
+    table = insights.table_of(rows=rules, caption="Cleaning rules, in the order they are tried.")
+    parts.append(f"## Cleaning rules\n\n{_raw_html(table.markup)}")
+    return "\n\n".join(parts)
+
+
+def _run_jupyter_book(source: Path, output: Path) -> Path:
+    """Run Jupyter Book with warnings as errors; its log is shown only if it fails."""
+    command = [
+        sys.executable,
+        "-m",
+        "jupyter_book",
+        "build",
+        str(source),
+        "--path-output",
+        str(output),
+        "-W",
+        "--keep-going",
+        "--quiet",
+    ]
+    environment = os.environ | {"PYTHONWARNINGS": "ignore", "SOURCE_DATE_EPOCH": "0"}
+    with tqdm(total=1, desc="book", unit="book") as bar:
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+        bar.update()
+    if done.returncode != 0:
+        log = (done.stdout + done.stderr).replace(str(source), "")
+        lines = [line for line in log.splitlines() if re.search("WARNING|ERROR|rror:", line)]
+        raise RuntimeError("the book did not build:\n" + "\n".join(lines[:20] or log.splitlines()[-20:]))
+    return output / "_build" / "html"
+
+
+MACHINE_PATHS = (str(PROJECT_ROOT), str(Path.home()), "site-packages", "/ipykernel_")
+
+
+def check_pages(built: Path, runs: dict[str, Run]) -> None:
+    """Refuse to publish a page with a traceback, a machine path or a customer id.
+
+    Ids are looked for as whole words where they are long enough to be told from an
+    ordinary number.
+
+    Raises
+    ------
+    RuntimeError
+        Names the page and the kind of leak, never the id itself.
+    """
+    ids = {text for run in runs.values() for text in run["segments"]["customer_id"] if len(text) > 5}
+    for page in sorted(built.rglob("*.html")):
+        text = page.read_text(encoding="utf-8")
+        where = page.relative_to(built).as_posix()
+        if "Traceback (most recent call last)" in text:
+            raise RuntimeError(f"{where} shows a traceback; the book is not published.")
+        for path in MACHINE_PATHS:
+            if len(path) > 5 and path in text:
+                raise RuntimeError(f"{where} shows a path of this machine; not published.")
+        words = set(re.findall(r"[\w.@-]+", html.unescape(re.sub(r"<[^>]*>", " ", text))))
+        if leaked := len(words & ids):
+            raise RuntimeError(f"{where} shows {leaked} customer id(s); the book is not published.")

@@ -1,0 +1,205 @@
+"""The `segmentation` command: one sentence and exit code 2 for a user's mistake."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+
+from segmentation import __version__
+from segmentation.errors import ParameterError, SegmentationError
+from segmentation.params import SHIPPED_PROFILES, describe, resolve
+
+MISTAKE = 2
+
+RunsDir = click.option(
+    "--runs-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("runs"),
+    show_default=True,
+    help="Folder that runs are written to.",
+)
+ParameterFile = click.option(
+    "-f",
+    "--file",
+    "file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="YAML file of parameters that override the profile's.",
+)
+SingleParameters = click.option(
+    "-p",
+    "--parameter",
+    "pairs",
+    nargs=2,
+    multiple=True,
+    metavar="NAME VALUE",
+    help="One parameter that overrides profile and file; may be repeated.",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="segmentation")
+def cli() -> None:
+    """Customer segmentation that people trust with money."""
+
+
+@cli.command()
+@click.argument("profiles", nargs=-1)
+@ParameterFile
+@SingleParameters
+@RunsDir
+def report(
+    profiles: tuple[str, ...], file: Path | None, pairs: tuple[tuple[str, str], ...], runs_dir: Path
+) -> None:
+    """Run the notebooks for each PROFILE (default: the shipped ones) and build the book."""
+    from segmentation.report import make_report
+
+    resolved = [
+        resolve(profile, file=file, overrides=_overrides(pairs))
+        for profile in profiles or SHIPPED_PROFILES
+    ]
+    _refuse_equal_names([name for name, _ in resolved])
+    made = make_report(dict(resolved), runs_dir=runs_dir.absolute())
+    for name, folder in made.runs.items():
+        click.echo(f"run {name}: {_shown(folder)}")
+    for path in made.workbooks:
+        click.echo(f"workbook: {_shown(path)}")
+    click.echo(f"book: {_shown(made.book / 'index.html')}")
+
+
+@cli.command()
+@click.argument("profile")
+@ParameterFile
+@SingleParameters
+@RunsDir
+@click.option("--name", help="Name of the run's folder; default: the profile's name.")
+def run(
+    profile: str,
+    file: Path | None,
+    pairs: tuple[tuple[str, str], ...],
+    runs_dir: Path,
+    name: str | None,
+) -> None:
+    """Run all stages of PROFILE without notebooks; print the run folder last."""
+    from segmentation.report import make_run
+
+    profile_name, parameters = resolve(profile, file=file, overrides=_overrides(pairs))
+    folder = make_run(
+        profile_name, parameters, runs_dir=runs_dir.absolute(), name=_run_name(name or profile_name)
+    )
+    click.echo(_shown(folder))
+
+
+@cli.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("customers", type=click.Path(path_type=Path), metavar="INPUT")
+@click.option(
+    "--output",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="CSV or Parquet file to write, by its ending.",
+)
+def score(model: Path, customers: Path, output: Path) -> None:
+    """Assign the customers in INPUT (CSV or Parquet of features) with a run's MODEL folder."""
+    from segmentation.score import score_file
+
+    count = score_file(model, customers, output)
+    click.echo(f"{count:,} customers assigned: {_shown(output)}")
+
+
+@cli.command()
+@click.argument("profile", required=False)
+def params(profile: str | None) -> None:
+    """List every parameter: name, value, unit, accepted values, meaning."""
+    parameters = resolve(profile)[1] if profile else None
+    for row in describe(parameters).itertuples():
+        click.echo(f"{row.name} = {row.value}")
+        click.echo(f"    {row.meaning}")
+        click.echo(f"    unit: {row.unit}; accepted: {row.accepted}")
+
+
+@cli.command()
+@click.option(
+    "--output",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder to write the four CSV files to.",
+)
+def demo(output: Path) -> None:
+    """Write the demonstration marketplace (synthetic) as CSV files."""
+    from segmentation.demo import write_marketplace
+
+    for path in write_marketplace(output):
+        click.echo(_shown(path))
+
+
+def _overrides(pairs: tuple[tuple[str, str], ...]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for name, text in pairs:
+        if name in values:
+            raise ParameterError(f"parameters: {name} is given twice; give it once.")
+        try:
+            values[name] = yaml.safe_load(text)
+        except yaml.YAMLError:
+            values[name] = text
+    return values
+
+
+def _run_name(name: str) -> str:
+    if not name or name.startswith(".") or not all(c.isalnum() or c in "._-" for c in name):
+        raise ParameterError(
+            f"--name {name!r}: a run's name is letters, digits, '.', '_' and '-', "
+            "not starting with '.'."
+        )
+    return name
+
+
+def _refuse_equal_names(names: list[str]) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ParameterError(f"profile {twice[0]} is named twice; name each profile once.")
+
+
+def _shown(path: Path) -> str:
+    """Path relative to here where it is below, for a line that can be copied."""
+    try:
+        return str(path.absolute().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def _fail(message: str) -> None:
+    click.echo(f"segmentation: {message}", err=True)
+    sys.exit(MISTAKE)
+
+
+def _interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def run_command(command: Callable[[], Any]) -> None:
+    """Run a command; a user's mistake becomes one sentence and exit code 2."""
+    signal.signal(signal.SIGTERM, _interrupted)
+    try:
+        command()
+    except SegmentationError as error:
+        _fail(str(error))
+    except (KeyboardInterrupt, click.Abort):
+        _fail("interrupted; previous outputs are unchanged.")
+    except click.ClickException as error:
+        _fail(error.format_message())
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except MemoryError:
+        _fail("not enough memory for this data; use a machine with more.")
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    run_command(lambda: cli(standalone_mode=False))

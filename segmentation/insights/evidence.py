@@ -1,0 +1,264 @@
+"""Sentences about evidence: number of clusters, silhouette, anomalies, components."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from segmentation.insights.text import Html, dollars, in_group, label, listed, plural, table_of
+from segmentation.schema import SEGMENT_TYPE_LABELS, format_money, format_percent, format_share
+
+CLEAR_LEAD = 0.05
+STRUCTURE = ((0.71, "strong"), (0.51, "reasonable"), (0.26, "weak"))
+"""Reading of the mean silhouette (Kaufman and Rousseeuw 1990, table 4)."""
+
+WORDY_GROUP = 50
+MISPLACED_CLUSTER = 0.1
+
+
+def structure_word(silhouette: float) -> str:
+    """How much structure a mean silhouette speaks for (Kaufman and Rousseeuw 1990).
+
+    Examples
+    --------
+    >>> structure_word(0.8), structure_word(0.3), structure_word(0.1)
+    ('strong', 'weak', 'no substantial')
+    """
+    for least, word in STRUCTURE:
+        if silhouette >= least:
+            return word
+    return "no substantial"
+
+
+def k_choice(tuning_k: pd.DataFrame, chosen: dict[str, Any]) -> str:
+    """What the scores say about the number of clusters, and about the one in use."""
+    return "\n\n".join(
+        in_group(kind, list(chosen)) + _k_choice(tuning_k[tuning_k["segment_type"] == kind], entry)
+        for kind, entry in chosen.items()
+    )
+
+
+def _k_choice(scores: pd.DataFrame, entry: dict[str, Any]) -> str:
+    if entry["note"]:
+        return f"{entry['note'][0].upper()}{entry['note'][1:]}."
+    if scores.empty or entry["k"] < 2:
+        return "One segment, as the profile asks or the group's size allows; nothing to compare."
+    by_k = scores.set_index("k")
+    best = int(by_k["silhouette"].idxmax())
+    others = by_k["silhouette"].drop(best)
+    text = f"Silhouette is highest at **k = {best}** ({by_k.at[best, 'silhouette']:.2f})"
+    if len(others):
+        lead = by_k.at[best, "silhouette"] - others.max()
+        judged = "a clear lead" if lead >= CLEAR_LEAD else "a narrow lead, so the choice is a judgement"
+        text += f", {lead:.2f} above k = {int(others.idxmax())}: {judged}"
+    text += "."
+    votes = {
+        "Calinski-Harabasz": int(by_k["calinski_harabasz"].idxmax()),
+        "Davies-Bouldin": int(by_k["davies_bouldin"].idxmin()),
+    }
+    agreeing = [name for name, k in votes.items() if k == best]
+    differing = [f"{name} prefers {k}" for name, k in votes.items() if k != best]
+    if agreeing:
+        text += f" {listed(agreeing)} {'agrees' if len(agreeing) == 1 else 'agree'}."
+    if differing:
+        text += f" {listed(differing)}."
+    return text + " " + _verdict(by_k, best, entry)
+
+
+def _verdict(by_k: pd.DataFrame, best: int, entry: dict[str, Any]) -> str:
+    used = entry["k"]
+    how = "chosen automatically" if entry["asked"] == "auto" else "set in the profile"
+    if used not in by_k.index:
+        return f"This report uses k = {used}, {how}, beyond the range scanned here."
+    value = by_k.at[used, "silhouette"]
+    word = structure_word(value)
+    text = f"This report uses **k = {used}**, {how}: silhouette {value:.2f}, {word} structure"
+    if used != best:
+        gap = by_k.at[best, "silhouette"] - value
+        text += (
+            f"; the evidence alone would take k = {best} ({gap:.2f} higher), so treat the finer "
+            "split as a convenience for acting, not as a discovery"
+            if used > best
+            else f"; the evidence alone would take k = {best} ({gap:.2f} higher)"
+        )
+    if entry["customers"] < WORDY_GROUP:
+        text += f". With {plural(entry['customers'], 'customer')} this is an illustration only"
+    return text + "."
+
+
+def k_table(tuning_k: pd.DataFrame) -> Html:
+    """All scores of all k."""
+    rows = pd.DataFrame(
+        {
+            "group": tuning_k["segment_type"].map(SEGMENT_TYPE_LABELS),
+            "k": tuning_k["k"],
+            "inertia": tuning_k["inertia"].map("{:,.0f}".format),
+            "silhouette": tuning_k["silhouette"].map("{:.3f}".format),
+            "Calinski-Harabasz": tuning_k["calinski_harabasz"].map("{:,.0f}".format),
+            "Davies-Bouldin": tuning_k["davies_bouldin"].map("{:.3f}".format),
+        }
+    )
+    return table_of(
+        rows,
+        caption="Scores of every number of clusters (higher is better for silhouette and Calinski-Harabasz, lower for inertia and Davies-Bouldin; inertia always falls with k).",
+        numeric=("k", "inertia", "silhouette", "Calinski-Harabasz", "Davies-Bouldin"),
+    )
+
+
+def silhouette_sentence(silhouettes: pd.DataFrame, scan: dict[str, Any]) -> str:
+    """How many customers sit between segments, and which segment is loosest."""
+    parts = []
+    kinds = list(dict.fromkeys(silhouettes["segment_type"]))
+    for kind in kinds:
+        rows = silhouettes[silhouettes["segment_type"] == kind].dropna(subset="silhouette")
+        if rows.empty:
+            parts.append(in_group(kind, kinds) + "One segment: there is no silhouette to show.")
+            continue
+        means = rows.groupby("segment")["silhouette"].mean().sort_values()
+        negative = (rows["silhouette"] < 0).mean()
+        text = (
+            f"Mean silhouette {rows['silhouette'].mean():.2f}; "
+            f"{format_share(negative, len(rows))} of customers lie closer to another segment than "
+            f"to their own. Tightest is **{means.index[-1]}** ({means.iloc[-1]:.2f}), loosest "
+            f"**{means.index[0]}** ({means.iloc[0]:.2f})"
+        )
+        text += (
+            ", whose members are hardly closer to each other than to the next segment."
+            if means.iloc[0] < MISPLACED_CLUSTER
+            else "."
+        )
+        measured, total = scan[kind]["measured"], scan[kind]["customers"]
+        if measured < total:
+            error = rows["silhouette"].std() / len(rows) ** 0.5
+            text += (
+                f" Measured on {measured:,} of {total:,} customers against all of them; "
+                f"95% interval of the mean ± {1.96 * error:.3f}."
+            )
+        parts.append(in_group(kind, kinds) + text)
+    return "\n\n".join(parts)
+
+
+def anomaly_choice(choice: dict[str, Any]) -> str:
+    """Which eps and min_samples were used, and why."""
+    kinds = list(choice)
+    return "\n\n".join(
+        f"{in_group(kind, kinds)}{entry['reason'][0]}{entry['reason'][1:]}."
+        for kind, entry in choice.items()
+    )
+
+
+def grid_sentence(tuning_dbscan: pd.DataFrame, choice: dict[str, Any]) -> str:
+    """How much the anomaly share depends on the setting."""
+    kinds = list(choice)
+    parts = []
+    for kind in kinds:
+        rows = tuning_dbscan[tuning_dbscan["segment_type"] == kind]
+        if rows.empty:
+            parts.append(in_group(kind, kinds) + "No setting to compare.")
+            continue
+        eps, count = choice[kind]["eps"], choice[kind]["min_samples"]
+        near = rows[(rows["min_samples"] == count) & (rows["eps"] != eps)]
+        around = near.iloc[(near["eps"] - eps).abs().argsort(kind="stable")[:2]].sort_values("eps")
+        own = choice[kind]["anomalies"] / choice[kind]["customers"]
+        moved = listed(
+            [f"{format_percent(row.noise_share)} at eps {row.eps:g}" for row in around.itertuples()]
+        )
+        sensitive = around["noise_share"].max() > 3 * max(own, 1e-9)
+        text = (
+            f"Chosen: {format_share(own, choice[kind]['customers'])} anomalies at eps {eps:g}; "
+            f"with the same min_samples it would be {moved}."
+        )
+        text += (
+            " The share depends strongly on eps: read the flags as a ranking of oddity, not as a "
+            "count of problems."
+            if sensitive
+            else " The share changes little around the choice."
+        )
+        parts.append(in_group(kind, kinds) + text)
+    return "\n\n".join(parts)
+
+
+def anomaly_sentence(customers: pd.DataFrame, *, currency: str) -> str:
+    """How many anomalies there are, what they are worth and where they sit."""
+    flagged = customers[customers["is_anomaly"]]
+    total = len(customers)
+    if flagged.empty:
+        return f"No customer of {total:,} is flagged as an anomaly."
+    revenue = customers["total_spent"].sum()
+    share = flagged["total_spent"].sum() / revenue if revenue else 0.0
+    money = dollars(format_money(flagged["total_spent"].sum(), currency))
+    sits = flagged["segment"].value_counts()
+    sits = sits.sort_index().sort_values(ascending=False, kind="stable")
+    where = listed(
+        [f"{name} ({count:,})" for name, count in sits.head(3).items()]
+    )
+    weight = share / (len(flagged) / total) if len(flagged) else 0.0
+    comparison = (
+        f", {weight:.1f} times their share of customers: look at them before anybody removes them"
+        if weight >= 1.5
+        else ""
+    )
+    return (
+        f"**{plural(len(flagged), 'customer')}** ({format_share(len(flagged) / total, total)}) are "
+        f"flagged. They bring {money}, {format_percent(share)} of revenue{comparison}. "
+        f"Most of them belong to {where}. They keep their segment; the flag is extra information."
+    )
+
+
+def anomaly_reasons_table(customers: pd.DataFrame, *, currency: str) -> Html:
+    """How often each reason occurs; one customer may have several."""
+    flagged = customers[customers["is_anomaly"]]
+    counted = (
+        flagged.assign(reason=flagged["anomaly_reasons"].str.split("; "))
+        .explode("reason")
+        .assign(
+            reason=lambda t: t["reason"].str.replace(r" \(.*\)$", "", regex=True).str.split(":").str[0]
+        )
+        .groupby("reason")["total_spent"]
+        .agg(["size", "median"])
+        .reset_index()
+        .sort_values(["size", "reason"], ascending=[False, True])
+    )
+    rows = pd.DataFrame(
+        {
+            "reason": counted["reason"],
+            "customers": counted["size"].map("{:,}".format),
+            "share of anomalies": [
+                format_percent(n / len(flagged)) if len(flagged) else "–" for n in counted["size"]
+            ],
+            "median spend": [format_money(value, currency) for value in counted["median"]],
+        }
+    )
+    return table_of(
+        rows,
+        caption=f"Reasons given for the {len(flagged):,} anomalies; one customer may have several.",
+        numeric=("customers", "share of anomalies", "median spend"),
+    )
+
+
+def explained_sentence(explained: pd.DataFrame, loadings: pd.DataFrame) -> str:
+    """How much of the differences two components show."""
+    parts = []
+    kinds = list(dict.fromkeys(loadings["segment_type"])) or ["normal"]
+    for kind in kinds:
+        rows = explained[explained["segment_type"] == kind]["explained"]
+        if len(rows) < 2:
+            parts.append(in_group(kind, kinds) + "There are too few varying features for a map.")
+            continue
+        two = rows.iloc[:2].sum()
+        caution = (
+            "so distances on the map are close to the real ones"
+            if two >= 0.8
+            else "so customers who look close on the map may be far apart in what it hides"
+        )
+        axes = loadings[loadings["segment_type"] == kind]
+        named = [
+            label(str(axes.loc[axes[pc].abs().idxmax(), "feature"])) for pc in ("pc1", "pc2")
+        ]
+        across = f"across: mostly {named[0]}; up: mostly {named[1]}"
+        parts.append(
+            f"{in_group(kind, kinds)}Two components show **{format_percent(two)}** of the "
+            f"differences between customers, {caution} ({across})."
+        )
+    return "\n\n".join(parts)

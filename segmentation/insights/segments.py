@@ -1,0 +1,404 @@
+"""Sentences about segments: who they are, what to do, how to use the results."""
+
+from __future__ import annotations
+
+import html
+import math
+from typing import Any
+
+import pandas as pd
+
+from segmentation.insights.text import (
+    Html,
+    dollars,
+    group_words,
+    in_group,
+    label,
+    listed,
+    plural,
+    shown,
+    table_of,
+)
+from segmentation.naming import fact_sentence
+from segmentation.schema import (
+    FEATURES,
+    SEGMENT_COLUMNS,
+    SEGMENT_TYPE_LABELS,
+    format_money,
+    format_percent,
+    format_share,
+    format_value,
+)
+
+BORDERLINE_MARGIN = 0.1
+UNREACHABLE = 1.0
+
+
+def share_sentence(profile: pd.DataFrame, *, currency: str) -> str:
+    """Which segment brings the most, and how far money and heads differ."""
+    total = int(profile["customers"].sum())
+    ranked = profile.assign(revenue=profile["revenue"].astype(float)).sort_values(
+        ["revenue", "segment_type", "cluster"], ascending=[False, True, True]
+    )
+    best = ranked.iloc[0]
+    several = profile["segment_type"].nunique() > 1
+    who = f" (customers who {group_words(best['segment_type'])})" if several else ""
+    text = (
+        f"**{best['segment']}**{who}: {format_share(best['customers_share'], total)} of customers "
+        f"bring **{format_percent(best['revenue_share'])}** of revenue "
+        f"({dollars(format_money(best['revenue'], currency))})."
+    )
+    largest = profile.sort_values(
+        ["customers", "segment_type", "cluster"], ascending=[False, True, True]
+    ).iloc[0]
+    if (largest["segment_type"], largest["cluster"]) != (best["segment_type"], best["cluster"]):
+        text += (
+            f" The largest segment, {largest['segment']}, has {format_percent(largest['customers_share'])} "
+            f"of customers and {format_percent(largest['revenue_share'])} of revenue."
+        )
+    return text
+
+
+def profile_table(profile: pd.DataFrame, *, currency: str) -> Html:
+    """Size, revenue and typical customer of every segment."""
+    names = [name for name in FEATURES if f"{name}_median" in profile.columns]
+    rows = pd.DataFrame(
+        {
+            "group": profile["segment_type"].map(SEGMENT_TYPE_LABELS),
+            "segment": profile["segment"],
+            "customers": [
+                f"{n:,} ({format_percent(share)})"
+                for n, share in zip(profile["customers"], profile["customers_share"], strict=True)
+            ],
+            "revenue": [
+                f"{format_money(float(money), currency)} ({format_percent(share)})"
+                for money, share in zip(profile["revenue"], profile["revenue_share"], strict=True)
+            ],
+        }
+    )
+    if profile["segment_type"].nunique() == 1:
+        rows = rows.drop(columns="group")
+    for name in names:
+        rows[label(name)] = [
+            format_value(value, name, currency) for value in profile[f"{name}_median"]
+        ]
+    return table_of(
+        rows,
+        caption=f"Segments; for each feature the median customer. n = {profile['customers'].sum():,}.",
+        numeric=("customers", "revenue", *(label(name) for name in names)),
+    )
+
+
+def profile_sentence(profile: pd.DataFrame, *, currency: str) -> str:
+    """Typical spend from the lowest to the highest segment of every group."""
+    kinds = list(dict.fromkeys(profile["segment_type"]))
+    parts = []
+    for kind in kinds:
+        rows = profile[profile["segment_type"] == kind].sort_values("cluster")
+        if len(rows) == 1:
+            row = rows.iloc[0]
+            parts.append(
+                f"{in_group(kind, kinds)}One segment of {plural(int(row['customers']), 'customer')}, "
+                f"median spend {shown(row['total_spent_median'], 'total_spent', currency)}."
+            )
+            continue
+        steps = listed(
+            [
+                f"{shown(row['total_spent_median'], 'total_spent', currency)} in {row['segment']}"
+                for _, row in rows.iterrows()
+            ]
+        )
+        parts.append(f"{in_group(kind, kinds)}The median customer spent {steps}.")
+    return "\n\n".join(parts)
+
+
+def facts_list(facts: pd.DataFrame, profile: pd.DataFrame, *, currency: str) -> str:
+    """Each name with the facts that earned it."""
+    parts = []
+    several = profile["segment_type"].nunique() > 1
+    for row in profile.itertuples():
+        own = facts[(facts["segment_type"] == row.segment_type) & (facts["cluster"] == row.cluster)]
+        who = f", customers who {group_words(row.segment_type)}" if several else ""
+        parts.append(f"**{row.segment}**{who} ({plural(row.customers, 'customer')})")
+        if own.empty:
+            parts.append("\n- one segment holds the whole group, so there is nothing to tell apart\n")
+            continue
+        sentences = [
+            f"- {dollars(fact_sentence(fact, currency=currency))}" for _, fact in own.iterrows()
+        ]
+        parts.append("\n".join(["", *sentences, ""]))
+    return "\n".join(parts)
+
+
+def margin_sentence(customers: pd.DataFrame) -> str:
+    """How many customers could as well be in the neighbouring segment."""
+    known = customers.dropna(subset="margin")
+    if known.empty:
+        return "Every group has one segment, so no customer is between two."
+    borderline = known["margin"] < BORDERLINE_MARGIN
+    share = format_share(borderline.mean(), len(known))
+    worst = borderline.groupby(known["segment"]).mean().sort_values(kind="stable")
+    return (
+        f"**{share}** of customers are borderline: their margin is below {BORDERLINE_MARGIN:g}, so "
+        f"the next segment is almost as near as their own. {worst.index[-1]} has the largest share "
+        f"of them ({format_percent(worst.iloc[-1])}). Do not promise such a customer anything that "
+        "only one segment gets."
+    )
+
+
+def scatter_sentence(customers: pd.DataFrame, profile: pd.DataFrame, *, currency: str) -> str:
+    """What the scatter of spend by units shows, segment by segment."""
+    if "total_unit" not in customers.columns:
+        return "The source does not tell units, so the chart uses another feature across."
+    kinds = list(dict.fromkeys(profile["segment_type"]))
+    parts = []
+    for kind in kinds:
+        rows = profile[profile["segment_type"] == kind]
+        paid = rows.assign(
+            per_unit=rows["revenue"].astype(float)
+            / (rows["total_unit_mean"] * rows["customers"]).where(lambda units: units > 0)
+        ).dropna(subset="per_unit")
+        if len(paid) < 2:
+            parts.append(in_group(kind, kinds) + "One segment: there is nothing to compare.")
+            continue
+        low, high = paid.loc[paid["per_unit"].idxmin()], paid.loc[paid["per_unit"].idxmax()]
+        if low["segment"] == high["segment"]:
+            parts.append(in_group(kind, kinds) + "All segments pay the same for a unit.")
+            continue
+        parts.append(
+            f"{in_group(kind, kinds)}A unit brings {shown(low['per_unit'], 'total_spent', currency)} "
+            f"from {low['segment']} and {shown(high['per_unit'], 'total_spent', currency)} from "
+            f"{high['segment']}."
+        )
+    return "\n\n".join(parts)
+
+
+def loading_sentence(loadings: pd.DataFrame) -> str:
+    """Which features pull each component, in words."""
+    kinds = list(dict.fromkeys(loadings["segment_type"]))
+    parts = []
+    for kind in kinds:
+        rows = loadings[loadings["segment_type"] == kind]
+        strong = rows[rows["pc1"].abs() >= 0.4].sort_values(
+            ["pc1", "feature"], ascending=[False, True]
+        )
+        if len(rows) < 2 or strong.empty:
+            continue
+        words = [
+            f"{label(row.feature)} ({row.pc1:+.2f})" for row in strong.itertuples()
+        ]
+        parts.append(
+            f"{in_group(kind, kinds)}Moving right on the map means: {listed(words)}."
+        )
+    return "\n\n".join(parts) or "No feature dominates the first component."
+
+
+def recommendation_cards(recommendations: pd.DataFrame, *, currency: str, customers: int) -> Html:
+    """One card per segment: who, why, what to do, what it takes to pay."""
+    several = recommendations["segment_type"].nunique() > 1
+    cards, texts = [], []
+    for row in recommendations.itertuples():
+        group = f"customers who {group_words(row.segment_type)}" if several else ""
+        lines = {
+            "Who": _who(row, currency, customers),
+            "At stake": (
+                f"{format_money(row.revenue, currency)}, {format_percent(row.revenue_share)} of "
+                "revenue in the window."
+            ),
+            "Why this play": f"{row.why}.",
+            "Break-even": break_even_words(row, currency),
+            "Measure": f"{row.measure}.",
+        }
+        items = "".join(
+            f"<dt>{html.escape(name)}</dt><dd>{html.escape(text)}</dd>"
+            for name, text in lines.items()
+        )
+        cards.append(
+            f'<div class="segment-card"><p class="segment-name">{html.escape(row.segment)}'
+            f"<span>{html.escape(group)}</span></p>"
+            f"<p><strong>{html.escape(row.play)}.</strong> {html.escape(row.do)}</p>"
+            f"<dl>{items}</dl></div>"
+        )
+        texts.append(f"{row.segment}: {row.play}. {row.do} {lines}")
+    return Html("".join(cards), "\n".join(texts))
+
+
+def _who(row: Any, currency: str, customers: int) -> str:
+    parts = [
+        f"{plural(row.customers, 'customer')} ({format_percent(row.customers / customers)} of "
+        f"{customers:,}), {format_money(row.revenue_per_customer, currency)} each on average."
+    ]
+    if pd.notna(row.one_time_share):
+        parts.append(f"{format_percent(row.one_time_share)} ordered on one occasion only.")
+    if pd.notna(row.median_recency):
+        parts.append(
+            f"The median customer last ordered {format_value(row.median_recency, 'recency')} "
+            "before the last day of observation."
+        )
+    if row.anomalies:
+        parts.append(f"{plural(row.anomalies, 'customer')} flagged as unusual: look at them first.")
+    return " ".join(parts)
+
+
+def break_even_words(row: Any, currency: str) -> str:
+    """What a campaign to a segment needs before it pays, in words."""
+    cost = format_money(row.campaign_cost, currency)
+    order = format_money(row.typical_order, currency)
+    if row.campaign_cost == 0:
+        return "Contacting costs nothing under the profile's contact cost, so any extra order pays."
+    if not row.break_even_response <= UNREACHABLE:
+        return (
+            f"Contacting all of them once costs {cost}, and one extra order of the typical size "
+            f"({order}) does not pay for one contact: do not run it on these assumptions."
+        )
+    orders = math.ceil(row.break_even_response * row.customers - 1e-9)
+    return (
+        f"Contacting all of them once costs {cost}; it pays when "
+        f"{format_percent(row.break_even_response)} ({plural(orders, 'customer')}) place one order "
+        f"of the typical size ({order}) that they would not have placed otherwise."
+    )
+
+
+def break_even_sentence(*, gross_margin: float, contact_cost: float, currency: str) -> str:
+    """The two assumptions behind every break-even."""
+    return (
+        f"Break-even figures assume a gross margin of {format_percent(gross_margin)} and "
+        f"{dollars(format_money(contact_cost, currency))} per contact. Both are assumptions of the "
+        "profile, not findings: replace `gross_margin` and `contact_cost` with your own. No lift is "
+        "promised anywhere; a control group tells whether a campaign worked."
+    )
+
+
+def top_actions(recommendations: pd.DataFrame, *, currency: str, limit: int = 3) -> list[str]:
+    """The actions with most money at stake, one line each."""
+    several = recommendations["segment_type"].nunique() > 1
+    lines = []
+    for row in recommendations[recommendations["play"] != "Watch"].head(limit).itertuples():
+        group = f" ({group_words(row.segment_type)})" if several else ""
+        lines.append(
+            f"**{row.play}: {row.segment}**{group} – {plural(row.customers, 'customer')}, "
+            f"{dollars(format_money(row.revenue, currency))} ({format_percent(row.revenue_share)} of "
+            f"revenue). {row.do}"
+        )
+    return lines
+
+
+def front_page(
+    *,
+    title: str,
+    link: str,
+    overview: dict[str, Any],
+    profile: pd.DataFrame,
+    recommendations: pd.DataFrame,
+    tuning: str,
+    currency: str,
+    figure: str,
+) -> str:
+    """One screenful: who the customers are, what to do, how far to believe it."""
+    heads, money = int(profile["customers"].sum()), float(sum(profile["revenue"]))
+    synthetic = (
+        "\n\n:::{admonition} Synthetic data\n:class: warning\nMade up by a seeded generator to show "
+        "the method; nothing here is a finding about a real shop.\n:::"
+        if overview.get("synthetic")
+        else ""
+    )
+    window = (
+        f" from {overview['first_order']} to {overview['last_order']}"
+        if overview["first_order"]
+        else ""
+    )
+    actions = top_actions(recommendations, currency=currency)
+    listed_actions = "\n".join(f"{n}. {text}" for n, text in enumerate(actions, start=1))
+    return (
+        f"## {title}{synthetic}\n\n"
+        f"{heads:,} customers, {dollars(format_money(money, currency))} of revenue{window}. "
+        f"{share_sentence(profile, currency=currency)}\n\n"
+        f"```{{figure}} {figure}\n:alt: Paired bars for every segment: its share of customers "
+        f"above its share of revenue.\nShare of customers and of revenue by segment, n = {heads:,} "
+        f"customers.\n```\n\n"
+        f"**What to do first, by money at stake**\n\n{listed_actions or 'No action is supported by these data.'}\n\n"
+        f"**How far to believe it.** {tuning}\n\n"
+        f"[Segments]({link}/06_segments) · [Evidence]({link}/04_choosing_k) · "
+        f"[Recommendations]({link}/07_recommendations)\n"
+    )
+
+
+def files_table(folder_name: str) -> Html:
+    """What a run leaves behind, and for whom."""
+    rows = pd.DataFrame(
+        [
+            ("customer_segmentation_output.xlsx", "CRM team", "segments, profile, recommendations, ledger, dictionary"),
+            ("segments.parquet", "analyst", "one row per customer: features, segment, margin, anomaly"),
+            ("features.parquet", "analyst", "one row per customer: every feature the source allows"),
+            ("profile.csv", "analyst", "size, revenue and typical values of every segment"),
+            ("ledger.csv", "controller", "lines and money: raw, set aside by rule, kept"),
+            ("tuning_k.csv, tuning_dbscan.csv", "analyst", "scores of every setting tried"),
+            ("model/", "engineer", "constants, centres, names and core points; no code, no pickle"),
+            ("params.yaml, manifest.json", "engineer", "what made this run: parameters, versions, hashes, costs"),
+        ],
+        columns=["file", "for", "holds"],
+    )
+    return table_of(rows, caption=f"Files in runs/{folder_name}/")
+
+
+def scoring_example(features: list[str], folder_name: str) -> str:
+    """How to assign new customers with this run's model, on the command line."""
+    columns = ", ".join(f"`{name}`" for name in ["customer_id", *features])
+    return (
+        "```bash\n"
+        f"segmentation score runs/{folder_name}/model new_customers.csv --output scored.csv\n"
+        "```\n\n"
+        f"`new_customers.csv` needs the columns {columns}. The answer has "
+        f"{listed([f'`{name}`' for name in SEGMENT_COLUMNS])} for every customer, computed by the "
+        "same code that made this book."
+    )
+
+
+def parameters_table(rows: pd.DataFrame) -> Html:
+    """Every parameter with its value in this run."""
+    return table_of(rows, caption="Parameters of this run; `segmentation params` lists them too.")
+
+
+def versions_table(manifest: dict[str, Any]) -> Html:
+    """What this run was made with."""
+    rows = [("seed", str(manifest["seed"])), ("observed up to", str(manifest["as_of"] or "–"))]
+    rows += [(name, version) for name, version in manifest["versions"].items()]
+    rows += [("code", manifest["program"]["code"])]
+    rows += [
+        (f"input {html.escape(name)}", f"sha256 {entry['sha256']}")
+        for name, entry in manifest["inputs"].items()
+    ]
+    return table_of(pd.DataFrame(rows, columns=["what", "value"]), caption="Versions and hashes.")
+
+
+def model_card(
+    *,
+    title: str,
+    model_groups: dict[str, Any],
+    choice: dict[str, Any],
+    overview: dict[str, Any],
+    evidence: str,
+    margin: str,
+) -> str:
+    """Model card of one run, from its own figures."""
+    window = (
+        f"orders from {overview['first_order']} to {overview['last_order']}"
+        if overview["first_order"]
+        else "a customer table without dates"
+    )
+    groups = []
+    for kind, entry in model_groups.items():
+        features = listed([label(name) for name in entry["features"]]) or "no feature"
+        note = "".join(f" Note: {text}." for text in [entry["note"], *entry["left_out"]] if text)
+        groups.append(
+            f"- customers who {group_words(kind)}: {plural(entry['customers'], 'customer')}, "
+            f"{plural(entry['k'], 'cluster')} on {features}; DBSCAN with eps {choice[kind]['eps']:g} and "
+            f"min_samples {choice[kind]['min_samples']}, {plural(choice[kind]['anomalies'], 'anomaly')}."
+            f"{note}"
+        )
+    synthetic = " The data are synthetic." if overview.get("synthetic") else ""
+    return (
+        f"## {title}\n\nFitted on {plural(overview['customers'], 'customer')}, {window}.{synthetic}\n\n"
+        + "\n".join(groups)
+        + f"\n\n**Evidence.** {evidence}\n\n**Certainty.** {margin}\n"
+    )

@@ -1,0 +1,112 @@
+"""Small pieces of every sentence: inert text, lists, tables."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pandas as pd
+
+from segmentation.schema import FEATURES, SEGMENT_TYPE_LABELS, format_value
+
+
+class Html:
+    """HTML that a notebook shows; its text form stays readable outside a browser."""
+
+    def __init__(self, markup: str, text: str) -> None:
+        self.markup = markup
+        self.text = text
+
+    def _repr_html_(self) -> str:
+        return self.markup
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def inert(text: object) -> str:
+    """Text from data made harmless in Markdown: no markup, link, math or HTML survives.
+
+    Examples
+    --------
+    >>> inert("<b>*x*</b> $1 [a](javascript:b)")
+    '&lt;b&gt;&#42;x&#42;&lt;/b&gt; &#36;1 &#91;a&#93;&#40;javascript&#58;b&#41;'
+    """
+    flat = " ".join(str(text).split())
+    escaped = html.escape(flat, quote=False)
+    return re.sub(r"[*_`\[\](){}$|~^\\:!#]", lambda m: f"&#{ord(m.group())};", escaped)
+
+
+def listed(items: Sequence[str]) -> str:
+    """A list in words.
+
+    Examples
+    --------
+    >>> listed(["a"]), listed(["a", "b"]), listed(["a", "b", "c"])
+    ('a', 'a and b', 'a, b and c')
+    """
+    if len(items) < 2:
+        return "".join(items)
+    return f"{', '.join(items[:-1])} and {items[-1]}"
+
+
+def plural(n: int, noun: str) -> str:
+    """A count with its noun.
+
+    Examples
+    --------
+    >>> plural(1, "customer"), plural(1200, "customer"), plural(2, "copy")
+    ('1 customer', '1,200 customers', '2 copies')
+    """
+    if n == 1:
+        return f"1 {noun}"
+    many = f"{noun[:-1]}ies" if noun.endswith("y") and noun[-2] not in "aeiou" else f"{noun}s"
+    return f"{n:,} {many}"
+
+
+def table_of(rows: pd.DataFrame, *, caption: str, numeric: Iterable[str] = ()) -> Html:
+    """An HTML table of ready-made texts, everything escaped, numbers to the right."""
+    right = set(numeric)
+
+    def cell(tag: str, name: str, value: Any) -> str:
+        kind = ' class="num"' if name in right else ""
+        return f"<{tag}{kind}>{html.escape(str(value))}</{tag}>"
+
+    head = "".join(cell("th", str(name), name) for name in rows.columns)
+    body = "".join(
+        "<tr>" + "".join(cell("td", str(n), v) for n, v in zip(rows.columns, row, strict=True)) + "</tr>"
+        for row in rows.itertuples(index=False, name=None)
+    )
+    markup = (
+        f'<div class="table-scroll"><table class="report-table"><caption>{html.escape(caption)}'
+        f"</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+    return Html(markup, rows.to_string(index=False))
+
+
+def group_words(kind: str) -> str:
+    """What a ``segment_type`` means, for people."""
+    return SEGMENT_TYPE_LABELS[kind]
+
+
+def in_group(kind: str, kinds: Sequence[str]) -> str:
+    """Prefix that names the group, where there is more than one."""
+    return f"**Customers who {group_words(kind)}.** " if len(kinds) > 1 else ""
+
+
+def dollars(text: str) -> str:
+    """Keep currency signs from being read as math by Markdown."""
+    return text.replace("$", "\\$")
+
+
+def shown(value: float, name: str, currency: str) -> str:
+    """A formatted value, safe inside Markdown."""
+    return dollars(format_value(value, name, currency))
+
+
+def label(name: str) -> str:
+    """A feature's label inside a sentence."""
+    text = FEATURES[name].label
+    return text[0].lower() + text[1:]

@@ -1,0 +1,133 @@
+"""A run's folder: everything one execution made, put in place in one step."""
+
+from __future__ import annotations
+
+import json
+import platform
+import shutil
+from decimal import Decimal
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import yaml
+from tqdm.auto import tqdm
+
+from segmentation import __version__
+from segmentation.atomic import atomic_path
+from segmentation.naming import fact_sentence
+from segmentation.params import PROJECT_ROOT
+from segmentation.pipeline import STAGES, Run
+from segmentation.stage_cache import code_fingerprint, write_parquet
+from segmentation.workbook import write_workbook
+
+WORKBOOK = "customer_segmentation_output.xlsx"
+PROCESSED_FOLDER = PROJECT_ROOT / "data" / "processed_data"
+PACKAGES = ("duckdb", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "sqlglot", "xlsxwriter")
+
+
+def compute_stages(run: Run, *, label: str) -> None:
+    """Compute every stage in order, with a progress bar that says what is being done."""
+    with tqdm(list(STAGES.values()), unit="stage", desc=label) as bar:
+        for stage in bar:
+            bar.set_postfix_str(stage.does)
+            run.stage(stage.name)
+
+
+def write_run(run: Run, folder: Path, *, profile: str) -> None:
+    """Write every file of a run's folder, from stage results.
+
+    Raises
+    ------
+    OutputError
+        If a file cannot be written.
+    """
+    (folder / "params.yaml").write_text(
+        yaml.safe_dump(run.parameters.as_plain(), sort_keys=False, allow_unicode=True),
+        encoding="utf-8",
+    )
+    write_parquet(_table(run["features"]), folder / "features.parquet")
+    write_parquet(_table(run["segments"]), folder / "segments.parquet")
+    _write_csv(run["ledger"], folder / "ledger.csv")
+    _write_csv(run["profile"], folder / "profile.csv")
+    _write_csv(run["tuning_k"], folder / "tuning_k.csv")
+    _write_csv(run["tuning_dbscan"], folder / "tuning_dbscan.csv")
+    _write_csv(run["findings"], folder / "findings.csv")
+    _write_csv(run["recommendations"], folder / "recommendations.csv")
+    shutil.copytree(run.stage("segments") / "model", folder / "model")
+    _write_workbook(run, folder / WORKBOOK)
+    manifest = json.dumps(manifest_of(run, profile=profile), indent=2, ensure_ascii=False)
+    (folder / "manifest.json").write_text(manifest + "\n", encoding="utf-8")
+
+
+def _table(frame: pd.DataFrame) -> pa.Table:
+    """Arrow table with text ids and without machine-dependent metadata."""
+    return pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
+
+
+def _write_csv(table: pd.DataFrame, path: Path) -> None:
+    table.to_csv(path, index=False, lineterminator="\n")
+
+
+def _write_workbook(run: Run, path: Path) -> None:
+    facts = run["facts"]
+    currency = run.parameters.currency
+    sentences = [fact_sentence(fact, currency=currency) for _, fact in facts.iterrows()]
+    write_workbook(
+        path,
+        segments=run["segments"],
+        profile=run["profile"],
+        ledger=run["ledger"],
+        facts=facts[["segment_type", "cluster", "segment"]].assign(fact=sentences),
+        recommendations=run["recommendations"],
+        overview=run["overview"] | {"currency": currency},
+        currency=currency,
+    )
+
+
+def manifest_of(run: Run, *, profile: str) -> dict[str, Any]:
+    """What made this run: versions, input hashes, seed, row counts, cost of each stage."""
+    costs = []
+    for stage in STAGES:
+        cost = json.loads((run.stage(stage) / "cost.json").read_text(encoding="utf-8"))
+        costs.append({"stage": stage, "key": run.key(stage), "reused": run.reused[stage]} | cost)
+    ledger = run["ledger"].set_index("rule")
+    return {
+        "profile": profile,
+        "program": {"segmentation": __version__, "code": code_fingerprint()},
+        "versions": {"python": platform.python_version()}
+        | {name: metadata.version(name) for name in PACKAGES},
+        "inputs": {
+            name: {"sha256": digest, "bytes": path.stat().st_size}
+            for (name, digest), path in zip(
+                run.input_hashes.items(), run.source.files.values(), strict=True
+            )
+        },
+        "seed": run.parameters.random_state,
+        "as_of": run["overview"]["as_of"],
+        "rows": {
+            "raw": int(ledger.at["raw", "rows"]),
+            "kept": int(ledger.at["kept", "rows"]),
+            "customers": len(run["segments"]),
+        },
+        "amount": {
+            "raw": _exact(ledger.at["raw", "amount"]),
+            "kept": _exact(ledger.at["kept", "amount"]),
+        },
+        "stages": costs,
+    }
+
+
+def _exact(amount: Decimal) -> str:
+    return f"{amount:f}"
+
+
+def publish_workbook(folder: Path) -> Path:
+    """Copy a run's workbook to ``data/processed_data`` (the shipped marketplace does)."""
+    target = PROCESSED_FOLDER / WORKBOOK
+    PROCESSED_FOLDER.mkdir(parents=True, exist_ok=True)
+    with atomic_path(target) as temporary:
+        shutil.copyfile(folder / WORKBOOK, temporary)
+    return target

@@ -26,25 +26,25 @@
 source: str = "cdnow"  # Where orders come from: a shipped source, or a path to a source SQL file.
 location: str = "data/raw_data/cdnow"  # Folder or file that holds the source's raw tables.
 engine: str = "duckdb"  # What runs the SQL.
-as_of = "auto"  # Last day of observation; auto = date of the last valid order.
+as_of = "auto"  # Last day of observation; auto: date of the last valid order.
 returns: str = "exclude"  # exclude: sales only; net: returns reduce the customer's units and spend.
 zero_amount: str = "keep"  # Lines with an amount of zero; reported either way.
 duplicates: str = "keep"  # Exact copies of a line; reported either way.
 non_product: str = "keep"  # Lines that are not products (postage, fees), where the source marks them.
-date_repair: str = "off"  # Repair of dates; off = dates are taken as the source gives them.
+date_repair: str = "off"  # Repair of dates; off: dates are taken as the source gives them.
 features: list = ["recency", "frequency", "total_spent"]  # Features that K-Means and DBSCAN see.
 split_pre_register: bool = True  # Model customers whose first order precedes registration apart.
 outliers: str = "none"  # winsor: pull values beyond the winsor quantiles in to them before scaling.
 winsor_quantile: float = 0.99  # Upper quantile for winsorising; the lower one is 1 minus it.
 transform: str = "log"  # Shape before scaling; log is sign(x) * ln(1 + |x|).
 scaler: str = "standard"  # standard: mean 0, deviation 1; robust: median 0, interquartile range 1.
-n_clusters = 3  # Clusters per group; auto = highest mean silhouette for k of 2 to 8.
+n_clusters = 3  # Clusters per group; auto: highest mean silhouette for k of 2 to 8.
 k_max: int = 10  # Largest number of clusters that the tuning chapter scans.
 n_init: int = 10  # Random starts per K-Means fit; the best is kept.
 random_state: int = 42  # Seed of every random choice.
-dbscan_eps = "auto"  # Neighbourhood radius; auto = knee of the k-distance curve.
-dbscan_min_samples = "auto"  # Customers (self included) that make a neighbourhood dense; auto = 2 x features.
-calibration_end = "auto"  # Cut of the hold-out proof; auto = middle of the observation window.
+dbscan_eps = "auto"  # Neighbourhood radius; auto: knee of the k-distance curve.
+dbscan_min_samples = "auto"  # Customers (self included) that make a neighbourhood dense; auto: 2 x features.
+calibration_end = "auto"  # Cut of the hold-out proof; auto: middle of the observation window.
 currency: str = "USD"  # ISO 4217 code of the account currency; a label, nothing is converted.
 gross_margin: float = 0.3  # Share of revenue left after the cost of goods; an assumption to replace.
 contact_cost: float = 1.0  # Cost of contacting one customer once; an assumption to replace.

@@ -35,7 +35,6 @@ class DuckDbEngine:
         self.connection = duckdb.connect(
             config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}
         )
-        self.connection.execute("SET enable_progress_bar = false")
 
     def close(self) -> None:
         """Give the memory back."""

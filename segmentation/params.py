@@ -13,7 +13,7 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import pandas as pd
 import yaml
@@ -56,7 +56,7 @@ class Parameters(BaseModel):
     )
     as_of: dt.date | Auto = Field(
         "auto",
-        description="Last day of observation; auto = date of the last valid order.",
+        description="Last day of observation; auto: date of the last valid order.",
         json_schema_extra=_unit("YYYY-MM-DD"),
     )
     returns: Literal["exclude", "net"] = Field(
@@ -81,7 +81,7 @@ class Parameters(BaseModel):
     )
     date_repair: Literal["off"] = Field(
         "off",
-        description="Repair of dates; off = dates are taken as the source gives them.",
+        description="Repair of dates; off: dates are taken as the source gives them.",
         json_schema_extra=_unit("choice"),
     )
     features: tuple[str, ...] = Field(
@@ -117,11 +117,9 @@ class Parameters(BaseModel):
         description="standard: mean 0, deviation 1; robust: median 0, interquartile range 1.",
         json_schema_extra=_unit("choice"),
     )
-    n_clusters: int | Auto = Field(
+    n_clusters: Annotated[int, Field(ge=1, le=50)] | Auto = Field(
         3,
-        ge=1,
-        le=50,
-        description="Clusters per group; auto = highest mean silhouette for k of 2 to 8.",
+        description="Clusters per group; auto: highest mean silhouette for k of 2 to 8.",
         json_schema_extra=_unit("clusters"),
     )
     k_max: int = Field(
@@ -145,22 +143,19 @@ class Parameters(BaseModel):
         description="Seed of every random choice.",
         json_schema_extra=_unit("seed"),
     )
-    dbscan_eps: float | Auto = Field(
+    dbscan_eps: Annotated[float, Field(gt=0, allow_inf_nan=False)] | Auto = Field(
         "auto",
-        gt=0,
-        description="Neighbourhood radius; auto = knee of the k-distance curve.",
+        description="Neighbourhood radius; auto: knee of the k-distance curve.",
         json_schema_extra=_unit("prepared distance"),
     )
-    dbscan_min_samples: int | Auto = Field(
+    dbscan_min_samples: Annotated[int, Field(ge=2, le=10_000)] | Auto = Field(
         "auto",
-        ge=2,
-        le=10_000,
-        description="Customers (self included) that make a neighbourhood dense; auto = 2 x features.",
+        description="Customers (self included) that make a neighbourhood dense; auto: 2 x features.",
         json_schema_extra=_unit("customers"),
     )
     calibration_end: dt.date | Auto = Field(
         "auto",
-        description="Cut of the hold-out proof; auto = middle of the observation window.",
+        description="Cut of the hold-out proof; auto: middle of the observation window.",
         json_schema_extra=_unit("YYYY-MM-DD"),
     )
     currency: str = Field(
@@ -310,9 +305,7 @@ def accepted_values(name: str) -> str:
     field = Parameters.model_fields[name]
     choices = _literals(field.annotation)
     kinds = _kinds(field.annotation)
-    bounds = {}
-    for item in field.metadata:
-        bounds |= {b: getattr(item, b) for b in ("ge", "gt", "le", "lt") if hasattr(item, b)}
+    bounds = _bounds([*field.metadata, *_nested_metadata(field.annotation)])
     words = []
     if bool in kinds:
         words.append("true or false")
@@ -336,7 +329,25 @@ def accepted_values(name: str) -> str:
     return ", or ".join(words)
 
 
+def _bounds(metadata: list[Any]) -> dict[str, Any]:
+    bounds = {}
+    for item in metadata:
+        bounds |= {b: getattr(item, b) for b in ("ge", "gt", "le", "lt") if hasattr(item, b)}
+    return bounds
+
+
+def _nested_metadata(annotation: Any) -> list[Any]:
+    """Constraints inside a union, such as those of the number in ``number or auto``."""
+    found = []
+    for argument in get_args(annotation):
+        for item in getattr(argument, "__metadata__", ()):
+            found += getattr(item, "metadata", [item])
+    return found
+
+
 def _kinds(annotation: Any) -> set[Any]:
+    if get_origin(annotation) is Annotated:
+        return {get_args(annotation)[0]}
     arguments = get_args(annotation)
     if not arguments or get_origin(annotation) is Literal:
         return {annotation}
@@ -346,6 +357,8 @@ def _kinds(annotation: Any) -> set[Any]:
 def _literals(annotation: Any) -> list[str]:
     if get_origin(annotation) is Literal:
         return [str(value) for value in get_args(annotation)]
+    if get_origin(annotation) is Annotated:
+        return []
     return [choice for argument in get_args(annotation) for choice in _literals(argument)]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import tempfile
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ import nbformat
 import papermill
 from papermill.exceptions import PapermillExecutionError
 from tqdm.auto import tqdm
+from traitlets.config import Config
 
 from segmentation.atomic import recover_folder, scratch_folder, swap_folder
 from segmentation.book import build_book
@@ -155,12 +157,23 @@ def execute_notebook(source: Path, target: Path, values: dict[str, Any]) -> None
     unknown = sorted(set(values) - set(known))
     if unknown:
         raise ParameterError(f"{source.name}: has no parameter {unknown[0]}.")
-    try:
-        notebook = papermill.execute_notebook(
-            str(source), None, parameters=values, progress_bar=False, kernel_name="python3"
+    with tempfile.TemporaryDirectory(prefix="kernel-") as sockets:
+        # sockets in a folder of our own: no open port, and no two kernels on one name
+        config = Config(
+            KernelManager={"transport": "ipc", "ip": f"{sockets}/k"},
+            NotebookClient={"extra_arguments": ["--IPKernelApp.log_level=CRITICAL"]},
         )
-    except PapermillExecutionError as error:
-        raise RuntimeError(f"{source.name} failed: {error.ename}: {error.evalue}") from None
+        try:
+            notebook = papermill.execute_notebook(
+                str(source),
+                None,
+                parameters=values,
+                progress_bar=False,
+                kernel_name="python3",
+                config=config,
+            )
+        except PapermillExecutionError as error:
+            raise RuntimeError(f"{source.name} failed: {error.ename}: {error.evalue}") from None
     nbformat.write(fit_to_publish(notebook), target)
 
 

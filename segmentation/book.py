@@ -15,7 +15,7 @@ from typing import Any
 import nbformat
 import pandas as pd
 import yaml
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from segmentation import insights, plots
 from segmentation.atomic import scratch_folder, swap_folder
@@ -200,8 +200,8 @@ def _run_jupyter_book(source: Path, output: Path) -> Path:
     """Run Jupyter Book with warnings as errors; its log is shown only if it fails."""
     command = [
         sys.executable,
-        "-m",
-        "jupyter_book",
+        "-c",
+        "from jupyter_book.cli.main import main; main()",
         "build",
         str(source),
         "--path-output",

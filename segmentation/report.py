@@ -14,7 +14,7 @@ from typing import Any
 import nbformat
 import papermill
 from papermill.exceptions import PapermillExecutionError
-from tqdm.auto import tqdm
+from tqdm import tqdm
 from traitlets.config import Config
 
 from segmentation.atomic import recover_folder, scratch_folder, swap_folder

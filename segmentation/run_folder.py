@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import yaml
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from segmentation import __version__
 from segmentation.atomic import atomic_path

@@ -168,14 +168,14 @@ def month_sentence(monthly: pd.DataFrame, *, currency: str) -> str:
 
 def source_sql(sql: dict[str, Any]) -> str:
     """The source's SELECT, as run."""
-    return f"```sql\n{sql['source'].strip()}\n```"
+    return f"```mysql\n{sql['source'].strip()}\n```"
 
 
 def cleaning_sql(sql: dict[str, Any]) -> str:
     """The cleaning query, as run, with the values that the driver bound."""
     if not sql["clean"]:
         return NO_ORDERS
-    return f"```sql\n{sql['clean'].strip()}\n```\n\nBound values: {_bound(sql['values'], 'clean')}."
+    return f"```mysql\n{sql['clean'].strip()}\n```\n\nBound values: {_bound(sql['values'], 'clean')}."
 
 
 def features_sql(sql: dict[str, Any]) -> str:
@@ -183,7 +183,7 @@ def features_sql(sql: dict[str, Any]) -> str:
     if not sql["features"]:
         return NO_ORDERS
     return (
-        f"```sql\n{sql['features'].strip()}\n```\n\n"
+        f"```mysql\n{sql['features'].strip()}\n```\n\n"
         f"Bound values: {_bound(sql['values'], 'features')}."
     )
 

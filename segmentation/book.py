@@ -241,6 +241,8 @@ def check_pages(built: Path, runs: dict[str, Run]) -> None:
         where = page.relative_to(built).as_posix()
         if "Traceback (most recent call last)" in text:
             raise RuntimeError(f"{where} shows a traceback; the book is not published.")
+        if 'class="output stderr' in text:
+            raise RuntimeError(f"{where} shows a warning of a cell; the book is not published.")
         for path in MACHINE_PATHS:
             if len(path) > 5 and path in text:
                 raise RuntimeError(f"{where} shows a path of this machine; not published.")

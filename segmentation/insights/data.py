@@ -390,14 +390,14 @@ def cohort_sentence(cohorts: pd.DataFrame) -> str:
     later = cohorts[cohorts["months_since"] > 0]
     if later.empty:
         return "No customer ordered again in a later month."
-    last = cohorts["cohort"] + cohorts["months_since"].map(lambda n: pd.DateOffset(months=int(n)))
-    end = last.max()
+    month = cohorts["cohort"].dt.year * 12 + cohorts["cohort"].dt.month
+    end = (month + cohorts["months_since"]).max()
+    first = cohorts["months_since"] == 0
     text = []
     for months in (1, 3, 6, 12):
-        seen = cohorts[cohorts["months_since"] == 0]
-        seen = seen[seen["cohort"] + pd.DateOffset(months=months) <= end]
-        back = later[(later["months_since"] == months) & later["cohort"].isin(seen["cohort"])]
-        size = int(seen["cohort_size"].sum())
+        followed = month + months <= end
+        back = cohorts[followed & (cohorts["months_since"] == months)]
+        size = int(cohorts.loc[followed & first, "cohort_size"].sum())
         if size:
             text.append(
                 f"{format_percent(back['customers'].sum() / size)} in month {months} (n = {size:,})"

@@ -1,0 +1,229 @@
+"""What many tests share: the shipped runs made once, the command line, and tiny shops."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import os
+import re
+import signal
+import subprocess
+import sys
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import yaml
+
+from segmentation import cli as command_line
+from segmentation.params import resolve
+from segmentation.report import make_run
+
+ROOT = Path(__file__).resolve().parents[1]
+SHOP_COLUMNS = (
+    "customer_id",
+    "order_id",
+    "order_date",
+    "quantity",
+    "amount",
+    "is_valid",
+    "is_return",
+    "registered_date",
+)
+SHOP_SQL = """
+SELECT
+    customer_id,
+    order_id,
+    CAST(order_date AS DATE) AS order_date,
+    CAST(quantity AS DECIMAL(18, 2)) AS quantity,
+    CAST(amount AS DECIMAL(18, 2)) AS amount,
+    CAST(is_valid AS BOOLEAN) AS is_valid,
+    CAST(is_return AS BOOLEAN) AS is_return,
+    CAST(registered_date AS DATE) AS registered_date
+FROM orders
+"""
+_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_PROGRESS = re.compile(r"\d+%\|.*\||\d+(k|stage|notebook|book)? \[\d\d:\d\d")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a command ended: its exit code and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def said(self) -> list[str]:
+        """Lines of standard error that are not progress bars."""
+        lines = re.split(r"[\r\n]+", _ESCAPES.sub("", self.err))
+        return [line.strip() for line in lines if line.strip() and not _PROGRESS.search(line)]
+
+
+def assert_refused(outcome: Outcome, *needed: str) -> str:
+    """Exit code 2 and exactly one sentence, which holds every needed word."""
+    assert outcome.code == 2, (outcome.code, outcome.said, outcome.out)
+    assert "Traceback" not in outcome.err
+    assert len(outcome.said) == 1, outcome.said
+    sentence = outcome.said[0]
+    assert sentence.startswith("segmentation: "), sentence
+    assert sentence.endswith("."), sentence
+    assert not re.search(r"[a-z`')]\. [A-Z]", sentence), f"more than one sentence: {sentence}"
+    for word in needed:
+        assert word in sentence, (word, sentence)
+    return sentence
+
+
+def call_cli(*arguments: object) -> Outcome:
+    """The command in this process, as `main` runs it: fast, and a defect shows its traceback."""
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    before = signal.getsignal(signal.SIGTERM)
+    with (
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("error", RuntimeWarning)  # a user would see it printed
+        try:
+            command_line.run_command(
+                lambda: command_line.cli([str(a) for a in arguments], standalone_mode=False)
+            )
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        finally:
+            signal.signal(signal.SIGTERM, before)
+    return Outcome(code, out.getvalue(), err.getvalue())
+
+
+def process_cli(*arguments: object, **environment: str) -> Outcome:
+    """The command as a user starts it."""
+    done = subprocess.run(
+        [sys.executable, "-m", "segmentation", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=os.environ | environment,
+        timeout=120,
+        check=False,
+    )
+    return Outcome(done.returncode, done.stdout, done.stderr)
+
+
+def contents_of(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder with its bytes; the stage cache is no output."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and ".cache" not in path.relative_to(folder).parts
+    }
+
+
+def leftovers_in(runs_dir: Path) -> list[str]:
+    """Hidden working files and folders of a run that did not end; locks are meant to stay."""
+    found = [*runs_dir.glob(".*"), *(runs_dir / ".cache").glob(".*")]
+    return sorted(p.name for p in found if p.name != ".cache" and p.suffix != ".lock")
+
+
+def order(customer: str, number: object, day: str, quantity: object, amount: object, **more: str):
+    """One order line of a tiny shop; ``more`` sets is_valid, is_return or registered_date."""
+    line = dict.fromkeys(SHOP_COLUMNS, "") | {"is_valid": "true", "is_return": "false"}
+    line |= {"customer_id": customer, "order_id": str(number), "order_date": day}
+    return line | {"quantity": str(quantity), "amount": str(amount)} | more
+
+
+@dataclass
+class TinyShop:
+    """A shop of a few lines: CSV files, a source SQL file and a profile in one folder."""
+
+    folder: Path
+    parameters: dict = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.sql(SHOP_SQL)
+        self.parameters = {
+            "source": str(self.folder / "shop.sql"),
+            "location": str(self.folder),
+            "n_init": 2,
+            "k_max": 3,
+        } | self.parameters
+
+    @property
+    def runs_dir(self) -> Path:
+        return self.folder / "runs"
+
+    def sql(self, text: str) -> TinyShop:
+        (self.folder / "shop.sql").write_text(text, encoding="utf-8")
+        return self
+
+    def lines(self, rows: list[dict], *, name: str = "orders.csv") -> TinyShop:
+        with (self.folder / name).open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+        return self
+
+    def bytes(self, content: bytes, *, name: str = "orders.csv") -> TinyShop:
+        (self.folder / name).write_bytes(content)
+        return self
+
+    def arguments(self, **changed: object) -> list[object]:
+        profile = self.folder / "shop.yaml"
+        profile.write_text(yaml.safe_dump(self.parameters | changed), encoding="utf-8")
+        return ["run", profile, "--runs-dir", self.runs_dir]
+
+    def run(self, **changed: object) -> Outcome:
+        return call_cli(*self.arguments(**changed))
+
+    @property
+    def result(self) -> Path:
+        return self.runs_dir / "shop"
+
+
+def ordinary_orders(n_customers: int = 40) -> list[dict]:
+    """A small ordinary shop: every third customer orders three times, spend differs."""
+    return [
+        order(
+            f"{number:04d}",
+            f"{number}-{visit}",
+            f"2023-{1 + visit * 3:02d}-{1 + number % 28:02d}",
+            1 + number % 5,
+            f"{5 + number * 3 + visit}.50",
+        )
+        for number in range(n_customers)
+        for visit in range(3 if number % 3 == 0 else 1)
+    ]
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> TinyShop:
+    return TinyShop(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def runs_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("runs")
+
+
+def _made(profile: str, runs_dir: Path) -> Path:
+    # another name than the profile's, so that data/processed_data is left alone
+    _, parameters = resolve(profile)
+    return make_run(profile, parameters, runs_dir=runs_dir, name=f"{profile}_tested")
+
+
+@pytest.fixture(scope="session")
+def cdnow_run(runs_dir: Path) -> Path:
+    return _made("cdnow", runs_dir)
+
+
+@pytest.fixture(scope="session")
+def marketplace_run(runs_dir: Path) -> Path:
+    return _made("marketplace", runs_dir)
+
+
+@pytest.fixture(scope="session", params=["cdnow", "marketplace"])
+def shipped_run(request: pytest.FixtureRequest) -> tuple[str, Path]:
+    """Each shipped profile in turn: its name and the run's folder."""
+    return request.param, request.getfixturevalue(f"{request.param}_run")

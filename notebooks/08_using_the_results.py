@@ -52,7 +52,7 @@ runs_dir: str = "runs"  # Folder of runs and of the stage cache.
 # %% tags=["hide-input"]
 from IPython.display import Markdown
 
-from segmentation import insights, plots
+from segmentation import insights
 from segmentation.pipeline import open_run
 
 run = open_run(globals())

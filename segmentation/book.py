@@ -217,7 +217,9 @@ def _run_jupyter_book(source: Path, output: Path) -> Path:
     if done.returncode != 0:
         log = (done.stdout + done.stderr).replace(str(source), "")
         lines = [line for line in log.splitlines() if re.search("WARNING|ERROR|rror:", line)]
-        raise RuntimeError("the book did not build:\n" + "\n".join(lines[:20] or log.splitlines()[-20:]))
+        raise RuntimeError(
+            "the book did not build:\n" + "\n".join(lines[:20] or log.splitlines()[-20:])
+        )
     return output / "_build" / "html"
 
 
@@ -235,7 +237,9 @@ def check_pages(built: Path, runs: dict[str, Run]) -> None:
     RuntimeError
         Names the page and the kind of leak, never the id itself.
     """
-    ids = {text for run in runs.values() for text in run["segments"]["customer_id"] if len(text) > 5}
+    ids = {
+        text for run in runs.values() for text in run["segments"]["customer_id"] if len(text) > 5
+    }
     for page in sorted(built.rglob("*.html")):
         text = page.read_text(encoding="utf-8")
         where = page.relative_to(built).as_posix()

@@ -108,9 +108,7 @@ def ledger(engine: DuckDbEngine) -> pd.DataFrame:
     return table[list(LEDGER_COLUMNS)]
 
 
-def findings(
-    engine: DuckDbEngine, *, zero_amount: str, duplicates: str
-) -> pd.DataFrame:
+def findings(engine: DuckDbEngine, *, zero_amount: str, duplicates: str) -> pd.DataFrame:
     """Zero amounts and exact copies, always counted, with what the profile does to them.
 
     Returns

@@ -95,9 +95,7 @@ def silhouette_rows(n_customers: int, *, random_state: int) -> np.ndarray:
     if n_customers <= EXACT_SILHOUETTE_CUSTOMERS:
         return np.arange(n_customers)
     generator = np.random.default_rng(random_state)
-    return np.sort(
-        generator.choice(n_customers, size=EXACT_SILHOUETTE_CUSTOMERS, replace=False)
-    )
+    return np.sort(generator.choice(n_customers, size=EXACT_SILHOUETTE_CUSTOMERS, replace=False))
 
 
 def silhouettes(

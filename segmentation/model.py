@@ -173,9 +173,13 @@ class GroupModel:
         for name, (low, high) in self.reason_limits.items():
             value, median = float(customer[name]), self.medians[name]
             if value > high:
-                found.append(f"{REASON_WORDS[name][1]} ({_number(value)}, median {_number(median)})")
+                found.append(
+                    f"{REASON_WORDS[name][1]} ({_number(value)}, median {_number(median)})"
+                )
             elif value < low:
-                found.append(f"{REASON_WORDS[name][0]} ({_number(value)}, median {_number(median)})")
+                found.append(
+                    f"{REASON_WORDS[name][0]} ({_number(value)}, median {_number(median)})"
+                )
         if found:
             return "; ".join(found)
         gap = np.abs(prepared - (self.core_points[nearest] if nearest >= 0 else 0.0))
@@ -305,7 +309,10 @@ class SegmentModel:
             "features": list(self.features),
             "split_pre_register": self.split_pre_register,
             "groups": {kind: _group_document(group) for kind, group in self.groups.items()},
-            "core_points": {"file": CORE_POINTS_FILE, "sha256": hashlib.sha256(payload).hexdigest()},
+            "core_points": {
+                "file": CORE_POINTS_FILE,
+                "sha256": hashlib.sha256(payload).hexdigest(),
+            },
             "info": self.info,
         }
         (folder / CORE_POINTS_FILE).write_bytes(payload)

@@ -144,8 +144,10 @@ def _value_tiers(
     ordered = sorted(profiles, key=lambda profile: profile.mean["total_spent"])
     for statistic in ("mean", "median"):
         spent = [getattr(profile, statistic)["total_spent"] for profile in ordered]
-        if any(upper < tiers["min_step"] * max(lower, 0) or upper <= lower
-               for lower, upper in zip(spent, spent[1:], strict=False)):
+        if any(
+            upper < tiers["min_step"] * max(lower, 0) or upper <= lower
+            for lower, upper in zip(spent, spent[1:], strict=False)
+        ):
             return {}, {}
     top, bottom = ordered[-1].ratio("total_spent"), ordered[0].ratio("total_spent")
     if not (top >= tiers["top_at_least"] and bottom <= tiers["bottom_at_most"]):

@@ -385,7 +385,9 @@ def load_yaml(path: Path) -> dict[str, Any]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise ParameterError(f"{path}: is not YAML{place}; write one `name: value` a line.") from None
+        raise ParameterError(
+            f"{path}: is not YAML{place}; write one `name: value` a line."
+        ) from None
     if values is None:
         return {}
     if not isinstance(values, dict):

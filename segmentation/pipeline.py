@@ -20,7 +20,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from segmentation import anomalies, clean, cluster, evidence, explore, features, ingest, recommend, segments
+from segmentation import (
+    anomalies,
+    clean,
+    cluster,
+    evidence,
+    explore,
+    features,
+    ingest,
+    recommend,
+    segments,
+)
 from segmentation.engine import DuckDbEngine, file_fingerprint
 from segmentation.model import Preparation
 from segmentation.params import (
@@ -112,7 +122,10 @@ class Run:
             results = definition.compute(self)
             save_results(folder, results)
             usage = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-            cost = {"seconds": round(time.perf_counter() - started, 3), "peak_memory_mb": usage // 1024}
+            cost = {
+                "seconds": round(time.perf_counter() - started, 3),
+                "peak_memory_mb": usage // 1024,
+            }
             (folder / "cost.json").write_text(json.dumps(cost), encoding="utf-8")
 
         folder = self.cache.get_or_compute(name, self.key(name), compute)
@@ -222,7 +235,9 @@ def _customer_table(run: Run, engine: DuckDbEngine, source: ingest.Source) -> di
         "lines": empty,
         "monthly": empty,
         "cohorts": empty,
-        "categories": pd.DataFrame(columns=["dimension", "value", "orders", "customers", "revenue"]),
+        "categories": pd.DataFrame(
+            columns=["dimension", "value", "orders", "customers", "revenue"]
+        ),
         "sql": {"source": source.sql, "clean": "", "features": "", "values": {}},
         "overview": {
             "source": source.name,
@@ -346,7 +361,9 @@ def _anomalies(run: Run) -> dict[str, Any]:
     grid_columns = ["segment_type", "eps", "min_samples", "core", "noise", "noise_share"]
     results["tuning_dbscan"] = pd.concat(filled, ignore_index=True)[grid_columns]
     drawn = [table for table in curves if len(table)] or curves[:1]
-    results["k_distance"] = pd.concat(drawn, ignore_index=True)[["segment_type", "share", "distance"]]
+    results["k_distance"] = pd.concat(drawn, ignore_index=True)[
+        ["segment_type", "share", "distance"]
+    ]
     return results
 
 

@@ -71,9 +71,7 @@ def make_report(profiles: dict[str, Parameters], *, runs_dir: Path) -> Report:
         recover_folder(runs_dir / name)
         compute_stages(run, label=name)
     with contextlib.ExitStack() as stack:
-        folders = {
-            name: stack.enter_context(scratch_folder(runs_dir / name)) for name in profiles
-        }
+        folders = {name: stack.enter_context(scratch_folder(runs_dir / name)) for name in profiles}
         _execute_all(profiles, folders, runs_dir)
         for name, run in runs.items():
             write_run(run, folders[name], profile=name)
@@ -106,9 +104,7 @@ def _make_folder(folder: Path) -> None:
         ) from None
 
 
-def _execute_all(
-    profiles: dict[str, Parameters], folders: dict[str, Path], runs_dir: Path
-) -> None:
+def _execute_all(profiles: dict[str, Parameters], folders: dict[str, Path], runs_dir: Path) -> None:
     """Execute every notebook of every profile, some side by side, with one progress bar."""
     sources = sorted(NOTEBOOK_FOLDER.glob("[0-9][0-9]_*.ipynb"))
     tasks = []

@@ -25,7 +25,16 @@ from segmentation.workbook import write_workbook
 
 WORKBOOK = "customer_segmentation_output.xlsx"
 PROCESSED_FOLDER = PROJECT_ROOT / "data" / "processed_data"
-PACKAGES = ("duckdb", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "sqlglot", "xlsxwriter")
+PACKAGES = (
+    "duckdb",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "scikit-learn",
+    "scipy",
+    "sqlglot",
+    "xlsxwriter",
+)
 
 
 def compute_stages(run: Run, *, label: str) -> None:

@@ -111,7 +111,9 @@ TRANSACTIONS: dict[str, Column] = {
         Column("is_valid", "Valid", "", "flag", "The source counts the order as a sale."),
         Column("registered_date", "Registered", "", "date", "Day the customer registered."),
         Column("is_return", "Return", "", "flag", "The line gives back an earlier sale."),
-        Column("is_non_product", "Not a product", "", "flag", "Postage, fee or other service line."),
+        Column(
+            "is_non_product", "Not a product", "", "flag", "Postage, fee or other service line."
+        ),
         Column("product", "Product", "", "text", "What was bought."),
         Column("category", "Category", "", "text", "Kind of product."),
         Column("payment_method", "Payment method", "", "text", "How it was paid."),

@@ -74,7 +74,9 @@ def build(
         values = _silhouette(given, fit, parameters)
         silhouette.iloc[given.group.rows[given.measured]] = values
         silhouette_rows.append(_silhouette_table(kind, given, fit, names, values))
-        projections.append((kind, evidence.project(given.group.values, given.group.preparation.features)))
+        projections.append(
+            (kind, evidence.project(given.group.values, given.group.preparation.features))
+        )
         chosen[kind] = {
             "k": fit.n_clusters,
             "asked": parameters.n_clusters,
@@ -209,7 +211,9 @@ def _check_agreement(
             )
 
 
-def profile(customers: pd.DataFrame, available: tuple[str, ...], *, amount_scale: int) -> pd.DataFrame:
+def profile(
+    customers: pd.DataFrame, available: tuple[str, ...], *, amount_scale: int
+) -> pd.DataFrame:
     """Size, revenue and typical values of every segment.
 
     Parameters

@@ -6,12 +6,12 @@ another form for it.
 
 from segmentation.insights.data import (
     banner,
+    category_sentence,
     cleaning_sql,
     cohort_sentence,
     column_sentence,
     column_table,
     concentration_sentence,
-    category_sentence,
     feature_table,
     features_sql,
     findings_sentence,
@@ -96,8 +96,8 @@ __all__ = [
     "share_sentence",
     "silhouette_sentence",
     "skew_sentence",
-    "table_of",
     "source_sql",
+    "table_of",
     "top_actions",
     "versions_table",
 ]

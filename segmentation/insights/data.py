@@ -109,7 +109,9 @@ def column_table(raw_columns: pd.DataFrame) -> Html:
 def column_sentence(raw_columns: pd.DataFrame) -> str:
     """Which raw columns have gaps."""
     gaps = raw_columns[raw_columns["missing"] > 0]
-    total = f"{plural(len(raw_columns), 'column')} in {plural(raw_columns['file'].nunique(), 'file')}"
+    total = (
+        f"{plural(len(raw_columns), 'column')} in {plural(raw_columns['file'].nunique(), 'file')}"
+    )
     if gaps.empty:
         return f"No value is missing in any of the {total}."
     worst = gaps.sort_values(["missing", "column"], ascending=[False, True])
@@ -175,7 +177,9 @@ def cleaning_sql(sql: dict[str, Any]) -> str:
     """The cleaning query, as run, with the values that the driver bound."""
     if not sql["clean"]:
         return NO_ORDERS
-    return f"```mysql\n{sql['clean'].strip()}\n```\n\nBound values: {_bound(sql['values'], 'clean')}."
+    return (
+        f"```mysql\n{sql['clean'].strip()}\n```\n\nBound values: {_bound(sql['values'], 'clean')}."
+    )
 
 
 def features_sql(sql: dict[str, Any]) -> str:
@@ -249,7 +253,9 @@ def feature_table(features: pd.DataFrame, *, currency: str, names: Sequence[str]
     rows = []
     for name in [n for n in FEATURES if n in features.columns]:
         values = features[name].dropna()
-        quantiles = values.quantile([0, 0.25, 0.5, 0.75, 1]) if len(values) else pd.Series([np.nan] * 5)
+        quantiles = (
+            values.quantile([0, 0.25, 0.5, 0.75, 1]) if len(values) else pd.Series([np.nan] * 5)
+        )
         texts = [format_value(v, name, currency) for v in quantiles]
         rows.append(
             {
@@ -277,9 +283,7 @@ def group_sentence(features: pd.DataFrame, *, currency: str) -> str:
     total = len(features)
     if len(sizes) == 1 and sizes.index[0] == "normal":
         if "register_to_order" not in features.columns:
-            return (
-                f"The source knows no registration dates, so all {total:,} customers form one group."
-            )
+            return f"The source knows no registration dates, so all {total:,} customers form one group."
         return f"All {total:,} customers form one group."
     revenue = features.groupby("segment_type")["total_spent"].sum()
     parts = [
@@ -291,7 +295,11 @@ def group_sentence(features: pd.DataFrame, *, currency: str) -> str:
         if kind in sizes.index
     ]
     return "\n".join(
-        ["Each registration group gets a model of its own, because its features mean other things:", "", *parts]
+        [
+            "Each registration group gets a model of its own, because its features mean other things:",
+            "",
+            *parts,
+        ]
     )
 
 

@@ -50,7 +50,9 @@ def _k_choice(scores: pd.DataFrame, entry: dict[str, Any]) -> str:
     text = f"Silhouette is highest at **k = {best}** ({by_k.at[best, 'silhouette']:.2f})"
     if len(others):
         lead = by_k.at[best, "silhouette"] - others.max()
-        judged = "a clear lead" if lead >= CLEAR_LEAD else "a narrow lead, so the choice is a judgement"
+        judged = (
+            "a clear lead" if lead >= CLEAR_LEAD else "a narrow lead, so the choice is a judgement"
+        )
         text += f", {lead:.2f} above k = {int(others.idxmax())}: {judged}"
     text += "."
     votes = {
@@ -190,9 +192,7 @@ def anomaly_sentence(customers: pd.DataFrame, *, currency: str) -> str:
     money = dollars(format_money(flagged["total_spent"].sum(), currency))
     sits = flagged["segment"].value_counts()
     sits = sits.sort_index().sort_values(ascending=False, kind="stable")
-    where = listed(
-        [f"{name} ({count:,})" for name, count in sits.head(3).items()]
-    )
+    where = listed([f"{name} ({count:,})" for name, count in sits.head(3).items()])
     weight = share / (len(flagged) / total) if len(flagged) else 0.0
     comparison = (
         f", {weight:.1f} times their share of customers: look at them before anybody removes them"
@@ -213,7 +213,9 @@ def anomaly_reasons_table(customers: pd.DataFrame, *, currency: str) -> Html:
         flagged.assign(reason=flagged["anomaly_reasons"].str.split("; "))
         .explode("reason")
         .assign(
-            reason=lambda t: t["reason"].str.replace(r" \(.*\)$", "", regex=True).str.split(":").str[0]
+            reason=lambda t: (
+                t["reason"].str.replace(r" \(.*\)$", "", regex=True).str.split(":").str[0]
+            )
         )
         .groupby("reason")["total_spent"]
         .agg(["size", "median"])
@@ -253,9 +255,7 @@ def explained_sentence(explained: pd.DataFrame, loadings: pd.DataFrame) -> str:
             else "so customers who look close on the map may be far apart in what it hides"
         )
         axes = loadings[loadings["segment_type"] == kind]
-        named = [
-            label(str(axes.loc[axes[pc].abs().idxmax(), "feature"])) for pc in ("pc1", "pc2")
-        ]
+        named = [label(str(axes.loc[axes[pc].abs().idxmax(), "feature"])) for pc in ("pc1", "pc2")]
         across = f"across: mostly {named[0]}; up: mostly {named[1]}"
         parts.append(
             f"{in_group(kind, kinds)}Two components show **{format_percent(two)}** of the "

@@ -121,7 +121,9 @@ def facts_list(facts: pd.DataFrame, profile: pd.DataFrame, *, currency: str) -> 
         who = f", customers who {group_words(row.segment_type)}" if several else ""
         parts.append(f"**{row.segment}**{who} ({plural(row.customers, 'customer')})")
         if own.empty:
-            parts.append("\n- one segment holds the whole group, so there is nothing to tell apart\n")
+            parts.append(
+                "\n- one segment holds the whole group, so there is nothing to tell apart\n"
+            )
             continue
         sentences = [
             f"- {dollars(fact_sentence(fact, currency=currency))}" for _, fact in own.iterrows()
@@ -184,12 +186,8 @@ def loading_sentence(loadings: pd.DataFrame) -> str:
         )
         if len(rows) < 2 or strong.empty:
             continue
-        words = [
-            f"{label(row.feature)} ({row.pc1:+.2f})" for row in strong.itertuples()
-        ]
-        parts.append(
-            f"{in_group(kind, kinds)}Moving right on the map means: {listed(words)}."
-        )
+        words = [f"{label(row.feature)} ({row.pc1:+.2f})" for row in strong.itertuples()]
+        parts.append(f"{in_group(kind, kinds)}Moving right on the map means: {listed(words)}.")
     return "\n\n".join(parts) or "No feature dominates the first component."
 
 
@@ -327,14 +325,30 @@ def files_table(folder_name: str) -> Html:
     """What a run leaves behind, and for whom."""
     rows = pd.DataFrame(
         [
-            ("customer_segmentation_output.xlsx", "CRM team", "segments, profile, recommendations, ledger, dictionary"),
-            ("segments.parquet", "analyst", "one row per customer: features, segment, margin, anomaly"),
-            ("features.parquet", "analyst", "one row per customer: every feature the source allows"),
+            (
+                "customer_segmentation_output.xlsx",
+                "CRM team",
+                "segments, profile, recommendations, ledger, dictionary",
+            ),
+            (
+                "segments.parquet",
+                "analyst",
+                "one row per customer: features, segment, margin, anomaly",
+            ),
+            (
+                "features.parquet",
+                "analyst",
+                "one row per customer: every feature the source allows",
+            ),
             ("profile.csv", "analyst", "size, revenue and typical values of every segment"),
             ("ledger.csv", "controller", "lines and money: raw, set aside by rule, kept"),
             ("tuning_k.csv, tuning_dbscan.csv", "analyst", "scores of every setting tried"),
             ("model/", "engineer", "constants, centres, names and core points; no code, no pickle"),
-            ("params.yaml, manifest.json", "engineer", "what made this run: parameters, versions, hashes, costs"),
+            (
+                "params.yaml, manifest.json",
+                "engineer",
+                "what made this run: parameters, versions, hashes, costs",
+            ),
         ],
         columns=["file", "for", "holds"],
     )

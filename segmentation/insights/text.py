@@ -76,7 +76,9 @@ def table_of(rows: pd.DataFrame, *, caption: str, numeric: Iterable[str] = ()) -
 
     head = "".join(cell("th", str(name), name) for name in rows.columns)
     body = "".join(
-        "<tr>" + "".join(cell("td", str(n), v) for n, v in zip(rows.columns, row, strict=True)) + "</tr>"
+        "<tr>"
+        + "".join(cell("td", str(n), v) for n, v in zip(rows.columns, row, strict=True))
+        + "</tr>"
         for row in rows.itertuples(index=False, name=None)
     )
     markup = (

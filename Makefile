@@ -1,0 +1,54 @@
+# `make help` lists what there is. Needs Python 3.11 to 3.13, git and a package index.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup report test check notebooks lock publish clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+setup: $(STAMP)  ## make .venv from requirements.txt (exact pins with hashes), byte-compiled
+
+$(STAMP): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+	  || { echo "Python 3.11 to 3.13 is needed; name one: make setup PYTHON=python3.12" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --compile -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m compileall -q segmentation
+	@touch $(STAMP)
+
+report: setup  ## run the notebooks on the shipped data, build the book, say where it is
+	$(BIN)/segmentation report
+
+test: setup  ## run all tests
+	$(BIN)/python -m pytest
+
+check: setup  ## lint, formats, types, notebook pairing
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check segmentation tests
+	$(BIN)/mypy
+	$(BIN)/python -m segmentation.notebook_pairs --check
+
+notebooks: setup  ## write every .ipynb and parameters cell from its .py script
+	$(BIN)/python -m segmentation.notebook_pairs
+
+lock: setup  ## write requirements.txt anew from pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
+	  --group dev pyproject.toml --output-file requirements.txt
+
+publish:  ## push _build/html to the branch gh-pages of origin
+	@test -f _build/html/index.html || { echo "make report first" >&2; exit 2; }
+	@touch _build/html/.nojekyll
+	@index=$$(mktemp -u) && \
+	  GIT_INDEX_FILE=$$index git --work-tree=_build/html add --all --force . && \
+	  tree=$$(GIT_INDEX_FILE=$$index git write-tree) && rm -f $$index && \
+	  commit=$$(git commit-tree $$tree -m "Publish the book") && \
+	  git push --force origin $$commit:refs/heads/gh-pages
+
+clean:  ## remove runs, the book and the stage cache
+	rm -rf runs _build

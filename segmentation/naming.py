@@ -6,6 +6,7 @@ cluster's number, the seed or the order of rows.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -146,7 +147,7 @@ def _value_tiers(
         spent = [getattr(profile, statistic)["total_spent"] for profile in ordered]
         if any(
             upper < tiers["min_step"] * max(lower, 0) or upper <= lower
-            for lower, upper in zip(spent, spent[1:], strict=False)
+            for lower, upper in itertools.pairwise(spent)
         ):
             return {}, {}
     top, bottom = ordered[-1].ratio("total_spent"), ordered[0].ratio("total_spent")

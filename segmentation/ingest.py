@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import sqlglot
@@ -172,11 +173,11 @@ def _check_raw_columns(engine: DuckDbEngine, source: Source) -> None:
         tables = {n: t.name for n, t in scope.sources.items() if isinstance(t, exp.Table)}
         only = next(iter(tables.values())) if len(scope.sources) == len(tables) == 1 else None
         for column in scope.columns:
-            table = tables.get(column.table) if column.table else only
-            if table and column.name.lower() not in available[table.lower()]:
+            holder = tables.get(column.table) if column.table else only
+            if holder and column.name.lower() not in available[holder.lower()]:
                 raise SourceError(
-                    f"{source.files[table].name}: has no column {column.name}; "
-                    f"it has {', '.join(available[table.lower()])}."
+                    f"{source.files[holder].name}: has no column {column.name}; "
+                    f"it has {', '.join(available[holder.lower()])}."
                 )
 
 
@@ -193,7 +194,7 @@ def _check_casts(engine: DuckDbEngine, source: Source) -> None:
 
 
 def _check_one_cast(
-    engine: DuckDbEngine, source: Source, query: exp.Expression, select: exp.Select, cast: exp.Cast
+    engine: DuckDbEngine, source: Source, query: Any, select: exp.Select, cast: exp.Cast
 ) -> None:
     if not cast.find(exp.Column):
         return
@@ -232,7 +233,7 @@ def _check_one_cast(
             )
 
 
-def _ctes_before(query: exp.Expression, select: exp.Select) -> exp.With | None:
+def _ctes_before(query: Any, select: exp.Select) -> exp.With | None:
     """The WITH clause up to, not including, the CTE that holds `select`."""
     clause = query.args["with_"].copy()
     kept = []
@@ -244,7 +245,7 @@ def _ctes_before(query: exp.Expression, select: exp.Select) -> exp.With | None:
     return clause if kept else None
 
 
-def _files_of(source: Source, query: exp.Expression, select: exp.Select) -> Iterable[Path]:
+def _files_of(source: Source, query: Any, select: exp.Select) -> Iterable[Path]:
     direct = [source.files[t.name] for t in select.find_all(exp.Table) if t.name in source.files]
     return dict.fromkeys(direct or source.files.values())
 
@@ -280,14 +281,14 @@ def _check_customer_columns(source: Source, columns: dict[str, str]) -> None:
 
 def _canonical(sql: str, columns: dict[str, str], *, customer_table: bool) -> str:
     """Wrap a source's SELECT into the agreed columns, missing optional ones as NULL."""
-    inner = sqlglot.parse_one(sql, dialect="duckdb")
+    inner: Any = sqlglot.parse_one(sql, dialect="duckdb")
     if customer_table:
         wanted = {"customer_id": "VARCHAR"} | {n: "" for n in FEATURES if n in columns}
     else:
         wanted = {name: _TYPES.get(column.kind, "") for name, column in TRANSACTIONS.items()}
     chosen = []
     for name, kind in wanted.items():
-        value: exp.Expression = exp.column(name)
+        value: Any = exp.column(name)
         if name not in columns:
             default = _OPTIONAL_DEFAULTS.get(name, "NULL")
             value = sqlglot.parse_one(default, dialect="duckdb")

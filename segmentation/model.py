@@ -302,7 +302,7 @@ class SegmentModel:
         """Write ``model.json`` and ``core_points.npz`` into a folder made by the caller."""
         arrays = {kind: group.core_points for kind, group in self.groups.items()}
         buffer = io.BytesIO()
-        np.savez(buffer, **arrays)
+        np.savez(buffer, **arrays)  # type: ignore[arg-type]
         payload = _fixed_zip(buffer.getvalue())
         document = {
             "schema_version": MODEL_SCHEMA_VERSION,

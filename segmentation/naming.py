@@ -112,7 +112,8 @@ def name_clusters(
     """
     rules = rules or load_rules()
     if len(profiles) == 1:
-        names, evidence = {profiles[0].cluster: NOT_SEGMENTED}, {profiles[0].cluster: []}
+        names = {profiles[0].cluster: NOT_SEGMENTED}
+        evidence: dict[int, list[str]] = {profiles[0].cluster: []}
     else:
         names, evidence = _value_tiers(profiles, features, rules)
         if not names:

@@ -330,7 +330,7 @@ def accepted_values(name: str) -> str:
 
 
 def _bounds(metadata: list[Any]) -> dict[str, Any]:
-    bounds = {}
+    bounds: dict[str, Any] = {}
     for item in metadata:
         bounds |= {b: getattr(item, b) for b in ("ge", "gt", "le", "lt") if hasattr(item, b)}
     return bounds
@@ -338,7 +338,7 @@ def _bounds(metadata: list[Any]) -> dict[str, Any]:
 
 def _nested_metadata(annotation: Any) -> list[Any]:
     """Constraints inside a union, such as those of the number in ``number or auto``."""
-    found = []
+    found: list[Any] = []
     for argument in get_args(annotation):
         for item in getattr(argument, "__metadata__", ()):
             found += getattr(item, "metadata", [item])

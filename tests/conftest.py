@@ -227,15 +227,3 @@ def marketplace_run(runs_dir: Path) -> Path:
 def shipped_run(request: pytest.FixtureRequest) -> tuple[str, Path]:
     """Each shipped profile in turn: its name and the run's folder."""
     return request.param, request.getfixturevalue(f"{request.param}_run")
-
-
-KNOWN_DEFECTS = Path(__file__).parent / "known_defects.txt"
-
-
-def pytest_collection_modifyitems(items):
-    """Report tests of defects that are known and listed as expected failures."""
-    listed = KNOWN_DEFECTS.read_text(encoding="utf-8").splitlines()
-    known = {line for line in listed if line and not line.startswith("#")}
-    for item in items:
-        if item.nodeid in known or item.nodeid.split("::")[0] in known:
-            item.add_marker(pytest.mark.xfail(reason="known defect", strict=False))

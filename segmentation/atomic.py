@@ -95,7 +95,7 @@ def atomic_path(target: Path | str) -> Iterator[Path]:
     rule,rows ['ledger.csv']
     """
     target = Path(os.path.realpath(target))
-    with _in_words(target):
+    with in_words(target):
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
         _remove_leftovers(target)
@@ -148,7 +148,7 @@ def scratch_folder(target: Path | str) -> Iterator[Path]:
     ['cdnow', 'params.yaml']
     """
     target = Path(os.path.realpath(target))
-    with _in_words(target):
+    with in_words(target):
         _remove_leftovers(target)
         folder, lock = _claim(target, folder=True)
         try:
@@ -227,7 +227,7 @@ def swap_folder(new: Path | str, target: Path | str) -> None:
             f"Cannot write {target}: a file of that name is in the way; "
             "remove it or choose another name."
         )
-    with _in_words(target, also=new):
+    with in_words(target, also=new):
         recover_folder(target)
         _fsync_tree(new)
         if not target.exists():
@@ -269,7 +269,7 @@ def recover_folder(target: Path | str) -> bool:
     backup = _backup_of(target)
     if not backup.exists():
         return False
-    with _in_words(target):
+    with in_words(target):
         if target.exists():
             shutil.rmtree(backup)
             return False
@@ -372,7 +372,7 @@ def _fsync(path: Path) -> None:
 
 
 @contextmanager
-def _in_words(target: Path, also: Path | None = None) -> Iterator[None]:
+def in_words(target: Path, also: Path | None = None) -> Iterator[None]:
     """Turn what the operating system refuses about `target` into one clear sentence."""
     try:
         yield

@@ -42,7 +42,7 @@ def clean(
     non_product: str,
     as_of: dt.date | None,
 ) -> dict[str, Any]:
-    """Give every transaction line its rule and materialise ``classified``.
+    """Give every transaction line its rule and materialise ``classified`` (anew).
 
     Returns
     -------
@@ -56,7 +56,7 @@ def clean(
     SourceError
         If no line is left; the message names the rules that took the most.
     """
-    marks = engine.query("SELECT COUNT(*) AS n FROM transactions WHERE is_non_product")["n"].item()
+    marks = engine.query("SELECT COUNT(is_non_product) AS n FROM transactions")["n"].item()
     if non_product == "exclude" and not marks:
         raise ParameterError(
             "non_product is 'exclude', but the source marks no line as a non-product; "
@@ -128,7 +128,7 @@ def findings(engine: DuckDbEngine, *, zero_amount: str, duplicates: str) -> pd.D
 
 def customer_table_ledger(customers: pd.DataFrame) -> pd.DataFrame:
     """Ledger of a source that is already one row per customer: nothing is set aside."""
-    total = sum(customers["total_spent"], Decimal(0))
+    total = sum(map(Decimal, customers["total_spent"]), Decimal(0))
     row = {"rows": len(customers), "customers": customers["customer_id"].nunique(), "amount": total}
     empty = {"rows": 0, "customers": 0, "amount": total * 0}
     rows = [

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import click
-import yaml
 
 from segmentation import __version__
 from segmentation.errors import ParameterError, SegmentationError
-from segmentation.params import SHIPPED_PROFILES, describe, resolve
+from segmentation.params import SHIPPED_PROFILES, describe, resolve, value_from_text
 
 MISTAKE = 2
+MAX_NAME_BYTES = 100
+"""Leaves room for the temporary names that a run is written under."""
 
 RunsDir = click.option(
     "--runs-dir",
@@ -91,7 +92,10 @@ def run(
 
     profile_name, parameters = resolve(profile, file=file, overrides=_overrides(pairs))
     folder = make_run(
-        profile_name, parameters, runs_dir=runs_dir.absolute(), name=_run_name(name or profile_name)
+        profile_name,
+        parameters,
+        runs_dir=runs_dir.absolute(),
+        name=_run_name(profile_name if name is None else name),
     )
     click.echo(_shown(folder))
 
@@ -144,18 +148,17 @@ def _overrides(pairs: tuple[tuple[str, str], ...]) -> dict[str, Any]:
     for name, text in pairs:
         if name in values:
             raise ParameterError(f"parameters: {name} is given twice; give it once.")
-        try:
-            values[name] = yaml.safe_load(text)
-        except yaml.YAMLError:
-            values[name] = text
+        values[name] = value_from_text(text)
     return values
 
 
 def _run_name(name: str) -> str:
-    if not name or name.startswith(".") or not all(c.isalnum() or c in "._-" for c in name):
+    plain = all(c.isalnum() or c in "._-" for c in name)
+    if not name or name.startswith(".") or not plain or len(name.encode()) > MAX_NAME_BYTES:
+        shown = name if len(name) <= 40 else name[:40] + "…"
         raise ParameterError(
-            f"--name {name!r}: a run's name is letters, digits, '.', '_' and '-', "
-            "not starting with '.'."
+            f"--name {shown!r}: a run's name is letters, digits, '.', '_' and '-', "
+            f"not starting with '.', at most {MAX_NAME_BYTES} bytes."
         )
     return name
 
@@ -201,5 +204,5 @@ def run_command(command: Callable[[], Any]) -> None:
 
 
 def main() -> None:
-    """Entry point of the console script."""
+    """Run the command that was typed."""
     run_command(lambda: cli(standalone_mode=False))

@@ -15,6 +15,8 @@ import pandas as pd
 from numpy.random import PCG64, Generator
 from numpy.typing import ArrayLike
 
+from segmentation.atomic import in_words
+
 DEMO_SEED = 20_240_229
 
 MARKER = (
@@ -165,15 +167,23 @@ def write_marketplace(
     ------
     ValueError
         If `n_customers` is below 1; nothing is written then.
+    OutputError
+        If the folder cannot be written; the files before stay.
     """
     demo = generate_marketplace(n_customers=n_customers, seed=seed)
-    folder.mkdir(parents=True, exist_ok=True)
     names = ("customer_detail", "order_detail", "sku_detail", "payment_detail")
-    (folder / "SYNTHETIC.md").write_text(MARKER, encoding="utf-8")
-    parts = {folder / f"{name}.csv": folder / f".{name}.csv.part" for name in names}
-    for name, part in zip(names, parts.values(), strict=True):
-        part.write_bytes(_csv(getattr(demo, name)).encode("utf-8"))
-    return [part.replace(path) for path, part in parts.items()]
+    texts = {f"{name}.csv": _csv(getattr(demo, name)) for name in names}
+    texts["SYNTHETIC.md"] = MARKER
+    parts = {folder / name: folder / f".{name}.part" for name in texts}
+    with in_words(folder, also=folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            for text, part in zip(texts.values(), parts.values(), strict=True):
+                part.write_bytes(text.encode("utf-8"))
+            return [part.replace(path) for path, part in parts.items()][: len(names)]
+        finally:
+            for part in parts.values():
+                part.unlink(missing_ok=True)
 
 
 def _skus(rng: Generator) -> pd.DataFrame:

@@ -54,6 +54,8 @@ class DuckDbEngine:
             self._bind_parquet(table, path)
             return
         check_text(path)
+        if path.suffix != ".txt":
+            _check_quotes(path)
         columns = ["line"] if path.suffix == ".txt" else _header(path)
         lines = path.suffix == ".txt"
         try:
@@ -88,10 +90,18 @@ class DuckDbEngine:
         if self.count(table) == 0:
             raise SourceError(f"{path.name}: has columns but no rows; export it again.")
 
+    def lock(self) -> None:
+        """Close the door behind the bound files: from here on no SQL reaches the disk."""
+        self.connection.execute("SET enable_external_access = false")
+        self.connection.execute("SET lock_configuration = true")
+
     def create(self, table: str, sql: str, values: dict[str, Any] | None = None) -> None:
-        """Materialise a query as a table; values are bound by the driver."""
+        """Materialise a query as a table (anew, if it is there); the driver binds values."""
         statement = exp.Create(
-            this=exp.to_table(table), kind="TABLE", expression=sqlglot.parse_one(sql, "duckdb")
+            this=exp.to_table(table),
+            kind="TABLE",
+            expression=sqlglot.parse_one(sql, dialect="duckdb"),
+            replace=True,
         )
         self.connection.execute(statement.sql("duckdb"), values or None)
 
@@ -102,8 +112,8 @@ class DuckDbEngine:
 
     def columns(self, sql: str) -> dict[str, str]:
         """Column names and types that a query returns, without running it."""
-        described = self.connection.execute(f"DESCRIBE {sql}").fetchall()
-        return {row[0]: row[1] for row in described}
+        relation = self.connection.sql(sql)
+        return dict(zip(relation.columns, map(str, relation.types), strict=True))
 
     def count(self, table: str) -> int:
         """Number of rows of a table."""
@@ -141,10 +151,33 @@ def check_text(path: Path) -> None:
         raise SourceError(f"{path.name}: is empty; export it again.")
 
 
+def _check_quotes(path: Path) -> None:
+    """Refuse a quote that is never closed: it would swallow all lines up to the next one.
+
+    Only a file with an odd number of quotation marks can hold one that the reader does
+    not meet itself, so that most files are read once only.
+    """
+    with path.open("rb") as file:
+        marks = sum(chunk.count(b'"') for chunk in iter(lambda: file.read(_CHUNK), b""))
+    if marks % 2 == 0:
+        return
+    ended = 0
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        lines = csv.reader(file, strict=True)
+        try:
+            for _ in lines:
+                ended = lines.line_num
+        except csv.Error:
+            raise SourceError(
+                f"{path.name}: a quoted value is not closed at line {ended + 1:,}; close the quote."
+            ) from None
+
+
 def _header(path: Path) -> list[str]:
     with path.open(encoding="utf-8-sig", newline="") as file:
         names = [name.strip() for name in next(csv.reader(file), [])]
-    repeated = sorted({name for name in names if names.count(name) > 1})
+    folded = [name.casefold() for name in names]  # SQL does not tell capitals apart
+    repeated = sorted({name for name in names if folded.count(name.casefold()) > 1})
     if not names or "" in names or repeated:
         what = f"column {first_three(repeated)} twice" if repeated else "a column without a name"
         raise SourceError(f"{path.name}: its first line names {what}; name every column once.")

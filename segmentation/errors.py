@@ -7,6 +7,7 @@ defect of the program and ends with exit code 1.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 
@@ -42,3 +43,16 @@ def first_three(values: Iterable[object]) -> str:
     """
     listed = [str(value) for value in values]
     return ", ".join(listed[:3]) + (", …" if len(listed) > 3 else "")
+
+
+def in_one_sentence(error: Exception) -> str:
+    """First line of another program's message as the end of one of ours.
+
+    Examples
+    --------
+    >>> in_one_sentence(ValueError("Expected a number. Found a date.\\nLINE 1: SELECT x"))
+    'Expected a number; found a date.'
+    """
+    line = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip().splitlines()[0].rstrip(" .!")
+    joined = re.sub(r"[.!]\s+([A-Z])(?=[a-z])", lambda start: "; " + start.group(1).lower(), line)
+    return f"{joined}."

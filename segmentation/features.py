@@ -72,6 +72,35 @@ def read_customer_table(engine: DuckDbEngine, *, name: str) -> pd.DataFrame:
     return _typed(table)
 
 
+def check_exact(customers: pd.DataFrame, *, scale: int) -> None:
+    """Refuse money that a float64 cannot hold to the last decimal.
+
+    Parameters
+    ----------
+    customers : DataFrame, one row per customer, with ``total_spent``
+    scale : int
+        Decimals of the source's money.
+
+    Raises
+    ------
+    SourceError
+        If a customer's spend, or everybody's together, is beyond exact arithmetic.
+    """
+    minor = customers["total_spent"].abs() * 10.0**scale
+    beyond = customers["customer_id"][minor >= 2.0**53].sort_values()
+    if len(beyond):
+        raise SourceError(
+            f"amount: {len(beyond):,} customer(s) ({first_three(beyond)}) spent more than can be "
+            f"added up exactly with {scale} decimals; check the amounts, or give them in "
+            "thousands."
+        )
+    if minor.sum() >= 2.0**62:
+        raise SourceError(
+            f"amount: all customers together spent more than can be added up exactly with {scale} "
+            "decimals; check the amounts, or give them in thousands."
+        )
+
+
 def _typed(table: pd.DataFrame) -> pd.DataFrame:
     table = table.sort_values("customer_id", kind="stable").reset_index(drop=True)
     table["customer_id"] = table["customer_id"].astype(object)

@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from segmentation.errors import ParameterError, first_three
 from segmentation.schema import FEATURES
+from segmentation.yaml_text import RepeatedKeyError, read_yaml
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 PROFILE_FOLDER = PROJECT_ROOT / "notebooks" / "params"
@@ -32,6 +33,10 @@ Auto = Literal["auto"]
 
 def _unit(unit: str) -> dict[str, Any]:
     return {"unit": unit}
+
+
+_PASSWORD = re.compile(r"://.*:.*@|[?&](password|passwd|pwd)=", re.I | re.S)
+"""Signs of a password in an address: user:password@host, or one in the query."""
 
 
 class Parameters(BaseModel):
@@ -217,13 +222,13 @@ class Parameters(BaseModel):
     def _number_not_flag(cls, value: Any) -> Any:
         return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
-    @field_validator("location")
+    @field_validator("location", "source")
     @classmethod
     def _no_password(cls, value: str) -> str:
-        if re.match(r"^[a-z+]+://[^/]*:[^/]*@", value):
+        if _PASSWORD.search(value):
             raise ValueError(
                 "a password never is a parameter (it would be printed into the page); "
-                "remove it from location"
+                "put it into an option file such as ~/.my.cnf"
             )
         return value
 
@@ -283,7 +288,7 @@ def parameters_from(values: dict[str, Any], *, origin: str = "parameters") -> Pa
 def _shown(value: Any) -> str:
     text = repr(value)
     if "://" in text:  # a URL may carry a password: never repeat it
-        text = re.sub(r"://[^/]*@", "://…@", text)
+        text = re.sub(r"://.*(?=['\"])", "://…", text, flags=re.S)
     return text if len(text) <= 60 else text[:57] + "…"
 
 
@@ -367,6 +372,20 @@ def _extra(name: str) -> dict[str, Any]:
     return extra if isinstance(extra, dict) else {}
 
 
+def value_from_text(text: str) -> Any:
+    """A parameter's value as YAML would read it; text that is no YAML stays text.
+
+    Examples
+    --------
+    >>> value_from_text("4"), value_from_text("auto"), value_from_text("2023-02-30")
+    (4, 'auto', '2023-02-30')
+    """
+    try:
+        return read_yaml(text)
+    except (yaml.YAMLError, RepeatedKeyError):
+        return text
+
+
 def load_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML file of parameters.
 
@@ -377,7 +396,9 @@ def load_yaml(path: Path) -> dict[str, Any]:
     """
     try:
         text = path.read_text(encoding="utf-8")
-        values = yaml.safe_load(text)
+        values = read_yaml(text)
+    except RepeatedKeyError as error:
+        raise ParameterError(f"{path}: {error}; give it once.") from None
     except FileNotFoundError:
         raise ParameterError(f"{path}: no such parameter file.") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -429,7 +450,7 @@ def resolve(
         Name of the profile and the complete, checked parameters.
     """
     name, values = profile_values(profile)
-    parameters_from(values, origin=f"profile {name}")
+    parameters_from(values, origin=f"profile {profile}")
     if file is not None:
         extra = load_yaml(file)
         parameters_from(values | extra, origin=str(file))
@@ -505,9 +526,11 @@ def parameters_from_notebook(namespace: dict[str, Any]) -> tuple[Parameters, str
 def resolve_path(text: str | os.PathLike[str]) -> Path:
     """Path as given if absolute or found from here, else relative to the project."""
     path = Path(text).expanduser()
-    if path.is_absolute() or path.exists():
-        return path.absolute()
-    return PROJECT_ROOT / path
+    try:
+        is_here = path.is_absolute() or path.exists()
+    except OSError:  # longer than any path of this system
+        is_here = False
+    return path.absolute() if is_here else PROJECT_ROOT / path
 
 
 def shown_path(text: str) -> str:

@@ -12,7 +12,6 @@ import resource
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -175,18 +174,22 @@ def _orders(run: Run) -> dict[str, Any]:
 def _transactions(
     parameters: Parameters, engine: DuckDbEngine, source: ingest.Source
 ) -> dict[str, Any]:
+    rules = {
+        "returns": parameters.returns,
+        "zero_amount": parameters.zero_amount,
+        "duplicates": parameters.duplicates,
+        "non_product": parameters.non_product,
+    }
     asked = None if parameters.as_of == "auto" else parameters.as_of
-    values = clean.clean(
-        engine,
-        returns=parameters.returns,
-        zero_amount=parameters.zero_amount,
-        duplicates=parameters.duplicates,
-        non_product=parameters.non_product,
-        as_of=asked,
-    )
+    values = clean.clean(engine, **rules, as_of=asked)
     ledger = clean.ledger(engine)
     as_of = asked or features.last_valid_order(engine)
+    if asked is None and parameters.returns == "net":
+        # a return after the last valid order is not yet known on that day
+        values = clean.clean(engine, **rules, as_of=as_of)
+        ledger = clean.ledger(engine)
     customers = features.customer_features(engine, as_of=as_of)
+    features.check_exact(customers, scale=_scale(ledger["amount"]))
     lines = explore.lines(engine)
     return {
         "customer_features": customers,
@@ -223,9 +226,8 @@ def _transactions(
 def _customer_table(run: Run, engine: DuckDbEngine, source: ingest.Source) -> dict[str, Any]:
     customers = features.read_customer_table(engine, name=source.name)
     exact = engine.query("SELECT customer_id, total_spent FROM customers")
-    if not isinstance(exact["total_spent"].iloc[0], Decimal):
-        exact["total_spent"] = [Decimal(repr(float(value))) for value in exact["total_spent"]]
     ledger = clean.customer_table_ledger(exact)
+    features.check_exact(customers, scale=_scale(ledger["amount"]))
     empty = pd.DataFrame()
     return {
         "customer_features": customers,

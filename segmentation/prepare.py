@@ -84,8 +84,23 @@ def prepare_group(
     raw = group[list(kept)].to_numpy(dtype=np.float64)
     order = canonical_order(raw) if kept else np.arange(len(rows))
     raw, rows = raw[order], rows[order]
-    preparation = _fit(raw, kept, outliers, winsor_quantile, transform, scaler)
-    return PreparedGroup(segment_type, rows, preparation.apply(raw), preparation, tuple(notes))
+    settings = (outliers, winsor_quantile, transform, scaler)
+    preparation = _fit(raw, kept, *settings)
+    values = preparation.apply(raw)
+    varies = np.ptp(values, axis=0) > 0 if kept else np.ones(0, dtype=bool)
+    if not varies.all():
+        notes += [_same_when_prepared(name) for name in np.array(kept)[~varies]]
+        kept = tuple(np.array(kept)[varies].tolist())
+        preparation = _fit(raw[:, varies], kept, *settings)
+        values = preparation.apply(raw[:, varies])
+    return PreparedGroup(segment_type, rows, values, preparation, tuple(notes))
+
+
+def _same_when_prepared(name: str) -> str:
+    return (
+        f"{FEATURES[name].label.lower()} is the same for everybody once values beyond the winsor "
+        "quantiles are pulled in, and was left out"
+    )
 
 
 def _usable(group: pd.DataFrame, names: tuple[str, ...]) -> tuple[tuple[str, ...], list[str]]:

@@ -23,7 +23,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from segmentation.errors import OutputError
+from segmentation.errors import OutputError, in_one_sentence
 from segmentation.model import SegmentModel
 
 PRESENTATION = {"style", "plots", "insights", "report", "cli", "workbook", "book", "demo"}
@@ -70,9 +70,11 @@ class StageCache:
                 finally:
                     shutil.rmtree(working, ignore_errors=True)
         except OSError as error:
+            number = error.errno or getattr(error.__cause__, "errno", None)
+            reason = os.strerror(number) if number else in_one_sentence(error).rstrip(".")
             raise OutputError(
-                f"cannot write to {self.root}: {error.strerror or type(error).__name__}; "
-                "free the disk or choose another --runs-dir."
+                f"cannot write to {self.root}: {reason}; free the disk or choose another "
+                "--runs-dir."
             ) from None
         return target
 

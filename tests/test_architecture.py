@@ -13,7 +13,8 @@ from sqlglot import exp
 
 PACKAGE = ROOT / "segmentation"
 LAYERS = {
-    "foundation": "errors schema params style model atomic engine stage_cache",
+    "foundation": "errors schema params style model atomic engine stage_cache source_sql source_checks "
+    "yaml_text",
     "stages": "ingest clean features explore prepare cluster anomalies evidence naming recommend",
     "presentation": "plots insights workbook",
     "assembling": "segments pipeline",

@@ -13,6 +13,7 @@ from segmentation.demo import DEMO_SEED, generate_marketplace, write_marketplace
 
 SHIPPED = Path(__file__).parents[1] / "data" / "raw_data" / "marketplace"
 TABLES = ["customer_detail", "order_detail", "sku_detail", "payment_detail"]
+MARKER = "SYNTHETIC.md"
 FEATURES = ["register_to_order", "first_to_last_order", "total_unit", "total_spent"]
 
 
@@ -79,7 +80,7 @@ def test_shipped_files_are_what_the_generator_writes_today(tmp_path):
     paths = write_marketplace(tmp_path)
 
     assert [path.stem for path in paths] == TABLES
-    assert {path.name for path in SHIPPED.iterdir()} == {path.name for path in paths}
+    assert {path.name for path in SHIPPED.iterdir()} == {*(path.name for path in paths), MARKER}
     for path in paths:
         assert (SHIPPED / path.name).read_bytes() == path.read_bytes(), path.name
 
@@ -333,7 +334,8 @@ def test_no_customers_at_all_is_refused_before_anything_is_written(tmp_path):
 def test_truth_and_temporary_names_are_not_left_on_disk(tmp_path):
     write_marketplace(tmp_path, n_customers=5)
 
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(f"{t}.csv" for t in TABLES)
+    expected = [*(f"{table}.csv" for table in TABLES), MARKER]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(expected)
 
 
 def test_writing_that_dies_leaves_the_previous_files_whole(tmp_path, monkeypatch):

@@ -1,0 +1,156 @@
+"""A source: its SELECT, the raw tables that it names, and their files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import sqlglot
+from sqlglot import exp
+
+from segmentation.engine import RAW_SUFFIXES
+from segmentation.errors import SourceError, first_three, in_one_sentence
+from segmentation.params import SHIPPED_SOURCES, resolve_path
+
+SQL_FOLDER = Path(__file__).parent / "sql"
+SYNTHETIC_MARKER = "SYNTHETIC.md"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A source: its SELECT and the files that its raw tables were found in.
+
+    ``is_customer_table`` is true where the SELECT gives one row per customer with
+    features already computed; such a source enters at the features stage.
+    """
+
+    name: str
+    sql: str
+    files: dict[str, Path]
+    is_customer_table: bool = False
+
+    @property
+    def is_synthetic(self) -> bool:
+        """Whether the files are a generator's: their folder then holds a marker file."""
+        return any((path.parent / SYNTHETIC_MARKER).exists() for path in self.files.values())
+
+
+def find_source(source: str, location: str) -> Source:
+    """Read a source's SELECT and find the file of every raw table that it names.
+
+    Parameters
+    ----------
+    source : str
+        A shipped source's name, or the path of a ``.sql`` file.
+    location : str
+        Folder with ``<table>.csv``, ``.txt`` or ``.parquet``; or one file, where the
+        SELECT needs one raw table only.
+
+    Raises
+    ------
+    SourceError
+        If the source, the location or a table's file is missing; names what was sought.
+    """
+    name, sql = _source_sql(source)
+    tables = raw_tables(sql)
+    place = resolve_path(location)
+    try:
+        found = place.exists()
+    except OSError:  # longer than any path of this system
+        raise SourceError(
+            f"location {location[:40]!r}… is no path; give the folder or file that holds "
+            f"{first_three(tables)}."
+        ) from None
+    if not found:
+        raise SourceError(
+            f"location {location!r} does not exist; give the folder or file that holds "
+            f"{first_three(tables)}."
+        )
+    if place.is_file():
+        if len(tables) != 1:
+            raise SourceError(
+                f"source {name} needs {len(tables)} tables ({first_three(tables)}) but location "
+                f"{location!r} is one file; give their folder."
+            )
+        if place.suffix not in RAW_SUFFIXES:
+            raise SourceError(
+                f"{place.name}: files of kind {place.suffix or '(none)'} are not read; "
+                f"accepted are {', '.join(RAW_SUFFIXES)}."
+            )
+        return Source(name, sql, {tables[0]: place})
+    return Source(name, sql, {table: _table_file(place, location, table) for table in tables})
+
+
+def _source_sql(source: str) -> tuple[str, str]:
+    if source in SHIPPED_SOURCES:
+        return source, (SQL_FOLDER / "sources" / f"{source}.sql").read_text(encoding="utf-8")
+    if not source.endswith(".sql"):
+        raise SourceError(
+            f"unknown source {source!r}; there are {', '.join(SHIPPED_SOURCES)}, "
+            "or give the path of a .sql file."
+        )
+    path = resolve_path(source)
+    try:
+        return path.stem, path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SourceError(
+            f"source file {source!r} cannot be read ({type(error).__name__})."
+        ) from None
+
+
+def _table_file(folder: Path, location: str, table: str) -> Path:
+    for suffix in RAW_SUFFIXES:
+        path = folder / f"{table}{suffix}"
+        if path.is_file():
+            return path
+    raise SourceError(
+        f"location {location!r} has no file for table {table}; "
+        f"looked for {table}{f', {table}'.join(RAW_SUFFIXES)}."
+    )
+
+
+def raw_tables(sql: str) -> list[str]:
+    """Names of the raw tables that a source's SELECT reads, in alphabetical order.
+
+    Raises
+    ------
+    SourceError
+        If the text is not one SELECT, or reads anything but tables: what a table
+        function fetches would be covered by no hash in the manifest.
+    """
+    query = one_select(sql)
+    named = {cte.alias for cte in query.find_all(exp.CTE)}
+    found = set()
+    for table in query.find_all(exp.Table):
+        if isinstance(table.this, exp.Func) and not isinstance(table.this, _ROW_MAKERS):
+            function = table.this.name if isinstance(table.this, exp.Anonymous) else None
+            raise SourceError(
+                f"the source's SELECT calls {function or table.this.sql_name().lower()}(…) as a "
+                "table; it reads only tables of its location, each named after its file."
+            )
+        if table.name and table.name not in named:
+            found.add(table.name)
+    if not found:
+        raise SourceError("the source's SELECT reads no table.")
+    return sorted(found)
+
+
+_ROW_MAKERS = (exp.Unnest, exp.GenerateSeries, exp.Values)
+
+
+def one_select(sql: str) -> Any:
+    """The parsed SELECT of a source.
+
+    Raises
+    ------
+    SourceError
+        If the text is not exactly one SELECT.
+    """
+    try:
+        statements = [s for s in sqlglot.parse(sql, dialect="duckdb") if s is not None]
+    except sqlglot.errors.SqlglotError as error:
+        raise SourceError(f"the source's SQL cannot be parsed: {in_one_sentence(error)}") from None
+    if len(statements) != 1 or not isinstance(statements[0], exp.Query):
+        raise SourceError("a source is exactly one SELECT statement; nothing else is run.")
+    return statements[0]

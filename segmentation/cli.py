@@ -121,7 +121,7 @@ def score(model: Path, customers: Path, output: Path) -> None:
 @click.argument("profile", required=False)
 def params(profile: str | None) -> None:
     """List every parameter: name, value, unit, accepted values, meaning."""
-    parameters = resolve(profile)[1] if profile else None
+    parameters = None if profile is None else resolve(profile)[1]
     for row in describe(parameters).itertuples():
         click.echo(f"{row.name} = {row.value}")
         click.echo(f"    {row.meaning}")

@@ -27,7 +27,7 @@ from segmentation.run_folder import WORKBOOK, compute_stages, publish_workbook, 
 
 SHIPPED_WORKBOOK_PROFILE = "marketplace"
 NOTEBOOKS_AT_ONCE = max(1, min(os.cpu_count() or 1, 4))
-HIDDEN_INPUT = "hide-input"
+HIDDEN_INPUT, LEFT_OUT = "hide-input", "remove-cell"
 
 
 @dataclass(frozen=True)
@@ -182,6 +182,8 @@ def fit_to_publish(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     for cell in notebook.cells:
         cell.metadata.pop("papermill", None)
         cell.metadata.pop("execution", None)
+        if "parameters" in cell.metadata.get("tags", []):
+            cell.metadata.tags.append(LEFT_OUT)  # chapter "Using the results" lists them all
         if "injected-parameters" in cell.metadata.get("tags", []):
             cell.metadata.tags.append(HIDDEN_INPUT)
             cell.source = "\n".join(_publishable(line) for line in cell.source.splitlines())

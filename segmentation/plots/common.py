@@ -26,7 +26,10 @@ LOG_WORDS = {"linear": "", "log": "log scale", "symlog": "log scale with zero"}
 def sentence_figure(sentence: str) -> Figure:
     """A small figure that says why there is nothing to chart."""
     fig = plt.figure(figsize=(style.WIDTH, 0.9))
-    fig.text(0.02, 0.5, textwrap.fill(sentence, 100), va="center", color=style.QUIET)
+    ax = fig.add_subplot()  # a notebook shows no figure that has no axes
+    ax.set_axis_off()
+    ax.set(xticks=[], yticks=[])
+    ax.text(0.0, 0.5, textwrap.fill(sentence, 100), va="center", color=style.QUIET)
     return fig
 
 

@@ -156,7 +156,7 @@ def plot_profile(profile: pd.DataFrame, *, names: Sequence[str], currency: str) 
         return common.sentence_figure("No segments to describe.")
     groups = common.by_type(profile)
     rows = [len(group) for _, group in groups]
-    heights = [0.5 + 0.4 * n for n in rows]
+    heights = [0.5 + 0.5 * n for n in rows]
     heights[-1] += 1.35
     fig, axes = common.panels(len(groups), columns=1, height=heights, ratios=rows)
     columns = range(len(present))
@@ -172,7 +172,7 @@ def plot_profile(profile: pd.DataFrame, *, names: Sequence[str], currency: str) 
         ax.set_yticks(
             range(len(group)),
             labels=[
-                f"{common.shorten(str(row.segment), 26)}\nn = {int(row.customers):,}"
+                f"{common.wrap(common.shorten(str(row.segment), 46), 24)}\nn = {int(row.customers):,}"
                 for row in group.itertuples()
             ],
         )
@@ -226,12 +226,15 @@ def plot_shares(profile: pd.DataFrame, *, colours: Mapping[str, str]) -> Figure:
         return common.sentence_figure("No segments to compare.")
     groups = common.by_type(profile)
     most = max(len(group) for _, group in groups)
-    fig, axes = common.panels(len(groups), columns=3, height=max(2.0, 0.8 + 0.55 * most))
+    width = 46 if len(groups) == 1 else 24
+    lines = max(len(common.wrap(str(name), width).splitlines()) for name in profile["segment"])
+    height = max(2.0, 0.8 + (0.55 + 0.25 * (lines - 1)) * most)
+    fig, axes = common.panels(len(groups), columns=3, height=height)
     widest = profile[["customers_share", "revenue_share"]].max().max()
     for ax, (segment_type, group) in zip(axes, groups, strict=True):
-        _draw_pairs(ax, group.sort_values("cluster", ascending=False), colours)
+        _draw_pairs(ax, group.sort_values("cluster", ascending=False), colours, width)
         ax.set_xlim(min(profile["revenue_share"].min(), 0.0), max(float(widest), 0.01))
-        ax.set_ylim(most - 0.42, -0.58)
+        ax.set_ylim(most - 0.42, -0.58 - 0.15 * (lines - 1))
         alone = len(groups) == 1
         common.panel_title(ax, segment_type, int(group["customers"].sum()), alone=alone)
     axes[0].set_ylabel("Segment")
@@ -239,7 +242,7 @@ def plot_shares(profile: pd.DataFrame, *, colours: Mapping[str, str]) -> Figure:
     return fig
 
 
-def _draw_pairs(ax: Axes, group: pd.DataFrame, colours: Mapping[str, str]) -> None:
+def _draw_pairs(ax: Axes, group: pd.DataFrame, colours: Mapping[str, str], width: int) -> None:
     """For each segment its name, and below it the two bars."""
     for place, row in enumerate(group.itertuples()):
         colour = colours.get(str(row.segment), style.CONTEXT)
@@ -250,7 +253,8 @@ def _draw_pairs(ax: Axes, group: pd.DataFrame, colours: Mapping[str, str]) -> No
         )
         ax.barh(place + 0.25, of_revenue, 0.26, color=colour)
         ax.annotate(
-            common.shorten(str(row.segment), 34), (0, place - 0.2), (0, 1), va="bottom",
+            common.wrap(common.shorten(str(row.segment), 46), width), (0, place - 0.2), (0, 1),
+            va="bottom",
             textcoords="offset points", xycoords=("axes fraction", "data"), fontweight="bold",
         )  # fmt: skip
         customers = schema.format_share(of_customers, int(row.customers))

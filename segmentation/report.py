@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import logging
+import multiprocessing
 import os
 import signal
 import tempfile
@@ -21,7 +23,7 @@ from segmentation.atomic import recover_folder, scratch_folder, swap_folder
 from segmentation.book import build_book
 from segmentation.errors import OutputError, ParameterError
 from segmentation.notebook_pairs import NOTEBOOK_FOLDER
-from segmentation.params import PROJECT_ROOT, Parameters, shown_path
+from segmentation.params import PROJECT_ROOT, Parameters, resolve, shown_path
 from segmentation.pipeline import Run
 from segmentation.run_folder import WORKBOOK, compute_stages, publish_workbook, write_run
 
@@ -55,7 +57,7 @@ def make_run(profile: str, parameters: Parameters, *, runs_dir: Path, name: str)
     with scratch_folder(target) as working:
         write_run(run, working, profile=profile)
         swap_folder(working, target)
-    if name == profile == SHIPPED_WORKBOOK_PROFILE and _is_shipped(parameters):
+    if name == profile and _is_shipped(parameters):
         publish_workbook(target)
     return target
 
@@ -80,13 +82,14 @@ def make_report(profiles: dict[str, Parameters], *, runs_dir: Path) -> Report:
         for name, folder in folders.items():
             swap_folder(folder, runs_dir / name)
     workbooks = [runs_dir / name / WORKBOOK for name in profiles]
-    if _is_shipped(profiles.get(SHIPPED_WORKBOOK_PROFILE)):
+    if SHIPPED_WORKBOOK_PROFILE in profiles and _is_shipped(profiles[SHIPPED_WORKBOOK_PROFILE]):
         workbooks.append(publish_workbook(runs_dir / SHIPPED_WORKBOOK_PROFILE))
     return Report({name: runs_dir / name for name in profiles}, workbooks, book)
 
 
-def _is_shipped(parameters: Parameters | None) -> bool:
-    return parameters is not None and parameters.location == "data/raw_data/marketplace"
+def _is_shipped(parameters: Parameters) -> bool:
+    """Whether this is the shipped profile as it stands, not an experiment with it."""
+    return parameters == resolve(SHIPPED_WORKBOOK_PROFILE)[1]
 
 
 def _book_folder(runs_dir: Path) -> Path:
@@ -113,7 +116,7 @@ def _execute_all(profiles: dict[str, Parameters], folders: dict[str, Path], runs
         values = notebook_values(parameters) | {"runs_dir": str(runs_dir)}
         tasks += [(s, folders[name] / "notebooks" / s.name, values) for s in sources]
     with (
-        ProcessPoolExecutor(NOTEBOOKS_AT_ONCE, initializer=_ignore_interrupt) as pool,
+        ProcessPoolExecutor(NOTEBOOKS_AT_ONCE, initializer=_leave_interrupts_to_parent) as pool,
         tqdm(total=len(tasks), unit="notebook", desc="notebooks") as bar,
     ):
         jobs = {pool.submit(execute_notebook, *task): task[1] for task in tasks}
@@ -125,12 +128,20 @@ def _execute_all(profiles: dict[str, Parameters], folders: dict[str, Path], runs
                 bar.update()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            for worker in multiprocessing.active_children():
+                worker.terminate()
             raise
 
 
-def _ignore_interrupt() -> None:
-    """Let the parent alone decide what Ctrl-C means; its kernels stop with the pool."""
+def _leave_interrupts_to_parent() -> None:
+    """Ctrl-C reaches all processes: the parent decides, and ends its workers' notebooks."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _stop_notebook)
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # it tells of what was cut short
+
+
+def _stop_notebook(*_: object) -> None:
+    raise KeyboardInterrupt  # papermill then stops its kernel, and its sockets go
 
 
 def notebook_values(parameters: Parameters) -> dict[str, Any]:

@@ -8,7 +8,8 @@ up to the largest asked for.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from scipy.spatial import cKDTree
 
 EPS_FACTORS = (0.5, 0.75, 1.0, 1.5, 2.0)
 MIN_SAMPLES_FACTORS = (0.5, 1.0, 2.0, 4.0)
+_CHUNK_POINTS = 50_000
 
 
 @dataclass(frozen=True)
@@ -32,8 +34,10 @@ class Neighbours:
         Customers at the point.
     member : int array of shape (n_customers,)
         The point of each customer.
-    distance, index : arrays of shape (n_points, k)
-        Nearest points, self first, ascending.
+    distance : float64 array of shape (n_points, k)
+        Distances to the nearest points, self first, ascending.
+    index : int32 array of shape (n_points, k)
+        Which points those are.
     """
 
     points: np.ndarray
@@ -41,22 +45,36 @@ class Neighbours:
     member: np.ndarray
     distance: np.ndarray
     index: np.ndarray
+    _known: dict[int, np.ndarray] = field(default_factory=dict, repr=False, compare=False)
 
     def k_distance(self, min_samples: int) -> np.ndarray:
         """Distance of each point to its ``min_samples``-th customer, self included.
 
         Infinite where the group has fewer customers than that.
         """
-        reached = np.cumsum(self.weight[self.index], axis=1) >= min_samples
-        first = reached.argmax(axis=1)
-        distance = self.distance[np.arange(len(self.points)), first]
-        return np.where(reached.any(axis=1), distance, np.inf)
+        if min_samples not in self._known:
+            self._known[min_samples] = self._k_distance(min_samples)
+        return self._known[min_samples]
+
+    def _k_distance(self, min_samples: int) -> np.ndarray:
+        result = np.full(len(self.points), np.inf)
+        for rows in _chunks(len(self.points)):
+            within = np.cumsum(self.weight[self.index[rows]], axis=1) >= min_samples
+            first = within.argmax(axis=1)
+            distance = self.distance[rows][np.arange(len(first)), first]
+            result[rows] = np.where(within.any(axis=1), distance, np.inf)
+        return result
 
     def flags(self, eps: float, min_samples: int) -> tuple[np.ndarray, np.ndarray]:
         """Core and noise flags per point, as ``sklearn.cluster.DBSCAN`` has them."""
         core = self.k_distance(min_samples) <= eps
-        reached = (core[self.index] & (self.distance <= eps)).any(axis=1)
-        return core, ~core & ~reached
+        noise = np.zeros(len(core), dtype=bool)
+        others = np.flatnonzero(~core)
+        for rows in _chunks(len(others)):
+            points = others[rows]
+            near = core[self.index[points]] & (self.distance[points] <= eps)
+            noise[points] = ~near.any(axis=1)
+        return core, noise
 
 
 def find_neighbours(prepared: np.ndarray, *, max_min_samples: int) -> Neighbours:
@@ -70,9 +88,19 @@ def find_neighbours(prepared: np.ndarray, *, max_min_samples: int) -> Neighbours
     """
     points, member, weight = np.unique(prepared, axis=0, return_inverse=True, return_counts=True)
     depth = min(max_min_samples, len(points))
-    distance, index = cKDTree(points).query(points, k=depth)
-    shape = (len(points), depth)
-    return Neighbours(points, weight, member.ravel(), distance.reshape(shape), index.reshape(shape))
+    tree = cKDTree(points)
+    distance = np.empty((len(points), depth))
+    index = np.empty((len(points), depth), dtype=np.int32)
+    for rows in _chunks(len(points)):
+        found = tree.query(points[rows], k=[*range(1, depth + 1)], workers=-1)
+        distance[rows], index[rows] = found
+    return Neighbours(points, weight, member.ravel(), distance, index)
+
+
+def _chunks(length: int) -> Iterator[slice]:
+    """Slices that bound the memory of intermediate tables."""
+    for start in range(0, length, _CHUNK_POINTS):
+        yield slice(start, start + _CHUNK_POINTS)
 
 
 def auto_min_samples(n_features: int) -> int:

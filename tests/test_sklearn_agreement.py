@@ -23,6 +23,7 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 
+from segmentation import cluster
 from segmentation.anomalies import auto_eps, auto_min_samples, find_neighbours, fit_dbscan
 from segmentation.evidence import project, silhouettes
 from segmentation.model import load_model, yeo_johnson
@@ -369,3 +370,30 @@ def test_other_settings_too_give_the_clusters_of_sklearn(tmp_path, changed):
         ).fit(prepared)
         expected = renumbered(fitted.labels_, members["total_spent"].reset_index(drop=True))
         assert (members["cluster"].to_numpy() == expected).all(), kind
+
+
+@pytest.mark.parametrize("n_clusters", [2, 3, 5])
+def test_large_group_started_from_a_sample_reaches_the_inertia_of_random_starts(
+    monkeypatch, n_clusters
+):
+    rng = np.random.default_rng(7)
+    spread = np.exp(rng.normal(3, 1.2, size=(6000, 3)))
+    prepared = np.log1p(spread[np.lexsort(spread.T[::-1])])
+    spent = spread[:, 0]
+    everywhere = KMeans(n_clusters, n_init=10, random_state=42).fit(prepared)
+    monkeypatch.setattr(cluster, "LARGE_GROUP", 1000)
+    monkeypatch.setattr(cluster, "SAMPLE_SIZE", 500)
+
+    fit = cluster.fit_kmeans(prepared, spent, n_clusters=n_clusters, n_init=10, random_state=42)
+
+    assert fit.n_clusters == n_clusters
+    assert fit.inertia <= everywhere.inertia_ * 1.0001
+
+
+def test_rows_are_counted_as_different_also_where_the_first_thousands_are_alike():
+    prepared = np.zeros((5000, 2))
+    prepared[-2:] = [[1.0, 0.0], [2.0, 0.0]]
+
+    fit = cluster.fit_kmeans(prepared, prepared[:, 0], n_clusters=3, n_init=1, random_state=0)
+
+    assert fit.labels[-3:].tolist() == [0, 1, 2]

@@ -377,12 +377,12 @@ def test_large_group_started_from_a_sample_reaches_the_inertia_of_random_starts(
     monkeypatch, n_clusters
 ):
     rng = np.random.default_rng(7)
-    spread = np.exp(rng.normal(3, 1.2, size=(6000, 3)))
+    spread = np.exp(rng.normal(3, 1.2, size=(12_000, 3)))
     prepared = np.log1p(spread[np.lexsort(spread.T[::-1])])
     spent = spread[:, 0]
     everywhere = KMeans(n_clusters, n_init=10, random_state=42).fit(prepared)
     monkeypatch.setattr(cluster, "LARGE_GROUP", 1000)
-    monkeypatch.setattr(cluster, "SAMPLE_SIZE", 500)
+    monkeypatch.setattr(cluster, "SAMPLE_SIZE", 3000)
 
     fit = cluster.fit_kmeans(prepared, spent, n_clusters=n_clusters, n_init=10, random_state=42)
 

@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from segmentation.model import centre_distances
+from segmentation.geometry import centre_distances
 
 LARGE_GROUP = 200_000
 """Up to this many customers the fit is scikit-learn's own, bit for bit; beyond, random

@@ -20,95 +20,14 @@ import pandas as pd
 from scipy.spatial import cKDTree
 
 from segmentation.errors import ModelError, SourceError, first_three
-from segmentation.schema import FEATURES, MODEL_SCHEMA_VERSION
+from segmentation.geometry import TRANSFORMS, Preparation, centre_distances, margins
+from segmentation.reasons import limit_reasons, rare_combination
+from segmentation.schema import FEATURES, MODEL_SCHEMA_VERSION, SEGMENT_TYPES
 
 MODEL_FILE = "model.json"
 CORE_POINTS_FILE = "core_points.npz"
 MAX_JSON_BYTES = 64 * 1024 * 1024
 MAX_ARRAY_BYTES = 8 * 1024**3
-
-
-@dataclass(frozen=True)
-class Preparation:
-    """Fitted constants that turn features of one group into prepared space.
-
-    Attributes
-    ----------
-    features : tuple of str
-        Features in column order; constant or missing ones were left out at fitting.
-    low, high : arrays of shape (n_features,)
-        Winsor limits in the feature's own unit (minus/plus infinity = none).
-    transform : str
-        ``none``, ``log`` (sign(x) * ln(1 + |x|)) or ``yeo-johnson``.
-    lambdas : array of shape (n_features,)
-        Yeo-Johnson exponents (Yeo and Johnson 2000); unused otherwise.
-    center, scale : arrays of shape (n_features,)
-        Subtracted from, then divided into, the transformed values.
-    """
-
-    features: tuple[str, ...]
-    low: np.ndarray
-    high: np.ndarray
-    transform: str
-    lambdas: np.ndarray
-    center: np.ndarray
-    scale: np.ndarray
-
-    def apply(self, values: np.ndarray) -> np.ndarray:
-        """Prepared values, shape (n_customers, n_features), from raw ones in that order."""
-        values = np.clip(np.asarray(values, dtype=np.float64), self.low, self.high)
-        if self.transform == "log":
-            values = np.sign(values) * np.log1p(np.abs(values))
-        elif self.transform == "yeo-johnson":
-            values = yeo_johnson(values, self.lambdas)
-        return (values - self.center) / self.scale
-
-
-def yeo_johnson(values: np.ndarray, lambdas: np.ndarray) -> np.ndarray:
-    """Yeo-Johnson power transform (Yeo and Johnson 2000), column by column.
-
-    Examples
-    --------
-    >>> yeo_johnson(np.array([[3.0, -3.0]]), np.array([0.0, 2.0])).round(4).tolist()
-    [[1.3863, -1.3863]]
-    """
-    result = np.empty_like(values)
-    for column, exponent in enumerate(lambdas):
-        x = values[:, column]
-        up, down = x >= 0, x < 0
-        if abs(exponent) < np.spacing(1.0):
-            result[up, column] = np.log1p(x[up])
-        else:
-            result[up, column] = np.expm1(exponent * np.log1p(x[up])) / exponent
-        if abs(exponent - 2) > np.spacing(1.0):
-            result[down, column] = -np.expm1((2 - exponent) * np.log1p(-x[down])) / (2 - exponent)
-        else:
-            result[down, column] = -np.log1p(-x[down])
-    return result
-
-
-def centre_distances(prepared: np.ndarray, centers: np.ndarray) -> np.ndarray:
-    """Euclidean distance of every customer to every centre, (n_customers, n_clusters)."""
-    distances = np.empty((len(prepared), len(centers)))
-    for index, center in enumerate(centers):
-        distances[:, index] = np.sqrt(((prepared - center) ** 2).sum(axis=1))
-    return distances
-
-
-def margins(distances: np.ndarray) -> np.ndarray:
-    """Certainty of each assignment: 1 - d1/d2; NaN where there is one cluster only.
-
-    Examples
-    --------
-    >>> margins(np.array([[1.0, 4.0], [2.0, 2.0], [0.0, 0.0]])).tolist()
-    [0.75, 0.0, 0.0]
-    """
-    if distances.shape[1] < 2:
-        return np.full(len(distances), np.nan)
-    nearest = np.partition(distances, 1, axis=1)[:, :2]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        ratio = np.where(nearest[:, 1] > 0, nearest[:, 0] / nearest[:, 1], 1.0)
-    return 1 - ratio
 
 
 @dataclass(frozen=True)
@@ -139,8 +58,9 @@ class GroupModel:
         cluster = distances.argmin(axis=1)
         anomalous, nearest = self.is_anomaly(prepared)
         reasons = np.full(len(customers), "", dtype=object)
-        for row in np.flatnonzero(anomalous):
-            reasons[row] = self._reasons(customers.iloc[row], prepared[row], nearest[row])
+        if anomalous.any():
+            flagged = np.flatnonzero(anomalous)
+            reasons[flagged] = self._reasons(values[flagged], prepared[flagged], nearest[flagged])
         return pd.DataFrame(
             {
                 "segment_type": self.segment_type,
@@ -168,43 +88,17 @@ class GroupModel:
         distance, nearest = cKDTree(self.core_points).query(prepared)
         return distance > self.eps, nearest
 
-    def _reasons(self, customer: pd.Series, prepared: np.ndarray, nearest: int) -> str:
-        found = []
-        for name, (low, high) in self.reason_limits.items():
-            value, median = float(customer[name]), self.medians[name]
-            if value > high:
-                found.append(
-                    f"{REASON_WORDS[name][1]} ({_number(value)}, median {_number(median)})"
-                )
-            elif value < low:
-                found.append(
-                    f"{REASON_WORDS[name][0]} ({_number(value)}, median {_number(median)})"
-                )
-        if found:
-            return "; ".join(found)
-        gap = np.abs(prepared - (self.core_points[nearest] if nearest >= 0 else 0.0))
-        order = np.argsort(-gap, kind="stable")[: min(2, len(gap))]
-        named = [self.preparation.features[column] for column in order]
-        values = [
-            f"{FEATURES[name].label.lower()} {_number(float(customer[name]))}" for name in named
-        ]
-        return "rare combination: " + " with ".join(values)
-
-
-REASON_WORDS = {
-    "register_to_order": ("ordered long before registering", "registered long before ordering"),
-    "first_to_last_order": ("unusually short activity", "unusually long activity"),
-    "total_unit": ("unusually few units", "extreme quantity"),
-    "total_spent": ("unusually small spender", "extreme spender"),
-    "recency": ("unusually recent order", "unusually long absence"),
-    "frequency": ("unusually few orders", "extremely frequent buyer"),
-    "average_order_value": ("unusually small basket", "unusually large basket"),
-    "tenure": ("unusually new customer", "unusually old customer"),
-}
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if abs(value - round(value)) < 0.005 else f"{value:,.2f}"
+    def _reasons(self, values: np.ndarray, prepared: np.ndarray, nearest: np.ndarray) -> list[str]:
+        """Reasons of flagged customers, given by their rows alone."""
+        features = self.preparation.features
+        texts = limit_reasons(values, features, self.reason_limits, self.medians)
+        rest = np.array([row for row, text in enumerate(texts) if not text], dtype=int)
+        if len(rest):
+            origin = self.core_points[nearest[rest]] if len(self.core_points) else 0.0
+            gaps = np.abs(prepared[rest] - origin)
+            for row, text in zip(rest, rare_combination(values[rest], features, gaps), strict=True):
+                texts[row] = text
+        return texts
 
 
 @dataclass(frozen=True)
@@ -315,8 +209,9 @@ class SegmentModel:
             },
             "info": self.info,
         }
+        document["sha256"] = document_checksum(document)
         (folder / CORE_POINTS_FILE).write_bytes(payload)
-        text = json.dumps(document, indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False)
+        text = json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False)
         (folder / MODEL_FILE).write_text(text + "\n", encoding="utf-8")
 
 
@@ -327,6 +222,16 @@ def _fixed_zip(payload: bytes) -> bytes:
         for name in sorted(old.namelist()):
             new.writestr(zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0)), old.read(name))
     return out.getvalue()
+
+
+def document_checksum(document: dict[str, Any]) -> str:
+    """Checksum over everything that ``model.json`` says, in its order, except itself.
+
+    White space does not count; the order of keys does, because reasons are given in it.
+    """
+    content = {name: value for name, value in document.items() if name != "sha256"}
+    text = json.dumps(content, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _bound(value: float) -> float | None:
@@ -365,35 +270,51 @@ def load_model(folder: Path) -> SegmentModel:
         holds shapes or numbers that cannot be a model.
     """
     path = folder / MODEL_FILE
+    document = _read_document(folder)
+    try:
+        cores = _load_core_points(folder, document["core_points"])
+        if set(cores) != set(document["groups"]) or not cores:
+            raise ValueError("core points of other groups")
+        model = SegmentModel(
+            features=tuple(document["features"]),
+            split_pre_register=bool(document["split_pre_register"]),
+            groups={
+                kind: _group_from(kind, values, cores[kind])
+                for kind, values in document["groups"].items()
+            },
+            info=dict(document["info"]),
+        )
+        check_model(model)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        said = str(error) if isinstance(error, ValueError) else type(error).__name__
+        raise ModelError(f"{path}: is not a complete model ({said}); run again.") from None
+    return model
+
+
+def _read_document(folder: Path) -> dict[str, Any]:
+    path = folder / MODEL_FILE
     try:
         if path.stat().st_size > MAX_JSON_BYTES:
             raise ModelError(f"{path}: is larger than a model can be.")
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
     except FileNotFoundError:
         raise ModelError(f"{folder}: is no model folder (it has no {MODEL_FILE}).") from None
     except (OSError, ValueError, RecursionError):
         raise ModelError(f"{path}: is damaged; restore it or run again.") from None
     version = document.get("schema_version") if isinstance(document, dict) else None
-    if version != MODEL_SCHEMA_VERSION:
+    if version != MODEL_SCHEMA_VERSION or isinstance(version, bool):
         raise ModelError(
             f"{path}: has schema version {version!r}, this program reads {MODEL_SCHEMA_VERSION}."
         )
-    try:
-        cores = _load_core_points(folder, document["core_points"])
-        groups = {
-            kind: _group_from(kind, values, cores[kind])
-            for kind, values in document["groups"].items()
-        }
-        return SegmentModel(
-            features=tuple(document["features"]),
-            split_pre_register=bool(document["split_pre_register"]),
-            groups=groups,
-            info=document["info"],
-        )
-    except (KeyError, TypeError, ValueError) as error:
+    if document.get("sha256") != document_checksum(document):
         raise ModelError(
-            f"{path}: is not a complete model ({type(error).__name__}); run again."
-        ) from None
+            f"{path}: its content is not what its checksum says; restore it or run again."
+        )
+    return document
+
+
+def _no_number(constant: str) -> float:
+    raise ValueError(f"{constant} is no JSON")
 
 
 def _load_core_points(folder: Path, entry: dict[str, Any]) -> dict[str, np.ndarray]:
@@ -423,23 +344,76 @@ def _group_from(kind: str, values: dict[str, Any], core_points: np.ndarray) -> G
         center=np.array(raw["center"], dtype=np.float64),
         scale=np.array(raw["scale"], dtype=np.float64),
     )
-    centers = np.array(values["centers"], dtype=np.float64).reshape(-1, n_features)
-    if core_points.ndim != 2 or core_points.shape[1] != n_features:
-        raise ValueError("core points of another shape")
-    if len(values["names"]) != len(centers) or len(centers) == 0:
-        raise ValueError("names do not match centres")
-    finite = (centers, core_points, preparation.center, preparation.scale, preparation.lambdas)
-    if not all(np.isfinite(array).all() for array in finite) or (preparation.scale <= 0).any():
-        raise ValueError("numbers that are not finite")
     return GroupModel(
         segment_type=kind,
         preparation=preparation,
-        centers=centers,
+        centers=np.array(values["centers"], dtype=np.float64).reshape(-1, max(n_features, 1))
+        if n_features
+        else np.empty((len(values["centers"]), 0)),
         names=tuple(values["names"]),
         eps=float(values["eps"]),
         min_samples=int(values["min_samples"]),
         core_points=core_points,
-        reason_limits={name: (pair[0], pair[1]) for name, pair in values["reason_limits"].items()},
-        medians=dict(values["medians"]),
-        note=values["note"],
+        reason_limits={
+            name: (float(low), float(high)) for name, (low, high) in values["reason_limits"].items()
+        },
+        medians={name: float(value) for name, value in values["medians"].items()},
+        note=str(values["note"]),
     )
+
+
+def check_model(model: SegmentModel) -> None:
+    """Refuse numbers, names and shapes that no fit can have produced.
+
+    Raises
+    ------
+    ValueError
+        Names the group and what is wrong with it.
+    """
+    _refuse(not model.features or set(model.features) - set(FEATURES), "unknown features")
+    _refuse(set(model.groups) - set(SEGMENT_TYPES), "unknown groups")
+    for kind, group in model.groups.items():
+        unknown = set(group.preparation.features) - set(model.features)
+        _refuse(unknown, f"group {kind}: features that the model does not have")
+        _check_preparation(kind, group.preparation)
+        _check_group(kind, group)
+
+
+def _check_preparation(kind: str, preparation: Preparation) -> None:
+    shape = (len(preparation.features),)
+    for name in ("low", "high", "lambdas", "center", "scale"):
+        values = getattr(preparation, name)
+        _refuse(values.shape != shape, f"group {kind}: {name} of another shape")
+        infinite_allowed = name in ("low", "high")
+        bad = np.isnan(values) if infinite_allowed else ~np.isfinite(values)
+        _refuse(bad.any(), f"group {kind}: {name} is not finite")
+    _refuse((preparation.scale <= 0).any(), f"group {kind}: scale is not positive")
+    _refuse((preparation.low > preparation.high).any(), f"group {kind}: low is above high")
+    _refuse(preparation.transform not in TRANSFORMS, f"group {kind}: unknown transform")
+
+
+def _check_group(kind: str, group: GroupModel) -> None:
+    n_features = len(group.preparation.features)
+    for name in ("centers", "core_points"):
+        values = getattr(group, name)
+        _refuse(values.dtype != np.float64, f"group {kind}: {name} are not numbers")
+        wrong = values.ndim != 2 or values.shape[1] != n_features
+        _refuse(wrong, f"group {kind}: {name} of another shape")
+        _refuse(not np.isfinite(values).all(), f"group {kind}: {name} are not finite")
+    _refuse(len(group.centers) == 0, f"group {kind}: no centres")
+    named = len(group.names) == len(group.centers) and all(
+        isinstance(name, str) and name for name in group.names
+    )
+    _refuse(not named, f"group {kind}: names do not match centres")
+    _refuse(not 0 <= group.eps < np.inf, f"group {kind}: eps is not a finite distance")
+    _refuse(group.eps == 0 and len(group.core_points), f"group {kind}: eps is 0")
+    _refuse(group.min_samples < 2, f"group {kind}: min_samples is below 2")
+    for name, (low, high) in group.reason_limits.items():
+        known = name in group.preparation.features and math.isfinite(group.medians[name])
+        ordered = -np.inf < low <= high < np.inf
+        _refuse(not (known and ordered), f"group {kind}: reason limits of {name}")
+
+
+def _refuse(wrong: object, why: str) -> None:
+    if wrong:
+        raise ValueError(why)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from segmentation.atomic import atomic_path
 from segmentation.engine import DuckDbEngine
-from segmentation.errors import OutputError, SourceError
+from segmentation.errors import OutputError, SourceError, first_three
 from segmentation.model import load_model
 from segmentation.stage_cache import write_parquet
 
@@ -59,5 +60,22 @@ def read_customers(path: Path) -> pd.DataFrame:
     finally:
         engine.close()
     if "customer_id" in table.columns:
+        _check_ids(table["customer_id"], path.name)
         table["customer_id"] = table["customer_id"].astype(str)
     return table
+
+
+def _check_ids(ids: pd.Series, name: str) -> None:
+    blank = ids.isna() | (ids.astype(str).str.strip() == "")
+    if blank.any():
+        rows = first_three(f"row {row + 1:,}" for row in np.flatnonzero(blank))
+        raise SourceError(
+            f"{name}: {int(blank.sum()):,} customer(s) have no customer_id ({rows}); "
+            "give every row one."
+        )
+    twice = ids[ids.duplicated()].drop_duplicates()
+    if len(twice):
+        raise SourceError(
+            f"{name}: {len(twice):,} customer(s) are listed more than once "
+            f"({first_three(twice)}); give one row per customer."
+        )

@@ -13,7 +13,7 @@ from sqlglot import exp
 
 PACKAGE = ROOT / "segmentation"
 LAYERS = {
-    "foundation": "errors schema params style model atomic engine stage_cache source_sql source_checks "
+    "foundation": "errors schema params style geometry reasons model atomic engine stage_cache source_sql source_checks "
     "yaml_text",
     "stages": "ingest clean features explore prepare cluster anomalies evidence naming recommend",
     "presentation": "plots insights workbook",
@@ -115,7 +115,12 @@ def test_foundation_has_no_circle():
 def test_model_needs_errors_schema_and_three_libraries_only():
     """What serves a model must not drag the pipeline along."""
     tree = TREES[PACKAGE / "model.py"]
-    assert {module for module, _ in own_imports(tree)} == {"errors", "schema"}
+    assert {module for module, _ in own_imports(tree)} == {
+        "errors",
+        "geometry",
+        "reasons",
+        "schema",
+    }
     libraries = {module.split(".")[0] for module, _ in imported(tree)}
     libraries -= {"segmentation", "__future__"}
     standard = {"hashlib", "io", "json", "math", "zipfile", "dataclasses", "pathlib", "typing"}

@@ -16,7 +16,7 @@ import pytest
 from conftest import ROOT, assert_refused, call_cli, process_cli
 
 from segmentation.errors import ModelError, SourceError
-from segmentation.model import load_model
+from segmentation.model import document_checksum, load_model
 
 JUDGED = ["segment_type", "cluster", "segment", "margin", "is_anomaly", "anomaly_reasons"]
 
@@ -210,6 +210,80 @@ def test_number_that_cannot_be_a_model_is_refused(model_copy, name, value):
         load_model(model_copy)
 
 
+def reseal(model: Path, change) -> None:
+    """Change the document and give it the checksum that fits, as a forger would."""
+
+    def sealed(document: dict) -> None:
+        change(document)
+        document["sha256"] = document_checksum(document)
+
+    rewrite(model, sealed)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("centers", "far", "could not convert"),
+        ("center", None, "center is not finite"),
+        ("scale", 0.0, "scale is not positive"),
+        ("scale", -1.0, "scale is not positive"),
+        ("lambdas", None, "lambdas is not finite"),
+        ("low", 1e9, None),
+        ("eps", -1.0, "eps is not a finite distance"),
+        ("eps", 0.0, "eps is 0"),
+        ("min_samples", 1, "min_samples is below 2"),
+        ("names", ["one"], "names do not match centres"),
+        ("names", [1, 2, 3], "names do not match centres"),
+        ("transform", "sqrt", "unknown transform"),
+        ("medians", {}, "KeyError"),
+        ("reason_limits", {"total_unit": [3, 1]}, "reason limits of total_unit"),
+        ("reason_limits", {"colour": [1, 3]}, "reason limits of colour"),
+    ],
+)
+def test_model_with_a_fitting_checksum_is_still_checked(model_copy, name, value, said):
+    def change(document: dict) -> None:
+        group = document["groups"]["normal"]
+        if name == "low":
+            group["preparation"]["high"][0] = -1.0
+        if name == "transform":
+            group["preparation"]["transform"] = value
+        else:
+            set_number(name, value)(document)
+
+    reseal(model_copy, change)
+    with pytest.raises(ModelError, match=rf"model\.json.*{said or 'low is above high'}"):
+        load_model(model_copy)
+
+
+@pytest.mark.parametrize("name", ["low", "high", "lambdas", "center", "scale"])
+def test_constants_of_another_shape_are_refused(model_copy, name):
+    reseal(
+        model_copy,
+        lambda document: document["groups"]["normal"]["preparation"][name].append(1.0),
+    )
+    with pytest.raises(ModelError, match=f"{name} of another shape"):
+        load_model(model_copy)
+
+
+def test_order_of_reasons_is_part_of_the_checksum(model_copy):
+    def reverse(document: dict) -> None:
+        group = document["groups"]["normal"]
+        group["reason_limits"] = dict(reversed(group["reason_limits"].items()))
+
+    rewrite(model_copy, reverse)
+    with pytest.raises(ModelError, match="checksum"):
+        load_model(model_copy)
+
+
+def test_rare_combination_is_said_with_units(marketplace_run):
+    segments = pd.read_parquet(marketplace_run / "segments.parquet")
+    rare = segments["anomaly_reasons"][segments["anomaly_reasons"].str.startswith("rare")]
+    assert len(rare)
+    labels = r"(registration to first order|first to last order|units bought|total spent)"
+    part = labels + r" \((days|units|currency)\) -?[\d,.]+"
+    assert rare.str.fullmatch(f"rare combination: {part} with {part}").all()
+
+
 @pytest.mark.parametrize("text", ["", "[]", "null", "{}", "[" * 100_000, '{"schema_version": 1}'])
 def test_json_that_is_no_model_is_refused(model_copy, text):
     (model_copy / "model.json").write_text(text)
@@ -390,7 +464,9 @@ def test_score_refuses_a_group_that_the_model_does_not_know(marketplace_run, fea
 
 def test_score_refuses_a_customer_without_id(marketplace_run, features, tmp_path):
     table = one_wrong(features, "customer_id", None)
-    refused_score(marketplace_run / "model", table, tmp_path, "1 customer(s)", "customer_id")
+    refused_score(
+        marketplace_run / "model", table, tmp_path, "1 customer(s)", "customer_id", "row 3"
+    )
 
 
 def test_score_refuses_customers_listed_twice(marketplace_run, features, tmp_path):

@@ -26,7 +26,8 @@ from sklearn.preprocessing import (
 from segmentation import cluster
 from segmentation.anomalies import auto_eps, auto_min_samples, find_neighbours, fit_dbscan
 from segmentation.evidence import project, silhouettes
-from segmentation.model import load_model, yeo_johnson
+from segmentation.geometry import yeo_johnson
+from segmentation.model import load_model
 from segmentation.params import parameters_from
 from segmentation.pipeline import Run
 from segmentation.prepare import prepare_group

@@ -171,10 +171,16 @@ def _by_rules(
         if not met:
             continue
         sign = -1 if rule.get("smallest") else 1
-        best = max(met, key=lambda profile: sign * profile.ratio(rule["decides"]))
+        best = max(met, key=lambda profile: _strength(profile, rule["decides"], sign))
         names[best.cluster] = rule["name"]
         evidence[best.cluster] = list(dict.fromkeys(part["feature"] for part in rule["when"]))
     return names, evidence
+
+
+def _strength(profile: ClusterProfile, decides: str, sign: int) -> tuple[float, ...]:
+    """How clearly a cluster earns a name: one ratio, then all others, never its number."""
+    ratios = [profile.ratio(name) for name in (decides, *FEATURES)]
+    return (*(sign * float(np.nan_to_num(ratio)) for ratio in ratios), *profile.position.values())
 
 
 def _meets(profile: ClusterProfile, conditions: list[dict[str, Any]]) -> bool:

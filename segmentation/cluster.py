@@ -140,7 +140,13 @@ def _fit_from_sample(
         if not alike and fit.inertia_ <= tried[0].inertia_ * (1 + GOOD_OPTIMUM):
             carried.append(fit)
     fits = [
-        KMeans(n_clusters=n_clusters, init=fit.cluster_centers_, n_init=1, tol=1e-5).fit(prepared)
+        KMeans(
+            n_clusters=n_clusters,
+            init=fit.cluster_centers_,
+            n_init=1,
+            tol=1e-5,
+            random_state=random_state,
+        ).fit(prepared)
         for fit in carried[:CARRIED]
     ]
     return min(fits, key=lambda fit: float(fit.inertia_))

@@ -126,7 +126,8 @@ def _fit_from_sample(
     for everybody cannot be told from a sample.
     """
     rows = np.linspace(0, len(prepared) - 1, SAMPLE_SIZE).round().astype(np.int64)
-    seeds = np.random.SeedSequence(random_state).generate_state(STARTS * n_init)
+    sequence = np.random.SeedSequence(random_state)
+    seeds = sequence.generate_state(STARTS * n_init)
     tried = [
         KMeans(n_clusters=n_clusters, n_init=1, random_state=int(seed)).fit(prepared[rows])
         for seed in seeds

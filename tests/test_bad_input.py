@@ -811,6 +811,8 @@ def start_run(runs_dir: Path, *more: object, **environment: str) -> subprocess.P
         stderr=subprocess.PIPE,
         cwd=ROOT,
         env=os.environ | environment,
+        # where the tests themselves run in the background, Ctrl-C is ignored and inherited
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
 
 

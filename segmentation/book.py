@@ -54,7 +54,7 @@ def build_book(runs: dict[str, Run], folders: dict[str, Path], target: Path) -> 
         source = working / "source"
         assemble(runs, folders, source)
         built = _run_jupyter_book(source, working / "output")
-        check_pages(built, runs)
+        check_pages(built, runs, PROJECT_ROOT)
         swap_folder(built, target)
 
 
@@ -224,13 +224,11 @@ def _run_jupyter_book(source: Path, output: Path) -> Path:
 
 
 MACHINE_PATHS = (str(PROJECT_ROOT), str(Path.home()), "site-packages", "/ipykernel_")
+_WORD = re.compile(r"[\w.@-]+")
 
 
-def check_pages(built: Path, runs: dict[str, Run]) -> None:
+def check_pages(built: Path, runs: dict[str, Run], source: Path) -> None:
     """Refuse to publish a page with a traceback, a machine path or a customer id.
-
-    Ids are looked for as whole words where they are long enough to be told from an
-    ordinary number.
 
     Raises
     ------
@@ -238,8 +236,11 @@ def check_pages(built: Path, runs: dict[str, Run]) -> None:
         Names the page and the kind of leak, never the id itself.
     """
     ids = {
-        text for run in runs.values() for text in run["segments"]["customer_id"] if len(text) > 5
-    }
+        text
+        for run in runs.values()
+        for text in run["segments"]["customer_id"]
+        if is_telling(text)
+    } - _words_before_data(runs, source)
     for page in sorted(built.rglob("*.html")):
         text = page.read_text(encoding="utf-8")
         where = page.relative_to(built).as_posix()
@@ -250,6 +251,29 @@ def check_pages(built: Path, runs: dict[str, Run]) -> None:
         for path in MACHINE_PATHS:
             if len(path) > 5 and path in text:
                 raise RuntimeError(f"{where} shows a path of this machine; not published.")
-        words = set(re.findall(r"[\w.@-]+", html.unescape(re.sub(r"<[^>]*>", " ", text))))
+        words = set(_WORD.findall(html.unescape(re.sub(r"<[^>]*>", " ", text))))
         if leaked := len(words & ids):
             raise RuntimeError(f"{where} shows {leaked} customer id(s); the book is not published.")
+
+
+def is_telling(customer_id: str) -> bool:
+    """Whether an id, met as a word of a page, can only be an id.
+
+    Pages group the digits of their numbers and begin none with 0; a shorter id may be a
+    year, a number of days or a word.
+
+    Examples
+    --------
+    >>> [is_telling(one) for one in ("073168", "00042", "123456", "2023", "k3")]
+    [True, True, True, False, False]
+    """
+    return len(customer_id) > 5 or (len(customer_id) > 3 and customer_id.startswith("0"))
+
+
+def _words_before_data(runs: dict[str, Run], source: Path) -> set[str]:
+    """Words that are on the pages whoever the customers are: parameters, SQL, prose."""
+    said = [page.read_text(encoding="utf-8") for page in sorted((source / "book").glob("*.md"))]
+    for run in runs.values():
+        said += [str(value) for value in run.parameters.as_plain().values()]
+        said += [str(text) for text in run["sql"].values()]
+    return {word for text in said for word in _WORD.findall(text)}

@@ -14,6 +14,10 @@ from collections.abc import Iterable
 class SegmentationError(Exception):
     """A mistake of the user's, said in one sentence."""
 
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows: the sentence, as the command line does, not a traceback."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class ParameterError(SegmentationError):
     """A parameter is unknown, has the wrong type or is out of its range."""

@@ -10,6 +10,7 @@ import pandas as pd
 
 from segmentation.insights.text import (
     Html,
+    as_sentence,
     dollars,
     group_words,
     in_group,
@@ -18,6 +19,7 @@ from segmentation.insights.text import (
     plural,
     shown,
     table_of,
+    with_code,
 )
 from segmentation.naming import fact_sentence
 from segmentation.schema import (
@@ -203,12 +205,12 @@ def recommendation_cards(recommendations: pd.DataFrame, *, currency: str, custom
                 f"{format_money(row.revenue, currency)}, {format_percent(row.revenue_share)} of "
                 "revenue in the window."
             ),
-            "Why this play": f"{row.why}.",
+            "Why this play": as_sentence(row.why),
             "Break-even": break_even_words(row, currency),
-            "Measure": f"{row.measure}.",
+            "Measure": as_sentence(row.measure),
         }
         items = "".join(
-            f"<dt>{html.escape(name)}</dt><dd>{html.escape(text)}</dd>"
+            f"<dt>{html.escape(name)}</dt><dd>{with_code(text)}</dd>"
             for name, text in lines.items()
         )
         cards.append(
@@ -379,7 +381,7 @@ def versions_table(manifest: dict[str, Any]) -> Html:
     rows += [(name, version) for name, version in manifest["versions"].items()]
     rows += [("code", manifest["program"]["code"])]
     rows += [
-        (f"input {html.escape(name)}", f"sha256 {entry['sha256']}")
+        (f"input {name}", f"sha256 {entry['sha256']}")
         for name, entry in manifest["inputs"].items()
     ]
     return table_of(pd.DataFrame(rows, columns=["what", "value"]), caption="Versions and hashes.")

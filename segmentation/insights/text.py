@@ -66,13 +66,39 @@ def plural(n: int, noun: str) -> str:
     return f"{n:,} {many}"
 
 
+def with_code(text: object) -> str:
+    """Text as HTML, with what stands between backticks as code.
+
+    Examples
+    --------
+    >>> with_code("set by `a < b`")
+    'set by <code>a &lt; b</code>'
+    """
+    return re.sub("`([^`]+)`", r"<code>\1</code>", html.escape(str(text)))
+
+
+def as_sentence(text: str) -> str:
+    """A phrase as a sentence of its own.
+
+    Examples
+    --------
+    >>> as_sentence("nothing yet: too few")
+    'Nothing yet: too few.'
+    """
+    return f"{text[:1].upper()}{text[1:]}."
+
+
 def table_of(rows: pd.DataFrame, *, caption: str, numeric: Iterable[str] = ()) -> Html:
-    """An HTML table of ready-made texts, everything escaped, numbers to the right."""
+    """An HTML table of ready-made texts, everything escaped, numbers to the right.
+
+    `Code` in a text or the caption is shown as code. A table wider than the page scrolls
+    in its own box, which the keyboard reaches.
+    """
     right = set(numeric)
 
     def cell(tag: str, name: str, value: Any) -> str:
         kind = ' class="num"' if name in right else ""
-        return f"<{tag}{kind}>{html.escape(str(value))}</{tag}>"
+        return f"<{tag}{kind}>{with_code(value)}</{tag}>"
 
     head = "".join(cell("th", str(name), name) for name in rows.columns)
     body = "".join(
@@ -81,9 +107,11 @@ def table_of(rows: pd.DataFrame, *, caption: str, numeric: Iterable[str] = ()) -
         + "</tr>"
         for row in rows.itertuples(index=False, name=None)
     )
+    name = html.escape(caption.replace("`", ""))
     markup = (
-        f'<div class="table-scroll"><table class="report-table"><caption>{html.escape(caption)}'
-        f"</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+        f'<div class="table-scroll" tabindex="0" role="region" aria-label="{name}">'
+        f'<table class="report-table"><caption>{with_code(caption)}</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
     return Html(markup, rows.to_string(index=False))
 

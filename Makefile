@@ -27,11 +27,12 @@ report: setup  ## run the notebooks on the shipped data, build the book, say whe
 test: setup  ## run all tests
 	$(BIN)/python -m pytest
 
-check: setup  ## lint, formats, types, notebook pairing
+check: setup  ## lint, formats, types, notebook pairing, links
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check segmentation tests
 	$(BIN)/mypy
 	$(BIN)/python -m segmentation.notebook_pairs --check
+	$(BIN)/python -m segmentation.document_links
 
 notebooks: setup  ## write every .ipynb and parameters cell from its .py script
 	$(BIN)/python -m segmentation.notebook_pairs

@@ -54,6 +54,7 @@ def build_book(runs: dict[str, Run], folders: dict[str, Path], target: Path) -> 
         source = working / "source"
         assemble(runs, folders, source)
         built = _run_jupyter_book(source, working / "output")
+        leave_out_icon_script(built)
         check_pages(built, runs, PROJECT_ROOT)
         swap_folder(built, target)
 
@@ -221,6 +222,21 @@ def _run_jupyter_book(source: Path, output: Path) -> Path:
             "the book did not build:\n" + "\n".join(lines[:20] or log.splitlines()[-20:])
         )
     return output / "_build" / "html"
+
+
+_ICON_SCRIPT = re.compile(r'\s*<script[^>]*src="[^"]*/fontawesome\.js[^"]*"[^>]*></script>')
+
+
+def leave_out_icon_script(built: Path) -> None:
+    """Take the theme's icon script from every page: its style sheet draws the same icons.
+
+    The script holds all icons there are, 1.5 MB, more than all the rest of a page.
+    """
+    for page in built.rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        page.write_text(_ICON_SCRIPT.sub("", text), encoding="utf-8")
+    for script in built.rglob("fontawesome.js*"):
+        script.unlink()
 
 
 MACHINE_PATHS = (str(PROJECT_ROOT), str(Path.home()), "site-packages", "/ipykernel_")

@@ -18,7 +18,7 @@ LAYERS = {
     "stages": "ingest clean features explore prepare cluster anomalies evidence naming recommend",
     "presentation": "plots insights workbook",
     "assembling": "segments pipeline",
-    "top": "run_folder book report score cli notebook_pairs demo __main__",
+    "top": "run_folder book report score cli notebook_pairs document_links demo __main__",
 }
 HEIGHT = {name: height for height, layer in enumerate(LAYERS.values()) for name in layer.split()}
 LONG_MODULES = {

@@ -252,10 +252,7 @@ def check_pages(built: Path, runs: dict[str, Run], source: Path) -> None:
         Names the page and the kind of leak, never the id itself.
     """
     ids = {
-        text
-        for run in runs.values()
-        for text in run["segments"]["customer_id"]
-        if is_telling(text)
+        text for run in runs.values() for text in run["segments"]["customer_id"] if is_telling(text)
     } - _words_before_data(runs, source)
     for page in sorted(built.rglob("*.html")):
         text = page.read_text(encoding="utf-8")

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from no_skips import pytest_sessionfinish, pytest_terminal_summary  # noqa: F401  hooks
 
 from segmentation import cli as command_line
 from segmentation.params import resolve
@@ -46,6 +47,11 @@ FROM orders
 """
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _PROGRESS = re.compile(r"\d+%\|.*\||\d+(k|stage|notebook|book)? \[\d\d:\d\d")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that run notebooks, the book or a browser come last: a defect shows early."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
 
 
 @dataclass(frozen=True)

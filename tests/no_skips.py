@@ -23,9 +23,9 @@ def _reason(report: pytest.CollectReport | pytest.TestReport) -> str:
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    if os.environ.get("CI") and session.exitstatus == pytest.ExitCode.OK:
-        if _skipped(session.config):
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    passed = session.exitstatus == pytest.ExitCode.OK
+    if passed and os.environ.get("CI") and _skipped(session.config):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter, config: pytest.Config) -> None:

@@ -112,9 +112,7 @@ def report(cdnow_run, customers_by_hand, runs_dir, tmp_path_factory):
     processed = tmp_path_factory.mktemp("processed_data")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run_folder, "PROCESSED_FOLDER", processed)
-        done = call_cli(
-            "report", "cdnow", "marketplace", customers_by_hand, "--runs-dir", runs_dir
-        )
+        done = call_cli("report", "cdnow", "marketplace", customers_by_hand, "--runs-dir", runs_dir)
     assert done.code == 0, done.said
     return done, processed
 
@@ -183,9 +181,7 @@ def test_report_builds_every_profile_and_says_where_everything_is(report, runs_d
         assert f"run {name}: {runs_dir / name}" in done.out
     assert done.out.strip().splitlines()[-1] == f"book: {built / 'index.html'}"
     published = processed / run_folder.WORKBOOK
-    assert (
-        published.read_bytes() == (runs_dir / "marketplace" / run_folder.WORKBOOK).read_bytes()
-    )
+    assert published.read_bytes() == (runs_dir / "marketplace" / run_folder.WORKBOOK).read_bytes()
 
 
 def test_every_profile_has_the_same_chapters(built):
@@ -293,7 +289,9 @@ def test_no_page_leaks_a_path_a_warning_a_traceback_or_an_id(pages, ids, custome
     words = ids | {customers_by_hand.parent.name}
 
     assert len(ids) > 4_000
-    assert {page.path: leaks_in(page.text, words) for page in pages if leaks_in(page.text, words)} == {}
+    assert {
+        page.path: leaks_in(page.text, words) for page in pages if leaks_in(page.text, words)
+    } == {}
 
 
 def test_no_file_beside_the_pages_holds_an_id(built, ids):
@@ -315,7 +313,11 @@ def test_texts_of_a_card_are_sentences(pages):
     texts = [text for page in pages for text in page.looks[1280]["cards"]]
 
     assert len(texts) > 3 * 3 * 3
-    assert [text for text in texts if not text[0].isupper() and not text[0].isdigit() and text[0] not in "$€£"] == []
+    assert [
+        text
+        for text in texts
+        if not text[0].isupper() and not text[0].isdigit() and text[0] not in "$€£"
+    ] == []
     assert [text for text in texts if not text.endswith(".") or text.endswith("..")] == []
 
 
@@ -334,3 +336,65 @@ def test_front_page_answers_for_every_profile(pages):
     for name in PROFILES:
         assert book.part_title(name) in front.text
     assert len(front.looks[1280]["images"]) == len(PROFILES)
+
+
+@dataclass
+class SmallRun:
+    """What `check_pages` asks of a run."""
+
+    customer_ids: list[str]
+    values: dict = field(default_factory=dict)
+
+    @property
+    def parameters(self):
+        return self
+
+    def as_plain(self) -> dict:
+        return self.values
+
+    def __getitem__(self, result: str):
+        tables = {"segments": pd.DataFrame({"customer_id": self.customer_ids}), "sql": {}}
+        return tables[result]
+
+
+def checked(tmp_path: Path, text: str, run: SmallRun, prose: str = "") -> None:
+    (tmp_path / "html").mkdir()
+    (tmp_path / "html" / "page.html").write_text(text, "utf-8")
+    (tmp_path / "book").mkdir()
+    (tmp_path / "book" / "page.md").write_text(prose, "utf-8")
+    book.check_pages(tmp_path / "html", {"shop": run}, tmp_path)
+
+
+@pytest.mark.parametrize("one", ["073168", "00042", "123456", "C-1001", "ann@example.org"])
+def test_page_with_a_customer_id_is_not_published_and_the_id_not_repeated(tmp_path, one):
+    with pytest.raises(RuntimeError, match=r"page\.html shows 1 customer id\(s\)") as refused:
+        checked(tmp_path, f"<p>The best is <b>{one}</b>, by far.</p>", SmallRun([one, "999999"]))
+
+    assert one not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["12,345 customers", "$123,456.78", "123456.5 days", "in 2023", "0.00042 of them", "a123456b"],
+)
+def test_number_of_a_page_is_not_taken_for_an_id(tmp_path, text):
+    checked(tmp_path, f"<p>{text}</p>", SmallRun(["123456", "2023", "00042", "12345"]))
+
+
+def test_parameter_that_looks_like_an_id_does_not_stop_the_book(tmp_path):
+    run = SmallRun(["123456", "654321"], {"random_state": 123456})
+
+    checked(tmp_path, "<p>random_state 123456, see 654321</p>", run, prose="an example: 654321")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Traceback (most recent call last)", "shows a traceback"),
+        ('<div class="output stderr">UserWarning</div>', "shows a warning"),
+        (f"<p>{ROOT}/segmentation</p>", "shows a path of this machine"),
+    ],
+)
+def test_page_that_shows_the_machine_is_not_published(tmp_path, text, said):
+    with pytest.raises(RuntimeError, match=said):
+        checked(tmp_path, text, SmallRun([]))

@@ -39,7 +39,12 @@ CHANGED = {
     "03": ("transform", "none", r"the model uses them untransformed", r"works on logarithms"),
     "04": ("n_clusters", 4, r"This report uses \*\*k = 4\*\*", r"This report uses \*\*k = 3\*\*"),
     "05": ("dbscan_min_samples", 12, r"min_samples = 12\b", r"min_samples = 8\b"),
-    "06": ("features", ["recency", "total_spent"], r"Two components show \*\*100%", r"mostly first to"),
+    "06": (
+        "features",
+        ["recency", "total_spent"],
+        r"Two components show \*\*100%",
+        r"mostly first to",
+    ),
     "07": ("contact_cost", 2.5, r"and \\\$2\.50 per contact", r"and \\\$1\.00 per contact"),
     "08": ("gross_margin", 0.45, r"gross_margin +0\.45\b", r"gross_margin +0\.3\b"),
 }

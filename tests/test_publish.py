@@ -109,7 +109,9 @@ def test_publish_leaves_working_tree_index_and_branches_alone(checkout):
     assert done.returncode == 0, done.stderr
     assert before["status"] == " M changed.txt\nM  staged.txt\n?? untracked.txt\n"
     after = state(checkout)
-    assert after.pop("branches").replace("  remotes/origin/gh-pages\n", "") == before.pop("branches")
+    assert after.pop("branches").replace("  remotes/origin/gh-pages\n", "") == before.pop(
+        "branches"
+    )
     assert after == before
 
 

@@ -381,8 +381,7 @@ def versions_table(manifest: dict[str, Any]) -> Html:
     rows += [(name, version) for name, version in manifest["versions"].items()]
     rows += [("code", manifest["program"]["code"])]
     rows += [
-        (f"input {name}", f"sha256 {entry['sha256']}")
-        for name, entry in manifest["inputs"].items()
+        (f"input {name}", f"sha256 {entry['sha256']}") for name, entry in manifest["inputs"].items()
     ]
     return table_of(pd.DataFrame(rows, columns=["what", "value"]), caption="Versions and hashes.")
 

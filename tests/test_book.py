@@ -143,6 +143,8 @@ def pages(built) -> list[Page]:
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         for path in html_pages(built):
+            if path == built / "index.html":  # leads to the first page at once
+                continue
             context = browser.new_context()  # a first visit: nothing is remembered
             seen.append(_looked_at(context, path, built))
             context.close()
@@ -328,6 +330,12 @@ def test_synthetic_data_is_labelled_wherever_it_is_shown(pages):
     assert [page.path for page in shown if "Synthetic data" not in page.text] == []
     real = [page for page in pages if page.path.startswith("cdnow/")]
     assert [page.path for page in real if "Synthetic data" in page.text] == []
+
+
+def test_address_of_the_book_leads_to_its_first_page(built):
+    text = (built / "index.html").read_text("utf-8")
+
+    assert re.search(r'http-equiv="refresh"[^>]*url=book/introduction\.html', text, re.IGNORECASE)
 
 
 def test_front_page_answers_for_every_profile(pages):

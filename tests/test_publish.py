@@ -197,6 +197,38 @@ def test_ci_runs_the_two_commands_of_the_readme_and_the_checks():
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
 
 
+MAKE = """#!/bin/sh
+echo "make $1 with CI=$CI"
+if [ "$1" = test ]; then
+  echo "==== {closing} in 4.20s (0:00:04) ===="
+  echo "make: told more"
+  exit {code}
+fi
+"""
+
+
+@pytest.mark.parametrize(("closing", "code"), [("3 passed", 0), ("1 failed, 2 passed", 2)])
+def test_ci_prints_the_closing_line_of_pytest_last_and_ends_as_it_did(tmp_path, closing, code):
+    (tmp_path / ".ci").mkdir()
+    shutil.copy(ROOT / ".ci" / "run", tmp_path / ".ci" / "run")
+    programs = {"make": MAKE.format(closing=closing, code=code)}
+    programs |= dict.fromkeys(("chromium", "soffice"), "#!/bin/sh\n")
+    (tmp_path / "bin").mkdir()
+    for name, text in programs.items():
+        (tmp_path / "bin" / name).write_text(text, "utf-8")
+        (tmp_path / "bin" / name).chmod(0o755)
+    environment = CLEAN | {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
+
+    done = subprocess.run(
+        [tmp_path / ".ci" / "run"], env=environment, capture_output=True, text=True, timeout=60
+    )
+
+    assert done.returncode == code
+    lines = done.stdout.splitlines()
+    assert lines[:3] == [f"make {target} with CI=true" for target in ("report", "check", "test")]
+    assert lines[-1] == f"==== {closing} in 4.20s (0:00:04) ===="
+
+
 PASSES = "def test_one():\n    assert 1"
 SKIPS = f"{PASSES}\n\n\ndef test_two():\n    pytest.skip('needs Chromium: apt-get install')"
 

@@ -38,7 +38,8 @@ LOOK = """
     })),
     headings: [...document.querySelectorAll('article h1, article h2, article h3')]
       .map(node => node.firstChild.textContent.trim()),
-    titles: document.querySelectorAll('article h1').length,
+    titles: [...document.querySelectorAll('h1')]
+      .filter(node => !node.closest('#jb-print-docs-body')).length,
     ids: [...document.querySelectorAll('[id]')].map(node => node.id),
     boxes: [...document.querySelectorAll('.table-scroll, .pst-scrollable-table-container, pre')]
       .filter(shown)

@@ -43,6 +43,8 @@ class SegmentModel:
     split_pre_register: bool
     groups: dict[str, GroupModel]
     info: dict[str, Any] = field(default_factory=dict)
+    sha256: str = ""
+    """Checksum of a loaded model, core points included; empty before it is saved."""
 
     def group_of(self, customers: pd.DataFrame) -> pd.Series:
         """``segment_type`` of each customer, by the run's own split.
@@ -97,7 +99,7 @@ class SegmentModel:
                         group.assign(values[np.ix_(rows, np.array(columns, dtype=int))]),
                     )
                 )
-        if len(parts) == 1 and len(parts[0][1]) == len(self.features):
+        if len(parts) == 1 and parts[0][1] == list(range(len(self.features))):
             return parts[0][2]
         return in_order(parts, values.shape)
 
@@ -253,6 +255,7 @@ def load_model(folder: Path) -> SegmentModel:
                 for kind, values in document["groups"].items()
             },
             info=dict(document["info"]),
+            sha256=document["sha256"],
         )
         check_model(model)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -290,6 +293,8 @@ def _no_number(constant: str) -> float:
 def _load_core_points(folder: Path, entry: dict[str, Any]) -> dict[str, np.ndarray]:
     path = folder / CORE_POINTS_FILE
     try:
+        if path.stat().st_size > MAX_ARRAY_BYTES:
+            raise ModelError(f"{path}: is larger than a model can be.")
         payload = path.read_bytes()
         if hashlib.sha256(payload).hexdigest() != entry["sha256"]:
             raise ModelError(f"{path}: its checksum is not the model's; restore it or run again.")

@@ -148,7 +148,7 @@ def _from_csv(body: bytes, contract: Contract) -> Customers:
     if sorted(header) != sorted(contract.columns):
         raise Problem(
             422,
-            "the first line must name each of these columns once: " + ", ".join(contract.columns),
+            f"the first line must name each of {', '.join(contract.columns)} once.",
         )
     rows = table[1:]
     _check_count(len(rows))

@@ -14,7 +14,7 @@ from typing import Any
 
 from flask import Flask, Response, g, request
 from pydantic_core import to_json
-from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import ClientDisconnected, HTTPException
 
 from segmentation.api import inference, orders
 from segmentation.api.access import ApiKeys, RateLimit
@@ -90,8 +90,8 @@ def create_app(around: Surroundings) -> Flask:
         Model store, metrics, keys, limits.
     """
     app = Flask("segmentation.api", static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.url_map.strict_slashes = True
+    app.url_map.merge_slashes = False
     _add_hooks(app, around)
     _add_scoring(app, around)
     _add_inference(app, around)
@@ -207,7 +207,6 @@ def _problem_of_http(error: HTTPException) -> Problem:
     said = {
         404: "there is no such page; see /openapi.json.",
         405: "this page does not answer that method.",
-        413: f"the body is larger than {MAX_BODY_BYTES:,} bytes.",
     }.get(status, "the request cannot be read." if status < 500 else "it cannot be answered now.")
     methods = getattr(error, "valid_methods", None)
     headers = {"Allow": ", ".join(sorted(methods))} if methods else {}
@@ -230,17 +229,29 @@ def _body(*accepted: str) -> tuple[str, bytes]:
         raise Problem(415, f"give Content-Type {' or '.join(accepted)} (UTF-8).")
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise Problem(415, "give the body without Content-Encoding.")
-    try:
-        body = request.get_data(cache=False)
-    except RequestEntityTooLarge:
-        raise
-    except (ClientDisconnected, OSError):
-        raise Problem(408, "the body did not arrive in time.") from None
+    body = _read(request.content_length)
     if request.content_length is not None and len(body) != request.content_length:
         raise Problem(400, "the body is shorter than Content-Length says.")
     if not body:
         raise Problem(400, "the body is empty.")
     return media_type, body
+
+
+def _read(announced: int | None) -> bytes:
+    """The whole body, never a part of it: a part may be a batch with customers missing."""
+    too_large = Problem(413, f"the body is larger than {MAX_BODY_BYTES:,} bytes.")
+    if announced is not None and announced > MAX_BODY_BYTES:
+        raise too_large
+    size = MAX_BODY_BYTES + 1 if announced is None else announced
+    try:
+        body = request.environ["wsgi.input"].read(size)
+    except (ClientDisconnected, OSError):
+        raise Problem(408, "the body did not arrive in time.") from None
+    except Exception as error:  # the server's parser: chunks that are none
+        raise Problem(400, "the body is not sent as HTTP wants it.") from error
+    if len(body) > MAX_BODY_BYTES:
+        raise too_large
+    return body
 
 
 def _flag(name: str) -> bool:

@@ -170,7 +170,7 @@ class Worker(ThreadWorker):
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Refuse a request that is no HTTP, or fail without saying why to the client."""
         status = next((s for kind, s in _PARSER_STATUS if isinstance(exc, kind)), 500)
-        event = "no_http" if status < 500 else "defect"
+        event = "defect" if status == 500 else "no_http"
         fields = {"status": status, "error": type(exc).__name__}
         logger.warning(event, extra={"fields": fields})
         reason = HTTPStatus(status).phrase

@@ -316,6 +316,7 @@ def test_bad_model_is_refused_and_the_old_one_kept(model, tmp_path):
 
 def test_sighup_loads_the_model_again_and_stops_nothing(model, tmp_path):
     with serving(model, log=tmp_path / "log") as server:
+        server.wait_until(lambda: len(server.workers()) == 2)
         before = server.workers()
         renamed(model, tmp_path / "other", "(new)")
         for name in ("core_points.npz", "model.json"):

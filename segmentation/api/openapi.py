@@ -70,6 +70,18 @@ def example_customer(serving: Serving) -> dict[str, Any]:
     return customer
 
 
+def _example_line(serving: Serving) -> dict[str, Any]:
+    day = serving.reference["as_of"]
+    return {
+        "customer_id": "C-001",
+        "order_id": "A-1",
+        "order_date": day,
+        "quantity": 2,
+        "amount": "39.90",
+        "registered_date": day,
+    }
+
+
 def _largest_cluster(group: Any) -> float:
     return max((profile["customers"] for profile in group.profiles), default=0.0)
 
@@ -115,7 +127,12 @@ def _scoring_paths(serving: Serving) -> dict[str, Any]:
         {"application/json": {"schema": _ref("Features")}},
         "400 401 408 413 415 422 429 503",
         query=("all", "true gives all eight features and the group instead of those needed"),
-        body={"application/json": {"schema": _ref("Orders")}},
+        body={
+            "application/json": {
+                "schema": _ref("Orders"),
+                "examples": {"one": {"value": {"orders": [_example_line(serving)]}}},
+            }
+        },
     )
     return {"/v1/segments": {"post": segments}, "/v1/features": {"post": features}}
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Annotated, Any, NotRequired
 
 import numpy as np
-from pydantic import ConfigDict, Field, TypeAdapter, with_config
+from pydantic import ConfigDict, Field, TypeAdapter, WithJsonSchema, with_config
 from typing_extensions import TypedDict
 
 from segmentation.api.contract import LARGEST, MAX_BULK_ROWS, CustomerId
@@ -21,6 +21,15 @@ Day = Annotated[dt.date, Field(strict=True, ge=dt.date(1900, 1, 1), le=dt.date(2
 Money = Annotated[
     Decimal,
     Field(allow_inf_nan=False, ge=-Decimal(LARGEST), le=Decimal(LARGEST), decimal_places=6),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "minimum": -LARGEST, "maximum": LARGEST},
+                {"type": "string", "pattern": r"^-?[0-9]{1,12}(\.[0-9]{1,6})?$"},
+            ],
+            "description": "At most 6 decimals; text keeps them exact.",
+        }
+    ),
 ]
 
 

@@ -155,6 +155,29 @@ def serve(**settings: Any) -> None:
 
 
 @cli.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option(
+    "--output",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder to write the reduced model to.",
+)
+@click.option(
+    "--tolerance",
+    type=float,
+    default=0.05,
+    show_default=True,
+    help="Share of eps within which an anomaly flag may differ from the full model's.",
+)
+def reduce(model: Path, output: Path, tolerance: float) -> None:
+    """Copy a run's MODEL folder without customers' rows, for serving elsewhere."""
+    from segmentation.reduce import reduce_folder
+
+    before, after = reduce_folder(model, output, tolerance=tolerance)
+    click.echo(f"{before:,} core points became {after:,} grid centres: {_shown(output)}")
+
+
+@cli.command()
 @click.argument("profile", required=False)
 def params(profile: str | None) -> None:
     """List every parameter: name, value, unit, accepted values, meaning."""

@@ -20,7 +20,7 @@ LAYERS = {
     "stages": "ingest clean features explore prepare cluster anomalies evidence naming recommend",
     "presentation": "plots insights workbook",
     "assembling": "segments pipeline",
-    "top": "api explorer run_folder book report score cli notebook_pairs document_links demo __main__",
+    "top": "api explorer reduce run_folder book report score cli notebook_pairs document_links demo __main__",
 }
 HEIGHT = {name: height for height, layer in enumerate(LAYERS.values()) for name in layer.split()}
 LONG_MODULES = {

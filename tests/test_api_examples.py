@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from api_server import Server, serving
+from conftest import ROOT
 
 from segmentation.insights import api_examples
 from segmentation.model import load_model
@@ -72,3 +73,17 @@ def test_examples_show_no_customer(shipped_run):
     ids = pd.read_parquet(folder / "segments.parquet")["customer_id"]
     words = set(re.findall(r"[\w.@-]+", examples_of(folder)[0]))
     assert not words & {name for name in ids if len(name) > 3}
+
+
+def test_readme_serves_and_calls_in_three_commands(servers):
+    """`segmentation run cdnow`, `serve`, `curl`: the last one is run here as it is written."""
+    text = (ROOT / "README.md").read_text("utf-8")
+    section = text.split("## Serving the model", 1)[1]
+    commands = re.search(r"```bash\n(.*?)\n```", section, re.S)[1].splitlines()
+    assert [command.split()[:2] for command in commands[:2]] == [
+        ["segmentation", "run"],
+        ["segmentation", "serve"],
+    ]
+    answer = json.loads(run_example("bash", commands[2], servers["cdnow"]))
+    assert answer["customers"][0]["segment"]
+    assert len(commands) == 3

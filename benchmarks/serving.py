@@ -151,13 +151,17 @@ def measure(server: Running, bodies: dict[str, bytes], seconds: int) -> dict[str
 def soak(server: Running, body: bytes, *, seconds: int, peak: Load) -> dict[str, object]:
     """Eighty per cent of the peak for a while: no error, no growth."""
     connections, target = 16, 0.8 * peak.per_second
-    wrk(server.url, body, connections=connections, seconds=5)  # settle
+    delay = 1000 * connections / target - peak.p50_ms
+    for _ in range(3):  # settle, and find the pause that gives the rate
+        delay = max(0.1, delay)
+        tried = wrk(server.url, body, connections=connections, seconds=4, delay_ms=delay)
+        delay += 1000 * connections * (1 / target - 1 / tried.per_second)
+    delay = max(0.1, delay)
     before = sum(memory_mb(server.process.pid, field="Pss"))
-    delay = max(0.0, 1000 * connections / target - peak.p50_ms)
     load = wrk(server.url, body, connections=connections, seconds=seconds, delay_ms=delay)
     after = sum(memory_mb(server.process.pid, field="Pss"))
     return {
-        "requests/s": round(load.per_second),
+        "requests/s": f"{load.per_second:,.0f} ({load.per_second / peak.per_second:.0%} of peak)",
         "errors": load.errors,
         "memory growth": f"{after / before - 1:+.1%}",
         "p99, ms": load.p99_ms,

@@ -8,16 +8,19 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import time
 from typing import Any
 
 
 class JsonLines(logging.Formatter):
-    """One line of JSON per record; line breaks cannot split it."""
+    """One line of JSON per record, time in UTC; line breaks cannot split it."""
+
+    converter = time.gmtime
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as JSON; ``fields`` given with it become keys."""
         entry: dict[str, Any] = {
-            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S") + f".{int(record.msecs):03d}",
+            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S") + f".{int(record.msecs):03d}Z",
             "level": record.levelname.lower(),
             "event": record.getMessage(),
         }

@@ -15,7 +15,7 @@ from typing import Any
 class JsonLines(logging.Formatter):
     """One line of JSON per record, time in UTC; line breaks cannot split it."""
 
-    converter = time.gmtime
+    converter = staticmethod(time.gmtime)
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as JSON; ``fields`` given with it become keys."""

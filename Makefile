@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup report test check notebooks lock publish clean
+.PHONY: help setup report test check serve bench notebooks lock publish clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -33,6 +33,12 @@ check: setup  ## lint, formats, types, notebook pairing, links
 	$(BIN)/mypy
 	$(BIN)/python -m segmentation.notebook_pairs --check
 	$(BIN)/python -m segmentation.document_links
+
+serve: setup  ## serve a model on this machine: make serve MODEL=runs/cdnow/model
+	$(BIN)/segmentation serve $(or $(MODEL),runs/cdnow/model)
+
+bench: setup  ## measure the server: make bench RUN=runs/cdnow (needs wrk)
+	$(BIN)/python benchmarks/serving.py $(or $(RUN),runs/cdnow)
 
 notebooks: setup  ## write every .ipynb and parameters cell from its .py script
 	$(BIN)/python -m segmentation.notebook_pairs

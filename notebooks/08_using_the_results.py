@@ -82,6 +82,12 @@ Markdown(insights.scoring_example(features, run["overview"]["source"]))
 # segments = load_model(Path("runs/<run>/model")).assign(customers)
 # ```
 #
+# The same model answers over HTTP, to any language. {doc}`../book/explorer` needs no server at all.
+
+# %% tags=["remove-input"]
+Markdown(insights.api_examples(run["customers"], features, run["overview"]["source"]))
+
+# %% [markdown]
 # ## Reading a row
 #
 # `margin` near 1 means the customer is typical of its segment; near 0 means the next segment is

@@ -20,6 +20,8 @@ from tqdm import tqdm
 from segmentation import insights, plots
 from segmentation.atomic import scratch_folder, swap_folder
 from segmentation.errors import OutputError
+from segmentation.explorer import explorer_script, explorer_section
+from segmentation.model import load_model
 from segmentation.params import PROJECT_ROOT
 from segmentation.pipeline import Run
 from segmentation.schema import FEATURES, RULES, SEGMENT_COLUMNS, TRANSACTIONS
@@ -122,6 +124,9 @@ def _write_generated(runs: dict[str, Run], folders: dict[str, Path], source: Pat
             _reproducibility(n, run, folders[n]) for n, run in runs.items()
         ),
         "data_dictionary": data_dictionary,
+        "explorer": lambda: "\n".join(
+            [*(_explorer(name, folder) for name, folder in folders.items()), explorer_script()]
+        ),
     }
     for page in sorted((source / "book").glob("*.md")):
         text = page.read_text(encoding="utf-8")
@@ -158,6 +163,10 @@ def _card(name: str, run: Run) -> str:
         evidence=insights.k_choice(run["tuning_k"], run["chosen"]),
         margin=insights.margin_sentence(run["customers"]),
     )
+
+
+def _explorer(name: str, folder: Path) -> str:
+    return explorer_section(name, part_title(name), load_model(folder / "model"))
 
 
 def _reproducibility(name: str, run: Run, folder: Path) -> str:

@@ -118,6 +118,66 @@ def score(model: Path, customers: Path, output: Path) -> None:
 
 
 @cli.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=int, default=8000, show_default=True, help="Port to listen on.")
+@click.option("--workers", type=int, default=2, show_default=True, help="Processes.")
+@click.option("--threads", type=int, default=64, show_default=True, help="Threads per process.")
+@click.option(
+    "--max-in-flight",
+    type=int,
+    default=16,
+    show_default=True,
+    help="Requests a process computes at the same time; the next gets 503, Retry-After.",
+)
+@click.option(
+    "--keys",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File of API keys, one per line; read again when it changes.",
+)
+@click.option("--rate-limit", type=float, help="Requests per second and client.")
+@click.option(
+    "--public-without-keys", is_flag=True, help="Listen beyond this machine without keys."
+)
+@click.option("--wait-for-model", is_flag=True, help="Start even if MODEL cannot be loaded yet.")
+def serve(**settings: Any) -> None:
+    """Serve a run's MODEL folder (or a file with the path of one) as an HTTP API.
+
+    SIGHUP, or a change of MODEL, replaces the model without a pause. SIGTERM answers
+    what was accepted, then stops.
+    """
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+    from segmentation.api.server import Settings
+    from segmentation.api.server import serve as serve_model
+
+    serve_model(Settings(**settings))
+
+
+@cli.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option(
+    "--output",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder to write the reduced model to.",
+)
+@click.option(
+    "--tolerance",
+    type=float,
+    default=0.05,
+    show_default=True,
+    help="Share of eps within which an anomaly flag may differ from the full model's.",
+)
+def reduce(model: Path, output: Path, tolerance: float) -> None:
+    """Copy a run's MODEL folder without customers' rows, for serving elsewhere."""
+    from segmentation.reduce import reduce_folder
+
+    before, after = reduce_folder(model, output, tolerance=tolerance)
+    click.echo(f"{before:,} core points became {after:,} grid centres: {_shown(output)}")
+
+
+@cli.command()
 @click.argument("profile", required=False)
 def params(profile: str | None) -> None:
     """List every parameter: name, value, unit, accepted values, meaning."""

@@ -13,92 +13,23 @@ import math
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
-from scipy.spatial import cKDTree
 
 from segmentation.errors import ModelError, SourceError, first_three
-from segmentation.geometry import TRANSFORMS, Preparation, centre_distances, margins
-from segmentation.reasons import limit_reasons, rare_combination
-from segmentation.schema import FEATURES, MODEL_SCHEMA_VERSION, SEGMENT_TYPES
+from segmentation.geometry import Preparation
+from segmentation.group_model import Assignment, GroupModel, in_order
+from segmentation.model_checks import check_model
+from segmentation.schema import MODEL_SCHEMA_VERSION
+
+if TYPE_CHECKING:  # what serves a model does without pandas: it starts faster and smaller
+    import pandas as pd
 
 MODEL_FILE = "model.json"
 CORE_POINTS_FILE = "core_points.npz"
 MAX_JSON_BYTES = 64 * 1024 * 1024
 MAX_ARRAY_BYTES = 8 * 1024**3
-
-
-@dataclass(frozen=True)
-class GroupModel:
-    """Everything that assigns the customers of one ``segment_type``.
-
-    ``reason_limits`` maps a feature to its (low, high) limits beyond which a value is
-    named as a reason; they are quantiles of the customers it was fitted on.
-    ``note`` says in words why a group was left as one segment, where it was.
-    """
-
-    segment_type: str
-    preparation: Preparation
-    centers: np.ndarray
-    names: tuple[str, ...]
-    eps: float
-    min_samples: int
-    core_points: np.ndarray
-    reason_limits: dict[str, tuple[float, float]] = field(default_factory=dict)
-    medians: dict[str, float] = field(default_factory=dict)
-    note: str = ""
-
-    def assign(self, customers: pd.DataFrame) -> pd.DataFrame:
-        """Cluster, name, margin and anomaly flag with reasons, one row per customer."""
-        values = customers[list(self.preparation.features)].to_numpy(dtype=np.float64)
-        prepared = self.preparation.apply(values)
-        distances = centre_distances(prepared, self.centers)
-        cluster = distances.argmin(axis=1)
-        anomalous, nearest = self.is_anomaly(prepared)
-        reasons = np.full(len(customers), "", dtype=object)
-        if anomalous.any():
-            flagged = np.flatnonzero(anomalous)
-            reasons[flagged] = self._reasons(values[flagged], prepared[flagged], nearest[flagged])
-        return pd.DataFrame(
-            {
-                "segment_type": self.segment_type,
-                "cluster": cluster.astype("int64"),
-                "segment": np.array(self.names, dtype=object)[cluster],
-                "margin": margins(distances),
-                "is_anomaly": anomalous,
-                "anomaly_reasons": reasons,
-            },
-            index=customers.index,
-        )
-
-    def is_anomaly(self, prepared: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Flag customers whom no core point reaches, and name the nearest core point.
-
-        Returns
-        -------
-        (flags, nearest)
-            ``flags`` bool per customer; ``nearest`` index into ``core_points``, -1
-            where there are none: then all are flagged, or nobody where ``eps`` is 0
-            (the group was too small to call anyone unusual).
-        """
-        if len(self.core_points) == 0 or len(prepared) == 0:
-            return np.full(len(prepared), self.eps > 0), np.full(len(prepared), -1)
-        distance, nearest = cKDTree(self.core_points).query(prepared)
-        return distance > self.eps, nearest
-
-    def _reasons(self, values: np.ndarray, prepared: np.ndarray, nearest: np.ndarray) -> list[str]:
-        """Reasons of flagged customers, given by their rows alone."""
-        features = self.preparation.features
-        texts = limit_reasons(values, features, self.reason_limits, self.medians)
-        rest = np.array([row for row, text in enumerate(texts) if not text], dtype=int)
-        if len(rest):
-            origin = self.core_points[nearest[rest]] if len(self.core_points) else 0.0
-            gaps = np.abs(prepared[rest] - origin)
-            for row, text in zip(rest, rare_combination(values[rest], features, gaps), strict=True):
-                texts[row] = text
-        return texts
 
 
 @dataclass(frozen=True)
@@ -112,6 +43,8 @@ class SegmentModel:
     split_pre_register: bool
     groups: dict[str, GroupModel]
     info: dict[str, Any] = field(default_factory=dict)
+    sha256: str = ""
+    """Checksum of a loaded model, core points included; empty before it is saved."""
 
     def group_of(self, customers: pd.DataFrame) -> pd.Series:
         """``segment_type`` of each customer, by the run's own split.
@@ -123,6 +56,8 @@ class SegmentModel:
         """
         if "segment_type" in customers.columns:
             return customers["segment_type"].astype(object)
+        import pandas as pd
+
         kind = pd.Series("normal", index=customers.index, dtype=object)
         if set(self.groups) == {"normal"} and "register_to_order" not in self.features:
             return kind
@@ -132,10 +67,41 @@ class SegmentModel:
                 "register_to_order, so that each customer's group is known."
             )
         days = pd.to_numeric(customers["register_to_order"], errors="coerce").astype("float64")
+        return pd.Series(self.group_by_registration(days.to_numpy()), index=customers.index)
+
+    def group_by_registration(self, days: np.ndarray) -> np.ndarray:
+        """``segment_type`` from days between registration and first order; NaN = never."""
+        kind = np.full(len(days), "normal", dtype=object)
         if self.split_pre_register:
             kind[days < 0] = "pre_register"
-        kind[days.isna()] = "unregistered"
+        kind[np.isnan(days)] = "unregistered"
         return kind
+
+    def assign_values(self, values: np.ndarray, kinds: np.ndarray) -> Assignment:
+        """Assign customers given as numbers; every other way in ends here.
+
+        Parameters
+        ----------
+        values : array of shape (n_customers, n_features)
+            In the order of ``features``; NaN where the customer's group does not use it.
+        kinds : object array of shape (n_customers,)
+            ``segment_type`` of each, one of ``groups``.
+        """
+        parts = []
+        for kind, group in self.groups.items():
+            rows = np.flatnonzero(kinds == kind)
+            if len(rows):
+                columns = [self.features.index(name) for name in group.preparation.features]
+                parts.append(
+                    (
+                        rows,
+                        columns,
+                        group.assign(values[np.ix_(rows, np.array(columns, dtype=int))]),
+                    )
+                )
+        if len(parts) == 1 and parts[0][1] == list(range(len(self.features))):
+            return parts[0][2]
+        return in_order(parts, values.shape)
 
     def assign(self, customers: pd.DataFrame) -> pd.DataFrame:
         """Segments table of new (or the same) customers, in the order given.
@@ -161,14 +127,16 @@ class SegmentModel:
                 f"{first_three(unknown)}, which this model was not fitted on "
                 f"(it has {', '.join(self.groups)})."
             )
-        parts = [
-            group.assign(customers[kinds == kind])
-            for kind, group in self.groups.items()
-            if (kinds == kind).any()
-        ]
-        assigned = pd.concat(parts).reindex(customers.index)
-        table = customers[["customer_id", *self.features]].join(assigned)
-        return table.astype({"cluster": "int64", "is_anomaly": bool})
+        values = customers[list(self.features)].to_numpy(dtype=np.float64)
+        found = self.assign_values(values, kinds.to_numpy(dtype=object))
+        return customers[["customer_id", *self.features]].assign(
+            segment_type=found.segment_type,
+            cluster=found.cluster.astype("int64"),
+            segment=found.segment,
+            margin=found.margin,
+            is_anomaly=found.is_anomaly,
+            anomaly_reasons=found.reasons,
+        )
 
     def _checked(self, customers: pd.DataFrame) -> pd.DataFrame:
         missing = [n for n in ("customer_id", *self.features) if n not in customers.columns]
@@ -177,6 +145,8 @@ class SegmentModel:
                 f"the customers lack {first_three(missing)}; the model needs customer_id, "
                 f"{', '.join(self.features)}."
             )
+        import pandas as pd
+
         customers = customers.reset_index(drop=True)
         kinds = self.group_of(customers)
         for name in self.features:
@@ -256,6 +226,8 @@ def _group_document(group: GroupModel) -> dict[str, Any]:
         "min_samples": group.min_samples,
         "reason_limits": {name: list(pair) for name, pair in group.reason_limits.items()},
         "medians": group.medians,
+        "ranges": {name: list(pair) for name, pair in group.ranges.items()},
+        "profiles": list(group.profiles),
         "note": group.note,
     }
 
@@ -283,6 +255,7 @@ def load_model(folder: Path) -> SegmentModel:
                 for kind, values in document["groups"].items()
             },
             info=dict(document["info"]),
+            sha256=document["sha256"],
         )
         check_model(model)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -320,6 +293,8 @@ def _no_number(constant: str) -> float:
 def _load_core_points(folder: Path, entry: dict[str, Any]) -> dict[str, np.ndarray]:
     path = folder / CORE_POINTS_FILE
     try:
+        if path.stat().st_size > MAX_ARRAY_BYTES:
+            raise ModelError(f"{path}: is larger than a model can be.")
         payload = path.read_bytes()
         if hashlib.sha256(payload).hexdigest() != entry["sha256"]:
             raise ModelError(f"{path}: its checksum is not the model's; restore it or run again.")
@@ -358,62 +333,7 @@ def _group_from(kind: str, values: dict[str, Any], core_points: np.ndarray) -> G
             name: (float(low), float(high)) for name, (low, high) in values["reason_limits"].items()
         },
         medians={name: float(value) for name, value in values["medians"].items()},
+        ranges={name: (float(low), float(high)) for name, (low, high) in values["ranges"].items()},
+        profiles=tuple(dict(profile) for profile in values["profiles"]),
         note=str(values["note"]),
     )
-
-
-def check_model(model: SegmentModel) -> None:
-    """Refuse numbers, names and shapes that no fit can have produced.
-
-    Raises
-    ------
-    ValueError
-        Names the group and what is wrong with it.
-    """
-    _refuse(not model.features or set(model.features) - set(FEATURES), "unknown features")
-    _refuse(set(model.groups) - set(SEGMENT_TYPES), "unknown groups")
-    for kind, group in model.groups.items():
-        unknown = set(group.preparation.features) - set(model.features)
-        _refuse(unknown, f"group {kind}: features that the model does not have")
-        _check_preparation(kind, group.preparation)
-        _check_group(kind, group)
-
-
-def _check_preparation(kind: str, preparation: Preparation) -> None:
-    shape = (len(preparation.features),)
-    for name in ("low", "high", "lambdas", "center", "scale"):
-        values = getattr(preparation, name)
-        _refuse(values.shape != shape, f"group {kind}: {name} of another shape")
-        infinite_allowed = name in ("low", "high")
-        bad = np.isnan(values) if infinite_allowed else ~np.isfinite(values)
-        _refuse(bad.any(), f"group {kind}: {name} is not finite")
-    _refuse((preparation.scale <= 0).any(), f"group {kind}: scale is not positive")
-    _refuse((preparation.low > preparation.high).any(), f"group {kind}: low is above high")
-    _refuse(preparation.transform not in TRANSFORMS, f"group {kind}: unknown transform")
-
-
-def _check_group(kind: str, group: GroupModel) -> None:
-    n_features = len(group.preparation.features)
-    for name in ("centers", "core_points"):
-        values = getattr(group, name)
-        _refuse(values.dtype != np.float64, f"group {kind}: {name} are not numbers")
-        wrong = values.ndim != 2 or values.shape[1] != n_features
-        _refuse(wrong, f"group {kind}: {name} of another shape")
-        _refuse(not np.isfinite(values).all(), f"group {kind}: {name} are not finite")
-    _refuse(len(group.centers) == 0, f"group {kind}: no centres")
-    named = len(group.names) == len(group.centers) and all(
-        isinstance(name, str) and name for name in group.names
-    )
-    _refuse(not named, f"group {kind}: names do not match centres")
-    _refuse(not 0 <= group.eps < np.inf, f"group {kind}: eps is not a finite distance")
-    _refuse(group.eps == 0 and len(group.core_points), f"group {kind}: eps is 0")
-    _refuse(group.min_samples < 2, f"group {kind}: min_samples is below 2")
-    for name, (low, high) in group.reason_limits.items():
-        known = name in group.preparation.features and math.isfinite(group.medians[name])
-        ordered = -np.inf < low <= high < np.inf
-        _refuse(not (known and ordered), f"group {kind}: reason limits of {name}")
-
-
-def _refuse(wrong: object, why: str) -> None:
-    if wrong:
-        raise ValueError(why)

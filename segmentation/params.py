@@ -13,15 +13,17 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
-import pandas as pd
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from segmentation.errors import ParameterError, first_three
 from segmentation.schema import FEATURES
 from segmentation.yaml_text import RepeatedKeyError, read_yaml
+
+if TYPE_CHECKING:  # `segmentation serve` reads parameters, but no table
+    import pandas as pd
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 PROFILE_FOLDER = PROJECT_ROOT / "notebooks" / "params"
@@ -461,6 +463,8 @@ def resolve(
 def describe(parameters: Parameters | None = None) -> pd.DataFrame:
     """Table of all parameters: name, value, unit, accepted, meaning; one row each."""
     values = (parameters or Parameters()).as_plain()
+    import pandas as pd
+
     return pd.DataFrame(
         [
             {

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import pandas as pd
+if TYPE_CHECKING:  # the API needs the definitions, not pandas
+    import pandas as pd
 
 MODEL_SCHEMA_VERSION = 1
 
@@ -248,13 +250,21 @@ def format_value(value: float, name: str, currency: str = "USD") -> str:
     ('30 days', '$12.50')
     """
     column = column_of(name)
-    if pd.isna(value):
+    if _is_missing(value):
         return "–"
     if column.kind == "money":
         return format_money(float(value), currency)
     number = f"{value:,.0f}" if abs(value - round(value)) < 0.05 else f"{value:,.1f}"
     unit = column.unit[:-1] if number in ("1", "-1") and column.unit.endswith("s") else column.unit
     return f"{number} {unit}".strip()
+
+
+def _is_missing(value: object) -> bool:
+    if isinstance(value, float | int):
+        return math.isnan(value)
+    import pandas as pd
+
+    return bool(pd.isna(value))
 
 
 def format_share(share: float, n: int) -> str:
@@ -278,7 +288,7 @@ def format_percent(share: float) -> str:
     >>> format_percent(0.5), format_percent(0.034), format_percent(0.0), format_percent(0.9996)
     ('50%', '3.4%', '0%', '99.96%')
     """
-    if pd.isna(share):
+    if _is_missing(share):
         return "–"
     percent = 100 * share
     if percent == 0 or percent == 100:

@@ -150,8 +150,23 @@ def _group_model(
         core_points=given.core_points,
         reason_limits={name: (float(low[name]), float(high[name])) for name in used},
         medians={name: float(customers[name].median()) for name in used},
+        ranges={
+            name: (float(customers[name].min()), float(customers[name].max())) for name in used
+        },
+        profiles=_profiles(customers, used, fit.n_clusters),
         note="; ".join(note for note in (fit.note, *given.group.notes) if note),
     )
+
+
+def _profiles(
+    customers: pd.DataFrame, used: list[str], n_clusters: int
+) -> tuple[dict[str, float], ...]:
+    described = []
+    for cluster in range(n_clusters):
+        members = customers[customers["cluster"] == cluster]
+        medians = {name: float(members[name].median()) for name in used}
+        described.append({"customers": len(members)} | medians)
+    return tuple(described)
 
 
 def _silhouette(given: GroupInputs, fit: Clustering, parameters: Parameters) -> np.ndarray:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,12 +15,12 @@ from sqlglot import exp
 
 PACKAGE = ROOT / "segmentation"
 LAYERS = {
-    "foundation": "errors schema params style geometry reasons model atomic engine stage_cache source_sql source_checks "
+    "foundation": "errors schema params style geometry reasons group_model model_checks model atomic engine stage_cache source_sql source_checks "
     "yaml_text",
     "stages": "ingest clean features explore prepare cluster anomalies evidence naming recommend",
     "presentation": "plots insights workbook",
     "assembling": "segments pipeline",
-    "top": "run_folder book report score cli notebook_pairs document_links demo __main__",
+    "top": "api explorer reduce run_folder book report score cli notebook_pairs document_links demo __main__",
 }
 HEIGHT = {name: height for height, layer in enumerate(LAYERS.values()) for name in layer.split()}
 LONG_MODULES = {
@@ -112,19 +114,39 @@ def test_foundation_has_no_circle():
         done |= ready
 
 
+MODEL_MODULES = ("model", "group_model", "geometry", "reasons", "model_checks")
+
+
 def test_model_needs_errors_schema_and_three_libraries_only():
     """What serves a model must not drag the pipeline along."""
-    tree = TREES[PACKAGE / "model.py"]
-    assert {module for module, _ in own_imports(tree)} == {
-        "errors",
-        "geometry",
-        "reasons",
-        "schema",
-    }
-    libraries = {module.split(".")[0] for module, _ in imported(tree)}
-    libraries -= {"segmentation", "__future__"}
-    standard = {"hashlib", "io", "json", "math", "zipfile", "dataclasses", "pathlib", "typing"}
-    assert libraries - standard == {"numpy", "pandas", "scipy"}
+    own, libraries = set(), set()
+    for name in MODEL_MODULES:
+        tree = TREES[PACKAGE / f"{name}.py"]
+        own |= {module for module, _ in own_imports(tree)}
+        libraries |= {module.split(".")[0] for module, _ in imported(tree)}
+    assert own - set(MODEL_MODULES) == {"errors", "schema"}
+    libraries -= {"segmentation", "__future__"} | set(sys.stdlib_module_names)
+    assert libraries == {"numpy", "pandas", "scipy"}
+
+
+def test_api_needs_model_schema_and_errors_only():
+    for path, tree in TREES.items():
+        if name_of(path) == "api":
+            assert {module for module, _ in own_imports(tree)} <= {
+                "api",
+                "errors",
+                "model",
+                "schema",
+            }, path
+
+
+def test_serving_a_model_loads_neither_pandas_nor_the_pipeline():
+    """Start-up time and memory of every worker are those of NumPy, SciPy and Flask."""
+    code = "import sys, segmentation.api.server; print(*sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert "flask" in loaded
+    assert not loaded & {"pandas", "pyarrow", "duckdb", "sklearn", "matplotlib", "IPython"}
 
 
 def test_errors_and_schema_need_nothing_of_the_package():

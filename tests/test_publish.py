@@ -212,7 +212,7 @@ def test_ci_prints_the_closing_line_of_pytest_last_and_ends_as_it_did(tmp_path, 
     (tmp_path / ".ci").mkdir()
     shutil.copy(ROOT / ".ci" / "run", tmp_path / ".ci" / "run")
     programs = {"make": MAKE.format(closing=closing, code=code)}
-    programs |= dict.fromkeys(("chromium", "soffice"), "#!/bin/sh\n")
+    programs |= dict.fromkeys(("chromium", "soffice", "curl", "node"), "#!/bin/sh\n")
     (tmp_path / "bin").mkdir()
     for name, text in programs.items():
         (tmp_path / "bin" / name).write_text(text, "utf-8")

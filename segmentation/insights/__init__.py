@@ -53,12 +53,14 @@ from segmentation.insights.segments import (
     top_actions,
     versions_table,
 )
+from segmentation.insights.serving import api_examples
 from segmentation.insights.text import table_of
 
 __all__ = [
     "anomaly_choice",
     "anomaly_reasons_table",
     "anomaly_sentence",
+    "api_examples",
     "banner",
     "break_even_sentence",
     "category_sentence",

@@ -1,0 +1,1 @@
+"""The scoring API: a run's model behind Flask, strict input, never a wrong answer."""

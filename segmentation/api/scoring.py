@@ -1,0 +1,127 @@
+"""Customers -> answers, in the form that was asked in."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+
+import numpy as np
+from pydantic_core import to_json
+
+from segmentation.api.bodies import Customers
+from segmentation.api.problems import FieldError, Problem
+from segmentation.api.store import Serving
+from segmentation.model import Assignment
+
+ANSWER_COLUMNS = (
+    "customer_id",
+    "segment_type",
+    "cluster",
+    "segment",
+    "margin",
+    "is_anomaly",
+    "anomaly_reasons",
+)
+
+
+def assign(serving: Serving, customers: Customers) -> Assignment:
+    """Assign the customers of a request.
+
+    Raises
+    ------
+    Problem
+        422 where a customer belongs to a group that the model was not fitted on.
+    """
+    kinds = kinds_of(serving, customers)
+    unknown = np.flatnonzero(~np.isin(kinds, list(serving.model.groups)))
+    if len(unknown):
+        groups = ", ".join(serving.contract.groups)
+        errors = [FieldError(f"/customers/{row}", f"accepted groups: {groups}") for row in unknown]
+        raise Problem(422, f"{len(unknown):,} customer(s) belong to a group unknown here.", errors)
+    return serving.model.assign_values(customers.values, kinds)
+
+
+def kinds_of(serving: Serving, customers: Customers) -> np.ndarray:
+    """``segment_type`` of each customer, by the run's own split."""
+    model = serving.model
+    if customers.kinds is not None:
+        return np.array(customers.kinds, dtype=object)
+    if "register_to_order" in model.features:
+        days = customers.values[:, model.features.index("register_to_order")]
+        return model.group_by_registration(days)
+    return np.full(len(customers.ids), next(iter(model.groups)), dtype=object)
+
+
+def answer(
+    serving: Serving, customers: Customers, found: Assignment, *, distances: bool
+) -> tuple[bytes, str]:
+    """Body and content type of the answer, customers in the order asked.
+
+    Extras are given only where they say something: ``extrapolated`` names the features
+    beyond every fitted value, ``distances`` is given on request.
+    """
+    columns = answer_columns(serving, customers, found, distances=distances)
+    if customers.form == "columns":
+        document = {"model": serving.reference, "columns": columns}
+        return to_json(document, inf_nan_mode="null"), "application/json"
+    if customers.form == "csv":
+        return _csv(columns), "text/csv; charset=utf-8"
+    extrapolated = columns.pop("extrapolated")
+    names = tuple(columns)
+    rows = [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    for row in np.flatnonzero(found.outside.any(axis=1)).tolist():
+        rows[row]["extrapolated"] = extrapolated[row]
+    if customers.form == "ndjson":
+        lines = [to_json(row, inf_nan_mode="null") for row in rows]
+        return b"\n".join(lines) + b"\n", "application/x-ndjson"
+    whole = {"model": serving.reference, "customers": rows}
+    return to_json(whole, inf_nan_mode="null"), "application/json"
+
+
+def answer_columns(
+    serving: Serving, customers: Customers, found: Assignment, *, distances: bool
+) -> dict[str, list[Any]]:
+    """The answer as columns of plain values."""
+    columns: dict[str, list[Any]] = dict(
+        zip(
+            ANSWER_COLUMNS,
+            (
+                customers.ids,
+                found.segment_type.tolist(),
+                found.cluster.tolist(),
+                found.segment.tolist(),
+                found.margin.tolist(),
+                found.is_anomaly.tolist(),
+                found.reasons.tolist(),
+            ),
+            strict=True,
+        )
+    )
+    if distances:
+        columns["distances"] = [
+            [value for value in row if value == value] for row in found.distances.tolist()
+        ]
+    columns["extrapolated"] = _outside_names(serving, found)
+    return columns
+
+
+def _outside_names(serving: Serving, found: Assignment) -> list[list[str]]:
+    named: list[list[str]] = [[]] * len(found.cluster)
+    features = serving.model.features
+    for row in np.flatnonzero(found.outside.any(axis=1)).tolist():
+        named[row] = [features[place] for place in np.flatnonzero(found.outside[row])]
+    return named
+
+
+def _csv(columns: dict[str, list[Any]]) -> bytes:
+    columns["extrapolated"] = [" ".join(names) for names in columns["extrapolated"]]
+    if "distances" in columns:
+        columns["distances"] = [" ".join(map(repr, row)) for row in columns["distances"]]
+    columns["margin"] = ["" if value != value else repr(value) for value in columns["margin"]]
+    columns["is_anomaly"] = ["true" if flag else "false" for flag in columns["is_anomaly"]]
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(zip(*columns.values(), strict=True))
+    return out.getvalue().encode()

@@ -1,0 +1,340 @@
+"""The real server under faults: nothing accepted is lost, nobody waits for the slow."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from api_server import Server, free_port, serving
+from conftest import ROOT, assert_refused, call_cli
+from malformed_http import MALFORMED, UNKNOWN_CODING, post
+
+from segmentation.model import document_checksum
+
+CUSTOMER = {
+    "customer_id": "c1",
+    "register_to_order": 10,
+    "first_to_last_order": 30.5,
+    "total_unit": 4,
+    "total_spent": 99.5,
+}
+ONE = {"customers": [CUSTOMER]}
+MANY = {"columns": {name: [value] * 10_000 for name, value in CUSTOMER.items()}}
+
+
+@pytest.fixture(scope="module")
+def server(marketplace_run, tmp_path_factory):
+    log = tmp_path_factory.mktemp("server") / "log"
+    with serving(marketplace_run / "model", log=log) as running:
+        yield running
+
+
+@pytest.fixture
+def model(marketplace_run, tmp_path) -> Path:
+    return shutil.copytree(marketplace_run / "model", tmp_path / "model")
+
+
+def renamed(model: Path, target: Path, suffix: str) -> Path:
+    """The same model with other names for its segments."""
+    shutil.copytree(model, target)
+    path = target / "model.json"
+    document = json.loads(path.read_text())
+    for group in document["groups"].values():
+        group["names"] = [f"{name} {suffix}" for name in group["names"]]
+    document["sha256"] = document_checksum(document)
+    path.write_text(json.dumps(document))
+    return target
+
+
+# --- start ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["model.json", "core_points.npz"])
+@pytest.mark.parametrize("damage", ["truncated", "one bit", "missing"])
+def test_damaged_model_is_not_served(model, name, damage):
+    path = model / name
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0x01
+    path.write_bytes(content if damage == "one bit" else content[: len(content) // 2])
+    if damage == "missing":
+        path.unlink()
+    assert_refused(call_cli("serve", model, "--port", free_port()), name)
+
+
+def test_address_others_can_reach_needs_keys(model):
+    outcome = call_cli("serve", model, "--host", "0.0.0.0", "--port", free_port())
+    assert_refused(outcome, "--keys", "--public-without-keys")
+
+
+def test_mistakes_in_the_options_are_said_in_one_sentence(model, tmp_path):
+    assert_refused(call_cli("serve", model, "--workers", 0), "--workers", "1 to 64")
+    assert_refused(call_cli("serve", model, "--rate-limit", -1), "--rate-limit")
+    assert_refused(call_cli("serve", model, "--keys", tmp_path / "no"), "--keys", "cannot be read")
+    (tmp_path / "keys").write_text("short\n")
+    assert_refused(call_cli("serve", model, "--keys", tmp_path / "keys"), "16 characters")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert_refused(call_cli("serve", model, "--port", port), str(port), "in use")
+
+
+def test_server_that_waits_for_its_model_tells_that_it_is_not_ready(marketplace_run, tmp_path):
+    place = tmp_path / "model"
+    with serving(place, "--wait-for-model", "--workers", 1, log=tmp_path / "log") as server:
+        assert server.request("GET", "/health/ready")[0] == 503
+        assert server.request("POST", "/v1/segments", ONE)[0] == 503
+        shutil.copytree(marketplace_run / "model", tmp_path / "new")
+        (tmp_path / "new").rename(place)
+        server.wait_until(lambda: server.request("GET", "/health/ready")[0] == 200)
+        assert server.ask(ONE)["customers"][0]["customer_id"] == "c1"
+
+
+# --- requests that are no HTTP ---------------------------------------------------------
+
+
+def test_there_are_a_hundred_malformed_requests():
+    assert len(MALFORMED) >= 100
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+def test_malformed_http_is_refused_and_the_connection_closed(server, name):
+    received = server.raw(MALFORMED[name])
+
+    first = received.split(b"\r\n", 1)[0]
+    if received:
+        status = int(first.split()[1])
+        accepted = {*range(400, 500)} | ({501} if name in UNKNOWN_CODING else set())
+        assert status in accepted, received
+        assert b"problem+json" in received
+    assert b"Traceback" not in received
+    assert b'"customers"' not in received
+    assert received.count(b"HTTP/1.1 ") <= 1, "a part of the body was taken for a request"
+
+
+def test_after_all_that_the_server_answers_and_has_noticed_no_defect(server):
+    assert server.ask(ONE)["customers"][0]["segment_type"] == "normal"
+    assert not [entry for entry in server.logged() if entry["event"] == "defect"]
+    assert len(server.workers()) == 2
+
+
+def test_body_shorter_than_announced_is_refused(server):
+    body = json.dumps(ONE).encode()
+    received = server.raw(post(body, length=len(body) + 10))
+    assert received.split()[1] in (b"400", b"408")
+
+
+def test_chunked_body_is_answered_and_bounded(server):
+    body = json.dumps(ONE).encode()
+    head = b"POST /v1/segments HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+    head += b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    whole = head + b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+    assert server.raw(whole).split()[1] == b"200"
+    piece = b"%x\r\n%s\r\n" % (1 << 20, b" " * (1 << 20))
+    assert server.raw(head + piece * 17 + b"0\r\n\r\n").split()[1] == b"413"
+
+
+def test_two_requests_at_once_on_one_connection_are_both_answered(server):
+    body = json.dumps(ONE).encode()
+    whole = post(body, close=False) + post(body)
+    assert server.raw(whole).count(b'"segment_type":"normal"') == 2
+
+
+# --- slow clients, crashes, the end -----------------------------------------------------
+
+
+def latencies(server: Server, count: int) -> list[float]:
+    times = []
+    for _ in range(count):
+        started = time.perf_counter()
+        server.ask(ONE)
+        times.append(time.perf_counter() - started)
+    return times
+
+
+def test_sixty_slow_connections_do_not_hold_up_the_others(server):
+    slow = []
+    body = json.dumps(ONE).encode()
+    for number in range(60):
+        connection = socket.create_connection(("127.0.0.1", server.port))
+        connection.sendall(post(body)[: 30 if number % 2 else -20])
+        slow.append(connection)
+    try:
+        times = latencies(server, 60)
+    finally:
+        for connection in slow:
+            connection.close()
+    assert statistics.median(times) < 0.1
+    assert max(times) < 2
+
+
+def test_client_that_falls_silent_is_let_go(server):
+    """After the time-out of the socket, not of the request's sender."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=25) as connection:
+        connection.sendall(post(json.dumps(ONE).encode())[:-5])
+        started = time.monotonic()
+        received = connection.recv(65536)
+        assert time.monotonic() - started < 20
+    assert b" 408 " in received.split(b"\r\n")[0]
+
+
+class Load:
+    """Clients that ask again and again, each request on its own connection."""
+
+    def __init__(self, server: Server, clients: int = 4) -> None:
+        self.server, self.answers, self.failures = server, [], 0
+        self.stop, self.lock = threading.Event(), threading.Lock()
+        self.threads = [threading.Thread(target=self._ask) for _ in range(clients)]
+
+    def _ask(self) -> None:
+        while not self.stop.is_set():
+            try:
+                status, _, content = self.server.request("POST", "/v1/segments", ONE)
+                with self.lock:
+                    self.answers.append((status, content))
+            except (OSError, http.client.HTTPException):
+                with self.lock:
+                    self.failures += 1
+            time.sleep(0.01)
+
+    def __enter__(self) -> Load:
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop.set()
+        for thread in self.threads:
+            thread.join()
+
+
+def test_killed_workers_cost_at_most_a_request_each(model, tmp_path):
+    kills = 6
+    with serving(model, log=tmp_path / "log") as server, Load(server) as load:
+        for _ in range(kills):
+            time.sleep(0.5)
+            victims = server.workers()
+            os.kill(victims[0], signal.SIGKILL)
+            server.wait_until(
+                lambda gone=victims[0]: gone not in server.workers() and len(server.workers()) == 2
+            )
+        load.stop.set()
+        counted = re.search(r"customers_total (\d+)", server.request("GET", "/metrics")[2].decode())
+    assert load.failures <= kills
+    assert len(load.answers) > 50
+    assert {status for status, _ in load.answers} == {200}
+    assert int(counted[1]) >= 0.9 * len(load.answers), "a dead worker took its counts with it"
+
+
+def test_sigterm_answers_what_was_accepted(model, tmp_path):
+    body = json.dumps(MANY).encode()
+    received: list[bytes] = []
+    with serving(model, log=tmp_path / "log") as server:
+        connections = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(6)]
+        for connection in connections:
+            connection.sendall(post(body)[:-1])  # all but the last byte: accepted, in flight
+        time.sleep(0.5)
+        started = time.monotonic()
+        server.process.send_signal(signal.SIGTERM)
+        time.sleep(0.2)
+        for connection in connections:
+            connection.sendall(b"}")
+        for connection in connections:
+            content = b""
+            while piece := connection.recv(1 << 20):
+                content += piece
+            received.append(content)
+        assert server.process.wait(timeout=20) == 0
+        assert time.monotonic() - started < 15
+    assert [content.split()[1] for content in received] == [b"200"] * 6
+    assert all(content.endswith(b"}}") for content in received)
+
+
+def test_full_disk_for_the_log_costs_no_answer(model):
+    with Path("/dev/full").open("w") as full, serving(model, log=None, stderr=full) as server:
+        for _ in range(20):
+            assert server.ask(ONE)["customers"]
+        assert server.request("POST", "/v1/segments", b"{")[0] == 400
+
+
+# --- another model ---------------------------------------------------------------------
+
+
+def test_model_is_replaced_under_load_and_no_answer_mixes_two(model, tmp_path):
+    other = renamed(model, tmp_path / "other", "(new)")
+    pointer = tmp_path / "current"
+    pointer.write_text("model\n")
+    with serving(pointer, log=tmp_path / "log") as server:
+        with Load(server) as load:
+            for target in ("other", "model", "other"):
+                time.sleep(1.2)
+                (tmp_path / "next").write_text(target + "\n")
+                (tmp_path / "next").replace(pointer)
+            time.sleep(1.5)
+        assert load.failures == 0
+        seen = set()
+        for status, content in load.answers:
+            assert status == 200
+            answer = json.loads(content)
+            is_new = answer["customers"][0]["segment"].endswith("(new)")
+            seen.add((answer["model"]["sha256"], is_new))
+        hashes = {
+            (json.loads((folder / "model.json").read_text())["sha256"], folder == other)
+            for folder in (model, other)
+        }
+        assert seen == hashes
+
+
+def test_bad_model_is_refused_and_the_old_one_kept(model, tmp_path):
+    good = json.loads((model / "model.json").read_text())
+    with serving(model, log=tmp_path / "log") as server:
+        broken = (model / "core_points.npz").read_bytes()[:-100]
+        (model / "core_points.npz").write_bytes(broken)
+        server.process.send_signal(signal.SIGHUP)
+        server.wait_until(lambda: not server.get("/health/ready")["is_newest"])
+
+        assert server.ask(ONE)["model"]["sha256"] == good["sha256"]
+        os.kill(server.workers()[0], signal.SIGKILL)
+        time.sleep(2)
+        for _ in range(20):  # the successor has the good model too
+            assert server.ask(ONE)["model"]["sha256"] == good["sha256"]
+        metrics = server.request("GET", "/metrics")[2].decode()
+        assert re.search(r"model_failures_total [1-9]", metrics)
+
+
+def test_sighup_loads_the_model_again_and_stops_nothing(model, tmp_path):
+    with serving(model, log=tmp_path / "log") as server:
+        server.wait_until(lambda: len(server.workers()) == 2)
+        before = server.workers()
+        renamed(model, tmp_path / "other", "(new)")
+        for name in ("core_points.npz", "model.json"):
+            shutil.copy(tmp_path / "other" / name, model / name)
+        server.process.send_signal(signal.SIGHUP)
+        server.wait_until(
+            lambda: all(
+                server.ask(ONE)["customers"][0]["segment"].endswith("(new)") for _ in range(8)
+            )
+        )
+        assert server.workers() == before
+
+
+def test_server_needs_the_model_only_not_the_run(model, tmp_path):
+    """A model folder can be copied to a machine that never saw the data."""
+    code = "import sys; from segmentation.api.store import ModelStore; from pathlib import Path; "
+    code += "print(ModelStore(Path(sys.argv[1])).load().sha256)"
+    done = subprocess.run(
+        [sys.executable, "-c", code, model], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    assert done.stdout.strip() == json.loads((model / "model.json").read_text())["sha256"]

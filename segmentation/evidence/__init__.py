@@ -1,7 +1,11 @@
 """What speaks for the segments: number, stability, sensitivity, prediction, explanation."""
 
+from segmentation.evidence.agreement import agreement_interval, agreement_of
 from segmentation.evidence.choose_k import AUTO_K_RANGE, Choice, choose_k, split_half_agreement
+from segmentation.evidence.explain import Explanation, explain
 from segmentation.evidence.gap import gap_statistic, silhouette_without_structure
+from segmentation.evidence.holdout import HoldoutTables, follow
+from segmentation.evidence.intervals import wilson
 from segmentation.evidence.k_scores import (
     EXACT_SILHOUETTE_CUSTOMERS,
     SAMPLED_SILHOUETTE_CUSTOMERS,
@@ -12,6 +16,7 @@ from segmentation.evidence.k_scores import (
     silhouettes,
 )
 from segmentation.evidence.projection import Projection, map_agreement, project
+from segmentation.evidence.resampling import in_parallel, matched
 from segmentation.evidence.stability import (
     name_stability,
     resample_stability,
@@ -25,11 +30,19 @@ __all__ = [
     "SAMPLED_SILHOUETTE_CUSTOMERS",
     "TUNING_COLUMNS",
     "Choice",
+    "Explanation",
+    "HoldoutTables",
     "KScores",
     "Projection",
+    "agreement_interval",
+    "agreement_of",
     "choose_k",
+    "explain",
+    "follow",
     "gap_statistic",
+    "in_parallel",
     "map_agreement",
+    "matched",
     "name_stability",
     "project",
     "resample_stability",
@@ -40,4 +53,5 @@ __all__ = [
     "silhouettes",
     "split_half_agreement",
     "stability_word",
+    "wilson",
 ]

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import adjusted_rand_score
-
+from segmentation.evidence.agreement import agreement_of
 from segmentation.evidence.resampling import fit, in_parallel, sample_rows, seed_of
 
 AUTO_K_RANGE = (2, 8)
@@ -70,7 +69,7 @@ def split_half_agreement(
             fit(values[part], k, seed=seed_of(random_state, number, 6 + side)).assign(values)
             for side, part in enumerate((order[:half], order[half:]))
         ]
-        return float(adjusted_rand_score(*both))
+        return agreement_of(*both)
 
     tasks = [(number, k) for number in range(SPLITS) for k in k_values]
     found = np.array(in_parallel(job, tasks, progress=progress)).reshape(SPLITS, len(k_values))

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from sklearn.decomposition import PCA
 
-from segmentation.model import centre_distances
+from segmentation.geometry import centre_distances
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from segmentation.model import centre_distances
+from segmentation.geometry import centre_distances
 
 WORKERS = 2
 STARTS = 3

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import adjusted_rand_score
-
+from segmentation.evidence.agreement import agreement_of
 from segmentation.evidence.intervals import spread_of
 from segmentation.evidence.resampling import fit, in_parallel, matched, sample_rows, seed_of
 
@@ -103,7 +102,7 @@ def resample_stability(
         found = matched(labels, fit(values[drawn], k, seed=seed).assign(values), k)
         inside = np.unique(drawn)
         return _Resample(
-            float(adjusted_rand_score(labels[inside], found[inside])),
+            agreement_of(labels[inside], found[inside]),
             jaccard_of_clusters(labels[inside], found[inside], k),
             found != labels,
         )
@@ -277,7 +276,7 @@ def seed_sensitivity(
         return {
             "start": start,
             "inertia": fitted.inertia,
-            "agreement": float(adjusted_rand_score(labels[rows], found)),
+            "agreement": agreement_of(labels[rows], found),
             "moved": float((found != labels[rows]).mean()),
         }
 

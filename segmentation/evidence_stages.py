@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import itertools
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from segmentation import anomalies, cluster, evidence, naming, prepare
-from segmentation.anomalies import fit_dbscan
-from segmentation.evidence import btyd, holdout
-from segmentation.features import add_segment_type
+from segmentation import anomalies, cluster, evidence, naming
 from segmentation.geometry import centre_distances
 from segmentation.params import Parameters
 from segmentation.prepare import PreparedGroup
-from segmentation.schema import FEATURES, SEGMENT_TYPES
+from segmentation.schema import FEATURES
 
-TRANSFORMS = ("none", "log", "yeo-johnson")
-SCALERS = ("standard", "robust")
 LEAST_CUSTOMERS = 30
 """A group smaller than this is too small to resample, to follow or to explain."""
 
@@ -51,7 +44,7 @@ def structure(
     tables, rules = [], {}
     for kind, group in groups.items():
         scores = tuning_k[tuning_k["segment_type"] == kind].drop(columns="segment_type")
-        table = _k_evidence(
+        table = k_scores_of(
             group.values,
             scores,
             silhouettes[kind],
@@ -64,7 +57,7 @@ def structure(
     return {"k_evidence": stacked(tables, K_COLUMNS), "k_rule": rules}
 
 
-def _k_evidence(
+def k_scores_of(
     values: np.ndarray,
     scores: pd.DataFrame,
     silhouettes: dict[int, np.ndarray],
@@ -72,6 +65,7 @@ def _k_evidence(
     random_state: int,
     progress: str,
 ) -> pd.DataFrame:
+    """Every score of every k of one group, k = 1 included; what the rule reads."""
     inertia = {1: float(((values - values.mean(axis=0)) ** 2).sum()) if values.size else 0.0}
     inertia |= {int(row.k): float(row.inertia) for row in scores.itertuples()}
     k_values = [int(k) for k in scores["k"]]
@@ -140,9 +134,9 @@ def stability(
         )  # fmt: skip
         sizes = own.groupby(["cluster", "segment"]).size().rename("customers").reset_index()
         clusters.append(
-            found.clusters.merge(sizes, on="cluster").merge(names, on="segment").assign(
-                segment_type=kind
-            )
+            found.clusters.merge(sizes, on="cluster")
+            .merge(names, on="segment")
+            .assign(segment_type=kind)
         )
         whole.append(found.whole.assign(segment_type=kind))
         bands.append(found.margins.assign(segment_type=kind))
@@ -186,7 +180,7 @@ DBSCAN_COLUMNS = (
     "segment_type", "eps", "min_samples", "noise_share", "dense_groups", "stability",
     "stability_low", "stability_high",
 )  # fmt: skip
-PLANTED_COLUMNS = ("segment_type", "kind", "planted", "flagged")
+PLANTED_COLUMNS = ("segment_type", "kind", "planted", "flagged", "low", "high")
 EFFECT_COLUMNS = (
     "segment_type", "segment", "customers", "stay", "moved", "moved_low", "moved_high", "anomalies",
 )  # fmt: skip
@@ -215,12 +209,13 @@ def anomaly_evidence(
         )  # fmt: skip
         if cells.empty:
             continue
-        planted.append(
-            anomalies.injected_recall(
-                group.values, core_points[kind], choice[kind]["eps"],
-                random_state=parameters.random_state,
-            ).assign(segment_type=kind)
+        caught = anomalies.injected_recall(
+            group.values, core_points[kind], choice[kind]["eps"],
+            random_state=parameters.random_state,
         )  # fmt: skip
+        ends = [evidence.wilson(row.flagged, row.planted) for row in caught.itertuples()]
+        caught[["low", "high"]] = np.array(ends)
+        planted.append(caught.assign(segment_type=kind))
         own = segments.iloc[group.rows]
         without = _fit_without(group, features, own, parameters)
         if without is not None:
@@ -242,12 +237,16 @@ def _fit_without(
     if k < 2 or not flagged.any():
         return None
     spent = features["total_spent"].to_numpy()[group.rows]
-    return _labels(group.values, spent, ~flagged, k, parameters)
+    return labels_of(group.values, spent, ~flagged, k, parameters)
 
 
-def _labels(
+def labels_of(
     values: np.ndarray, spent: np.ndarray, fitted_on: np.ndarray, k: int, parameters: Parameters
 ) -> np.ndarray | None:
+    """Clusters of everybody by centres fitted on some, numbered by ascending mean spend.
+
+    None where those are too few different customers for k clusters.
+    """
     fit = cluster.fit_kmeans(
         values[fitted_on], spent[fitted_on], n_clusters=k, n_init=parameters.n_init,
         random_state=parameters.random_state,
@@ -279,99 +278,6 @@ def _who_moves(own: pd.DataFrame, without: np.ndarray) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
-
-
-SENSITIVITY_COLUMNS = (
-    "segment_type", "returns", "transform", "scaler", "anomalies", "k", "is_chosen", "customers",
-    "agreement", "agreement_low", "agreement_high", "top_customers", "top_share", "top_revenue",
-    "top_revenue_share",
-)  # fmt: skip
-
-
-def sensitivity(
-    tables: dict[str, pd.DataFrame],
-    segments: pd.DataFrame,
-    chosen: dict[str, Any],
-    *,
-    parameters: Parameters,
-    progress: bool,
-) -> dict[str, Any]:
-    """What other reasonable settings would have said, cell by cell.
-
-    Parameters
-    ----------
-    tables : dict of returns policy to features table
-        The policy in use, and the other one where the source knows returns.
-    """
-    reference = segments.set_index("customer_id")
-    kinds = [kind for kind in SEGMENT_TYPES if kind in chosen and chosen[kind]["k"] > 1]
-    cells = list(itertools.product(tables, TRANSFORMS, SCALERS, kinds))
-
-    def job(cell: tuple[str, str, str, str]) -> list[dict[str, Any]]:
-        returns, transform, scaler, kind = cell
-        table = tables[returns]
-        group = prepare.prepare_group(
-            table, kind, names=parameters.features, outliers=parameters.outliers,
-            winsor_quantile=parameters.winsor_quantile, transform=transform, scaler=scaler,
-        )  # fmt: skip
-        setting = {"segment_type": kind, "returns": returns, "transform": transform,
-                   "scaler": scaler}  # fmt: skip
-        return _cells(group, table, reference, chosen[kind]["k"], setting, parameters)
-
-    rows = evidence.in_parallel(job, cells, progress="sensitivity" if progress else "")
-    table = pd.DataFrame([row for part in rows for row in part])
-    return {"sensitivity": stacked([table], SENSITIVITY_COLUMNS)}
-
-
-def _cells(
-    group: PreparedGroup,
-    table: pd.DataFrame,
-    reference: pd.DataFrame,
-    k_used: int,
-    setting: dict[str, Any],
-    parameters: Parameters,
-) -> list[dict[str, Any]]:
-    customers = table.iloc[group.rows]
-    before = reference["cluster"].reindex(customers["customer_id"]).to_numpy()
-    spent = customers["total_spent"].to_numpy()
-    noise = fit_dbscan(
-        group.values, eps=parameters.dbscan_eps, min_samples=parameters.dbscan_min_samples
-    ).is_noise
-    own = {"returns": parameters.returns, "transform": parameters.transform,
-           "scaler": parameters.scaler}  # fmt: skip
-    rows = []
-    for treatment, k in itertools.product(("in", "out"), (k_used - 1, k_used, k_used + 1)):
-        if k < 2 or (treatment == "out" and not noise.any()):
-            continue
-        fitted_on = ~noise if treatment == "out" else np.ones(len(noise), dtype=bool)
-        labels = _labels(group.values, spent, fitted_on, k, parameters)
-        if labels is None:
-            continue
-        known = np.isfinite(before)
-        mean, low, high = evidence.agreement_interval(
-            before[known].astype(int), labels[known], seed=parameters.random_state
-        )
-        top = labels == k - 1
-        total = float(spent.sum())
-        rows.append(
-            setting
-            | {
-                "anomalies": treatment,
-                "k": k,
-                "is_chosen": treatment == "in"
-                and k == k_used
-                and all(setting[name] == value for name, value in own.items()),
-                "customers": len(customers),
-                "agreement": mean,
-                "agreement_low": low,
-                "agreement_high": high,
-                "top_customers": int(top.sum()),
-                "top_share": float(top.mean()),
-                "top_revenue": float(spent[top].sum()),
-                "top_revenue_share": float(spent[top].sum() / total) if total else 0.0,
-            }
-        )
-    return rows
 
 
 EXPLAIN_COLUMNS = ("segment_type", "cluster", "segment", "customers", "faithful")
@@ -411,220 +317,4 @@ def explanation(
         "separation": stacked(rankings, RANKING_COLUMNS),
         "fidelity": fidelity,
         "map_agreement": maps,
-    }
-
-
-def middle_of(first: dt.date, last: dt.date) -> dt.date:
-    """Middle of the observation window, the earlier day where there are two.
-
-    Examples
-    --------
-    >>> middle_of(dt.date(1997, 1, 1), dt.date(1998, 6, 30)).isoformat()
-    '1997-09-30'
-    """
-
-    return first + (last - first) // 2
-
-
-HOLDOUT_KEYS = ["customer_id", "segment_type", "cluster", "segment"]
-
-
-def known_at_cut(table: pd.DataFrame, *, split_pre_register: bool) -> pd.DataFrame:
-    """Features as they were known at the cut, with the group of each customer.
-
-    A registration after the cut was not known then: such a customer counts as not
-    registered.
-    """
-    if "register_to_order" in table.columns:
-        later = table["register_to_order"] < -table["tenure"]
-        table = table.assign(register_to_order=table["register_to_order"].mask(later))
-        if table["register_to_order"].isna().all():
-            table = table.drop(columns="register_to_order")
-    return add_segment_type(table, split_pre_register=split_pre_register)
-
-
-def segments_at_cut(
-    table: pd.DataFrame,
-    *,
-    parameters: Parameters,
-    clusters_of: Callable[[PreparedGroup, np.ndarray], cluster.Clustering],
-) -> pd.DataFrame:
-    """Segments made of what was known at the cut, by the run's own parameters.
-
-    Parameters
-    ----------
-    clusters_of : callable
-        Gets a prepared group and its spend, gives its clusters.
-
-    Returns
-    -------
-    DataFrame, in an order derived from the customers' values
-        Every feature, ``segment_type, cluster, segment`` and ``tier``: mean past spend of
-        the customer's segment, by which segments are ranked.
-    """
-    available = tuple(name for name in FEATURES if name in table.columns)
-    parts = []
-    for kind in [k for k in SEGMENT_TYPES if (table["segment_type"] == k).any()]:
-        group = prepare.prepare_group(
-            table, kind, names=tuple(n for n in parameters.features if n in table.columns),
-            outliers=parameters.outliers, winsor_quantile=parameters.winsor_quantile,
-            transform=parameters.transform, scaler=parameters.scaler,
-        )  # fmt: skip
-        customers = table.iloc[group.rows]
-        fit = clusters_of(group, customers["total_spent"].to_numpy())
-        customers = customers.assign(cluster=fit.labels)
-        centers = pd.DataFrame(fit.centers, columns=list(group.preparation.features))
-        profiles = naming.cluster_profiles(customers, available, centers)
-        names = naming.name_clusters(profiles, group.preparation.features)[0]
-        customers["segment"] = customers["cluster"].map(names)
-        customers["tier"] = customers.groupby("cluster")["total_spent"].transform("mean")
-        parts.append(customers)
-    return pd.concat(parts, ignore_index=True)
-
-
-def clusters_at_cut(
-    group: PreparedGroup, spent: np.ndarray, *, parameters: Parameters
-) -> cluster.Clustering:
-    """Clusters of one group at the cut; with ``auto`` the rule is asked again on them.
-
-    The number of clusters that the whole window speaks for was not known at the cut.
-    """
-    fixed = {"n_init": parameters.n_init, "random_state": parameters.random_state}
-    k = parameters.n_clusters
-    if k == "auto":
-        low, high = evidence.AUTO_K_RANGE
-        fits = cluster.fit_range(group.values, spent, k_values=range(low, high + 1), **fixed)
-        scored = evidence.score_fits(group.values, fits, random_state=parameters.random_state)
-        table = _k_evidence(
-            group.values, scored.scores, scored.silhouettes,
-            random_state=parameters.random_state, progress="",
-        )  # fmt: skip
-        k = evidence.choose_k(table).k
-        if k in fits:
-            return fits[k]
-    return cluster.fit_kmeans(group.values, spent, n_clusters=int(k), **fixed)
-
-
-def scores_at_cut(
-    customers: pd.DataFrame, *, horizon_days: int
-) -> tuple[dict[str, np.ndarray], dict[str, Any] | None]:
-    """Rankings of the customers by what was known at the cut, higher = sooner chosen.
-
-    Parameters
-    ----------
-    customers : DataFrame
-        Features at the cut, ``tier``, and ``days_before, spent_first_day``.
-
-    Returns
-    -------
-    (dict of name to scores, parameters of the probabilistic model or None)
-    """
-    spent, recency = customers["total_spent"].to_numpy(), customers["recency"].to_numpy()
-    scores = {
-        holdout.SEGMENTS: customers["tier"].to_numpy(),
-        holdout.SPEND: spent,
-        holdout.RECENCY: -recency.astype(float),
-        holdout.RFM: holdout.rfm_score(recency, customers["frequency"].to_numpy(), spent),
-    }
-    predicted = btyd.predicted_revenue(
-        customers["days_before"].to_numpy(),
-        customers["first_to_last_order"].to_numpy(dtype=float),
-        customers["tenure"].to_numpy(dtype=float),
-        spent,
-        customers["spent_first_day"].to_numpy(dtype=float),
-        horizon_days=float(horizon_days),
-    )
-    if predicted is None:
-        return scores, None
-    revenue, buying, worth = predicted
-    scores[holdout.MODEL] = revenue
-    fitted = {
-        "r": buying.r, "alpha": buying.alpha, "a": buying.a, "b": buying.b,
-        "log_likelihood": buying.log_likelihood,
-        "p": worth.p, "q": worth.q, "gamma": worth.gamma,
-        "predicted_revenue": float(revenue.sum()),
-    }  # fmt: skip
-    return scores, fitted
-
-
-SEGMENT_COLUMNS = (
-    "segment_type", "cluster", "segment", "customers", "bought_again", "orders", "revenue",
-    *(f"{name}{end}" for name in ("share_again", "orders_per_customer", "revenue_per_customer",
-      "revenue_share", "lift") for end in ("", "_low", "_high")),
-)  # fmt: skip
-MEASURES = ("revenue_share", "lift", "share_again", "rank_correlation", "difference")
-HOLDOUT_RANKING_COLUMNS = (
-    "ranking", "customers_share", "customers",
-    *(f"{name}{end}" for name in MEASURES for end in ("", "_low", "_high")),
-)  # fmt: skip
-CURVE_COLUMNS = ("ranking", "customers_share", "revenue_share")
-
-
-def no_holdout(reason: str) -> dict[str, Any]:
-    """Results of a hold-out that the data do not allow, with the reason."""
-    return {
-        "holdout_segments": pd.DataFrame(columns=list(SEGMENT_COLUMNS)),
-        "holdout_rankings": pd.DataFrame(columns=list(HOLDOUT_RANKING_COLUMNS)),
-        "holdout_curve": pd.DataFrame(columns=list(CURVE_COLUMNS)),
-        "holdout": {"possible": False, "reason": reason},
-    }
-
-
-def hold_out(
-    at_cut: pd.DataFrame,
-    followed: pd.DataFrame,
-    *,
-    parameters: Parameters,
-    cut: dt.date,
-    last_day: dt.date,
-    progress: bool,
-) -> dict[str, Any]:
-    """Segment on what was known at the cut and follow the same customers afterwards.
-
-    Parameters
-    ----------
-    at_cut : DataFrame, one row per customer
-        Features from orders up to the cut alone.
-    followed : DataFrame, one row per customer who had bought by the cut
-        ``customer_id, days_before, spent_first_day, orders_after, revenue_after`` (exact).
-    """
-    if len(at_cut) < LEAST_CUSTOMERS:
-        return no_holdout(f"only {len(at_cut):,} customer(s) had bought by {cut}")
-    table = known_at_cut(at_cut, split_pre_register=parameters.split_pre_register)
-    if not any(name in table.columns for name in parameters.features):
-        return no_holdout(f"none of the features was known on {cut}")
-    customers = segments_at_cut(
-        table,
-        parameters=parameters,
-        clusters_of=lambda group, spent: clusters_at_cut(group, spent, parameters=parameters),
-    ).merge(followed, on="customer_id", how="left", validate="one_to_one")
-    if not (customers["orders_after"] > 0).any():
-        return no_holdout(f"nobody bought between {cut} and {last_day}")
-    horizon = (last_day - cut).days
-    scores, model = scores_at_cut(customers, horizon_days=horizon)
-    found = evidence.follow(
-        customers, scores, random_state=parameters.random_state,
-        progress="hold-out" if progress else "",
-    )  # fmt: skip
-    keys = ["segment_type", "cluster", "segment"]
-    exact = customers.groupby(keys)["revenue_after"].agg(lambda money: sum(money))
-    by_segment = found.segments.assign(
-        revenue=[exact[tuple(key)] for key in found.segments[keys].itertuples(index=False)]
-    )
-    return {
-        "holdout_segments": by_segment[list(SEGMENT_COLUMNS)],
-        "holdout_rankings": found.rankings[list(HOLDOUT_RANKING_COLUMNS)],
-        "holdout_curve": found.curve[list(CURVE_COLUMNS)],
-        "holdout": {
-            "possible": True,
-            "reason": "",
-            "cut": cut.isoformat(),
-            "last_day": last_day.isoformat(),
-            "days_after": horizon,
-            "customers": len(customers),
-            "bought_again": int((customers["orders_after"] > 0).sum()),
-            "orders": int(customers["orders_after"].sum()),
-            "revenue": str(sum(customers["revenue_after"])),
-            "model": model,
-        },
     }

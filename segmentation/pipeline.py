@@ -28,9 +28,11 @@ from segmentation import (
     evidence_stages,
     explore,
     features,
+    holdout_stage,
     ingest,
     recommend,
     segments,
+    sensitivity_stage,
 )
 from segmentation.engine import DuckDbEngine, file_fingerprint
 from segmentation.errors import ParameterError
@@ -478,13 +480,13 @@ def _anomaly_evidence(run: Run) -> dict[str, Any]:
 
 def _sensitivity(run: Run) -> dict[str, Any]:
     policy = run.parameters.returns
-    tables = {policy: run["features"]}
+    tables: dict[str, pd.DataFrame] = {policy: run["features"]}
     other = run.with_parameters(returns="net" if policy == "exclude" else "exclude")
     excluding = run if policy == "exclude" else other
     returned = excluding["ledger"].set_index("rule").at["returned", "rows"]
     if returned:
         tables[other.parameters.returns] = other["features"]
-    return evidence_stages.sensitivity(
+    return sensitivity_stage.sensitivity(
         tables,
         run["segments"],
         run["chosen"],
@@ -506,18 +508,18 @@ def _explanation(run: Run) -> dict[str, Any]:
 def _holdout(run: Run) -> dict[str, Any]:
     overview = run["overview"]
     if overview["is_customer_table"]:
-        return evidence_stages.no_holdout("the source is a customer table without dates")
+        return holdout_stage.no_holdout("the source is a customer table without dates")
     first, last = (dt.date.fromisoformat(overview[n]) for n in ("first_order", "as_of"))
     asked = run.parameters.calibration_end
-    cut = evidence_stages.middle_of(first, last) if asked == "auto" else asked
+    cut = holdout_stage.middle_of(first, last) if asked == "auto" else asked
     if not first <= cut < last:
         if asked != "auto":
             raise ParameterError(
                 f"calibration_end is {cut}, but orders run from {first} to {last}; give a day "
                 f"from {first} on that lies before {last}, or auto."
             )
-        return evidence_stages.no_holdout("all orders are of one day")
-    return evidence_stages.hold_out(
+        return holdout_stage.no_holdout("all orders are of one day")
+    return holdout_stage.hold_out(
         run.with_parameters(as_of=cut)["customer_features"],
         _followed(run, cut, last),
         parameters=run.parameters,

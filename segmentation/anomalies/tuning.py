@@ -22,15 +22,14 @@ ONE_FAR, SEVERAL_FAR, COPIES = (
     "near copies of ordinary customers",
 )
 PLANTED_KINDS = (ONE_FAR, SEVERAL_FAR, COPIES)
-_CHUNK = 2_000
 
 
 def dense_groups(neighbours: Neighbours, eps: float, min_samples: int) -> int:
     """Number of dense groups: the clusters that ``sklearn.cluster.DBSCAN`` would find.
 
-    Core points within eps of each other belong together. Most links are in the one
-    neighbour query; it may leave out links of points with many neighbours, so points of
-    all groups but the largest look for the rest.
+    Core points within eps of each other belong together. The one neighbour query holds
+    every link of a point whose list reaches beyond eps. A link can be missing only between
+    two points whose lists end before; those look for the rest among themselves.
     """
     core = neighbours.flags(eps, min_samples)[0]
     points = np.flatnonzero(core)
@@ -43,16 +42,36 @@ def dense_groups(neighbours: Neighbours, eps: float, min_samples: int) -> int:
     count, label = _components(rows, place[near[rows, columns]], len(points))
     if count == 1:
         return 1
-    searching = np.flatnonzero(label != np.bincount(label).argmax())
-    tree = cKDTree(neighbours.points[points])
-    left, right = [], []
-    for start in range(0, len(searching), _CHUNK):
-        some = searching[start : start + _CHUNK]
-        for one, found in zip(some, tree.query_ball_point(tree.data[some], eps), strict=True):
-            others = np.unique(label[found])
-            left.append(np.full(len(others), label[one]))
-            right.append(others)
-    return _components(np.concatenate(left), np.concatenate(right), count)[0]
+    pool = np.flatnonzero(neighbours.distance[points, -1] <= eps)
+    if len(pool) == 0:
+        return count
+    links = _links_between(neighbours.points[points[pool]], label[pool], eps)
+    return _components(links[:, 0], links[:, 1], count)[0]
+
+
+def _links_between(points: np.ndarray, label: np.ndarray, eps: float) -> np.ndarray:
+    """Pairs of labels that have points within eps of each other, one pair a row.
+
+    Only labels whose boxes come within eps are compared, the smaller one's points with a
+    tree of the larger one's.
+    """
+    parts = [points[label == one] for one in np.unique(label)]
+    order = sorted(range(len(parts)), key=lambda place: -len(parts[place]))
+    low = np.array([part.min(axis=0) for part in parts]).reshape(len(parts), -1)
+    high = np.array([part.max(axis=0) for part in parts]).reshape(len(parts), -1)
+    names, pairs = np.unique(label), []
+    for position, large in enumerate(order[:-1]):
+        smaller = np.array(order[position + 1 :])
+        apart = np.maximum(low[smaller] - high[large], low[large] - high[smaller]).clip(0)
+        close = smaller[np.sqrt((apart**2).sum(axis=1)) <= eps]
+        if len(close) == 0:
+            continue
+        tree = cKDTree(parts[large])
+        for small in close:
+            distance = tree.query(parts[small], distance_upper_bound=np.nextafter(eps, np.inf))[0]
+            if (distance <= eps).any():
+                pairs.append((names[large], names[small]))
+    return np.array(pairs, dtype=np.int64).reshape(-1, 2)
 
 
 def _components(rows: np.ndarray, columns: np.ndarray, size: int) -> tuple[int, np.ndarray]:

@@ -54,9 +54,7 @@ class BgNbd:
         return top / (1 + _dropout_odds(self, x, t_x, observed))
 
 
-def _dropout_odds(
-    model: BgNbd, x: np.ndarray, t_x: np.ndarray, observed: np.ndarray
-) -> np.ndarray:
+def _dropout_odds(model: BgNbd, x: np.ndarray, t_x: np.ndarray, observed: np.ndarray) -> np.ndarray:
     repeat = np.maximum(x, 1)
     logs = np.log(model.a / (model.b + repeat - 1)) + (model.r + x) * np.log(
         (model.alpha + observed) / (model.alpha + t_x)
@@ -92,7 +90,8 @@ def fit_bgnbd(x: np.ndarray, t_x: np.ndarray, observed: np.ndarray) -> BgNbd:
 
     start = np.array([0.0, np.log(np.median(observed[observed > 0]) / 4), 0.0, 0.0])
     best, value = _minimum(loss, start)
-    return BgNbd(*(float(p) for p in np.exp(best)), log_likelihood=-value * len(x))
+    r, alpha, a, b = (float(parameter) for parameter in np.exp(best))
+    return BgNbd(r, alpha, a, b, log_likelihood=-value * len(x))
 
 
 @dataclass(frozen=True)
@@ -143,9 +142,7 @@ def fit_gamma_gamma(x: np.ndarray, mean_value: np.ndarray) -> GammaGamma:
     return GammaGamma(float(p), float(1 + q), float(gamma), -value * len(counts))
 
 
-def _minimum(
-    loss: Callable[[np.ndarray], float], start: np.ndarray
-) -> tuple[np.ndarray, float]:
+def _minimum(loss: Callable[[np.ndarray], float], start: np.ndarray) -> tuple[np.ndarray, float]:
     """Bounded quasi-Newton, then a simplex search from its end for the last digits."""
     bounds = [(-_LOG_LIMIT, _LOG_LIMIT)] * len(start)
     rough = minimize(loss, start, method="L-BFGS-B", bounds=bounds)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+
 from segmentation.evidence.agreement import agreement_of
 from segmentation.evidence.resampling import fit, in_parallel, sample_rows, seed_of
 
@@ -174,7 +175,9 @@ def _finest_that_adds(excess: dict[int, float], table: pd.DataFrame) -> int:
     taken, *finer = sorted(k for k in excess if excess[k] >= least)
     for k in finer:
         error = np.hypot(table.at[k, "gap_se"], table.at[taken, "gap_se"])
-        if table.at[k, "gap"] - table.at[taken, "gap"] > max(SURE * error, LEAST_RISE * (k - taken)):
+        if table.at[k, "gap"] - table.at[taken, "gap"] > max(
+            SURE * error, LEAST_RISE * (k - taken)
+        ):
             taken = k
     return taken
 

@@ -81,9 +81,9 @@ def explain(
 
 def _tree(values: np.ndarray, labels: np.ndarray) -> DecisionTreeClassifier:
     least = max(1, int(LEAST_LEAF_SHARE * len(values)))
-    return DecisionTreeClassifier(
-        max_depth=MAX_DEPTH, min_samples_leaf=least, random_state=0
-    ).fit(values, labels)
+    return DecisionTreeClassifier(max_depth=MAX_DEPTH, min_samples_leaf=least, random_state=0).fit(
+        values, labels
+    )
 
 
 def rules_of(tree: DecisionTreeClassifier, names: list[str]) -> pd.DataFrame:
@@ -177,4 +177,6 @@ def separation(prepared: np.ndarray, labels: np.ndarray, names: pd.Index) -> pd.
         within += ((own - own.mean(axis=0)) ** 2).sum(axis=0)
     share = np.where(total > 0, 1 - within / np.where(total > 0, total, 1), 0.0)
     table = pd.DataFrame({"feature": list(names), "separation": share})
-    return table.sort_values(["separation", "feature"], ascending=[False, True]).reset_index(drop=True)
+    return table.sort_values(["separation", "feature"], ascending=[False, True]).reset_index(
+        drop=True
+    )

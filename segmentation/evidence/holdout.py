@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from segmentation.evidence.intervals import bootstrap_counts
+from segmentation.evidence.resampling import in_parallel
 
-BOOTSTRAPS = 300
+BOOTSTRAPS = 200
 FEW_BOOTSTRAPS = 60
 MANY_CUSTOMERS = 100_000
 """Above this many customers 60 resamples are drawn: intervals are narrow then anyway."""
@@ -33,9 +33,7 @@ SEGMENTS, SPEND, RECENCY, RFM, MODEL = (
 )
 
 
-def rfm_score(
-    recency: np.ndarray, frequency: np.ndarray, total_spent: np.ndarray
-) -> np.ndarray:
+def rfm_score(recency: np.ndarray, frequency: np.ndarray, total_spent: np.ndarray) -> np.ndarray:
     """Sum of three quintiles, 3 to 15: the naive RFM score.
 
     A customer's quintile comes from the mean rank of all customers with the same value,
@@ -90,20 +88,20 @@ class Ranking:
         return ranks
 
 
-def rank_correlation(first: Ranking, second: Ranking, weight: np.ndarray) -> float:
-    """Spearman's rank correlation of two rankings, each customer counted ``weight`` times.
+def weighted_correlation(a: np.ndarray, b: np.ndarray, weight: np.ndarray) -> float:
+    """Correlation of two columns, each customer counted ``weight`` times; NaN if one is flat.
+
+    Of midranks it is Spearman's rank correlation.
 
     Examples
     --------
-    >>> up, down = Ranking.by(np.array([1.0, 2, 3])), Ranking.by(np.array([3.0, 2, 1]))
-    >>> rank_correlation(up, up, np.ones(3)), rank_correlation(up, down, np.ones(3))
-    (1.0, -1.0)
+    >>> weighted_correlation(np.array([1.0, 2, 3]), np.array([9.0, 5, 1]), np.ones(3))
+    -1.0
     """
-    a, b = first.midranks(weight), second.midranks(weight)
     total = weight.sum()
-    a, b = a - (weight @ a) / total, b - (weight @ b) / total
-    spread = np.sqrt((weight @ (a * a)) * (weight @ (b * b)))
-    return float(round((weight @ (a * b)) / spread, 12)) if spread > 0 else float("nan")
+    a, b = a - (weight * a).sum() / total, b - (weight * b).sum() / total
+    spread = np.sqrt((weight * a * a).sum() * (weight * b * b).sum())
+    return float(round((weight * a * b).sum() / spread, 12)) if spread > 0 else float("nan")
 
 
 @dataclass(frozen=True)
@@ -220,10 +218,11 @@ def _by_ranking(
 
     def measure(weight: np.ndarray) -> np.ndarray:
         rows = []
+        after = outcome.midranks(weight)
         for ranking in rankings.values():
-            correlation = rank_correlation(ranking, outcome, weight)
+            correlation = weighted_correlation(ranking.midranks(weight), after, weight)
             money, people = ranking.curve(weight, revenue), ranking.curve(weight, again)
-            buyers = weight @ again / weight.sum()
+            buyers = (weight * again).sum() / weight.sum()
             for share in sizes:
                 caught = float(np.interp(share, *money))
                 bought = float(np.interp(share, *people)) * buyers / share
@@ -231,8 +230,8 @@ def _by_ranking(
         return np.array(rows).reshape(len(rankings), len(sizes), 3)
 
     own = measure(np.ones(len(customers)))
-    bar = tqdm(counts, desc=progress, disable=not progress, leave=False)
-    drawn = np.array([measure(weight.astype(float)) for weight in bar])
+    weights = (weight.astype(float) for weight in counts)
+    drawn = np.array(in_parallel(measure, weights, progress=progress))
     rows = []
     for i, name in enumerate(rankings):
         for j, share in enumerate(sizes):
@@ -246,9 +245,7 @@ def _by_ranking(
                     **_with_interval("lift", own[i, j, 0] / share, drawn[:, i, j, 0] / share),
                     **_with_interval("share_again", own[i, j, 1], drawn[:, i, j, 1]),
                     **_with_interval("rank_correlation", own[i, j, 2], drawn[:, i, j, 2]),
-                    **_with_interval(
-                        "difference", own[i, j, 0] - own[0, j, 0], difference
-                    ),
+                    **_with_interval("difference", own[i, j, 0] - own[0, j, 0], difference),
                 }
             )
     return pd.DataFrame(rows)
@@ -273,8 +270,6 @@ def _curves(customers: pd.DataFrame, scores: Mapping[str, np.ndarray]) -> pd.Dat
         taken, caught = Ranking.by(score).curve(np.ones(len(customers)), revenue)
         caught_at = np.interp(across, taken, caught)
         parts.append(
-            pd.DataFrame(
-                {"ranking": name, "customers_share": across, "revenue_share": caught_at}
-            )
+            pd.DataFrame({"ranking": name, "customers_share": across, "revenue_share": caught_at})
         )
     return pd.concat(parts, ignore_index=True)

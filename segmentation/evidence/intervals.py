@@ -44,4 +44,6 @@ def wilson(successes: float, n: float) -> tuple[float, float]:
 def bootstrap_counts(n: int, *, resamples: int, seed: int) -> np.ndarray:
     """How often each of n customers is drawn in each resample, (n_resamples, n)."""
     generator = np.random.default_rng(seed)
-    return np.array([np.bincount(generator.integers(0, n, n), minlength=n) for _ in range(resamples)])
+    return np.array(
+        [np.bincount(generator.integers(0, n, n), minlength=n) for _ in range(resamples)]
+    )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+
 from segmentation.evidence.agreement import agreement_of
 from segmentation.evidence.intervals import spread_of
 from segmentation.evidence.resampling import fit, in_parallel, matched, sample_rows, seed_of

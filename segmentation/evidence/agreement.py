@@ -60,6 +60,7 @@ def agreement_interval(
     """Adjusted Rand index with the 95% interval of a bootstrap over customers."""
     table = contingency(first, second)
     n = int(table.sum())
-    drawn = np.random.default_rng(seed).multinomial(n, table.ravel() / n, size=RESAMPLES)
+    generator = np.random.default_rng(seed)
+    drawn = generator.multinomial(n, table.ravel() / n, size=RESAMPLES)
     _, low, high = spread_of(adjusted_rand(drawn.reshape(RESAMPLES, *table.shape).astype(float)))
     return float(adjusted_rand(table)), low, high

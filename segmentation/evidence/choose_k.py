@@ -65,7 +65,8 @@ def split_half_agreement(
         number, k = task
         if half < k:
             return np.nan
-        order = np.random.default_rng(seed_of(random_state, number, 5)).permutation(len(values))
+        generator = np.random.default_rng(seed_of(random_state, number, 5))
+        order = generator.permutation(len(values))
         both = [
             fit(values[part], k, seed=seed_of(random_state, number, 6 + side)).assign(values)
             for side, part in enumerate((order[:half], order[half:]))

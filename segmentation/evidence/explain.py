@@ -57,7 +57,8 @@ def explain(
     inside = rules_of(tree, list(raw.columns))
     assigned = apply_rules(inside, raw)
     right = 0
-    order = np.random.default_rng(random_state).permutation(len(values))
+    generator = np.random.default_rng(random_state)
+    order = generator.permutation(len(values))
     for fold in range(FOLDS):
         held = order[fold::FOLDS]
         rest = np.setdiff1d(order, held)

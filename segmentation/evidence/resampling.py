@@ -81,7 +81,8 @@ def fit(values: np.ndarray, k: int, *, seed: int, starts: int = STARTS) -> Fitte
 
 def seed_of(*parts: int) -> int:
     """A seed made of several numbers, the same wherever and whenever it is asked for."""
-    return int(np.random.SeedSequence(parts).generate_state(1)[0])
+    sequence = np.random.SeedSequence(parts)
+    return int(sequence.generate_state(1)[0])
 
 
 def sample_rows(n_customers: int, most: int, *, seed: int) -> np.ndarray:

@@ -14,6 +14,7 @@ from segmentation.insights.text import (
     percent_range,
     plural,
     score_range,
+    table_of,
 )
 from segmentation.schema import SEGMENT_TYPE_LABELS, format_money, format_percent
 

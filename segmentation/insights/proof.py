@@ -12,6 +12,7 @@ from segmentation.insights.text import (
     listed,
     of_kind,
     score_range,
+    table_of,
 )
 from segmentation.schema import SEGMENT_TYPE_LABELS, format_money, format_percent, format_share
 

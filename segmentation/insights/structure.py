@@ -51,7 +51,7 @@ def _k_choice(table: pd.DataFrame, rule: dict[str, Any], entry: dict[str, Any]) 
         return "The group is too small to compare numbers of segments."
     text = f"{_what_stands(by_k, rule)} {_on_use(by_k, rule, entry)}"
     if entry["customers"] < WORDY_GROUP:
-        text += f" With {plural(entry['customers'], 'customer')} this is an illustration only."
+        text += f" So few customers ({entry['customers']:,}) make this an illustration only."
     return text
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from segmentation.evidence.intervals import bootstrap_counts
+from segmentation.evidence.intervals import bootstrap_counts, wilson
 from segmentation.evidence.resampling import in_parallel
 
 BOOTSTRAPS = 200
@@ -22,6 +22,9 @@ MANY_CUSTOMERS = 100_000
 
 SHARES = (0.1, 0.2)
 """Parts of the customer base that a campaign is imagined to reach."""
+
+LEAST_TOP = 0.05
+"""A smaller top segment is not compared: too few customers."""
 
 CURVE_POINTS = 101
 SEGMENTS, SPEND, RECENCY, RFM, MODEL = (
@@ -42,7 +45,7 @@ def rfm_score(recency: np.ndarray, frequency: np.ndarray, total_spent: np.ndarra
     Examples
     --------
     >>> rfm_score(np.array([1, 9]), np.array([5, 1]), np.array([80.0, 2.0])).tolist()
-    [12.0, 9.0]
+    [15.0, 9.0]
     """
     parts = (-np.asarray(recency, float), frequency, total_spent)
     ranks = [pd.Series(part).rank(pct=True, method="average") for part in parts]
@@ -192,6 +195,9 @@ def _by_segment(customers: pd.DataFrame, counts: np.ndarray) -> pd.DataFrame:
             ends = np.array([_interval(column) for column in
                              np.array([d[top] / d[below] for d in drawn]).T])  # fmt: skip
             table[f"{name}_low"], table[f"{name}_high"] = ends[:, 0], ends[:, 1]
+        # the bootstrap sees no doubt where none or all of a few customers came back
+        limits = [wilson(c, n) for c, n in zip(own["bought_again"], own["customers"], strict=True)]
+        table[["share_again_low", "share_again_high"]] = np.array(limits)
         table["revenue_share"] = own["revenue"] / max(own["revenue"].sum(), 1e-12)
         parts = np.array([d["revenue"] / max(d["revenue"].sum(), 1e-12) for d in drawn])
         lift = parts / np.array([d["customers"] / d["customers"].sum() for d in drawn])
@@ -252,9 +258,9 @@ def _by_ranking(
 
 
 def _sizes(segment_score: np.ndarray) -> list[float]:
-    """10%, 20%, and as many customers as the top segment has."""
+    """10%, 20%, and as many customers as the top segment has, where it is not tiny."""
     top = float((segment_score == segment_score.max()).mean())
-    return [*SHARES, top] if 0 < top < 1 else list(SHARES)
+    return [*SHARES, top] if LEAST_TOP <= top < 1 else list(SHARES)
 
 
 def _with_interval(name: str, value: float, drawn: np.ndarray) -> dict[str, float]:

@@ -152,8 +152,8 @@ def silhouette_interval(values: np.ndarray, n_customers: int) -> tuple[float, fl
 
     Examples
     --------
-    >>> silhouette_interval(np.array([0.2, 0.4, 0.6]), 3)[0]
-    0.4
+    >>> silhouette_interval(np.array([0.25, 0.5, 0.75]), 3)[0]
+    0.5
     """
     mean = float(values.mean())
     error = float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0

@@ -18,6 +18,7 @@ from segmentation.insights.text import (
 )
 from segmentation.schema import SEGMENT_TYPE_LABELS, format_money, format_percent
 
+FEW = 30  # customers; the sentence does not rest on a smaller segment
 VERDICTS = {
     "stable": "stable",
     "uncertain": "a pattern, but with uncertain borders",
@@ -31,15 +32,18 @@ def holdout_sentence(holdout: dict[str, Any], segments: pd.DataFrame, *, currenc
         return f"No hold-out proof: {holdout['reason']}."
     n, again = holdout["customers"], holdout["bought_again"]
     money = dollars(format_money(float(holdout["revenue"]), currency))
-    best = segments.loc[segments["revenue_per_customer"].idxmax()]
-    worst = segments.loc[segments["revenue_per_customer"].idxmin()]
+    large = segments[segments["customers"] >= FEW]
+    best = worst = None
+    if len(large) > 1:
+        best = large.loc[large["revenue_per_customer"].idxmax()]
+        worst = large.loc[large["revenue_per_customer"].idxmin()]
     text = (
         f"Segments were made again from orders up to {holdout['cut']} alone, and the same "
         f"{n:,} customers followed for {plural(holdout['days_after'], 'day')}, up to "
         f"{holdout['last_day']}. {again:,} of them ({format_percent(again / n)}) bought again, for {money}."
     )
-    if len(segments) < 2:
-        return text
+    if best is None or worst is None:
+        return f"{text} There are no two segments of {FEW} customers or more to compare."
     text += (
         f" Of **{best['segment']}** {format_percent(best['share_again'])} bought again (95% interval "
         f"{format_percent(best['share_again_low'])} to {format_percent(best['share_again_high'])}, "
@@ -153,7 +157,7 @@ def _keep(stability: pd.DataFrame) -> str:
         )
     return (
         "As a list of whom to contact, sorting by spend is enough. The segments could earn their "
-        f"keep by being {few} and actionable, but {plural(len(shaky), 'segment')} of them "
+        f"keep by being {few} and actionable, but {len(shaky)} of them "
         f"{'is' if len(shaky) == 1 else 'are'} not stable (lowest Jaccard "
         f"{stability['jaccard'].min():.2f}), so treat those with care."
     )

@@ -18,6 +18,7 @@ from segmentation.schema import SEGMENT_TYPE_LABELS, format_money, format_percen
 
 NOT_TESTED = "There is one segment or too few customers, so there is nothing to test."
 SENSITIVE = 0.6
+LITTLE, MUCH = 0.01, 0.1  # share of customers that a single start places elsewhere
 
 
 def stability_sentence(stability: pd.DataFrame, whole: pd.DataFrame, kinds: list[str]) -> str:
@@ -118,14 +119,21 @@ def starts_sentence(starts: pd.DataFrame, kinds: list[str]) -> str:
         n, reached = len(rows), int(rows["reached_best"].sum())
         worst = rows.loc[rows["moved"].idxmax()]
         text = f"**{reached} of {n}** single random starts reach the best solution."
-        if worst["moved"] < 0.01:
-            text += " None would place more than 1% of the customers elsewhere, so the seed does not matter."
+        above = format_percent(max(worst["excess"], 0.0))
+        if worst["moved"] < LITTLE:
+            text += (
+                f" None would place more than {format_percent(LITTLE)} of the customers elsewhere."
+            )
         else:
             text += (
                 f" The most different one would place {format_percent(worst['moved'])} of the "
-                f"customers in another segment (adjusted Rand index {worst['agreement']:.2f}), with an "
-                f"inertia only {format_percent(max(worst['excess'], 0.0))} above the best: a single "
-                "start is not to be trusted; this report keeps the best of several."
+                f"customers in another segment (adjusted Rand index {worst['agreement']:.2f}), at an "
+                f"inertia {above} above the best"
+            )
+            text += (
+                ": **a single start is not to be trusted here**, so the best of several is kept."
+                if worst["moved"] >= MUCH
+                else "; the start matters little."
             )
         parts.append(in_group(kind, kinds) + text)
     return "\n\n".join(parts)

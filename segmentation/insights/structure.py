@@ -67,23 +67,25 @@ def _what_stands(by_k: pd.DataFrame, rule: dict[str, Any]) -> str:
     text = f"The evidence speaks for **k = {rule['k']}** ({_scores(by_k, rule['k'])})."
     if rule["runner_up"] is None:
         return f"{text} No other number passes the three tests."
-    lead = rule["lead"]
-    close = "nearly as good" if rule["is_narrow"] else "clearly behind" if lead > 0 else "coarser"
-    side = "above" if lead >= 0 else "below"
-    text += (
-        f" The runner-up is k = {rule['runner_up']} ({_scores(by_k, rule['runner_up'])}), {close}: "
-        f"the lead in separation over one cloud is {abs(lead):.2f} {side} it."
+    lead, other = rule["lead"], f"k = {rule['runner_up']} ({_scores(by_k, rule['runner_up'])})"
+    if lead >= 0:
+        close = "nearly as good" if rule["is_narrow"] else "clearly behind"
+        return (
+            f"{text} The runner-up, {other}, is {close}: its separation, above that of one cloud, is "
+            f"{lead:.2f} lower."
+        )
+    return (
+        f"{text} The runner-up is {other}, whose separation above that of one cloud is "
+        f"{-lead:.2f} higher; the other split is taken because it repeats and still tightens clusters"
+        f"{', but the two are nearly as good' if rule['is_narrow'] else ''}."
     )
-    if lead < 0:
-        text += " The finer split is taken because it is repeatable and still tightens clusters."
-    return text
 
 
 def _scores(by_k: pd.DataFrame, k: int) -> str:
     row = by_k.loc[k]
     return (
-        f"silhouette {row['silhouette']:.2f}, 95% interval {row['silhouette_low']:.2f} to "
-        f"{row['silhouette_high']:.2f}, against {row['silhouette_null']:.2f} for one cloud; "
+        f"silhouette {row['silhouette']:.3f}, 95% interval {row['silhouette_low']:.3f} to "
+        f"{row['silhouette_high']:.3f}, against {row['silhouette_null']:.3f} for one cloud; "
         f"agreement of halves {row['agreement']:.2f}"
     )
 

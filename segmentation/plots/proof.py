@@ -69,7 +69,7 @@ def _label_tests(
     three: list[Axes], table: pd.DataFrame, kind: str, chosen: Mapping[str, int], *, alone: bool
 ) -> None:
     titles = ("Gap over evenly spread points", "Silhouette", "Agreement of two halves")
-    labels = ("Gap (ln inertia)", "Mean silhouette (−1 to 1)", "Adjusted Rand index (0 to 1)")
+    labels = ("Gap (ln inertia)", "Silhouette (−1 to 1)", "Adjusted Rand index")
     for ax, title, label in zip(three, titles, labels, strict=True):
         ax.set_title(title if alone else f"{title}\n{common.type_label(kind)}")
         ax.set_xlabel("Clusters (k)")

@@ -69,7 +69,7 @@ def k_scores_of(
     inertia = {1: float(((values - values.mean(axis=0)) ** 2).sum()) if values.size else 0.0}
     inertia |= {int(row.k): float(row.inertia) for row in scores.itertuples()}
     k_values = [int(k) for k in scores["k"]]
-    intervals = {k: evidence.silhouette_interval(silhouettes[k], len(values)) for k in k_values}
+    intervals = {k: evidence.silhouette_interval(silhouettes[k]) for k in k_values}
     table = pd.DataFrame({"k": list(inertia), "inertia": list(inertia.values())}).merge(
         scores.drop(columns="inertia"), on="k", how="left"
     )

@@ -25,6 +25,7 @@ SHARES = (0.1, 0.2)
 
 LEAST_TOP = 0.05
 """A smaller top segment is not compared: too few customers."""
+SAME_SHARE = 0.001
 
 CURVE_POINTS = 101
 SEGMENTS, SPEND, RECENCY, RFM, MODEL = (
@@ -260,7 +261,8 @@ def _by_ranking(
 def _sizes(segment_score: np.ndarray) -> list[float]:
     """10%, 20%, and as many customers as the top segment has, where it is not tiny."""
     top = float((segment_score == segment_score.max()).mean())
-    return [*SHARES, top] if LEAST_TOP <= top < 1 else list(SHARES)
+    is_another = all(abs(top - share) > SAME_SHARE for share in SHARES)
+    return [*SHARES, top] if LEAST_TOP <= top < 1 and is_another else list(SHARES)
 
 
 def _with_interval(name: str, value: float, drawn: np.ndarray) -> dict[str, float]:

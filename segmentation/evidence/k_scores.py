@@ -139,20 +139,22 @@ def silhouettes(
     return results
 
 
-def silhouette_interval(values: np.ndarray, n_customers: int) -> tuple[float, float, float]:
+def silhouette_interval(values: np.ndarray) -> tuple[float, float, float]:
     """Mean silhouette with its 95% interval.
 
     Parameters
     ----------
     values : array of shape (n_measured,)
         Silhouettes of the customers measured; NaN = one cluster only.
-    n_customers : int
-        Customers of the group. Where all of them were measured the mean is exact, and the
-        interval says how far it would move with other customers of the same kind.
+
+    Notes
+    -----
+    Where everybody was measured the mean is exact, and the interval says how far it would
+    move with other customers of the same kind.
 
     Examples
     --------
-    >>> silhouette_interval(np.array([0.25, 0.5, 0.75]), 3)[0]
+    >>> silhouette_interval(np.array([0.25, 0.5, 0.75]))[0]
     0.5
     """
     mean = float(values.mean())

@@ -106,7 +106,7 @@ def names_sentence(stability: pd.DataFrame, kinds: list[str]) -> str:
                 "Read the facts behind it rather than the name."
             )
         parts.append(in_group(kind, kinds) + text)
-    return "\n\n".join(parts)
+    return "\n\n".join(parts) or NOT_TESTED
 
 
 def starts_sentence(starts: pd.DataFrame, kinds: list[str]) -> str:
@@ -136,7 +136,7 @@ def starts_sentence(starts: pd.DataFrame, kinds: list[str]) -> str:
                 else "; the start matters little."
             )
         parts.append(in_group(kind, kinds) + text)
-    return "\n\n".join(parts)
+    return "\n\n".join(parts) or NOT_TESTED
 
 
 def flips_sentence(margin_flips: pd.DataFrame, kinds: list[str]) -> str:

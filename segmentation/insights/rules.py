@@ -86,7 +86,7 @@ def fidelity_sentence(fidelity: dict[str, Any], separation: pd.DataFrame, kinds:
             f"{format_percent(own['largest'])}). They are {judged}. Features by the share of their "
             f"differences that lies between segments: {ranked}."
         )
-    return "\n\n".join(parts)
+    return "\n\n".join(parts) or NOT_TESTED
 
 
 def map_sentence(map_agreement: dict[str, Any], kinds: list[str]) -> str:
@@ -105,4 +105,4 @@ def map_sentence(map_agreement: dict[str, Any], kinds: list[str]) -> str:
             "of segments."
         )
         parts.append(in_group(kind, kinds) + text)
-    return "\n\n".join(parts)
+    return "\n\n".join(parts) or NOT_TESTED

@@ -178,7 +178,7 @@ def _naming(
 
 DBSCAN_COLUMNS = (
     "segment_type", "eps", "min_samples", "noise_share", "dense_groups", "stability",
-    "stability_low", "stability_high",
+    "stability_low", "stability_high", "customers",
 )  # fmt: skip
 PLANTED_COLUMNS = ("segment_type", "kind", "planted", "flagged", "low", "high")
 EFFECT_COLUMNS = (
@@ -205,7 +205,7 @@ def anomaly_evidence(
             anomalies.tune_dbscan(
                 group.values, cells, random_state=parameters.random_state,
                 progress=f"flags, {kind}" if progress else "",
-            ).assign(segment_type=kind)
+            ).assign(segment_type=kind, customers=len(group.rows))
         )  # fmt: skip
         if cells.empty:
             continue

@@ -160,7 +160,7 @@ HOLDOUT_RANKING_COLUMNS = (
     "ranking", "customers_share", "customers",
     *(f"{name}{end}" for name in MEASURES for end in ("", "_low", "_high")),
 )  # fmt: skip
-CURVE_COLUMNS = ("ranking", "customers_share", "revenue_share")
+CURVE_COLUMNS = ("ranking", "customers_share", "revenue_share", "customers")
 
 
 def no_holdout(reason: str) -> dict[str, Any]:

@@ -118,7 +118,7 @@ class HoldoutTables:
         ``customers, bought_again, orders, revenue`` and shares with intervals.
     rankings : DataFrame, one row per ranking and share of customers taken
         What each would have caught, with intervals, and its difference from the segments.
-    curve : DataFrame with columns ``ranking, customers_share, revenue_share``
+    curve : DataFrame with columns ``ranking, customers_share, revenue_share, customers``
     """
 
     segments: pd.DataFrame
@@ -278,6 +278,13 @@ def _curves(customers: pd.DataFrame, scores: Mapping[str, np.ndarray]) -> pd.Dat
         taken, caught = Ranking.by(score).curve(np.ones(len(customers)), revenue)
         caught_at = np.interp(across, taken, caught)
         parts.append(
-            pd.DataFrame({"ranking": name, "customers_share": across, "revenue_share": caught_at})
+            pd.DataFrame(
+                {
+                    "ranking": name,
+                    "customers_share": across,
+                    "revenue_share": caught_at,
+                    "customers": len(customers),
+                }
+            )
         )
     return pd.concat(parts, ignore_index=True)

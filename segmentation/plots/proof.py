@@ -96,7 +96,7 @@ def plot_dbscan_evidence(
     Parameters
     ----------
     dbscan_evidence : DataFrame
-        ``segment_type, eps, min_samples, dense_groups, stability``.
+        ``segment_type, eps, min_samples, dense_groups, stability, customers``.
     choice : mapping of segment type to ``{"eps": …, "min_samples": …}``
     """
     if dbscan_evidence.empty:
@@ -122,7 +122,9 @@ def plot_dbscan_evidence(
             ax.set_yticks(range(len(grid.index)), labels=[f"{size:g}" for size in grid.index])
             if kind in choice:
                 common.frame_cell(ax, grid, choice[kind])
-            ax.set_title(title if len(groups) == 1 else f"{title}\n{common.type_label(kind)}")
+            words = [] if len(groups) == 1 else [common.type_label(kind)]
+            words.append(common.n_of(int(group["customers"].iloc[0])))
+            ax.set_title("\n".join([title, ", ".join(words)]))
             ax.set_xlabel("eps (prepared units)")
             ax.set_ylabel("min_samples\n(customers)")
     common.note(
@@ -245,7 +247,8 @@ def plot_sensitivity(sensitivity: pd.DataFrame) -> Figure:
     Parameters
     ----------
     sensitivity : DataFrame
-        ``segment_type, returns, transform, scaler, anomalies, k, agreement, is_chosen``.
+        ``segment_type, returns, transform, scaler, anomalies, k, agreement, is_chosen,
+        customers``.
     """
     if sensitivity.empty:
         return common.sentence_figure(NOT_TESTED)
@@ -272,7 +275,8 @@ def plot_sensitivity(sensitivity: pd.DataFrame) -> Figure:
             common.frame(ax, list(grid.columns).index(row.k), place)
         words = [common.type_label(kind)] if several else []
         words += [f"returns: {policy}"] if policies else []
-        ax.set_title(", ".join(words))
+        words.append(common.n_of(int(part["customers"].iloc[0])))
+        ax.set_title(common.wrap(", ".join(words), 44))
         ax.set_xlabel("Clusters (k)")
     axes[0].set_ylabel("Transform, scaler, anomalies")
     common.note(
@@ -321,7 +325,7 @@ def plot_holdout_curve(curve: pd.DataFrame) -> Figure:
 
     Parameters
     ----------
-    curve : DataFrame with columns ``ranking, customers_share, revenue_share``
+    curve : DataFrame with columns ``ranking, customers_share, revenue_share, customers``
     """
     if curve.empty:
         return common.sentence_figure("No period after a cut: nothing to follow.")
@@ -341,5 +345,6 @@ def plot_holdout_curve(curve: pd.DataFrame) -> Figure:
     ax.set_xlabel("Customers chosen at the cut (%)")
     ax.set_ylabel("Share of later revenue (%)")
     ax.legend(loc="lower right", title="Chosen by")
-    common.note(fig, "Dashed: customers chosen by lot.")
+    n = common.n_of(int(curve["customers"].iloc[0]))
+    common.note(fig, f"{n}. Dashed: customers chosen by lot.")
     return fig

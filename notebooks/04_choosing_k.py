@@ -16,11 +16,11 @@
 # %% [markdown]
 # # Choosing the number of segments
 #
-# **Question.** How many segments do the data speak for, and is the number in use one of them?
+# **Question.** Are there kinds of customers at all, and how many do the data speak for?
 #
 # **Reads** the prepared customers. **Decides** nothing when the profile fixes `n_clusters`; with
-# `auto`, the number of segments. **Can mislead when** groups are long or of very different
-# density: all four scores prefer round groups.
+# `auto`, the number of segments, which may be one. **Can mislead when** groups are long or of
+# very different density: K-Means and all its scores prefer round groups.
 
 # %% tags=["parameters", "hide-input"]
 source: str = "cdnow"  # Where orders come from: a shipped source, or a path to a source SQL file.
@@ -38,7 +38,7 @@ outliers: str = "none"  # winsor: pull values beyond the winsor quantiles in to 
 winsor_quantile: float = 0.99  # Upper quantile for winsorising; the lower one is 1 minus it.
 transform: str = "log"  # Shape before scaling; log is sign(x) * ln(1 + |x|).
 scaler: str = "standard"  # standard: mean 0, deviation 1; robust: median 0, interquartile range 1.
-n_clusters = 3  # Clusters per group; auto: highest mean silhouette for k of 2 to 8.
+n_clusters = 3  # Clusters per group; auto: by gap, separation and agreement, among 2 to 8 or none.
 k_max: int = 10  # Largest number of clusters that the tuning chapter scans.
 n_init: int = 10  # Random starts per K-Means fit; the best is kept.
 random_state: int = 42  # Seed of every random choice.
@@ -60,7 +60,21 @@ run = open_run(globals())
 insights.banner(run["overview"])
 
 # %% [markdown]
-# ## Scores for every number of segments
+# ## Is there anything to find?
+#
+# K-Means splits anything, also one shapeless cloud. So each number of segments must pass three
+# tests. The *gap* must rise above that of one segment: customers are tighter than evenly spread
+# points. The *silhouette* must exceed what cutting up one cloud gives. And two *halves* of the
+# customers, clustered apart, must divide everybody alike.
+
+# %% mystnb={"figure": {"name": "fig-k-evidence", "caption": "Three tests of every number of clusters; dashed vertical line: the number in use."}, "image": {"alt": "Three small line charts over the number of clusters: the gap with error bars, the silhouette above a dashed line for one cloud, and the agreement of two halves with ranges and a dashed line that it must reach."}} tags=["hide-input"]
+plots.plot_k_evidence(run["k_evidence"], chosen={kind: entry["k"] for kind, entry in run["chosen"].items()})
+
+# %% tags=["remove-input"]
+Markdown(insights.k_choice(run["k_evidence"], run["k_rule"], run["chosen"]))
+
+# %% [markdown]
+# ## Classic scores
 #
 # Inertia always falls with more segments, so only its bend says anything; the other three can
 # be compared across k. Silhouette compares each customer's distance to its own segment with the
@@ -70,10 +84,7 @@ insights.banner(run["overview"])
 plots.plot_k_scores(run["tuning_k"], chosen={kind: entry["k"] for kind, entry in run["chosen"].items()})
 
 # %% tags=["remove-input"]
-Markdown(insights.k_choice(run["tuning_k"], run["chosen"]))
-
-# %% tags=["remove-input"]
-insights.k_table(run["tuning_k"])
+insights.k_table(run["k_evidence"])
 
 # %% [markdown]
 # ## Customer by customer

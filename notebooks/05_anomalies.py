@@ -39,7 +39,7 @@ outliers: str = "none"  # winsor: pull values beyond the winsor quantiles in to 
 winsor_quantile: float = 0.99  # Upper quantile for winsorising; the lower one is 1 minus it.
 transform: str = "log"  # Shape before scaling; log is sign(x) * ln(1 + |x|).
 scaler: str = "standard"  # standard: mean 0, deviation 1; robust: median 0, interquartile range 1.
-n_clusters = 3  # Clusters per group; auto: highest mean silhouette for k of 2 to 8.
+n_clusters = 3  # Clusters per group; auto: by gap, separation and agreement, among 2 to 8 or none.
 k_max: int = 10  # Largest number of clusters that the tuning chapter scans.
 n_init: int = 10  # Random starts per K-Means fit; the best is kept.
 random_state: int = 42  # Seed of every random choice.
@@ -83,6 +83,27 @@ plots.plot_dbscan_grid(run["tuning_dbscan"], choice=run["dbscan_choice"])
 Markdown(insights.grid_sentence(run["tuning_dbscan"], run["dbscan_choice"]))
 
 # %% [markdown]
+# ## Would the same customers be flagged again?
+#
+# A good setting sees a few dense groups and flags the same customers when a tenth of the
+# others is left out.
+
+# %% mystnb={"figure": {"name": "fig-dbscan-evidence", "caption": "Dense groups found, and share of flags that stay without a random tenth of the customers, for each setting."}, "image": {"alt": "Two heat maps of radius by neighbourhood size: number of dense groups, which falls as the radius grows, and share of flags that stay; the chosen cell is framed in both."}} tags=["hide-input"]
+plots.plot_dbscan_evidence(run["dbscan_evidence"], choice=run["dbscan_choice"])
+
+# %% tags=["remove-input"]
+Markdown(insights.dbscan_evidence_sentence(run["dbscan_evidence"], run["dbscan_choice"]))
+
+# %% [markdown]
+# ## Are planted anomalies found?
+#
+# Customers made up to be odd should be flagged, and near copies of ordinary customers should
+# not. Each is judged as the model judges a new customer.
+
+# %% tags=["remove-input"]
+insights.planted_table(run["planted"])
+
+# %% [markdown]
 # ## Who is flagged
 
 # %% mystnb={"figure": {"name": "fig-anomalies", "caption": "Total spent by units bought; flagged customers stand out."}, "image": {"alt": "Scatter of customers on log axes, ordinary ones grey, flagged ones in colour with another marker."}} tags=["hide-input"]
@@ -93,3 +114,9 @@ Markdown(insights.anomaly_sentence(run["customers"], currency=currency))
 
 # %% tags=["remove-input"]
 insights.anomaly_reasons_table(run["customers"], currency=currency)
+
+# %% [markdown]
+# ## What anomalies do to the segments
+
+# %% tags=["remove-input"]
+Markdown(insights.effect_sentence(run["anomaly_effect"], run["anomaly_agreement"], list(run["chosen"])))

@@ -37,7 +37,7 @@ outliers: str = "none"  # winsor: pull values beyond the winsor quantiles in to 
 winsor_quantile: float = 0.99  # Upper quantile for winsorising; the lower one is 1 minus it.
 transform: str = "log"  # Shape before scaling; log is sign(x) * ln(1 + |x|).
 scaler: str = "standard"  # standard: mean 0, deviation 1; robust: median 0, interquartile range 1.
-n_clusters = 3  # Clusters per group; auto: highest mean silhouette for k of 2 to 8.
+n_clusters = 3  # Clusters per group; auto: by gap, separation and agreement, among 2 to 8 or none.
 k_max: int = 10  # Largest number of clusters that the tuning chapter scans.
 n_init: int = 10  # Random starts per K-Means fit; the best is kept.
 random_state: int = 42  # Seed of every random choice.
@@ -89,6 +89,18 @@ Markdown(insights.profile_sentence(run["profile"], currency=currency))
 Markdown(insights.facts_list(run["facts"], run["profile"], currency=currency))
 
 # %% [markdown]
+# ## Segments as rules
+#
+# A shallow decision tree says in words what K-Means did with distances. The rules are a
+# translation: how faithful they are is measured, also on customers the tree did not see.
+
+# %% tags=["remove-input"]
+Markdown(insights.rules_list(run["rules"], list(run["chosen"]), currency=currency))
+
+# %% tags=["remove-input"]
+Markdown(insights.fidelity_sentence(run["fidelity"], run["separation"], list(run["chosen"])))
+
+# %% [markdown]
 # ## Spend by units
 
 # %% mystnb={"figure": {"name": "fig-scatter", "caption": "Total spent by units bought, coloured by segment, one panel per registration group."}, "image": {"alt": "Scatter of customers on log axes with a colour and marker per segment; segments occupy different regions."}} tags=["hide-input"]
@@ -108,6 +120,9 @@ plots.plot_projection(run["projection"], run["loadings"], run["explained"], colo
 
 # %% tags=["remove-input"]
 Markdown(insights.explained_sentence(run["explained"], run["loadings"]))
+
+# %% tags=["remove-input"]
+Markdown(insights.map_sentence(run["map_agreement"], list(run["chosen"])))
 
 # %% mystnb={"figure": {"name": "fig-explained", "caption": "Share of the differences that each principal component shows."}, "image": {"alt": "Bars of explained variance, one per component, falling from left to right, with cumulative labels."}} tags=["hide-input"]
 plots.plot_explained(run["explained"])

@@ -148,7 +148,8 @@ def _front(name: str, run: Run, source: Path) -> str:
         overview=run["overview"],
         profile=run["profile"],
         recommendations=run["recommendations"],
-        tuning=insights.k_choice(run["tuning_k"], run["chosen"]),
+        tuning=insights.k_choice(run["k_evidence"], run["k_rule"], run["chosen"]),
+        proof=_proof(run),
         currency=run.parameters.currency,
         figure=f"generated/{path.name}",
     )
@@ -160,13 +161,24 @@ def _card(name: str, run: Run) -> str:
         model_groups=run["chosen"],
         choice=run["dbscan_choice"],
         overview=run["overview"],
-        evidence=insights.k_choice(run["tuning_k"], run["chosen"]),
+        evidence=insights.k_choice(run["k_evidence"], run["k_rule"], run["chosen"]),
+        proof=_proof(run),
         margin=insights.margin_sentence(run["customers"]),
     )
 
 
 def _explorer(name: str, folder: Path) -> str:
     return explorer_section(name, part_title(name), load_model(folder / "model"))
+
+
+def _proof(run: Run) -> str:
+    return insights.evidence_summary(
+        run["stability"],
+        run["stability_whole"],
+        run["holdout"],
+        run["holdout_rankings"],
+        list(run["chosen"]),
+    )
 
 
 def _reproducibility(name: str, run: Run, folder: Path) -> str:

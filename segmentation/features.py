@@ -13,6 +13,7 @@ from segmentation.errors import ParameterError, SourceError, first_three
 from segmentation.schema import FEATURES
 
 FEATURES_SQL = (Path(__file__).parent / "sql" / "features.sql").read_text(encoding="utf-8")
+FOLLOWED_SQL = (Path(__file__).parent / "sql" / "followed.sql").read_text(encoding="utf-8")
 _WHOLE_NUMBERS = ("first_to_last_order", "recency", "frequency", "tenure")
 
 
@@ -38,6 +39,19 @@ def customer_features(engine: DuckDbEngine, *, as_of: dt.date) -> pd.DataFrame:
     if table["register_to_order"].isna().all():
         table = table.drop(columns="register_to_order")
     return _typed(table)
+
+
+def followed_customers(engine: DuckDbEngine, *, cut: dt.date) -> pd.DataFrame:
+    """What the customers known at a cut did after it, by ``followed.sql``.
+
+    Returns
+    -------
+    DataFrame sorted by ``customer_id``
+        ``days_before, spent_first_day`` from orders up to the cut; ``orders_after`` and
+        ``revenue_after`` (exact decimal) from those after it.
+    """
+    table = engine.query(FOLLOWED_SQL, {"cut": cut})
+    return table.sort_values("customer_id", kind="stable").reset_index(drop=True)
 
 
 def read_customer_table(engine: DuckDbEngine, *, name: str) -> pd.DataFrame:

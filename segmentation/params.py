@@ -126,7 +126,7 @@ class Parameters(BaseModel):
     )
     n_clusters: Annotated[int, Field(ge=1, le=50)] | Auto = Field(
         3,
-        description="Clusters per group; auto: highest mean silhouette for k of 2 to 8.",
+        description="Clusters per group; auto: by gap, separation and agreement, among 2 to 8 or none.",
         json_schema_extra=_unit("clusters"),
     )
     k_max: int = Field(

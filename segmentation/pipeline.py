@@ -7,6 +7,7 @@ of everything that decides them.
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import resource
 import time
@@ -24,13 +25,17 @@ from segmentation import (
     clean,
     cluster,
     evidence,
+    evidence_stages,
     explore,
     features,
+    holdout_stage,
     ingest,
     recommend,
     segments,
+    sensitivity_stage,
 )
 from segmentation.engine import DuckDbEngine, file_fingerprint
+from segmentation.errors import ParameterError
 from segmentation.model import Preparation
 from segmentation.params import (
     Parameters,
@@ -98,8 +103,18 @@ class Run:
         if stage == "tuning":
             values["scan_to"] = self.scan_to
         return key_of(
-            stage, values, [self.key(name) for name in definition.needs], code_fingerprint()
+            stage, values, [self.key(name) for name in self.needs(stage)], code_fingerprint()
         )
+
+    def needs(self, stage: str) -> tuple[str, ...]:
+        """Stages before a stage; the rule for k only where the profile asks it."""
+        asks_rule = stage == "segments" and self.parameters.n_clusters == "auto"
+        return (*STAGES[stage].needs, *(("structure",) if asks_rule else ()))
+
+    def with_parameters(self, **changed: Any) -> Run:
+        """A run on the same cache with some parameters changed."""
+        runs_dir = self.cache.root.parent
+        return Run(self.parameters.model_copy(update=changed), runs_dir, progress=self.progress)
 
     @property
     def scan_to(self) -> int:
@@ -111,7 +126,7 @@ class Run:
     def stage(self, name: str) -> Path:
         """Folder of a stage's results, computed first where needed."""
         definition = STAGES[name]
-        for needed in definition.needs:
+        for needed in self.needs(name):
             self.stage(needed)
         computed = []
 
@@ -372,11 +387,12 @@ def _anomalies(run: Run) -> dict[str, Any]:
 def _segments(run: Run) -> dict[str, Any]:
     tuning, flagged = run.stage("tuning"), run.stage("anomalies")
     choice = load_result(flagged, "dbscan_choice")
-    scores = load_result(tuning, "tuning_k")
+    asked = run.parameters.n_clusters == "auto"
+    rule = run["k_rule"] if asked else {}
     groups = {
         kind: segments.GroupInputs(
             group=group,
-            scores=scores[scores["segment_type"] == kind],
+            auto_k=rule[kind]["k"] if asked else None,
             fits=_fits(tuning, kind),
             silhouettes=_silhouettes(tuning, kind),
             measured=load_result(tuning, f"measured_{kind}"),
@@ -425,6 +441,109 @@ def _silhouettes(tuning: Path, kind: str) -> dict[int, np.ndarray]:
         int(k): load_result(tuning, f"silhouettes_{kind}_{k}")
         for k in load_result(tuning, "centers")[kind]
     }
+
+
+def _structure(run: Run) -> dict[str, Any]:
+    groups, tuning = prepared_groups(run), run.stage("tuning")
+    return evidence_stages.structure(
+        groups,
+        run["tuning_k"],
+        {kind: _silhouettes(tuning, kind) for kind in groups},
+        random_state=run.parameters.random_state,
+        progress=run.progress,
+    )
+
+
+def _stability(run: Run) -> dict[str, Any]:
+    return evidence_stages.stability(
+        prepared_groups(run),
+        run["features"],
+        run["segments"],
+        random_state=run.parameters.random_state,
+        progress=run.progress,
+    )
+
+
+def _anomaly_evidence(run: Run) -> dict[str, Any]:
+    groups, flagged = prepared_groups(run), run.stage("anomalies")
+    return evidence_stages.anomaly_evidence(
+        groups,
+        run["features"],
+        run["segments"],
+        run["tuning_dbscan"],
+        run["dbscan_choice"],
+        {kind: load_result(flagged, f"core_points_{kind}") for kind in groups},
+        parameters=run.parameters,
+        progress=run.progress,
+    )
+
+
+def _sensitivity(run: Run) -> dict[str, Any]:
+    policy = run.parameters.returns
+    tables: dict[str, pd.DataFrame] = {policy: run["features"]}
+    other = run.with_parameters(returns="net" if policy == "exclude" else "exclude")
+    excluding = run if policy == "exclude" else other
+    returned = excluding["ledger"].set_index("rule").at["returned", "rows"]
+    if returned:
+        tables[other.parameters.returns] = other["features"]
+    return sensitivity_stage.sensitivity(
+        tables,
+        run["segments"],
+        run["chosen"],
+        parameters=run.parameters,
+        progress=run.progress,
+    )
+
+
+def _explanation(run: Run) -> dict[str, Any]:
+    return evidence_stages.explanation(
+        prepared_groups(run),
+        run["features"],
+        run["segments"],
+        run["projection"],
+        random_state=run.parameters.random_state,
+    )
+
+
+def _holdout(run: Run) -> dict[str, Any]:
+    overview = run["overview"]
+    if overview["is_customer_table"]:
+        return holdout_stage.no_holdout("the source is a customer table without dates")
+    first, last = (dt.date.fromisoformat(overview[n]) for n in ("first_order", "as_of"))
+    asked = run.parameters.calibration_end
+    cut = holdout_stage.middle_of(first, last) if asked == "auto" else asked
+    if not first <= cut < last:
+        if asked != "auto":
+            raise ParameterError(
+                f"calibration_end is {cut}, but orders run from {first} to {last}; give a day "
+                f"from {first} on that lies before {last}, or auto."
+            )
+        return holdout_stage.no_holdout("all orders are of one day")
+    return holdout_stage.hold_out(
+        run.with_parameters(as_of=cut)["customer_features"],
+        _followed(run, cut, last),
+        parameters=run.parameters,
+        cut=cut,
+        last_day=last,
+        progress=run.progress,
+    )
+
+
+def _followed(run: Run, cut: dt.date, last: dt.date) -> pd.DataFrame:
+    parameters, engine = run.parameters, DuckDbEngine()
+    try:
+        ingest.ingest(engine, run.source)
+        clean.clean(
+            engine,
+            returns=parameters.returns,
+            zero_amount=parameters.zero_amount,
+            duplicates=parameters.duplicates,
+            non_product=parameters.non_product,
+            as_of=last,
+        )
+        return features.followed_customers(engine, cut=cut)
+    finally:
+        engine.close()
 
 
 def _recommendations(run: Run) -> dict[str, Any]:
@@ -490,6 +609,14 @@ STAGES: dict[str, Stage] = {
             _tuning,
         ),
         Stage(
+            "structure",
+            "asks whether there are clusters at all, and how many",
+            ("random_state",),
+            ("tuning",),
+            ("k_evidence", "k_rule"),
+            _structure,
+        ),
+        Stage(
             "anomalies",
             "flags customers whom no dense neighbourhood reaches",
             ("dbscan_eps", "dbscan_min_samples"),
@@ -514,6 +641,69 @@ STAGES: dict[str, Stage] = {
                 "chosen",
             ),
             _segments,
+        ),
+        Stage(
+            "stability",
+            "clusters resamples of the customers again",
+            ("random_state",),
+            ("segments",),
+            ("stability", "stability_whole", "margin_flips", "starts"),
+            _stability,
+        ),
+        Stage(
+            "anomaly_evidence",
+            "tries the anomaly flags",
+            ("n_clusters", "n_init", "random_state"),
+            ("segments",),
+            ("dbscan_evidence", "planted", "anomaly_effect", "anomaly_agreement"),
+            _anomaly_evidence,
+        ),
+        Stage(
+            "sensitivity",
+            "fits other reasonable settings",
+            (
+                "returns",
+                "features",
+                "split_pre_register",
+                "outliers",
+                "winsor_quantile",
+                "transform",
+                "scaler",
+                "n_init",
+                "random_state",
+                "dbscan_eps",
+                "dbscan_min_samples",
+            ),
+            ("segments",),
+            ("sensitivity",),
+            _sensitivity,
+        ),
+        Stage(
+            "explanation",
+            "puts segments into rules",
+            ("random_state",),
+            ("segments",),
+            ("rules", "separation", "fidelity", "map_agreement"),
+            _explanation,
+        ),
+        Stage(
+            "holdout",
+            "follows customers after a cut",
+            (
+                "calibration_end",
+                "features",
+                "split_pre_register",
+                "outliers",
+                "winsor_quantile",
+                "transform",
+                "scaler",
+                "n_clusters",
+                "n_init",
+                "random_state",
+            ),
+            ("orders",),
+            ("holdout_segments", "holdout_rankings", "holdout_curve", "holdout"),
+            _holdout,
         ),
         Stage(
             "recommendations",

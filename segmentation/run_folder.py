@@ -25,6 +25,21 @@ from segmentation.workbook import write_workbook
 
 WORKBOOK = "customer_segmentation_output.xlsx"
 PROCESSED_FOLDER = PROJECT_ROOT / "data" / "processed_data"
+EVIDENCE_FILES = {
+    "stability": "evidence_stability.csv",
+    "stability_whole": "evidence_stability_whole.csv",
+    "margin_flips": "evidence_margin_flips.csv",
+    "starts": "evidence_starts.csv",
+    "sensitivity": "evidence_sensitivity.csv",
+    "dbscan_evidence": "evidence_dbscan.csv",
+    "planted": "evidence_planted_anomalies.csv",
+    "anomaly_effect": "evidence_anomaly_effect.csv",
+    "rules": "evidence_rules.csv",
+    "separation": "evidence_separation.csv",
+    "holdout_segments": "evidence_holdout_segments.csv",
+    "holdout_rankings": "evidence_holdout_rankings.csv",
+    "holdout_curve": "evidence_holdout_curve.csv",
+}
 PACKAGES = (
     "duckdb",
     "numpy",
@@ -61,9 +76,11 @@ def write_run(run: Run, folder: Path, *, profile: str) -> None:
     write_parquet(_table(run["segments"]), folder / "segments.parquet")
     _write_csv(run["ledger"], folder / "ledger.csv")
     _write_csv(run["profile"], folder / "profile.csv")
-    _write_csv(run["tuning_k"], folder / "tuning_k.csv")
+    _write_csv(run["k_evidence"], folder / "tuning_k.csv")
     _write_csv(run["tuning_dbscan"], folder / "tuning_dbscan.csv")
     _write_csv(run["findings"], folder / "findings.csv")
+    for result, name in EVIDENCE_FILES.items():
+        _write_csv(run[result], folder / name)
     _write_csv(run["recommendations"], folder / "recommendations.csv")
     shutil.copytree(run.stage("segments") / "model", folder / "model")
     _write_workbook(run, folder / WORKBOOK)
@@ -87,13 +104,24 @@ def _write_workbook(run: Run, path: Path) -> None:
     write_workbook(
         path,
         segments=run["segments"],
-        profile=run["profile"],
+        profile=_with_stability(run["profile"], run["stability"]),
         ledger=run["ledger"],
         facts=facts[["segment_type", "cluster", "segment"]].assign(fact=sentences),
         recommendations=run["recommendations"],
         overview=run["overview"] | {"currency": currency},
         currency=currency,
     )
+
+
+def _with_stability(profile: pd.DataFrame, stability: pd.DataFrame) -> pd.DataFrame:
+    """Profile with the verdict of resampling beside each segment."""
+    keys = ["segment_type", "cluster"]
+    verdicts = stability[[*keys, "jaccard", "verdict"]].rename(columns={"verdict": "stability"})
+    joined = profile.merge(verdicts.astype({"cluster": "int64"}), on=keys, how="left")
+    joined["jaccard"] = joined["jaccard"].astype("float64")
+    joined["stability"] = joined["stability"].fillna("not tested")
+    first = [*keys, "segment", "customers", "stability", "jaccard"]
+    return joined[[*first, *(name for name in profile.columns if name not in first)]]
 
 
 def manifest_of(run: Run, *, profile: str) -> dict[str, Any]:

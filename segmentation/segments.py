@@ -27,10 +27,13 @@ REASON_QUANTILES = (0.01, 0.99)
 
 @dataclass(frozen=True)
 class GroupInputs:
-    """Everything known about one group before its segments are built."""
+    """Everything known about one group before its segments are built.
+
+    ``auto_k`` is the rule's answer where the profile leaves the number to it.
+    """
 
     group: PreparedGroup
-    scores: pd.DataFrame
+    auto_k: int | None
     fits: dict[int, Clustering]
     silhouettes: dict[int, np.ndarray]
     measured: np.ndarray
@@ -106,8 +109,8 @@ def build(
 
 
 def _asked(parameters: Parameters, given: GroupInputs) -> int:
-    if parameters.n_clusters == "auto":
-        return evidence.choose_k(given.scores)
+    if given.auto_k is not None:
+        return given.auto_k
     return int(parameters.n_clusters)
 
 

@@ -76,6 +76,14 @@ _SHEET_COLUMNS: dict[str, dict[str, Column]] = {
             Column("customers_share", "Share of customers", "%", "share", "Part of all customers."),
             Column("revenue", "Revenue", "currency", "money", "Sum of their total spent."),
             Column("revenue_share", "Share of revenue", "%", "share", "Part of all revenue."),
+            Column(
+                "stability",
+                "Stability",
+                "",
+                "text",
+                "stable, uncertain or unstable (mean Jaccard below 0.6) when customers are drawn again.",
+            ),
+            Column("jaccard", "Jaccard", "", "score", "Mean Jaccard over resamples, 0 to 1."),
         )
     },
     "names": {

@@ -15,18 +15,19 @@ from sqlglot import exp
 
 PACKAGE = ROOT / "segmentation"
 LAYERS = {
-    "foundation": "errors schema params style geometry reasons group_model model_checks model atomic engine stage_cache source_sql source_checks "
-    "yaml_text",
+    "foundation": "errors schema params style geometry reasons group_model model_checks model atomic "
+    "engine stage_cache source_sql source_checks yaml_text",
     "stages": "ingest clean features explore prepare cluster anomalies evidence naming recommend",
     "presentation": "plots insights workbook",
-    "assembling": "segments pipeline",
+    "assembling": "segments evidence_stages holdout_stage sensitivity_stage pipeline",
     "top": "api explorer reduce run_folder book report score cli notebook_pairs document_links demo __main__",
 }
+PACKAGES_OF_MODULES = ("plots", "insights", "evidence", "anomalies")
 HEIGHT = {name: height for height, layer in enumerate(LAYERS.values()) for name in layer.split()}
 LONG_MODULES = {
     "workbook.py": (800, "one file format: its sheets, formats and escapes belong together"),
     "params.py": (560, "the one definition of every parameter, a field with its help each"),
-    "pipeline.py": (560, "the table of stages beside the function of each"),
+    "pipeline.py": (740, "the table of stages beside the function of each"),
     "plots/data.py": (520, "one short function per figure of the first three chapters"),
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -96,7 +97,7 @@ def test_stages_and_presentation_do_not_import_their_neighbours(path):
     for module, name in own_imports(TREES[path]):
         if (own, module, name) == ("insights", "naming", "fact_sentence"):
             continue
-        assert HEIGHT[module] == 0 or (module == own and own in ("plots", "insights")), (
+        assert HEIGHT[module] == 0 or (module == own and own in PACKAGES_OF_MODULES), (
             f"{own} imports {module}"
         )
 

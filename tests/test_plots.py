@@ -174,6 +174,92 @@ def explained_of(types, shares):
     )
 
 
+def with_ends(table, *names):
+    """The table with low and high ends a little around each named column."""
+    for name in names:
+        table[f"{name}_low"], table[f"{name}_high"] = table[name] - 0.02, table[name] + 0.02
+    return table
+
+
+def k_evidence_of(types, ks):
+    table = pd.DataFrame(
+        [
+            (name, k, 0.2 * k, 0.01, np.nan if k == 1 else 0.5 - 0.02 * k, 0.3, 0.9 - 0.05 * k)
+            for name in types
+            for k in [1, *ks]
+        ],
+        columns=[
+            "segment_type",
+            "k",
+            "gap",
+            "gap_se",
+            "silhouette",
+            "silhouette_null",
+            "agreement",
+        ],
+    )
+    return with_ends(table, "silhouette", "agreement")
+
+
+def per_segment_of(profile):
+    """Stability and hold-out figures of every segment."""
+    table = profile[["segment_type", "cluster", "segment", "customers"]].reset_index(drop=True)
+    spread = np.linspace(0.3, 0.95, len(table))
+    table = table.assign(jaccard=spread, share_again=spread, lift=3 * spread)
+    return with_ends(table, "jaccard", "share_again", "lift")
+
+
+def margin_flips_of(types):
+    table = pd.DataFrame(
+        [(name, m / 10, m / 10 + 0.1, 10, 0.3 / (m + 1)) for name in types for m in range(10)],
+        columns=["segment_type", "margin_from", "margin_to", "customers", "flips"],
+    )
+    return with_ends(table, "flips")
+
+
+def starts_of(types):
+    return pd.DataFrame(
+        [(name, i, i < 30, 0.0 if i < 30 else 0.4) for name in types for i in range(50)],
+        columns=["segment_type", "start", "reached_best", "moved"],
+    )
+
+
+def sensitivity_of(types, ks):
+    table = pd.DataFrame(
+        [
+            (name, "exclude", transform, scaler, treatment, k, 0.4, k == ks[0])
+            for name in types
+            for transform in ("log", "none")
+            for scaler in ("robust", "standard")
+            for treatment in ("in", "out")
+            for k in ks[:3]
+        ],
+        columns=[
+            "segment_type", "returns", "transform", "scaler", "anomalies", "k", "agreement",
+            "is_chosen",
+        ],
+    )  # fmt: skip
+    return table.assign(customers=900)
+
+
+def curve_of():
+    share = np.linspace(0, 1, 101)
+    names = ["segments", "past spend", "recency", "RFM quintile score", "BG/NBD and Gamma-Gamma"]
+    return pd.concat(
+        [
+            pd.DataFrame(
+                {
+                    "ranking": n,
+                    "customers_share": share,
+                    "revenue_share": share ** (0.3 + i / 10),
+                    "customers": 900,
+                }
+            )
+            for i, n in enumerate(names)
+        ]
+    )
+
+
 def recommendations_of(profile):
     return profile[["segment_type", "segment", "customers", "revenue", "revenue_share"]].assign(
         play="win back before the sale", break_even_response=0.02
@@ -211,6 +297,22 @@ def calls(customers, *, types, months, ledger, values, ks, eps, sizes):
             [dbscan_of(types, eps, sizes)],
             {"choice": choice},
         ),
+        "k_evidence": (
+            plots.plot_k_evidence,
+            [k_evidence_of(types, ks)],
+            {"chosen": dict.fromkeys(types, 2)},
+        ),
+        "dbscan_evidence": (
+            plots.plot_dbscan_evidence,
+            [dbscan_of(types, eps, sizes).assign(dense_groups=7, stability=0.9, customers=900)],
+            {"choice": choice},
+        ),
+        "stability": (plots.plot_stability, [per_segment_of(profile)], coloured),
+        "margin_flips": (plots.plot_margin_flips, [margin_flips_of(types)], {}),
+        "starts": (plots.plot_starts, [starts_of(types)], {}),
+        "sensitivity": (plots.plot_sensitivity, [sensitivity_of(types, list(ks))], {}),
+        "holdout": (plots.plot_holdout, [per_segment_of(profile)], coloured),
+        "holdout_curve": (plots.plot_holdout_curve, [curve_of()], {}),
         "anomalies": (plots.plot_anomalies, [customers], money),
         "scatter": (plots.plot_scatter, [customers], money | coloured),
         "projection": (
@@ -377,7 +479,7 @@ def test_empty_table_gives_one_plain_sentence(name, columns):
 
 @pytest.mark.parametrize(
     "name",
-    sorted(set(SIZES["one group"]) - {"k_scores", "k_distance", "explained"}),
+    sorted(set(SIZES["one group"]) - {"k_scores", "k_evidence", "k_distance", "explained"}),
 )
 def test_n_is_in_view(name):
     function, tables, settings = SIZES["one group"][name]

@@ -1,4 +1,4 @@
-"""Sentences about evidence: number of clusters, silhouette, anomalies, components."""
+"""Sentences about silhouettes, anomalies and components."""
 
 from __future__ import annotations
 
@@ -7,105 +7,9 @@ from typing import Any
 import pandas as pd
 
 from segmentation.insights.text import Html, dollars, in_group, label, listed, plural, table_of
-from segmentation.schema import SEGMENT_TYPE_LABELS, format_money, format_percent, format_share
+from segmentation.schema import format_money, format_percent, format_share
 
-CLEAR_LEAD = 0.05
-STRUCTURE = ((0.71, "strong"), (0.51, "reasonable"), (0.26, "weak"))
-"""Reading of the mean silhouette (Kaufman and Rousseeuw 1990, table 4)."""
-
-WORDY_GROUP = 50
 MISPLACED_CLUSTER = 0.1
-
-
-def structure_word(silhouette: float) -> str:
-    """How much structure a mean silhouette speaks for (Kaufman and Rousseeuw 1990).
-
-    Examples
-    --------
-    >>> structure_word(0.8), structure_word(0.3), structure_word(0.1)
-    ('strong', 'weak', 'no substantial')
-    """
-    for least, word in STRUCTURE:
-        if silhouette >= least:
-            return word
-    return "no substantial"
-
-
-def k_choice(tuning_k: pd.DataFrame, chosen: dict[str, Any]) -> str:
-    """What the scores say about the number of clusters, and about the one in use."""
-    return "\n\n".join(
-        in_group(kind, list(chosen)) + _k_choice(tuning_k[tuning_k["segment_type"] == kind], entry)
-        for kind, entry in chosen.items()
-    )
-
-
-def _k_choice(scores: pd.DataFrame, entry: dict[str, Any]) -> str:
-    if entry["note"]:
-        return f"{entry['note'][0].upper()}{entry['note'][1:]}."
-    if scores.empty or entry["k"] < 2:
-        return "One segment, as the profile asks or the group's size allows; nothing to compare."
-    by_k = scores.set_index("k")
-    best = int(by_k["silhouette"].idxmax())
-    others = by_k["silhouette"].drop(best)
-    text = f"Silhouette is highest at **k = {best}** ({by_k.at[best, 'silhouette']:.2f})"
-    if len(others):
-        lead = by_k.at[best, "silhouette"] - others.max()
-        judged = (
-            "a clear lead" if lead >= CLEAR_LEAD else "a narrow lead, so the choice is a judgement"
-        )
-        text += f", {lead:.2f} above k = {int(others.idxmax())}: {judged}"
-    text += "."
-    votes = {
-        "Calinski-Harabasz": int(by_k["calinski_harabasz"].idxmax()),
-        "Davies-Bouldin": int(by_k["davies_bouldin"].idxmin()),
-    }
-    agreeing = [name for name, k in votes.items() if k == best]
-    differing = [f"{name} prefers {k}" for name, k in votes.items() if k != best]
-    if agreeing:
-        text += f" {listed(agreeing)} {'agrees' if len(agreeing) == 1 else 'agree'}."
-    if differing:
-        text += f" {listed(differing)}."
-    return text + " " + _verdict(by_k, best, entry)
-
-
-def _verdict(by_k: pd.DataFrame, best: int, entry: dict[str, Any]) -> str:
-    used = entry["k"]
-    how = "chosen automatically" if entry["asked"] == "auto" else "set in the profile"
-    if used not in by_k.index:
-        return f"This report uses k = {used}, {how}, beyond the range scanned here."
-    value = by_k.at[used, "silhouette"]
-    word = structure_word(value)
-    text = f"This report uses **k = {used}**, {how}: silhouette {value:.2f}, {word} structure"
-    if used != best:
-        gap = by_k.at[best, "silhouette"] - value
-        text += (
-            f"; the evidence alone would take k = {best} ({gap:.2f} higher), so treat the finer "
-            "split as a convenience for acting, not as a discovery"
-            if used > best
-            else f"; the evidence alone would take k = {best} ({gap:.2f} higher)"
-        )
-    if entry["customers"] < WORDY_GROUP:
-        text += f". With {plural(entry['customers'], 'customer')} this is an illustration only"
-    return text + "."
-
-
-def k_table(tuning_k: pd.DataFrame) -> Html:
-    """All scores of all k."""
-    rows = pd.DataFrame(
-        {
-            "group": tuning_k["segment_type"].map(SEGMENT_TYPE_LABELS),
-            "k": tuning_k["k"],
-            "inertia": tuning_k["inertia"].map("{:,.0f}".format),
-            "silhouette": tuning_k["silhouette"].map("{:.3f}".format),
-            "Calinski-Harabasz": tuning_k["calinski_harabasz"].map("{:,.0f}".format),
-            "Davies-Bouldin": tuning_k["davies_bouldin"].map("{:.3f}".format),
-        }
-    )
-    return table_of(
-        rows,
-        caption="Scores of every number of clusters (higher is better for silhouette and Calinski-Harabasz, lower for inertia and Davies-Bouldin; inertia always falls with k).",
-        numeric=("k", "inertia", "silhouette", "Calinski-Harabasz", "Davies-Bouldin"),
-    )
 
 
 def silhouette_sentence(silhouettes: pd.DataFrame, scan: dict[str, Any]) -> str:
@@ -134,8 +38,8 @@ def silhouette_sentence(silhouettes: pd.DataFrame, scan: dict[str, Any]) -> str:
         if measured < total:
             error = rows["silhouette"].std() / len(rows) ** 0.5
             text += (
-                f" Measured on {measured:,} of {total:,} customers against all of them; "
-                f"95% interval of the mean ± {1.96 * error:.3f}."
+                f" Estimated: {measured:,} of {total:,} customers, drawn with the seed, were measured "
+                f"against all; 95% interval of the mean ± {1.96 * error:.3f}."
             )
         parts.append(in_group(kind, kinds) + text)
     return "\n\n".join(parts)

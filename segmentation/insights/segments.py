@@ -291,6 +291,7 @@ def front_page(
     profile: pd.DataFrame,
     recommendations: pd.DataFrame,
     tuning: str,
+    proof: str,
     currency: str,
     figure: str,
 ) -> str:
@@ -317,9 +318,9 @@ def front_page(
         f"above its share of revenue.\nShare of customers and of revenue by segment, n = {heads:,} "
         f"customers.\n```\n\n"
         f"**What to do first, by money at stake**\n\n{listed_actions or 'No action is supported by these data.'}\n\n"
-        f"**How far to believe it.** {tuning}\n\n"
-        f"[Segments]({link}/06_segments) · [Evidence]({link}/04_choosing_k) · "
-        f"[Recommendations]({link}/07_recommendations)\n"
+        f"**How far to believe it.** {tuning}\n\n{proof}\n\n"
+        f"[Segments]({link}/06_segments) · [Evidence]({link}/07_do_the_segments_hold_up) · "
+        f"[Recommendations]({link}/08_recommendations)\n"
     )
 
 
@@ -345,6 +346,11 @@ def files_table(folder_name: str) -> Html:
             ("profile.csv", "analyst", "size, revenue and typical values of every segment"),
             ("ledger.csv", "controller", "lines and money: raw, set aside by rule, kept"),
             ("tuning_k.csv, tuning_dbscan.csv", "analyst", "scores of every setting tried"),
+            (
+                "evidence_*.csv",
+                "analyst",
+                "stability, sensitivity, hold-out and every other test of this report",
+            ),
             ("model/", "engineer", "constants, centres, names and core points; no code, no pickle"),
             (
                 "params.yaml, manifest.json",
@@ -393,6 +399,7 @@ def model_card(
     choice: dict[str, Any],
     overview: dict[str, Any],
     evidence: str,
+    proof: str,
     margin: str,
 ) -> str:
     """Model card of one run, from its own figures."""
@@ -415,5 +422,5 @@ def model_card(
     return (
         f"## {title}\n\nFitted on {plural(overview['customers'], 'customer')}, {window}.{synthetic}\n\n"
         + "\n".join(groups)
-        + f"\n\n**Evidence.** {evidence}\n\n**Certainty.** {margin}\n"
+        + f"\n\n**Evidence.** {evidence}\n\n{proof}\n\n**Certainty.** {margin}\n"
     )

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from segmentation.schema import FEATURES, SEGMENT_TYPE_LABELS, format_value
+from segmentation.schema import FEATURES, SEGMENT_TYPE_LABELS, format_percent, format_value
 
 
 class Html:
@@ -140,3 +140,20 @@ def label(name: str) -> str:
     """A feature's label inside a sentence."""
     text = FEATURES[name].label
     return text[0].lower() + text[1:]
+
+
+def of_kind(table: pd.DataFrame, kind: str) -> pd.DataFrame:
+    """Rows of one registration group."""
+    return table[table["segment_type"] == kind]
+
+
+def score_range(row: Any, name: str) -> str:
+    """A score with the ends of its interval, from a row of a table."""
+    low, high = getattr(row, f"{name}_low"), getattr(row, f"{name}_high")
+    return f"{getattr(row, name):.2f} ({low:.2f}–{high:.2f})"
+
+
+def percent_range(row: Any, name: str) -> str:
+    """A share with the ends of its interval, from a row of a table."""
+    low, high = getattr(row, f"{name}_low"), getattr(row, f"{name}_high")
+    return f"{format_percent(getattr(row, name))} ({format_percent(low)}–{format_percent(high)})"

@@ -13,6 +13,7 @@ from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, MaxNLocator
 from matplotlib.transforms import ScaledTranslation
 
@@ -423,3 +424,20 @@ def key_below(ax: Axes, keys: Sequence[Line2D], *, columns: int) -> None:
 def shorten(text: str, most: int) -> str:
     """Cut a name that no panel could hold; the tables beside a figure have it whole."""
     return text if len(text) <= most else text[: most - 1].rstrip() + "…"
+
+
+def frame(ax: Axes, column: int, row: int) -> None:
+    """Frame one cell of a heat map."""
+    ax.add_patch(
+        Rectangle(
+            (column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor=style.PALETTE[3], linewidth=2.6,
+            zorder=4, clip_on=False,
+        )
+    )  # fmt: skip
+
+
+def frame_cell(ax: Axes, grid: pd.DataFrame, choice: Mapping[str, float]) -> None:
+    """Frame the cell of an eps by min_samples grid that is nearest to the choice."""
+    column = int(np.abs(grid.columns.to_numpy(dtype=float) - float(choice["eps"])).argmin())
+    wanted = float(choice.get("min_samples", grid.index[0]))
+    frame(ax, column, int(np.abs(grid.index.to_numpy(dtype=float) - wanted).argmin()))

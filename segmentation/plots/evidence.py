@@ -9,7 +9,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from segmentation import schema, style
@@ -245,7 +244,7 @@ def plot_dbscan_grid(
         ax.set_xticks(range(shares.shape[1]), labels=[f"{eps:.2g}" for eps in grid.columns])
         ax.set_yticks(range(shares.shape[0]), labels=[f"{size:g}" for size in grid.index])
         if segment_type in choice:
-            _frame_chosen(ax, grid, choice[segment_type])
+            common.frame_cell(ax, grid, choice[segment_type])
         common.panel_title(ax, segment_type, _grid_n(group), alone=len(groups) == 1)
         ax.set_xlabel("eps (prepared units)")
         ax.set_ylabel("min_samples\n(customers)")
@@ -259,18 +258,6 @@ def _cell_percent(share: float) -> str:
     if np.isnan(share):
         return ""
     return f"{100 * share:.0f}" if share >= 0.0995 or share == 0 else f"{100 * share:.1f}"
-
-
-def _frame_chosen(ax: Axes, grid: pd.DataFrame, choice: Mapping[str, float]) -> None:
-    column = int(np.abs(grid.columns.to_numpy(dtype=float) - float(choice["eps"])).argmin())
-    wanted = float(choice.get("min_samples", grid.index[0]))
-    row = int(np.abs(grid.index.to_numpy(dtype=float) - wanted).argmin())
-    ax.add_patch(
-        Rectangle(
-            (column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor=style.PALETTE[3], linewidth=2.6,
-            zorder=4, clip_on=False,
-        )
-    )  # fmt: skip
 
 
 def _grid_n(group: pd.DataFrame) -> int | None:

@@ -1,0 +1,159 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Do the segments hold up?
+#
+# **Question.** Are the segments real enough to build on: would other customers, another start or
+# another reasonable setting give the same ones, and do they say anything about what comes next?
+#
+# **Reads** customers, segments and the orders after a cut. **Decides** nothing; it says how far
+# to believe the rest. **Can mislead when** the whole window is unlike the time to come: what is
+# stable in it may still change.
+
+# %% tags=["parameters", "hide-input"]
+source: str = "cdnow"  # Where orders come from: a shipped source, or a path to a source SQL file.
+location: str = "data/raw_data/cdnow"  # Folder or file that holds the source's raw tables.
+engine: str = "duckdb"  # What runs the SQL.
+as_of = "auto"  # Last day of observation; auto: date of the last valid order.
+returns: str = "exclude"  # exclude: sales only; net: returns reduce the customer's units and spend.
+zero_amount: str = "keep"  # Lines with an amount of zero; reported either way.
+duplicates: str = "keep"  # Exact copies of a line; reported either way.
+non_product: str = "keep"  # Lines that are not products (postage, fees), where the source marks them.
+date_repair: str = "off"  # Repair of dates; off: dates are taken as the source gives them.
+features: list = ["recency", "frequency", "total_spent"]  # Features that K-Means and DBSCAN see.
+split_pre_register: bool = True  # Model customers whose first order precedes registration apart.
+outliers: str = "none"  # winsor: pull values beyond the winsor quantiles in to them before scaling.
+winsor_quantile: float = 0.99  # Upper quantile for winsorising; the lower one is 1 minus it.
+transform: str = "log"  # Shape before scaling; log is sign(x) * ln(1 + |x|).
+scaler: str = "standard"  # standard: mean 0, deviation 1; robust: median 0, interquartile range 1.
+n_clusters = 3  # Clusters per group; auto: by gap, separation and agreement, among 2 to 8 or none.
+k_max: int = 10  # Largest number of clusters that the tuning chapter scans.
+n_init: int = 10  # Random starts per K-Means fit; the best is kept.
+random_state: int = 42  # Seed of every random choice.
+dbscan_eps = "auto"  # Neighbourhood radius; auto: knee of the k-distance curve.
+dbscan_min_samples = "auto"  # Customers (self included) that make a neighbourhood dense; auto: 2 x features.
+calibration_end = "auto"  # Cut of the hold-out proof; auto: middle of the observation window.
+currency: str = "USD"  # ISO 4217 code of the account currency; a label, nothing is converted.
+gross_margin: float = 0.3  # Share of revenue left after the cost of goods; an assumption to replace.
+contact_cost: float = 1.0  # Cost of contacting one customer once; an assumption to replace.
+runs_dir: str = "runs"  # Folder of runs and of the stage cache.
+
+# %% tags=["hide-input"]
+from IPython.display import Markdown
+
+from segmentation import insights, plots
+from segmentation.pipeline import open_run
+
+run = open_run(globals())
+insights.banner(run["overview"])
+
+# %% [markdown]
+# ## Would other customers give the same segments?
+#
+# Customers are drawn again, with replacement, and clustered from scratch, a hundred times. The
+# Jaccard index says how much of a segment comes back: 1 = the same customers, below 0.6 the
+# segment is called unstable.
+
+# %% mystnb={"figure": {"name": "fig-stability", "caption": "How whole each segment comes back on bootstrap resamples."}, "image": {"alt": "One dot with a range per segment on a scale of Jaccard similarity, with dashed lines at the limits for unstable and stable."}} tags=["hide-input"]
+plots.plot_stability(run["stability"], colours=plots.colours_of(run["profile"]))
+
+# %% tags=["remove-input"]
+Markdown(insights.stability_sentence(run["stability"], run["stability_whole"], list(run["chosen"])))
+
+# %% tags=["remove-input"]
+insights.stability_table(run["stability"])
+
+# %% tags=["remove-input"]
+Markdown(insights.names_sentence(run["stability"], list(run["chosen"])))
+
+# %% [markdown]
+# ## Would another random start?
+#
+# K-Means begins with random centres and can end in a poor solution. Fifty single starts show how
+# often.
+
+# %% mystnb={"figure": {"name": "fig-starts", "caption": "Share of customers that each single start would place in another segment."}, "image": {"alt": "Fifty points sorted by the share of customers placed elsewhere; dots reach the best solution, crosses do not."}} tags=["hide-input"]
+plots.plot_starts(run["starts"])
+
+# %% tags=["remove-input"]
+Markdown(insights.starts_sentence(run["starts"], list(run["chosen"])))
+
+# %% [markdown]
+# ## Who changes segment?
+#
+# The margin of a customer claims to say how certain its segment is. If it does, customers with
+# a low margin change segment more often when others are drawn.
+
+# %% mystnb={"figure": {"name": "fig-margin-flips", "caption": "Share of resamples in which customers change segment, by margin."}, "image": {"alt": "Bars over bands of margin from 0 to 1: the share of resamples in which a customer changes segment, with error bars."}} tags=["hide-input"]
+plots.plot_margin_flips(run["margin_flips"])
+
+# %% tags=["remove-input"]
+Markdown(insights.flips_sentence(run["margin_flips"], list(run["chosen"])))
+
+# %% tags=["remove-input"]
+Markdown(insights.margin_sentence(run["customers"]))
+
+# %% [markdown]
+# ## Would other reasonable settings?
+#
+# Nobody can prove that one transform or scaler is right. The panel fits the segments again for
+# each of them, with and without anomalies, and for one segment more or less.
+
+# %% mystnb={"figure": {"name": "fig-sensitivity", "caption": "Agreement of other settings with the segments in use."}, "image": {"alt": "Heat map of settings by number of clusters with the adjusted Rand index in each cell; the setting in use is framed and has the value 1."}} tags=["hide-input"]
+plots.plot_sensitivity(run["sensitivity"])
+
+# %% tags=["remove-input"]
+Markdown(insights.sensitivity_sentence(run["sensitivity"], list(run["chosen"]), currency=currency))
+
+# %% tags=["hide-output", "remove-input"]
+insights.sensitivity_table(run["sensitivity"], currency=currency)
+
+# %% [markdown]
+# ## Do they say who buys again?
+#
+# The hardest test: make the segments from orders up to a cut only, then look at what the same
+# customers did after it.
+
+# %% mystnb={"figure": {"name": "fig-holdout", "caption": "What each segment did after the cut, with 95% intervals."}, "image": {"alt": "Two rows of dots with intervals, one dot per segment: share of customers who bought again, and lift of later revenue."}} tags=["hide-input"]
+plots.plot_holdout(run["holdout_segments"], colours=plots.colours_of(run["profile"]))
+
+# %% tags=["remove-input"]
+Markdown(insights.holdout_sentence(run["holdout"], run["holdout_segments"], currency=currency))
+
+# %% tags=["remove-input"]
+insights.holdout_table(run["holdout_segments"], currency=currency)
+
+# %% [markdown]
+# ## Would a simple list have done as well?
+#
+# Sorting customers by past spend, by days since the last order or by an RFM score needs no
+# segments. BG/NBD with Gamma-Gamma is a published model of buying. All choose the same number of
+# customers at the same cut.
+
+# %% mystnb={"figure": {"name": "fig-holdout-curve", "caption": "Share of later revenue caught by choosing customers in different ways."}, "image": {"alt": "Curves from the lower left to the upper right, one per way of choosing customers, above a dashed diagonal for choosing by lot; the bolder line is the segments."}} tags=["hide-input"]
+plots.plot_holdout_curve(run["holdout_curve"])
+
+# %% tags=["remove-input"]
+Markdown(insights.ranking_sentence(run["holdout"], run["holdout_rankings"], run["stability"]))
+
+# %% tags=["remove-input"]
+insights.ranking_table(run["holdout_rankings"])
+
+# %% [markdown]
+# ## In short
+
+# %% tags=["remove-input"]
+Markdown(insights.evidence_summary(run["stability"], run["stability_whole"], run["holdout"], run["holdout_rankings"], list(run["chosen"])))

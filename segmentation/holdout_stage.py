@@ -1,0 +1,233 @@
+"""The hold-out proof of a run: segment at a cut, follow the same customers after it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from segmentation import cluster, evidence, naming, prepare
+from segmentation.evidence import btyd, holdout
+from segmentation.evidence_stages import LEAST_CUSTOMERS, k_scores_of
+from segmentation.features import add_segment_type
+from segmentation.params import Parameters
+from segmentation.prepare import PreparedGroup
+from segmentation.schema import FEATURES, SEGMENT_TYPES
+
+
+def middle_of(first: dt.date, last: dt.date) -> dt.date:
+    """Middle of the observation window, the earlier day where there are two.
+
+    Examples
+    --------
+    >>> middle_of(dt.date(1997, 1, 1), dt.date(1998, 6, 30)).isoformat()
+    '1997-09-30'
+    """
+    return first + (last - first) // 2
+
+
+def known_at_cut(table: pd.DataFrame, *, split_pre_register: bool) -> pd.DataFrame:
+    """Features as they were known at the cut, with the group of each customer.
+
+    A registration after the cut was not known then: such a customer counts as not
+    registered.
+    """
+    if "register_to_order" in table.columns:
+        later = table["register_to_order"] < -table["tenure"]
+        table = table.assign(register_to_order=table["register_to_order"].mask(later))
+        if table["register_to_order"].isna().all():
+            table = table.drop(columns="register_to_order")
+    return add_segment_type(table, split_pre_register=split_pre_register)
+
+
+def segments_at_cut(
+    table: pd.DataFrame,
+    *,
+    parameters: Parameters,
+    clusters_of: Callable[[PreparedGroup, np.ndarray], cluster.Clustering],
+) -> pd.DataFrame:
+    """Segments made of what was known at the cut, by the run's own parameters.
+
+    Parameters
+    ----------
+    clusters_of : callable
+        Gets a prepared group and its spend, gives its clusters.
+
+    Returns
+    -------
+    DataFrame, in an order derived from the customers' values
+        Every feature, ``segment_type, cluster, segment`` and ``tier``: mean past spend of
+        the customer's segment, by which segments are ranked.
+    """
+    available = tuple(name for name in FEATURES if name in table.columns)
+    parts = []
+    for kind in [k for k in SEGMENT_TYPES if (table["segment_type"] == k).any()]:
+        group = prepare.prepare_group(
+            table, kind, names=tuple(n for n in parameters.features if n in table.columns),
+            outliers=parameters.outliers, winsor_quantile=parameters.winsor_quantile,
+            transform=parameters.transform, scaler=parameters.scaler,
+        )  # fmt: skip
+        customers = table.iloc[group.rows]
+        fit = clusters_of(group, customers["total_spent"].to_numpy())
+        customers = customers.assign(cluster=fit.labels)
+        centers = pd.DataFrame(fit.centers, columns=list(group.preparation.features))
+        profiles = naming.cluster_profiles(customers, available, centers)
+        names = naming.name_clusters(profiles, group.preparation.features)[0]
+        customers["segment"] = customers["cluster"].map(names)
+        customers["tier"] = customers.groupby("cluster")["total_spent"].transform("mean")
+        parts.append(customers)
+    return pd.concat(parts, ignore_index=True)
+
+
+def clusters_at_cut(
+    group: PreparedGroup, spent: np.ndarray, *, parameters: Parameters
+) -> cluster.Clustering:
+    """Clusters of one group at the cut; with ``auto`` the rule is asked again on them.
+
+    The number of clusters that the whole window speaks for was not known at the cut.
+    """
+    fixed: dict[str, Any] = {
+        "n_init": parameters.n_init,
+        "random_state": parameters.random_state,
+    }
+    k = parameters.n_clusters
+    if k == "auto":
+        low, high = evidence.AUTO_K_RANGE
+        fits = cluster.fit_range(group.values, spent, k_values=range(low, high + 1), **fixed)
+        scored = evidence.score_fits(group.values, fits, random_state=parameters.random_state)
+        table = k_scores_of(
+            group.values, scored.scores, scored.silhouettes,
+            random_state=parameters.random_state, progress="",
+        )  # fmt: skip
+        k = evidence.choose_k(table).k
+        if k in fits:
+            return fits[k]
+    return cluster.fit_kmeans(group.values, spent, n_clusters=int(k), **fixed)
+
+
+def scores_at_cut(
+    customers: pd.DataFrame, *, horizon_days: int
+) -> tuple[dict[str, np.ndarray], dict[str, Any] | None]:
+    """Rankings of the customers by what was known at the cut, higher = sooner chosen.
+
+    Parameters
+    ----------
+    customers : DataFrame
+        Features at the cut, ``tier``, and ``days_before, spent_first_day``.
+
+    Returns
+    -------
+    (dict of name to scores, parameters of the probabilistic model or None)
+    """
+    spent, recency = customers["total_spent"].to_numpy(), customers["recency"].to_numpy()
+    scores = {
+        holdout.SEGMENTS: customers["tier"].to_numpy(),
+        holdout.SPEND: spent,
+        holdout.RECENCY: -recency.astype(float),
+        holdout.RFM: holdout.rfm_score(recency, customers["frequency"].to_numpy(), spent),
+    }
+    predicted = btyd.predicted_revenue(
+        customers["days_before"].to_numpy(),
+        customers["first_to_last_order"].to_numpy(dtype=float),
+        customers["tenure"].to_numpy(dtype=float),
+        spent,
+        customers["spent_first_day"].to_numpy(dtype=float),
+        horizon_days=float(horizon_days),
+    )
+    if predicted is None:
+        return scores, None
+    revenue, buying, worth = predicted
+    scores[holdout.MODEL] = revenue
+    fitted = {
+        "r": buying.r, "alpha": buying.alpha, "a": buying.a, "b": buying.b,
+        "log_likelihood": buying.log_likelihood,
+        "p": worth.p, "q": worth.q, "gamma": worth.gamma,
+        "predicted_revenue": float(revenue.sum()),
+    }  # fmt: skip
+    return scores, fitted
+
+
+SEGMENT_COLUMNS = (
+    "segment_type", "cluster", "segment", "customers", "bought_again", "orders", "revenue",
+    *(f"{name}{end}" for name in ("share_again", "orders_per_customer", "revenue_per_customer",
+      "revenue_share", "lift") for end in ("", "_low", "_high")),
+)  # fmt: skip
+MEASURES = ("revenue_share", "lift", "share_again", "rank_correlation", "difference")
+HOLDOUT_RANKING_COLUMNS = (
+    "ranking", "customers_share", "customers",
+    *(f"{name}{end}" for name in MEASURES for end in ("", "_low", "_high")),
+)  # fmt: skip
+CURVE_COLUMNS = ("ranking", "customers_share", "revenue_share", "customers")
+
+
+def no_holdout(reason: str) -> dict[str, Any]:
+    """Results of a hold-out that the data do not allow, with the reason."""
+    return {
+        "holdout_segments": pd.DataFrame(columns=list(SEGMENT_COLUMNS)),
+        "holdout_rankings": pd.DataFrame(columns=list(HOLDOUT_RANKING_COLUMNS)),
+        "holdout_curve": pd.DataFrame(columns=list(CURVE_COLUMNS)),
+        "holdout": {"possible": False, "reason": reason},
+    }
+
+
+def hold_out(
+    at_cut: pd.DataFrame,
+    followed: pd.DataFrame,
+    *,
+    parameters: Parameters,
+    cut: dt.date,
+    last_day: dt.date,
+    progress: bool,
+) -> dict[str, Any]:
+    """Segment on what was known at the cut and follow the same customers afterwards.
+
+    Parameters
+    ----------
+    at_cut : DataFrame, one row per customer
+        Features from orders up to the cut alone.
+    followed : DataFrame, one row per customer who had bought by the cut
+        ``customer_id, days_before, spent_first_day, orders_after, revenue_after`` (exact).
+    """
+    if len(at_cut) < LEAST_CUSTOMERS:
+        return no_holdout(f"only {len(at_cut):,} customer(s) had bought by {cut}")
+    table = known_at_cut(at_cut, split_pre_register=parameters.split_pre_register)
+    if not any(name in table.columns for name in parameters.features):
+        return no_holdout(f"none of the features was known on {cut}")
+    customers = segments_at_cut(
+        table,
+        parameters=parameters,
+        clusters_of=lambda group, spent: clusters_at_cut(group, spent, parameters=parameters),
+    ).merge(followed, on="customer_id", how="left", validate="one_to_one")
+    if not (customers["orders_after"] > 0).any():
+        return no_holdout(f"nobody bought between {cut} and {last_day}")
+    horizon = (last_day - cut).days
+    scores, model = scores_at_cut(customers, horizon_days=horizon)
+    found = evidence.follow(
+        customers, scores, random_state=parameters.random_state,
+        progress="hold-out" if progress else "",
+    )  # fmt: skip
+    keys = ["segment_type", "cluster", "segment"]
+    exact = customers.groupby(keys)["revenue_after"].agg(lambda money: sum(money))
+    by_segment = found.segments.assign(
+        revenue=[exact[tuple(key)] for key in found.segments[keys].itertuples(index=False)]
+    )
+    return {
+        "holdout_segments": by_segment[list(SEGMENT_COLUMNS)],
+        "holdout_rankings": found.rankings[list(HOLDOUT_RANKING_COLUMNS)],
+        "holdout_curve": found.curve[list(CURVE_COLUMNS)],
+        "holdout": {
+            "possible": True,
+            "reason": "",
+            "cut": cut.isoformat(),
+            "last_day": last_day.isoformat(),
+            "days_after": horizon,
+            "customers": len(customers),
+            "bought_again": int((customers["orders_after"] > 0).sum()),
+            "orders": int(customers["orders_after"].sum()),
+            "revenue": str(sum(customers["revenue_after"])),
+            "model": model,
+        },
+    }

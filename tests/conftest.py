@@ -22,6 +22,8 @@ from segmentation import cli as command_line
 from segmentation.params import resolve
 from segmentation.report import make_run
 
+from mariadb import mariadb_server  # noqa: F401  (a fixture for all test files)
+
 ROOT = Path(__file__).resolve().parents[1]
 SHOP_COLUMNS = (
     "customer_id",

@@ -16,13 +16,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from mariadb import mariadb_server  # noqa: F401  (a fixture for all test files)
 from no_skips import pytest_sessionfinish, pytest_terminal_summary  # noqa: F401  hooks
 
 from segmentation import cli as command_line
 from segmentation.params import resolve
 from segmentation.report import make_run
-
-from mariadb import mariadb_server  # noqa: F401  (a fixture for all test files)
 
 ROOT = Path(__file__).resolve().parents[1]
 SHOP_COLUMNS = (

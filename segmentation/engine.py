@@ -58,6 +58,9 @@ class Engine(Protocol):
     def count(self, table: str) -> int:
         """Number of rows of a table."""
 
+    def is_key(self, table: str, columns: set[str]) -> bool:
+        """Whether at most one row of a raw table has given values in some columns."""
+
     def cast_fails(self, cast: exp.Cast) -> exp.Expression:
         """The condition that a value is not what a CAST would make of it."""
 
@@ -154,6 +157,10 @@ class DuckDbEngine:
 
     def check_dates(self, sql: str) -> None:
         """Nothing to do: a file's dates are text, or exist."""
+
+    def is_key(self, table: str, columns: set[str]) -> bool:
+        """Never known: files have no keys."""
+        return False
 
     def cast_fails(self, cast: exp.Cast) -> exp.Expression:
         """The condition that a CAST would stop the query."""

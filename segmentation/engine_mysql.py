@@ -52,6 +52,7 @@ class _RawColumn:
     """The server's word, such as ``varchar``."""
     declared: str
     """With sizes and signs, such as ``int(10) unsigned``."""
+    collation: str = ""
 
     @property
     def shown(self) -> str:
@@ -119,11 +120,10 @@ class MySqlEngine:
             "net_write_timeout": seconds,
         }
         if self.is_mariadb:
-            # joins by hash or by a key made on the fly: linear in rows without an index
+            # joins by hash where there is no index: linear in rows, as MySQL does by itself
             settings |= {
                 "max_statement_time": seconds,
                 "join_cache_level": 8,
-                "optimizer_switch": "derived_merge=off",
             }
         else:
             settings |= {"max_execution_time": seconds * 1000}
@@ -161,7 +161,11 @@ class MySqlEngine:
         if table in self._raw:
             return
         found = self._rows(_COLUMNS, (self.address.database, table))
-        columns = [_RawColumn(*map(_text, row[:3])) for row in found if "select" in _text(row[3])]
+        columns = [
+            _RawColumn(*(_text(part or "") for part in row[:4]))
+            for row in found
+            if "select" in _text(row[4])
+        ]
         if not columns:
             self._refuse_table(table)
         self._raw[table] = columns
@@ -323,7 +327,7 @@ class MySqlEngine:
 
     def _flags(self, query: Any) -> set[str]:
         """Names of a query's columns that are true or false: MySQL itself has numbers only."""
-        schema = {
+        schema: dict[str, object] = {
             table: {column.name: column.shown for column in columns}
             for table, columns in self._raw.items()
         }
@@ -375,7 +379,10 @@ class MySqlEngine:
     def _assembled(self, query: Any, values: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         """MySQL text of a query with everything that it reads in front, and all its values."""
         try:
-            text = mysql_dialect.write(self._with_views(_with_row_ids(query.copy())))
+            query = _hoisted(query.copy())
+            self._keys: set[tuple[str, str]] = set()
+            self._join_by_index(query)
+            text = mysql_dialect.write(self._with_views(_with_row_ids(query)))
         except sqlglot.errors.SqlglotError as error:
             raise SourceError(
                 f"MySQL has no counterpart to a part of the SQL: {in_one_sentence(error)}"
@@ -391,11 +398,9 @@ class MySqlEngine:
         self._collect(query, needed, prefix)
         if not needed:
             return query
-        order = [*self._raw, *self._views]
         front = [
-            exp.CTE(this=needed[name], alias=exp.TableAlias(this=exp.to_identifier(prefix + name)))
-            for name in order
-            if name in needed
+            exp.CTE(this=body, alias=exp.TableAlias(this=exp.to_identifier(name, quoted=True)))
+            for name, body in needed.items()
         ]
         clause = query.args.get("with_")
         own = clause.expressions if clause else []
@@ -410,29 +415,80 @@ class MySqlEngine:
                 continue
             if prefix:
                 alias = table.alias or table.name
-                table.replace(exp.alias_(exp.to_table(prefix + name), alias, table=True))
-            if name in needed or (not prefix and name in self._raw):
+                own_name = exp.to_identifier(prefix + name, quoted=True)
+                table.replace(exp.alias_(exp.Table(this=own_name), alias, table=True))
+            if prefix + name in needed or (not prefix and name in self._raw):
                 continue
             if name in self._raw:
-                needed[name] = self._raw_select(name)
+                needed[prefix + name] = self._raw_select(name)
             else:
-                body = self._views[name][0].copy()
+                body = _hoisted(self._views[name][0].copy())
+                if prefix:
+                    self._join_by_index(body)
                 self._collect(body, needed, prefix)
-                needed[name] = body
+                needed |= _taken_apart(prefix + name, body)
 
     def _known(self, name: str) -> str | None:
         return next((n for n in (*self._views, *self._raw) if n.lower() == name.lower()), None)
+
+    def _join_by_index(self, query: Any) -> None:
+        """Say a join's equality for the stored columns too: only those have an index.
+
+        Columns that are equal to the last byte are equal in their own collation as well,
+        so the second condition takes no row away; without it a join reads every pair.
+        """
+        for join in query.find_all(exp.Join):
+            condition, select = join.args.get("on"), join.parent
+            if condition is None:
+                continue
+            tables = {
+                table.alias_or_name: self._known(table.name)
+                for table in select.find_all(exp.Table)
+                if table.find_ancestor(exp.Select) is select
+            }
+            for equal in _all_of(condition):
+                stored = [self._stored(side, tables) for side in (equal.this, equal.expression)]
+                if stored[0] is None or stored[1] is None or stored[0][2] != stored[1][2]:
+                    continue
+                sides = [
+                    exp.column(_STORED + side.name, side.table, quoted=True)
+                    for side in (equal.this, equal.expression)
+                ]
+                self._keys |= {(table, name) for table, name, _ in filter(None, stored)}
+                join.on(exp.EQ(this=sides[0], expression=sides[1]), copy=False)
+
+    def _stored(self, side: Any, tables: dict[str, str | None]) -> tuple[str, str, str] | None:
+        """Table, name, type and collation of a raw column that is not read as it is stored."""
+        table = tables.get(side.table) if isinstance(side, exp.Column) else None
+        for column in self._raw.get(table or "", ()):
+            if column.name.lower() == side.name.lower():
+                plain = isinstance(column.read(), exp.Column)
+                kind = column.collation or column.declared
+                return None if plain else (str(table), column.name.lower(), kind)
+        return None
+
+    def is_key(self, table: str, columns: set[str]) -> bool:
+        """Whether a unique index says that at most one row has given values."""
+        keys: dict[str, set[str]] = {}
+        for name, column in self._rows(_UNIQUE, (self.address.database, table)):
+            keys.setdefault(_text(name), set()).add(_text(column or "").lower())
+        return any(key <= columns for key in keys.values())
 
     def _raw_select(self, table: str) -> Any:
         place = exp.table_(table, db=self.address.database, quoted=True)
         columns = [
             exp.alias_(column.read(), column.name, quoted=True) for column in self._raw[table]
         ]
+        columns += [
+            exp.alias_(exp.column(column.name, quoted=True), _STORED + column.name, quoted=True)
+            for column in self._raw[table]
+            if (table, column.name.lower()) in self._keys
+        ]
         return exp.select(*columns).from_(place)
 
 
 _COLUMNS = """
-SELECT column_name, data_type, column_type, privileges FROM information_schema.columns
+SELECT column_name, data_type, column_type, collation_name, privileges FROM information_schema.columns
 WHERE table_schema = %s AND table_name = %s ORDER BY ordinal_position
 """
 _TABLE = """
@@ -442,6 +498,12 @@ WHERE table_schema = %s AND table_name = %s
 _TABLES = """
 SELECT table_name FROM information_schema.tables WHERE table_schema = %s ORDER BY table_name
 """
+_UNIQUE = """
+SELECT index_name, column_name FROM information_schema.statistics
+WHERE table_schema = %s AND table_name = %s AND non_unique = 0
+"""
+_STORED = "stored "
+"""How the second name of a column begins under which it keeps its index."""
 _KINDS = {
     0: "DECIMAL",
     246: "DECIMAL",
@@ -482,6 +544,45 @@ def _spelt_out(columns: Sequence[_RawColumn]) -> Any:
         spelt = exp.func("CONCAT", length, exp.Literal.string(":"), value.copy())
         parts.append(exp.func("COALESCE", spelt, exp.Literal.string("-")))
     return exp.Anonymous(this="CONCAT_WS", expressions=[exp.Literal.string(","), *parts])
+
+
+def _hoisted(query: Any) -> Any:
+    """Move WITH clauses out of subqueries: MariaDB looks for their tables no further out."""
+    for inner in reversed(list(query.find_all(exp.Subquery))):
+        clause, outer = inner.this.args.get("with_"), inner.parent_select
+        if clause is not None and outer is not None:
+            own = outer.args.get("with_")
+            inner.this.set("with_", None)
+            moved = [*clause.expressions, *(own.expressions if own else ())]
+            outer.set("with_", exp.With(expressions=moved))
+    return query
+
+
+def _taken_apart(name: str, body: Any) -> dict[str, Any]:
+    """A table's definition without a WITH of its own: MariaDB sees one level of them only."""
+    clause = body.args.get("with_")
+    if clause is None:
+        return {name: body}
+    body.set("with_", None)
+    parts = {f"{name} {cte.alias}": cte.this for cte in clause.expressions}
+    renamed = {cte.alias.lower(): f"{name} {cte.alias}" for cte in clause.expressions}
+    for part in (*parts.values(), body):
+        for table in list(part.find_all(exp.Table)):
+            if not table.db and table.name.lower() in renamed:
+                own = exp.Table(this=exp.to_identifier(renamed[table.name.lower()], quoted=True))
+                table.replace(exp.alias_(own, table.alias or table.name, table=True))
+    return {**parts, name: body}
+
+
+def _all_of(condition: Any) -> Iterator[Any]:
+    """The equalities that must all hold for a condition to hold."""
+    if isinstance(condition, exp.And):
+        yield from _all_of(condition.this)
+        yield from _all_of(condition.expression)
+    elif isinstance(condition, exp.Paren):
+        yield from _all_of(condition.this)
+    elif isinstance(condition, exp.EQ):
+        yield condition
 
 
 def _with_row_ids(query: Any) -> Any:

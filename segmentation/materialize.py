@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
+import sqlglot
+from sqlglot import exp
 
 from segmentation.demo import Marketplace, generate_marketplace
 from segmentation.errors import ParameterError, SourceError, first_three
@@ -17,7 +19,6 @@ from segmentation.schema import FEATURES
 CUSTOMER_TABLE = "customer_segmentation_data"
 DEMO_COMMENT = "SYNTHETIC: written by segmentation demo, describes nobody"
 _ID_LENGTH = 191  # the longest that every row format can have as a key
-_EXACT = 2**53
 
 _DEMO_TABLES = {
     "customer_detail": """
@@ -59,6 +60,12 @@ _DEMO_TABLES = {
             payment_method VARCHAR(255)
         )""",
 }
+# no unique key: two ids may differ in closing blanks only, which every key here ignores
+_CUSTOMERS = """
+    CREATE TABLE customer_segmentation_data (
+        customer_id VARCHAR(191) COLLATE utf8mb4_bin NOT NULL,
+        INDEX (customer_id)
+    )"""
 _TABLE_OPTIONS = " ENGINE=InnoDB CHARACTER SET=utf8mb4"
 
 
@@ -156,15 +163,12 @@ def _check_ids(ids: pd.Series) -> None:
 
 
 def _customer_definition(columns: list[str], *, scale: int) -> str:
-    # no unique key: two ids may differ in closing blanks only, which every key here ignores
-    kinds = {
-        "customer_id": f"VARCHAR({_ID_LENGTH}) COLLATE utf8mb4_bin NOT NULL, INDEX (customer_id)",
-        "total_spent": f"DECIMAL({max(18, 16 + scale)}, {max(2, scale)})",
-        "frequency": "BIGINT",
-    }
-    spelt = [
-        f"{name} {kinds.get(name, 'DOUBLE')}"
-        for name in columns
-        if name in {"customer_id", *FEATURES}
-    ]
-    return f"CREATE TABLE {CUSTOMER_TABLE} ({', '.join(spelt)}){_TABLE_OPTIONS}"
+    definition: Any = sqlglot.parse_one(_CUSTOMERS + _TABLE_OPTIONS, dialect="mysql")
+    money = f"DECIMAL({max(18, 16 + scale)}, {max(2, scale)})"
+    kinds = {"total_spent": money, "frequency": "BIGINT"}
+    for name in [column for column in columns if column in FEATURES]:
+        kind = exp.DataType.build(kinds.get(name, "DOUBLE"), dialect="mysql")
+        definition.this.append(
+            "expressions", exp.ColumnDef(this=exp.to_identifier(name), kind=kind)
+        )
+    return str(definition.sql("mysql"))

@@ -38,7 +38,8 @@ class NewTable:
     @property
     def name(self) -> str:
         """Name of the table."""
-        return str(sqlglot.parse_one(self.definition, dialect="mysql").find(exp.Table).name)
+        parsed: Any = sqlglot.parse_one(self.definition, dialect="mysql")
+        return str(parsed.find(exp.Table).name)
 
 
 def create_database(address: Address) -> None:

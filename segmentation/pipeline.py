@@ -88,6 +88,7 @@ class Run:
     @cached_property
     def source(self) -> ingest.Source:
         """The source's SELECT and the files found for it."""
+        self.is_database  # engine and location fit together, else that is what is wrong  # noqa: B018
         return ingest.find_source(self.parameters.source, self.parameters.location)
 
     @cached_property

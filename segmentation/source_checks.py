@@ -169,7 +169,7 @@ def check_joins(engine: Engine, source: Source) -> None:
             continue
         lines = _line_table(select, tables)
         for alias, table in tables.items() if lines else ():
-            if alias == lines:
+            if alias == lines or engine.is_key(table, _equated(select, alias)):
                 continue
             multiplied = _multiplied(engine, _probe(query, select, keep_where=True), lines, alias)
             if multiplied:
@@ -179,6 +179,22 @@ def check_joins(engine: Engine, source: Source) -> None:
                     "their money would count more than once; list each key once in it, or join "
                     f"on all columns of its key in source {source.name}."
                 )
+
+
+def _equated(select: exp.Select, alias: str) -> set[str]:
+    """Columns of a joined table that its join sets equal to something of other tables."""
+    found = set()
+    for join in select.args.get("joins") or ():
+        condition = join.args.get("on") if join.alias_or_name == alias else None
+        for equal in condition.find_all(exp.EQ) if condition is not None else ():
+            sides = (equal.this, equal.expression)
+            if equal.find_ancestor(exp.Or, exp.Not, exp.Case, exp.Select) is not select:
+                continue
+            for own, other in (sides, sides[::-1]):
+                others = {column.table for column in other.find_all(exp.Column)}
+                if isinstance(own, exp.Column) and own.table == alias and alias not in others:
+                    found.add(own.name.lower())
+    return found
 
 
 def _line_table(select: exp.Select, tables: dict[str, str]) -> str:

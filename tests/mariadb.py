@@ -49,6 +49,8 @@ class MariaDbServer:
             f"--bind-address={self.host}",
             f"--port={self.port}",
             f"--socket={self.socket}",
+            # its own: a server that starts clears its folder of all such files
+            f"--tmpdir={self.folder / 'data'}",
             f"--pid-file={self.folder / 'mariadb.pid'}",
             "--innodb-buffer-pool-size=128M",
             "--innodb-flush-log-at-trx-commit=0",
@@ -84,11 +86,13 @@ class MariaDbServer:
     def execute(self, *statements: str, database: str | None = None) -> list[tuple[Any, ...]]:
         """Run statements as root; rows of the last one."""
         rows: list[tuple[Any, ...]] = []
-        with contextlib.closing(self.connect(database)) as connection:
-            with connection.cursor() as cursor:
-                for statement in statements:
-                    cursor.execute(statement)
-                    rows = cursor.fetchall() if cursor.description else []
+        with (
+            contextlib.closing(self.connect(database)) as connection,
+            connection.cursor() as cursor,
+        ):
+            for statement in statements:
+                cursor.execute(statement)
+                rows = cursor.fetchall() if cursor.description else []
         return rows
 
     def pause(self) -> None:
@@ -145,6 +149,7 @@ def private_server(*options: str) -> Iterator[MariaDbServer]:
             check=True,
             capture_output=True,
             timeout=120,
+            env=os.environ | {"TMPDIR": str(folder)},
         )
         yield server.start()
     finally:

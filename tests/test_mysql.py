@@ -53,6 +53,12 @@ ORDERS = """
 """
 
 
+BIG_TABLES = (
+    "CREATE TABLE a AS SELECT seq AS a FROM seq_1_to_30000",
+    "CREATE TABLE b AS SELECT seq AS b FROM seq_1_to_30000",
+)
+
+
 @pytest.fixture(autouse=True)
 def root_without_password(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MYSQL_USER", "root")
@@ -70,7 +76,7 @@ def fill(server: MariaDbServer, name: str, table: str, columns: list[str], rows:
     places = ", ".join(["%s"] * len(columns))
     with contextlib.closing(server.connect(name)) as connection, connection.cursor() as cursor:
         cursor.executemany(
-            f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places})",
+            f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places})",  # noqa: S608
             [[value if value != "" else None for value in row] for row in rows],
         )
 
@@ -190,7 +196,7 @@ def test_text_lines_of_cdnow_agree_exactly(mariadb_server, tmp_path):
     name = database(
         mariadb_server,
         "cdnow",
-        "CREATE TABLE CDNOW_master (line_number BIGINT PRIMARY KEY, line VARCHAR(40)) "
+        "CREATE TABLE CDNOW_master (line_number BIGINT PRIMARY KEY, line VARCHAR(120)) "
         "CHARACTER SET latin1",
     )
     file = ROOT / "data" / "raw_data" / "cdnow" / "CDNOW_master.txt"
@@ -517,7 +523,7 @@ def test_unsigned_ids_beyond_63_bits_stay_exact(shop, mariadb_server):
     for line in lines:
         line["customer_id"] = str(2**64 - 1 - int(line["customer_id"]))
     create = ORDERS.replace("customer_id VARCHAR(64)", "customer_id BIGINT UNSIGNED")
-    name = load_orders(mariadb_server, "unsigned", lines, create)
+    name = load_orders(mariadb_server, "wide_ids", lines, create)
     assert_equal_files(*both(shop.lines(lines), mariadb_server, name))
 
 
@@ -541,10 +547,7 @@ def slow_shop(shop: TinyShop) -> TinyShop:
 @pytest.fixture
 def slow(small: tuple[MariaDbServer, str]) -> str:
     server, name = small
-    for table in "ab":
-        server.execute(
-            f"CREATE TABLE {table} AS SELECT seq AS {table} FROM seq_1_to_30000", database=name
-        )
+    server.execute(*BIG_TABLES, database=name)
     return name
 
 
@@ -587,10 +590,7 @@ def test_server_that_dies_or_stalls_in_mid_query_is_said(tmp_path, fault):
         location = server.location(name, read_timeout=3 if fault == "stalls" else 60)
         assert run_in(shop, location).code == 0
         before = contents_of(shop.result)
-        for table in "ab":
-            server.execute(
-                f"CREATE TABLE {table} AS SELECT seq AS {table} FROM seq_1_to_30000", database=name
-            )
+        server.execute(*BIG_TABLES, database=name)
         command = slow_shop(shop).arguments(engine="mysql", location=location)
 
         def strike() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from segmentation.engine import DuckDbEngine
+from segmentation.engine import Engine
 from segmentation.errors import ParameterError, SourceError, first_three
 from segmentation.schema import LEDGER_COLUMNS, RULE_WORDS, RULES
 
@@ -34,7 +34,7 @@ GROUP BY finding
 
 
 def clean(
-    engine: DuckDbEngine,
+    engine: Engine,
     *,
     returns: str,
     zero_amount: str,
@@ -73,7 +73,7 @@ def clean(
     return values
 
 
-def ledger(engine: DuckDbEngine) -> pd.DataFrame:
+def ledger(engine: Engine) -> pd.DataFrame:
     """Rows, customers and money: raw, set aside by each rule, kept.
 
     Returns
@@ -108,7 +108,7 @@ def ledger(engine: DuckDbEngine) -> pd.DataFrame:
     return table[list(LEDGER_COLUMNS)]
 
 
-def findings(engine: DuckDbEngine, *, zero_amount: str, duplicates: str) -> pd.DataFrame:
+def findings(engine: Engine, *, zero_amount: str, duplicates: str) -> pd.DataFrame:
     """Zero amounts and exact copies, always counted, with what the profile does to them.
 
     Returns

@@ -16,6 +16,7 @@ from segmentation.errors import ParameterError, SegmentationError
 from segmentation.params import SHIPPED_PROFILES, describe, resolve, value_from_text
 
 MISTAKE = 2
+DEMO_DATABASE = "mysql://127.0.0.1:3306/marketplace"
 MAX_NAME_BYTES = 100
 """Leaves room for the temporary names that a run is written under."""
 
@@ -191,16 +192,47 @@ def params(profile: str | None) -> None:
 @cli.command()
 @click.option(
     "--output",
-    required=True,
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder to write the four CSV files to.",
 )
-def demo(output: Path) -> None:
-    """Write the demonstration marketplace (synthetic) as CSV files."""
-    from segmentation.demo import write_marketplace
+@click.option(
+    "--mysql",
+    "location",
+    is_flag=False,
+    flag_value=DEMO_DATABASE,
+    metavar="[LOCATION]",
+    help=f"Load the tables into a MySQL database instead; default: {DEMO_DATABASE}.",
+)
+def demo(output: Path | None, location: str | None) -> None:
+    """Write the demonstration marketplace (synthetic) as CSV files, or load it into MySQL."""
+    if (output is None) == (location is None):
+        raise ParameterError("demo: give either --output FOLDER or --mysql [LOCATION].")
+    if output is not None:
+        from segmentation.demo import write_marketplace
 
-    for path in write_marketplace(output):
-        click.echo(_shown(path))
+        for path in write_marketplace(output):
+            click.echo(_shown(path))
+    elif location is not None:
+        from segmentation.materialize import load_marketplace
+
+        for table in load_marketplace(location):
+            click.echo(table)
+
+
+@cli.command()
+@click.argument("profile")
+@ParameterFile
+@SingleParameters
+@RunsDir
+def materialize(
+    profile: str, file: Path | None, pairs: tuple[tuple[str, str], ...], runs_dir: Path
+) -> None:
+    """Write PROFILE's features into its database, as table customer_segmentation_data."""
+    from segmentation import materialize as tables
+    from segmentation.pipeline import Run
+
+    _, parameters = resolve(profile, file=file, overrides=_overrides(pairs))
+    click.echo(tables.materialize(Run(parameters, runs_dir.absolute(), progress=True)))
 
 
 def _overrides(pairs: tuple[tuple[str, str], ...]) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """The embedded engine: runs the project's SQL in DuckDB, next to the files.
 
 An engine has a ``dialect``, a way to bind raw tables and a way to run a query into
-pandas. Nothing else in the package knows a database.
+pandas. Nothing else in the package knows a database; `Engine` says what stages may ask
+of any of them.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import csv
 import hashlib
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 import duckdb
 import pandas as pd
@@ -26,10 +27,63 @@ RAW_SUFFIXES = (".csv", ".txt", ".parquet")
 _CHUNK = 1 << 20
 
 
+class Engine(Protocol):
+    """What runs the SQL, written in DuckDB's dialect, next to the data."""
+
+    error: ClassVar[type[Exception]]
+    """What a query raises that cannot be run."""
+    no_column: ClassVar[str]
+    """How a missing column is said."""
+    is_synthetic: bool
+    """Whether the bound tables say that they are made up."""
+
+    def bind(self, table: str, path: Path | None = None) -> None:
+        """Make a raw table readable by its name."""
+
+    def lock(self) -> None:
+        """Close the door behind the bound tables."""
+
+    def check_dates(self, sql: str) -> None:
+        """Refuse raw dates that no calendar has."""
+
+    def create(self, table: str, sql: str, values: dict[str, Any] | None = None) -> None:
+        """Define a query as a table, anew if it is there."""
+
+    def query(self, sql: str, values: dict[str, Any] | None = None) -> pd.DataFrame:
+        """Run a query into pandas; the driver binds values."""
+
+    def columns(self, sql: str) -> dict[str, str]:
+        """Column names and types that a query returns, without running it."""
+
+    def count(self, table: str) -> int:
+        """Number of rows of a table."""
+
+    def is_key(self, table: str, columns: set[str]) -> bool:
+        """Whether at most one row of a raw table has given values in some columns."""
+
+    def cast_fails(self, cast: exp.Cast) -> exp.Expression:
+        """The condition that a value is not what a CAST would make of it."""
+
+    def is_not_finite(self, value: exp.Expression) -> exp.Expression:
+        """The condition that a number is infinite or none."""
+
+    def check_unchanged(self) -> None:
+        """Refuse results over tables that changed while they were read."""
+
+    def description(self) -> dict[str, str]:
+        """What ran the SQL, for the manifest."""
+
+    def close(self) -> None:
+        """Give memory and connections back."""
+
+
 class DuckDbEngine:
     """DuckDB in memory, without extensions, on files bound as tables."""
 
     dialect = "duckdb"
+    error: ClassVar[type[Exception]] = duckdb.Error
+    no_column: ClassVar[str] = "no column"
+    is_synthetic = False  # files say so beside them, see Source
 
     def __init__(self) -> None:
         self.connection = duckdb.connect(
@@ -39,6 +93,12 @@ class DuckDbEngine:
     def close(self) -> None:
         """Give the memory back."""
         self.connection.close()
+
+    def bind(self, table: str, path: Path | None = None) -> None:
+        """Load the file of a raw table."""
+        if path is None:
+            raise SourceError(f"table {table} has no file; give location a folder or file.")
+        self.bind_file(table, path)
 
     def bind_file(self, table: str, path: Path) -> None:
         """Load one raw file as a table of text columns (Parquet keeps its types).
@@ -94,6 +154,29 @@ class DuckDbEngine:
         """Close the door behind the bound files: from here on no SQL reaches the disk."""
         self.connection.execute("SET enable_external_access = false")
         self.connection.execute("SET lock_configuration = true")
+
+    def check_dates(self, sql: str) -> None:
+        """Nothing to do: a file's dates are text, or exist."""
+
+    def is_key(self, table: str, columns: set[str]) -> bool:
+        """Never known: files have no keys."""
+        return False
+
+    def cast_fails(self, cast: exp.Cast) -> exp.Expression:
+        """The condition that a CAST would stop the query."""
+        runs = exp.Case().when(exp.Is(this=cast.copy(), expression=exp.null()), "0").else_("1")
+        return exp.Is(this=exp.func("TRY", runs), expression=exp.null())
+
+    def is_not_finite(self, value: exp.Expression) -> exp.Expression:
+        """The condition that a number is infinite or none."""
+        return exp.not_(exp.func("ISFINITE", value))
+
+    def check_unchanged(self) -> None:
+        """Nothing to do: files were read once."""
+
+    def description(self) -> dict[str, str]:
+        """What ran the SQL; its version is among the packages of the manifest."""
+        return {"engine": "duckdb"}
 
     def create(self, table: str, sql: str, values: dict[str, Any] | None = None) -> None:
         """Materialise a query as a table (anew, if it is there); the driver binds values."""

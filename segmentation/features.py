@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from segmentation.engine import DuckDbEngine
+from segmentation.engine import Engine
 from segmentation.errors import ParameterError, SourceError, first_three
 from segmentation.schema import FEATURES
 
@@ -17,7 +17,7 @@ FOLLOWED_SQL = (Path(__file__).parent / "sql" / "followed.sql").read_text(encodi
 _WHOLE_NUMBERS = ("first_to_last_order", "recency", "frequency", "tenure")
 
 
-def last_valid_order(engine: DuckDbEngine) -> dt.date:
+def last_valid_order(engine: Engine) -> dt.date:
     """Date of the last valid order: what ``as_of: auto`` means."""
     found = engine.query(
         "SELECT MAX(order_date) AS day FROM classified WHERE rule = 'kept' AND NOT is_return"
@@ -25,7 +25,7 @@ def last_valid_order(engine: DuckDbEngine) -> dt.date:
     return pd.Timestamp(found["day"].item()).date()
 
 
-def customer_features(engine: DuckDbEngine, *, as_of: dt.date) -> pd.DataFrame:
+def customer_features(engine: Engine, *, as_of: dt.date) -> pd.DataFrame:
     """One row per customer with every feature that the source allows.
 
     Returns
@@ -41,7 +41,7 @@ def customer_features(engine: DuckDbEngine, *, as_of: dt.date) -> pd.DataFrame:
     return _typed(table)
 
 
-def followed_customers(engine: DuckDbEngine, *, cut: dt.date) -> pd.DataFrame:
+def followed_customers(engine: Engine, *, cut: dt.date) -> pd.DataFrame:
     """What the customers known at a cut did after it, by ``followed.sql``.
 
     Returns
@@ -54,7 +54,7 @@ def followed_customers(engine: DuckDbEngine, *, cut: dt.date) -> pd.DataFrame:
     return table.sort_values("customer_id", kind="stable").reset_index(drop=True)
 
 
-def read_customer_table(engine: DuckDbEngine, *, name: str) -> pd.DataFrame:
+def read_customer_table(engine: Engine, *, name: str) -> pd.DataFrame:
     """Features of a source that is already one row per customer, checked.
 
     Raises

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import duckdb
 import pandas as pd
 from sqlglot import exp
 
-from segmentation.engine import DuckDbEngine
+from segmentation.engine import Engine
 from segmentation.errors import SourceError, first_three, in_one_sentence
 from segmentation.schema import FEATURES, REQUIRED_TRANSACTION_COLUMNS, TRANSACTIONS
 from segmentation.source_checks import check_casts, check_joins, check_raw_columns
@@ -24,7 +23,7 @@ EARLIEST, LATEST = "1600-01-01", "2999-12-31"
 """A date outside is a slip of the export, never a day on which somebody bought."""
 
 
-def ingest(engine: DuckDbEngine, source: Source) -> Source:
+def ingest(engine: Engine, source: Source) -> Source:
     """Bind the raw files and materialise the table ``transactions`` (or ``customers``).
 
     Returns
@@ -39,18 +38,21 @@ def ingest(engine: DuckDbEngine, source: Source) -> Source:
         with count and first three; money with more decimals than the source declares;
         a lookup table that would count an order line twice; SQL that cannot be run.
     """
-    for table, path in source.files.items():
-        engine.bind_file(table, path)
+    for table in source.tables:
+        engine.bind(table, source.files.get(table))
     engine.lock()
+    engine.check_dates(source.sql)
     try:
         return _materialise(engine, source)
-    except duckdb.Error as error:
+    except SourceError:
+        raise
+    except engine.error as error:
         raise SourceError(
             f"source {source.name}: its SQL cannot be run: {in_one_sentence(error)}"
         ) from None
 
 
-def _materialise(engine: DuckDbEngine, source: Source) -> Source:
+def _materialise(engine: Engine, source: Source) -> Source:
     check_raw_columns(engine, source)
     columns = {name.lower(): kind for name, kind in engine.columns(source.sql).items()}
     check_casts(engine, source)
@@ -120,7 +122,7 @@ def _canonical(sql: str, columns: dict[str, str], *, customer_table: bool) -> st
     return str(query.sql("duckdb", pretty=True))
 
 
-def _check_days(engine: DuckDbEngine, source: Source) -> None:
+def _check_days(engine: Engine, source: Source) -> None:
     """Refuse a day that no calendar of a shop holds, however its type came about."""
     for name in _DATES:
         day = exp.column(name)
@@ -139,13 +141,13 @@ def _check_days(engine: DuckDbEngine, source: Source) -> None:
             )
 
 
-def describe_raw(engine: DuckDbEngine, source: Source) -> pd.DataFrame:
+def describe_raw(engine: Engine, source: Source) -> pd.DataFrame:
     """Missing and distinct values of every raw column; one row per column, no values.
 
     Values are not shown because raw columns may identify people.
     """
     rows = []
-    for table, path in source.files.items():
+    for table in source.tables:
         described = exp.select("*").from_(exp.to_table(table)).sql("duckdb")
         total = engine.count(table)
         for name, kind in engine.columns(described).items():
@@ -157,7 +159,7 @@ def describe_raw(engine: DuckDbEngine, source: Source) -> pd.DataFrame:
             filled, distinct = engine.query(query.sql("duckdb")).iloc[0]
             rows.append(
                 {
-                    "file": path.name,
+                    "file": source.place_of(table),
                     "column": name,
                     "type": "text" if kind == "VARCHAR" else kind.lower(),
                     "rows": total,

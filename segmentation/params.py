@@ -19,6 +19,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from segmentation.errors import ParameterError, first_three
+from segmentation.mysql import is_database, shown_location
 from segmentation.schema import FEATURES
 from segmentation.yaml_text import RepeatedKeyError, read_yaml
 
@@ -55,11 +56,13 @@ class Parameters(BaseModel):
     location: str = Field(
         "data/raw_data/cdnow",
         min_length=1,
-        description="Folder or file that holds the source's raw tables.",
+        description="Folder, file or database (mysql://host:port/database) of the raw tables.",
         json_schema_extra=_unit("path"),
     )
-    engine: Literal["duckdb"] = Field(
-        "duckdb", description="What runs the SQL.", json_schema_extra=_unit("name")
+    engine: Literal["duckdb", "mysql"] = Field(
+        "duckdb",
+        description="What runs the SQL: duckdb on files, mysql inside the database at location.",
+        json_schema_extra=_unit("name"),
     )
     as_of: dt.date | Auto = Field(
         "auto",
@@ -545,6 +548,8 @@ def shown_path(text: str) -> str:
     >>> shown_path("data/raw_data/cdnow"), shown_path("/somewhere/else/orders.csv")
     ('data/raw_data/cdnow', 'orders.csv')
     """
+    if is_database(text):
+        return shown_location(text)
     path = Path(text).expanduser()
     if path.is_absolute() and path.is_relative_to(PROJECT_ROOT):
         return path.relative_to(PROJECT_ROOT).as_posix()

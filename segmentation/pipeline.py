@@ -7,11 +7,13 @@ of everything that decides them.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
+import os
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -34,9 +36,11 @@ from segmentation import (
     segments,
     sensitivity_stage,
 )
-from segmentation.engine import DuckDbEngine, file_fingerprint
-from segmentation.errors import ParameterError
+from segmentation.engine import DuckDbEngine, Engine, file_fingerprint
+from segmentation.engine_mysql import MySqlEngine
+from segmentation.errors import ParameterError, SourceError, first_three
 from segmentation.model import Preparation
+from segmentation.mysql import is_database, parse_location
 from segmentation.params import (
     Parameters,
     describe,
@@ -47,6 +51,14 @@ from segmentation.params import (
 from segmentation.prepare import PreparedGroup, prepare_group
 from segmentation.schema import SEGMENT_TYPES
 from segmentation.stage_cache import StageCache, code_fingerprint, key_of, load_result, save_results
+
+PIN = "SEGMENTATION_SNAPSHOT_"
+
+
+def pinned_inputs(pin: str) -> dict[str, dict[str, Any]] | None:
+    """What a report said its database held, where a notebook runs as part of one."""
+    text = os.environ.get(pin)
+    return json.loads(text) if text else None
 
 
 @dataclass(frozen=True)
@@ -81,12 +93,99 @@ class Run:
     @cached_property
     def source(self) -> ingest.Source:
         """The source's SELECT and the files found for it."""
+        self.is_database  # engine and location fit together, else that is what is wrong  # noqa: B018
         return ingest.find_source(self.parameters.source, self.parameters.location)
 
     @cached_property
     def input_hashes(self) -> dict[str, str]:
         """SHA-256 of every input file, by file name."""
-        return {path.name: file_fingerprint(path) for path in self.source.files.values()}
+        return {name: entry["sha256"] for name, entry in self.inputs.items()}
+
+    @cached_property
+    def inputs(self) -> dict[str, dict[str, Any]]:
+        """Checksum and size of every raw table, as the manifest records them.
+
+        A database has no file to hash: its tables are read once, in the snapshot that the
+        orders then come from. A result is thus reused only while the tables hold the same
+        rows.
+        """
+        if self.is_database:
+            if found := pinned_inputs(self.pin):
+                return found
+            return {f"table {t}": self.engine.fingerprint(t) for t in self.source.tables}
+        return {
+            path.name: {"sha256": file_fingerprint(path), "bytes": path.stat().st_size}
+            for path in self.source.files.values()
+        }
+
+    @property
+    def is_database(self) -> bool:
+        """Whether orders come from a database server.
+
+        Raises
+        ------
+        ParameterError
+            If the engine does not fit the location.
+        """
+        wants, is_one = self.parameters.engine == "mysql", is_database(self.parameters.location)
+        if wants and not is_one:
+            raise ParameterError(
+                f"engine is mysql, but location is {self.parameters.location!r}; "
+                "give mysql://host:port/database."
+            )
+        if is_one and not wants:
+            raise ParameterError(
+                f"location is a MySQL database, but engine is {self.parameters.engine}; "
+                "set engine: mysql."
+            )
+        return wants
+
+    @property
+    def pin(self) -> str:
+        """Name under which a report tells its notebooks what the database held."""
+        parameters = self.parameters
+        return PIN + key_of(parameters.source, parameters.location, self.source.sql).upper()
+
+    @cached_property
+    def engine(self) -> MySqlEngine:
+        """The one snapshot that everything of this run is read from, tables bound."""
+        engine = MySqlEngine(parse_location(self.parameters.location))
+        for table in self.source.tables:
+            engine.bind(table)
+        return engine
+
+    def check_pinned(self) -> None:
+        """Refuse to compute from a later snapshot what the report took from an earlier one.
+
+        Raises
+        ------
+        SourceError
+            If the tables have changed since.
+        """
+        changed = [
+            name
+            for name, entry in self.inputs.items()
+            if self.engine.fingerprint(name.removeprefix("table "))["sha256"] != entry["sha256"]
+        ]
+        if changed:
+            raise SourceError(
+                f"{first_three(changed)}: changed since this report began and its results are no "
+                "longer in the cache; run the report again."
+            )
+
+    def close(self) -> None:
+        """End the snapshot, if there is one."""
+        if engine := self.__dict__.pop("engine", None):
+            engine.close()
+
+    def pin_inputs(self) -> None:
+        """Let the notebooks of this report read the stages of this very snapshot.
+
+        Their kernels inherit the environment; without it each would connect by itself
+        and, if the shop has sold something meanwhile, report on other rows.
+        """
+        if self.is_database:
+            os.environ[self.pin] = json.dumps(self.inputs)
 
     def key(self, stage: str) -> str:
         """Key of a stage: its parameters, its inputs, the stages before it, the code."""
@@ -114,7 +213,10 @@ class Run:
     def with_parameters(self, **changed: Any) -> Run:
         """A run on the same cache with some parameters changed."""
         runs_dir = self.cache.root.parent
-        return Run(self.parameters.model_copy(update=changed), runs_dir, progress=self.progress)
+        run = Run(self.parameters.model_copy(update=changed), runs_dir, progress=self.progress)
+        if self.is_database:
+            run.__dict__["inputs"] = self.inputs  # the same rows, or none
+        return run
 
     @property
     def scan_to(self) -> int:
@@ -142,7 +244,10 @@ class Run:
             }
             (folder / "cost.json").write_text(json.dumps(cost), encoding="utf-8")
 
-        folder = self.cache.get_or_compute(name, self.key(name), compute)
+        try:
+            folder = self.cache.get_or_compute(name, self.key(name), compute)
+        finally:
+            self.close()
         self.reused.setdefault(name, not computed)
         return folder
 
@@ -174,21 +279,30 @@ def open_run(namespace: dict[str, Any]) -> Run:
     return Run(parameters, resolve_path(runs_dir))
 
 
-def _orders(run: Run) -> dict[str, Any]:
-    parameters = run.parameters
-    engine = DuckDbEngine()
+@contextlib.contextmanager
+def _engine_of(run: Run) -> Iterator[Engine]:
+    """What reads this run's raw tables; a database must still hold the rows of its key."""
+    engine: Engine = run.engine if run.is_database else DuckDbEngine()
     try:
-        source = ingest.ingest(engine, run.source)
-        if source.is_customer_table:
-            return _customer_table(run, engine, source)
-        return _transactions(parameters, engine, source)
+        if run.is_database:
+            run.check_pinned()
+        yield engine
     finally:
         engine.close()
 
 
-def _transactions(
-    parameters: Parameters, engine: DuckDbEngine, source: ingest.Source
-) -> dict[str, Any]:
+def _orders(run: Run) -> dict[str, Any]:
+    with _engine_of(run) as engine:
+        source = ingest.ingest(engine, run.source)
+        compute = _customer_table if source.is_customer_table else _transactions
+        results = compute(run, engine, source)
+        engine.check_unchanged()
+        results["overview"]["database"] = engine.description() if run.is_database else None
+        return results
+
+
+def _transactions(run: Run, engine: Engine, source: ingest.Source) -> dict[str, Any]:
+    parameters = run.parameters
     rules = {
         "returns": parameters.returns,
         "zero_amount": parameters.zero_amount,
@@ -226,7 +340,7 @@ def _transactions(
         "overview": {
             "source": source.name,
             "is_customer_table": False,
-            "synthetic": source.is_synthetic,
+            "synthetic": source.is_synthetic or engine.is_synthetic,
             "as_of": as_of.isoformat(),
             "first_order": str(pd.Timestamp(lines["first_order"].item()).date()),
             "last_order": str(pd.Timestamp(lines["last_order"].item()).date()),
@@ -238,7 +352,7 @@ def _transactions(
     }
 
 
-def _customer_table(run: Run, engine: DuckDbEngine, source: ingest.Source) -> dict[str, Any]:
+def _customer_table(run: Run, engine: Engine, source: ingest.Source) -> dict[str, Any]:
     customers = features.read_customer_table(engine, name=source.name)
     exact = engine.query("SELECT customer_id, total_spent FROM customers")
     ledger = clean.customer_table_ledger(exact)
@@ -259,7 +373,7 @@ def _customer_table(run: Run, engine: DuckDbEngine, source: ingest.Source) -> di
         "overview": {
             "source": source.name,
             "is_customer_table": True,
-            "synthetic": source.is_synthetic,
+            "synthetic": source.is_synthetic or engine.is_synthetic,
             "as_of": None,
             "first_order": None,
             "last_order": None,
@@ -530,8 +644,8 @@ def _holdout(run: Run) -> dict[str, Any]:
 
 
 def _followed(run: Run, cut: dt.date, last: dt.date) -> pd.DataFrame:
-    parameters, engine = run.parameters, DuckDbEngine()
-    try:
+    parameters = run.parameters
+    with _engine_of(run) as engine:
         ingest.ingest(engine, run.source)
         clean.clean(
             engine,
@@ -542,8 +656,6 @@ def _followed(run: Run, cut: dt.date, last: dt.date) -> pd.DataFrame:
             as_of=last,
         )
         return features.followed_customers(engine, cut=cut)
-    finally:
-        engine.close()
 
 
 def _recommendations(run: Run) -> dict[str, Any]:

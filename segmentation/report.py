@@ -72,6 +72,7 @@ def make_report(profiles: dict[str, Parameters], *, runs_dir: Path) -> Report:
     for name, run in runs.items():
         recover_folder(runs_dir / name)
         compute_stages(run, label=name)
+        run.pin_inputs()
     with contextlib.ExitStack() as stack:
         folders = {name: stack.enter_context(scratch_folder(runs_dir / name)) for name in profiles}
         _execute_all(profiles, folders, runs_dir)

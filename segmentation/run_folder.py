@@ -136,12 +136,8 @@ def manifest_of(run: Run, *, profile: str) -> dict[str, Any]:
         "program": {"segmentation": __version__, "code": code_fingerprint()},
         "versions": {"python": platform.python_version()}
         | {name: metadata.version(name) for name in PACKAGES},
-        "inputs": {
-            name: {"sha256": digest, "bytes": path.stat().st_size}
-            for (name, digest), path in zip(
-                run.input_hashes.items(), run.source.files.values(), strict=True
-            )
-        },
+        "inputs": run.inputs,
+        "database": run["overview"]["database"],
         "seed": run.parameters.random_state,
         "as_of": run["overview"]["as_of"],
         "rows": {

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 from sqlglot import exp
 from sqlglot.optimizer.scope import traverse_scope
 
-from segmentation.engine import DuckDbEngine
+from segmentation.engine import Engine
 from segmentation.errors import SourceError, first_three
 from segmentation.source_sql import Source, one_select
 
@@ -17,7 +16,7 @@ PLAIN_DATE = r"^(1[6-9]|2[0-9])[0-9]{2}-[0-9]{1,2}-[0-9]{1,2}([ T][0-9:.+Z-]*)?$
 """Year first, so that 05-06-20 is asked about and not read as a day of the year 5."""
 
 
-def check_raw_columns(engine: DuckDbEngine, source: Source) -> None:
+def check_raw_columns(engine: Engine, source: Source) -> None:
     """Name a missing raw column before the engine stumbles over it.
 
     Raises
@@ -26,7 +25,7 @@ def check_raw_columns(engine: DuckDbEngine, source: Source) -> None:
         With the file, the column and the columns that the file has.
     """
     available = {}
-    for table in source.files:
+    for table in source.tables:
         described = exp.select("*").from_(exp.to_table(table)).sql("duckdb")
         available[table.lower()] = [name.lower() for name in engine.columns(described)]
     for scope in traverse_scope(one_select(source.sql)):
@@ -36,7 +35,7 @@ def check_raw_columns(engine: DuckDbEngine, source: Source) -> None:
             holder = tables.get(column.table) if column.table else only
             if holder and column.name.lower() not in available[holder.lower()]:
                 raise SourceError(
-                    f"{source.files[holder].name}: has no column {column.name}; "
+                    f"{source.place_of(holder)}: has {engine.no_column} {column.name}; "
                     f"it has {', '.join(available[holder.lower()])}."
                 )
 
@@ -46,7 +45,7 @@ def _raw_tables_of(scope: Any) -> dict[str, str]:
     return {alias: t.name for alias, t in scope.sources.items() if isinstance(t, exp.Table)}
 
 
-def check_casts(engine: DuckDbEngine, source: Source) -> None:
+def check_casts(engine: Engine, source: Source) -> None:
     """Count raw texts that are not what the SELECT casts them to, before casting.
 
     Raises
@@ -76,15 +75,15 @@ def _is_in_projection(cast: exp.Cast) -> bool:
 
 
 def _check_one_cast(
-    engine: DuckDbEngine, source: Source, query: Any, select: exp.Select, cast: exp.Cast
+    engine: Engine, source: Source, query: Any, select: exp.Select, cast: exp.Cast
 ) -> None:
     column = next(iter(cast.find_all(exp.Column)))
-    for said, shown, condition in _cast_problems(cast, column):
+    for said, shown, condition in _cast_problems(engine, cast, column):
         probe = _probe(query, select, keep_where=_is_in_projection(cast))
         probe.set("expressions", [exp.alias_(exp.cast(shown.copy(), "VARCHAR"), "bad_value")])
         found = engine.query(probe.where(condition.copy(), copy=False).sql("duckdb"))["bad_value"]
         if len(found):
-            files = first_three(path.name for path in _files_of(source, select))
+            files = first_three(_places_of(source, select))
             raise SourceError(
                 f"{files}: {column.name} {said} in {len(found):,} row(s): "
                 f"{first_three(repr(text) for text in found[:4])}; "
@@ -92,12 +91,13 @@ def _check_one_cast(
             )
 
 
-def _cast_problems(cast: exp.Cast, column: exp.Column) -> Iterator[tuple[str, Any, Any]]:
+def _cast_problems(
+    engine: Engine, cast: exp.Cast, column: exp.Column
+) -> Iterator[tuple[str, Any, Any]]:
     """(what is wrong, the value to show, the condition that finds it) of one CAST."""
     value, kind = cast.this, cast.to.sql("duckdb").split("(")[0]
     words = {"DATE": "date (YYYY-MM-DD)", "BOOLEAN": "flag"}.get(kind, "number")
-    runs = exp.Case().when(exp.Is(this=cast.copy(), expression=exp.null()), "0").else_("1")
-    fails = exp.Is(this=exp.func("TRY", runs), expression=exp.null())
+    fails = engine.cast_fails(cast)
     yield f"is not a {words}", value if _cannot_fail(value) else column, fails
     tried = exp.TryCast(this=value.copy(), to=cast.to.copy())
     if kind in ("DECIMAL", "INT", "BIGINT"):
@@ -105,7 +105,7 @@ def _cast_problems(cast: exp.Cast, column: exp.Column) -> Iterator[tuple[str, An
         said = f"has more decimals than {cast.to.sql('duckdb')}"
         yield said, value, exp.NEQ(this=wide, expression=tried)
     elif kind == "DOUBLE":
-        yield "is not a finite number", value, exp.not_(exp.func("ISFINITE", tried))
+        yield "is not a finite number", value, engine.is_not_finite(tried)
     elif kind == "DATE":
         text = exp.cast(value.copy(), "VARCHAR")
         plain = exp.func("REGEXP_MATCHES", text, exp.Literal.string(PLAIN_DATE), dialect="duckdb")
@@ -145,12 +145,12 @@ def _ctes_before(query: Any, select: exp.Select) -> exp.With | None:
     return clause if kept else None
 
 
-def _files_of(source: Source, select: exp.Select) -> Iterable[Path]:
-    direct = [source.files[t.name] for t in select.find_all(exp.Table) if t.name in source.files]
-    return dict.fromkeys(direct or source.files.values())
+def _places_of(source: Source, select: exp.Select) -> Iterable[str]:
+    direct = [t.name for t in select.find_all(exp.Table) if t.name in source.tables]
+    return dict.fromkeys(source.place_of(table) for table in direct or source.tables)
 
 
-def check_joins(engine: DuckDbEngine, source: Source) -> None:
+def check_joins(engine: Engine, source: Source) -> None:
     """Refuse a join that gives an order line twice: its money would count twice.
 
     The table that ``quantity`` (else ``amount``) comes from holds the order lines; of
@@ -169,16 +169,32 @@ def check_joins(engine: DuckDbEngine, source: Source) -> None:
             continue
         lines = _line_table(select, tables)
         for alias, table in tables.items() if lines else ():
-            if alias == lines:
+            if alias == lines or engine.is_key(table, _equated(select, alias)):
                 continue
             multiplied = _multiplied(engine, _probe(query, select, keep_where=True), lines, alias)
             if multiplied:
                 raise SourceError(
-                    f"{source.files[table].name}: {multiplied:,} row(s) of "
-                    f"{source.files[tables[lines]].name} fit more than one of its rows, so that "
+                    f"{source.place_of(table)}: {multiplied:,} row(s) of "
+                    f"{source.place_of(tables[lines])} fit more than one of its rows, so that "
                     "their money would count more than once; list each key once in it, or join "
                     f"on all columns of its key in source {source.name}."
                 )
+
+
+def _equated(select: exp.Select, alias: str) -> set[str]:
+    """Columns of a joined table that its join sets equal to something of other tables."""
+    found = set()
+    for join in select.args.get("joins") or ():
+        condition = join.args.get("on") if join.alias_or_name == alias else None
+        for equal in condition.find_all(exp.EQ) if condition is not None else ():
+            sides = (equal.this, equal.expression)
+            if equal.find_ancestor(exp.Or, exp.Not, exp.Case, exp.Select) is not select:
+                continue
+            for own, other in (sides, sides[::-1]):
+                others = {column.table for column in other.find_all(exp.Column)}
+                if isinstance(own, exp.Column) and own.table == alias and alias not in others:
+                    found.add(own.name.lower())
+    return found
 
 
 def _line_table(select: exp.Select, tables: dict[str, str]) -> str:
@@ -191,7 +207,7 @@ def _line_table(select: exp.Select, tables: dict[str, str]) -> str:
     return ""
 
 
-def _multiplied(engine: DuckDbEngine, probe: exp.Select, lines: str, joined: str) -> int:
+def _multiplied(engine: Engine, probe: exp.Select, lines: str, joined: str) -> int:
     line, fitting = exp.column("rowid", lines), exp.column("rowid", joined)
     distinct = exp.Count(this=exp.Distinct(expressions=[fitting]))
     probe.set("expressions", [exp.alias_(line, "line")])

@@ -11,6 +11,7 @@ from sqlglot import exp
 
 from segmentation.engine import RAW_SUFFIXES
 from segmentation.errors import SourceError, first_three, in_one_sentence
+from segmentation.mysql import is_database
 from segmentation.params import SHIPPED_SOURCES, resolve_path
 
 SQL_FOLDER = Path(__file__).parent / "sql"
@@ -19,7 +20,7 @@ SYNTHETIC_MARKER = "SYNTHETIC.md"
 
 @dataclass(frozen=True)
 class Source:
-    """A source: its SELECT and the files that its raw tables were found in.
+    """A source: its SELECT, its raw tables and the files they were found in, if in files.
 
     ``is_customer_table`` is true where the SELECT gives one row per customer with
     features already computed; such a source enters at the features stage.
@@ -29,6 +30,12 @@ class Source:
     sql: str
     files: dict[str, Path]
     is_customer_table: bool = False
+    tables: tuple[str, ...] = ()
+    """Raw tables in alphabetical order, in files or in a database."""
+
+    def place_of(self, table: str) -> str:
+        """Where a raw table is, as an error names it."""
+        return self.files[table].name if table in self.files else f"table {table}"
 
     @property
     def is_synthetic(self) -> bool:
@@ -45,7 +52,7 @@ def find_source(source: str, location: str) -> Source:
         A shipped source's name, or the path of a ``.sql`` file.
     location : str
         Folder with ``<table>.csv``, ``.txt`` or ``.parquet``; or one file, where the
-        SELECT needs one raw table only.
+        SELECT needs one raw table only; or ``mysql://host:port/database``.
 
     Raises
     ------
@@ -54,6 +61,8 @@ def find_source(source: str, location: str) -> Source:
     """
     name, sql = _source_sql(source)
     tables = raw_tables(sql)
+    if is_database(location):
+        return Source(name, sql, {}, tables=tuple(tables))
     place = resolve_path(location)
     try:
         found = place.exists()
@@ -78,8 +87,9 @@ def find_source(source: str, location: str) -> Source:
                 f"{place.name}: files of kind {place.suffix or '(none)'} are not read; "
                 f"accepted are {', '.join(RAW_SUFFIXES)}."
             )
-        return Source(name, sql, {tables[0]: place})
-    return Source(name, sql, {table: _table_file(place, location, table) for table in tables})
+        return Source(name, sql, {tables[0]: place}, tables=tuple(tables))
+    files = {table: _table_file(place, location, table) for table in tables}
+    return Source(name, sql, files, tables=tuple(tables))
 
 
 def _source_sql(source: str) -> tuple[str, str]:

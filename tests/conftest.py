@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from mariadb import mariadb_server  # noqa: F401  (a fixture for all test files)
 from no_skips import pytest_sessionfinish, pytest_terminal_summary  # noqa: F401  hooks
 
 from segmentation import cli as command_line

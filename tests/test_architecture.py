@@ -16,18 +16,20 @@ from sqlglot import exp
 PACKAGE = ROOT / "segmentation"
 LAYERS = {
     "foundation": "errors schema params style geometry reasons group_model model_checks model atomic "
-    "engine stage_cache source_sql source_checks yaml_text",
+    "engine stage_cache source_sql source_checks yaml_text mysql mysql_dialect mysql_tables "
+    "engine_mysql",
     "stages": "ingest clean features explore prepare cluster anomalies evidence naming recommend",
     "presentation": "plots insights workbook",
     "assembling": "segments evidence_stages holdout_stage sensitivity_stage pipeline",
-    "top": "api explorer reduce run_folder book report score cli notebook_pairs document_links demo __main__",
+    "top": "api explorer reduce run_folder book report score cli notebook_pairs document_links demo materialize __main__",
 }
 PACKAGES_OF_MODULES = ("plots", "insights", "evidence", "anomalies")
 HEIGHT = {name: height for height, layer in enumerate(LAYERS.values()) for name in layer.split()}
 LONG_MODULES = {
+    "engine_mysql.py": (640, "one engine: its snapshot, checks and queries share the connection"),
     "workbook.py": (800, "one file format: its sheets, formats and escapes belong together"),
     "params.py": (560, "the one definition of every parameter, a field with its help each"),
-    "pipeline.py": (740, "the table of stages beside the function of each"),
+    "pipeline.py": (860, "the table of stages beside the function of each"),
     "plots/data.py": (520, "one short function per figure of the first three chapters"),
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))

@@ -5,4 +5,4 @@ SELECT
     COUNT(DISTINCT customer_id) AS customers,
     COALESCE(SUM(amount), 0) AS amount
 FROM classified
-GROUP BY GROUPING SETS ((rule), ())
+GROUP BY ROLLUP (rule)

@@ -1,14 +1,15 @@
 -- Four tables of a marketplace. order_detail has one row per order line: its id is
 -- the order's, and repeats over the lines of an order (keying on it would lose lines).
+-- Dates are text in files and dates in a database; either way an empty one is missing.
 -- after_discount is the line's revenue. A line with negative quantity gives goods back.
 SELECT
     o.customer_id AS customer_id,
     o.id AS order_id,
-    CAST(NULLIF(o.order_date, '') AS DATE) AS order_date,
+    CAST(NULLIF(CAST(o.order_date AS VARCHAR), '') AS DATE) AS order_date,
     CAST(o.qty_ordered AS DECIMAL(18, 2)) AS quantity,
     CAST(o.after_discount AS DECIMAL(18, 2)) AS amount,
     CAST(o.is_valid AS INTEGER) = 1 AS is_valid,
-    CAST(NULLIF(c.registered_date, '') AS DATE) AS registered_date,
+    CAST(NULLIF(CAST(c.registered_date AS VARCHAR), '') AS DATE) AS registered_date,
     CAST(o.qty_ordered AS DECIMAL(18, 2)) < 0 AS is_return,
     s.sku_name AS product,
     s.category AS category,

@@ -49,7 +49,8 @@ def in_parallel(
     ):
         warnings.simplefilter("ignore", ConvergenceWarning)
         done = pool.map(job, listed)
-        bar = tqdm(done, total=len(listed), desc=progress, disable=not progress, leave=False)
+        silent = not (progress and listed)
+        bar = tqdm(done, total=len(listed), desc=progress, disable=silent, leave=False)
         return list(bar)
 
 

@@ -51,7 +51,11 @@ def in_parallel(
         done = pool.map(job, listed)
         silent = not (progress and listed)
         bar = tqdm(done, total=len(listed), desc=progress, disable=silent, leave=False)
-        return list(bar)
+        try:
+            return list(bar)
+        except BaseException:  # Ctrl-C does not wait for all that is left
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def one_thread_each() -> None:

@@ -53,7 +53,7 @@ runs_dir: str = "runs"  # Folder of runs and of the stage cache.
 # %% tags=["hide-input"]
 from IPython.display import Markdown
 
-from segmentation import insights, plots
+from segmentation import campaign, concentration, insights, plots
 from segmentation.pipeline import open_run
 
 run = open_run(globals())
@@ -73,3 +73,27 @@ Markdown(insights.break_even_sentence(gross_margin=gross_margin, contact_cost=co
 
 # %% tags=["remove-input"]
 insights.recommendation_cards(run["recommendations"], currency=currency, customers=len(run["customers"]))
+
+# %% [markdown]
+# ## Could a test show that it pays?
+#
+# A campaign is believed when a part of the segment is left alone and compared. The command
+# `segmentation campaign split` makes the two lists, `segmentation campaign readout` compares
+# them afterwards. Whether a segment has enough customers for that is known beforehand:
+
+# %% tags=["hide-input"]
+sizes = campaign.sizes_by_segment(run["customers"], run["recommendations"])
+insights.sample_size_table(sizes, days=campaign.OUTCOME_DAYS)
+
+# %% tags=["remove-input"]
+Markdown(insights.sample_size_sentence(sizes))
+
+# %% [markdown]
+# ## What hangs on few customers
+
+# %% tags=["hide-input"]
+shares = concentration.concentration(run["customers"], random_state=random_state)
+insights.concentration_table(shares, customers=len(run["customers"]))
+
+# %% tags=["hide-input"]
+insights.dependence_table(concentration.by_segment(run["customers"]))

@@ -120,6 +120,92 @@ def score(model: Path, customers: Path, output: Path) -> None:
 
 @cli.command()
 @click.argument("model", type=click.Path(path_type=Path))
+@click.option("--dialect", required=True, help="Database to write for: duckdb, mysql, spark, ….")
+def sql(model: Path, dialect: str) -> None:
+    """Print a SELECT that assigns every row of a table `features` with a run's MODEL folder."""
+    from segmentation.scoring_sql import scoring_sql
+
+    click.echo(scoring_sql(model, dialect=dialect), nl=False)
+
+
+@cli.command()
+@click.argument("before", type=click.Path(path_type=Path), metavar="RUN_A")
+@click.argument("after", type=click.Path(path_type=Path), metavar="RUN_B")
+@click.option(
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder to write the tables to, one with the movement of each customer.",
+)
+def compare(before: Path, after: Path, output: Path | None) -> None:
+    """Say who moved from RUN_A to RUN_B, in customers and money, and whether to refit."""
+    from segmentation.run_comparison import compare_folders
+
+    click.echo(compare_folders(before, after, output=output), nl=False)
+
+
+@cli.group()
+def campaign() -> None:
+    """Divide a segment, size a test, and read out what a campaign changed."""
+
+
+@campaign.command("split")
+@click.argument("run_folder", type=click.Path(path_type=Path), metavar="RUN")
+@click.option("--segment", required=True, help="Name of the segment to contact.")
+@click.option("--group", help="Its segment_type, where several groups have the name.")
+@click.option(
+    "--share",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.5,
+    show_default=True,
+    help="Part of the customers to contact.",
+)
+@click.option("--seed", type=int, default=42, show_default=True, help="Seed of the split.")
+@click.option(
+    "--output",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="CSV file to write: customer_id, arm, total_spent.",
+)
+def campaign_split(
+    run_folder: Path, segment: str, group: str | None, share: float, seed: int, output: Path
+) -> None:
+    """Divide a segment of RUN into customers to contact and an untouched control group."""
+    from segmentation.campaign_files import split_segment
+
+    said = split_segment(
+        run_folder,
+        segment=segment,
+        segment_type=group,
+        treatment_share=share,
+        seed=seed,
+        output=output,
+    )
+    click.echo(f"{said}\n{_shown(output)}")
+
+
+@campaign.command("size")
+@click.option("--base", required=True, type=float, help="Response rate without contact, as 0.05.")
+@click.option("--effect", required=True, type=float, help="Rise to be found, as 0.01.")
+@click.option("--customers", type=int, help="Customers there are, in two equal arms.")
+def campaign_size(base: float, effect: float, customers: int | None) -> None:
+    """Say how many customers a test needs to find an effect."""
+    from segmentation.campaign_files import size_sentence
+
+    click.echo(size_sentence(base=base, effect=effect, customers=customers))
+
+
+@campaign.command("readout")
+@click.argument("arms", type=click.Path(path_type=Path), metavar="ARMS")
+@click.argument("results", type=click.Path(path_type=Path), metavar="RESULTS")
+def campaign_readout(arms: Path, results: Path) -> None:
+    """Say what changed, from the list ARMS and a CSV of orders afterwards, RESULTS."""
+    from segmentation.campaign_files import read_out
+
+    click.echo(read_out(arms, results))
+
+
+@cli.command()
+@click.argument("model", type=click.Path(path_type=Path))
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=int, default=8000, show_default=True, help="Port to listen on.")
 @click.option("--workers", type=int, default=2, show_default=True, help="Processes.")

@@ -25,6 +25,7 @@ from segmentation.errors import OutputError, ParameterError
 from segmentation.notebook_pairs import NOTEBOOK_FOLDER
 from segmentation.params import PROJECT_ROOT, Parameters, resolve, shown_path
 from segmentation.pipeline import Run
+from segmentation.run_comparison import open_changes
 from segmentation.run_folder import WORKBOOK, compute_stages, publish_workbook, write_run
 
 SHIPPED_WORKBOOK_PROFILE = "marketplace"
@@ -73,6 +74,7 @@ def make_report(profiles: dict[str, Parameters], *, runs_dir: Path) -> Report:
         recover_folder(runs_dir / name)
         compute_stages(run, label=name)
         run.pin_inputs()
+        open_changes(run)  # its stages are then there for the notebook
     with contextlib.ExitStack() as stack:
         folders = {name: stack.enter_context(scratch_folder(runs_dir / name)) for name in profiles}
         _execute_all(profiles, folders, runs_dir)

@@ -18,10 +18,12 @@ LAYERS = {
     "foundation": "errors schema params style geometry reasons group_model model_checks model atomic "
     "engine stage_cache source_sql source_checks yaml_text mysql mysql_dialect mysql_tables "
     "engine_mysql",
-    "stages": "ingest clean features explore prepare cluster anomalies evidence naming recommend",
+    "stages": "ingest clean features explore prepare cluster anomalies evidence naming recommend "
+    "compare concentration campaign",
     "presentation": "plots insights workbook",
-    "assembling": "segments evidence_stages holdout_stage sensitivity_stage pipeline",
-    "top": "api explorer reduce run_folder book report score cli notebook_pairs document_links demo materialize __main__",
+    "assembling": "segments evidence_stages holdout_stage sensitivity_stage pipeline run_comparison",
+    "top": "api explorer reduce run_folder book report score scoring_sql campaign_files cli "
+    "notebook_pairs document_links demo materialize __main__",
 }
 PACKAGES_OF_MODULES = ("plots", "insights", "evidence", "anomalies")
 HEIGHT = {name: height for height, layer in enumerate(LAYERS.values()) for name in layer.split()}

@@ -45,8 +45,10 @@ CHANGED = {
         r"Two components show \*\*100%",
         r"mostly first to",
     ),
-    "07": ("contact_cost", 2.5, r"and \\\$2\.50 per contact", r"and \\\$1\.00 per contact"),
-    "08": ("gross_margin", 0.45, r"gross_margin +0\.45\b", r"gross_margin +0\.3\b"),
+    "07": ("currency", "EUR", r"€[0-9]", r"\$[0-9]"),
+    "08": ("contact_cost", 2.5, r"and \\\$2\.50 per contact", r"and \\\$1\.00 per contact"),
+    "09": ("gross_margin", 0.45, r"gross_margin +0\.45\b", r"gross_margin +0\.3\b"),
+    "10": ("currency", "EUR", r"they have spent €", r"they have spent \\\$"),
 }
 
 # papermill's own function in a process of its own. Two kernels that start side by side may be

@@ -4,6 +4,21 @@ No result is typed by hand: where data could make a sentence false, the sentence
 another form for it.
 """
 
+from segmentation.insights.actions import (
+    concentration_table,
+    dependence_table,
+    sample_size_sentence,
+    sample_size_table,
+)
+from segmentation.insights.changes import (
+    changes_sentence,
+    changes_text,
+    compared_sentence,
+    drift_table,
+    matching_table,
+    migration_table,
+    refit_sentence,
+)
 from segmentation.insights.data import (
     banner,
     category_sentence,
@@ -86,12 +101,18 @@ __all__ = [
     "banner",
     "break_even_sentence",
     "category_sentence",
+    "changes_sentence",
+    "changes_text",
     "cleaning_sql",
     "cohort_sentence",
     "column_sentence",
     "column_table",
+    "compared_sentence",
     "concentration_sentence",
+    "concentration_table",
     "dbscan_evidence_sentence",
+    "dependence_table",
+    "drift_table",
     "effect_sentence",
     "evidence_summary",
     "explained_sentence",
@@ -114,6 +135,8 @@ __all__ = [
     "loading_sentence",
     "map_sentence",
     "margin_sentence",
+    "matching_table",
+    "migration_table",
     "model_card",
     "month_sentence",
     "names_sentence",
@@ -126,8 +149,11 @@ __all__ = [
     "ranking_sentence",
     "ranking_table",
     "recommendation_cards",
+    "refit_sentence",
     "relationship_sentence",
     "rules_list",
+    "sample_size_sentence",
+    "sample_size_table",
     "scatter_sentence",
     "scoring_example",
     "sensitivity_sentence",

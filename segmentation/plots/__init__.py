@@ -4,6 +4,7 @@ A notebook calls one function per figure and lets the cell show it. No function 
 table, decides anything or states a result; findings are sentences computed elsewhere.
 """
 
+from segmentation.plots.changes import plot_alluvial, plot_drift
 from segmentation.plots.data import (
     plot_categories,
     plot_cohorts,
@@ -43,6 +44,7 @@ from segmentation.plots.segments import (
 
 __all__ = [
     "colours_of",
+    "plot_alluvial",
     "plot_anomalies",
     "plot_categories",
     "plot_cohorts",
@@ -50,6 +52,7 @@ __all__ = [
     "plot_dbscan_evidence",
     "plot_dbscan_grid",
     "plot_distributions",
+    "plot_drift",
     "plot_explained",
     "plot_holdout",
     "plot_holdout_curve",

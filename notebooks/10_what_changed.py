@@ -1,0 +1,106 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # What changed
+#
+# **Question.** Who moved since the earlier run, what is that in money, and does the earlier
+# model still describe the customers?
+#
+# **Reads** segments and models of two runs. **Decides** whether to refit. **Can mislead when**
+# the runs differ in more than time: then a change of method looks like a change of customers.
+
+# %% tags=["parameters", "hide-input"]
+source: str = "cdnow"  # Where orders come from: a shipped source, or a path to a source SQL file.
+location: str = "data/raw_data/cdnow"  # Folder, file or database (mysql://host:port/database) of the raw tables.
+engine: str = "duckdb"  # What runs the SQL: duckdb on files, mysql inside the database at location.
+as_of = "auto"  # Last day of observation; auto: date of the last valid order.
+returns: str = "exclude"  # exclude: sales only; net: returns reduce the customer's units and spend.
+zero_amount: str = "keep"  # Lines with an amount of zero; reported either way.
+duplicates: str = "keep"  # Exact copies of a line; reported either way.
+non_product: str = "keep"  # Lines that are not products (postage, fees), where the source marks them.
+date_repair: str = "off"  # Repair of dates; off: dates are taken as the source gives them.
+features: list = ["recency", "frequency", "total_spent"]  # Features that K-Means and DBSCAN see.
+split_pre_register: bool = True  # Model customers whose first order precedes registration apart.
+outliers: str = "none"  # winsor: pull values beyond the winsor quantiles in to them before scaling.
+winsor_quantile: float = 0.99  # Upper quantile for winsorising; the lower one is 1 minus it.
+transform: str = "log"  # Shape before scaling; log is sign(x) * ln(1 + |x|).
+scaler: str = "standard"  # standard: mean 0, deviation 1; robust: median 0, interquartile range 1.
+n_clusters = 3  # Clusters per group; auto: by gap, separation and agreement, among 2 to 8 or none.
+k_max: int = 10  # Largest number of clusters that the tuning chapter scans.
+n_init: int = 10  # Random starts per K-Means fit; the best is kept.
+random_state: int = 42  # Seed of every random choice.
+dbscan_eps = "auto"  # Neighbourhood radius; auto: knee of the k-distance curve.
+dbscan_min_samples = "auto"  # Customers (self included) that make a neighbourhood dense; auto: 2 x features.
+calibration_end = "auto"  # Cut of the hold-out proof; auto: middle of the observation window.
+currency: str = "USD"  # ISO 4217 code of the account currency; a label, nothing is converted.
+gross_margin: float = 0.3  # Share of revenue left after the cost of goods; an assumption to replace.
+contact_cost: float = 1.0  # Cost of contacting one customer once; an assumption to replace.
+runs_dir: str = "runs"  # Folder of runs and of the stage cache.
+
+# %% tags=["hide-input"]
+from IPython.display import Markdown
+
+from segmentation import insights, plots
+from segmentation.pipeline import open_run
+from segmentation.run_comparison import open_changes
+
+run = open_run(globals())
+changes = open_changes(run)
+found = changes.comparison
+insights.banner(run["overview"])
+
+# %% tags=["remove-input"]
+Markdown(insights.compared_sentence(changes))
+
+# %% [markdown]
+# ## Who moved
+#
+# Segments are recognised by the profile of their customers, never by number or name. A
+# customer **moved** when the earlier model, too, now gives another segment; where only the
+# later run draws the border of a segment elsewhere, the customer is counted as **redrawn**.
+
+# %% mystnb={"figure": {"name": "fig-movement", "caption": "Customers of each segment in the earlier run, left, and where they are in the later run, right."}, "image": {"alt": "Bands of customers flowing from blocks of earlier segments on the left to blocks of later segments on the right; most of a block usually flows straight across."}} tags=["hide-input"]
+plots.plot_alluvial(found and found.migration, colours=plots.colours_of(run["profile"]))
+
+# %% tags=["remove-input"]
+Markdown(insights.changes_sentence(found, currency=currency))
+
+# %% tags=["remove-input"]
+insights.migration_table(found, currency=currency)
+
+# %% [markdown]
+# ## Are they still the same segments?
+
+# %% tags=["remove-input"]
+insights.matching_table(found)
+
+# %% [markdown]
+# ## Drift
+#
+# The population stability index compares a feature's distribution in both runs, cut at the
+# deciles of the earlier one.
+
+# %% mystnb={"figure": {"name": "fig-drift", "caption": "Population stability index of each feature, largest first; blue: the model uses the feature."}, "image": {"alt": "Horizontal bars, one per feature, longest on top, each with its index and whether the feature is stable, shifting or shifted."}} tags=["hide-input"]
+plots.plot_drift(found and found.drift)
+
+# %% tags=["remove-input"]
+insights.drift_table(found, currency=currency)
+
+# %% [markdown]
+# ## Refit?
+
+# %% tags=["remove-input"]
+Markdown(insights.refit_sentence(found))

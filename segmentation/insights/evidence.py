@@ -104,7 +104,7 @@ def anomaly_sentence(customers: pd.DataFrame, *, currency: str) -> str:
         else ""
     )
     return (
-        f"**{plural(len(flagged), 'customer')}** ({format_share(len(flagged) / total, total)}) are "
+        f"**{plural(len(flagged), 'customer')}**, {format_share(len(flagged) / total, total)}, are "
         f"flagged. They bring {money}, {format_percent(share)} of revenue{comparison}. "
         f"Most of them belong to {where}. They keep their segment; the flag is extra information."
     )

@@ -141,7 +141,11 @@ const explorer = {
     );
     output.replaceChildren(
       explorer.element("p", {}, [explorer.element("strong", { textContent: found.segment }), margin]),
-      explorer.element("p", { textContent: `Group: ${group.label}. Distance to each centre:` }),
+      explorer.element("p", {
+        textContent:
+          (Object.keys(model.groups).length > 1 ? `Group: ${group.label}. ` : "") +
+          "Distance to each centre:",
+      }),
       explorer.element("ul", {}, items),
     );
   },

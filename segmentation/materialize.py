@@ -129,7 +129,7 @@ def materialize(run: Run) -> str:
         If an id is too long for a key, or for any fault of the server; a table before
         stays as it was.
     """
-    if not run.is_database:
+    if not run.snapshot.is_database:
         raise ParameterError(
             f"engine is {run.parameters.engine}: a table is materialised in a MySQL database; "
             "set engine: mysql and location: mysql://host:port/database."
@@ -139,6 +139,7 @@ def materialize(run: Run) -> str:
             f"source {run.source.name} reads {CUSTOMER_TABLE} itself; name the source of orders."
         )
     features = run["customer_features"]
+    run.snapshot.close()
     scale = run["overview"]["amount_scale"]
     _check_ids(features["customer_id"])
     frame = features.assign(total_spent=[f"{v:.{scale}f}" for v in features["total_spent"]])

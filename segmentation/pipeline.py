@@ -7,15 +7,12 @@ of everything that decides them.
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 import json
-import os
 import resource
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +33,9 @@ from segmentation import (
     segments,
     sensitivity_stage,
 )
-from segmentation.engine import DuckDbEngine, Engine, file_fingerprint
-from segmentation.engine_mysql import MySqlEngine
-from segmentation.errors import ParameterError, SourceError, first_three
+from segmentation.engine import Engine
+from segmentation.errors import ParameterError
 from segmentation.model import Preparation
-from segmentation.mysql import is_database, parse_location
 from segmentation.params import (
     Parameters,
     describe,
@@ -50,15 +45,8 @@ from segmentation.params import (
 )
 from segmentation.prepare import PreparedGroup, prepare_group
 from segmentation.schema import SEGMENT_TYPES
+from segmentation.snapshot import Snapshot
 from segmentation.stage_cache import StageCache, code_fingerprint, key_of, load_result, save_results
-
-PIN = "SEGMENTATION_SNAPSHOT_"
-
-
-def pinned_inputs(pin: str) -> dict[str, dict[str, Any]] | None:
-    """What a report said its database held, where a notebook runs as part of one."""
-    text = os.environ.get(pin)
-    return json.loads(text) if text else None
 
 
 @dataclass(frozen=True)
@@ -84,108 +72,29 @@ class Run:
     others.
     """
 
-    def __init__(self, parameters: Parameters, runs_dir: Path, *, progress: bool = False) -> None:
+    def __init__(
+        self,
+        parameters: Parameters,
+        runs_dir: Path,
+        *,
+        progress: bool = False,
+        snapshot: Snapshot | None = None,
+    ) -> None:
         self.parameters = parameters
         self.cache = StageCache(runs_dir / ".cache")
         self.progress = progress
         self.reused: dict[str, bool] = {}
+        self.snapshot = snapshot or Snapshot(parameters)
 
-    @cached_property
+    @property
     def source(self) -> ingest.Source:
         """The source's SELECT and the files found for it."""
-        self.is_database  # engine and location fit together, else that is what is wrong  # noqa: B018
-        return ingest.find_source(self.parameters.source, self.parameters.location)
+        return self.snapshot.source
 
-    @cached_property
+    @property
     def input_hashes(self) -> dict[str, str]:
-        """SHA-256 of every input file, by file name."""
-        return {name: entry["sha256"] for name, entry in self.inputs.items()}
-
-    @cached_property
-    def inputs(self) -> dict[str, dict[str, Any]]:
-        """Checksum and size of every raw table, as the manifest records them.
-
-        A database has no file to hash: its tables are read once, in the snapshot that the
-        orders then come from. A result is thus reused only while the tables hold the same
-        rows.
-        """
-        if self.is_database:
-            if found := pinned_inputs(self.pin):
-                return found
-            return {f"table {t}": self.engine.fingerprint(t) for t in self.source.tables}
-        return {
-            path.name: {"sha256": file_fingerprint(path), "bytes": path.stat().st_size}
-            for path in self.source.files.values()
-        }
-
-    @property
-    def is_database(self) -> bool:
-        """Whether orders come from a database server.
-
-        Raises
-        ------
-        ParameterError
-            If the engine does not fit the location.
-        """
-        wants, is_one = self.parameters.engine == "mysql", is_database(self.parameters.location)
-        if wants and not is_one:
-            raise ParameterError(
-                f"engine is mysql, but location is {self.parameters.location!r}; "
-                "give mysql://host:port/database."
-            )
-        if is_one and not wants:
-            raise ParameterError(
-                f"location is a MySQL database, but engine is {self.parameters.engine}; "
-                "set engine: mysql."
-            )
-        return wants
-
-    @property
-    def pin(self) -> str:
-        """Name under which a report tells its notebooks what the database held."""
-        parameters = self.parameters
-        return PIN + key_of(parameters.source, parameters.location, self.source.sql).upper()
-
-    @cached_property
-    def engine(self) -> MySqlEngine:
-        """The one snapshot that everything of this run is read from, tables bound."""
-        engine = MySqlEngine(parse_location(self.parameters.location))
-        for table in self.source.tables:
-            engine.bind(table)
-        return engine
-
-    def check_pinned(self) -> None:
-        """Refuse to compute from a later snapshot what the report took from an earlier one.
-
-        Raises
-        ------
-        SourceError
-            If the tables have changed since.
-        """
-        changed = [
-            name
-            for name, entry in self.inputs.items()
-            if self.engine.fingerprint(name.removeprefix("table "))["sha256"] != entry["sha256"]
-        ]
-        if changed:
-            raise SourceError(
-                f"{first_three(changed)}: changed since this report began and its results are no "
-                "longer in the cache; run the report again."
-            )
-
-    def close(self) -> None:
-        """End the snapshot, if there is one."""
-        if engine := self.__dict__.pop("engine", None):
-            engine.close()
-
-    def pin_inputs(self) -> None:
-        """Let the notebooks of this report read the stages of this very snapshot.
-
-        Their kernels inherit the environment; without it each would connect by itself
-        and, if the shop has sold something meanwhile, report on other rows.
-        """
-        if self.is_database:
-            os.environ[self.pin] = json.dumps(self.inputs)
+        """SHA-256 of every raw table, by file name or table."""
+        return {name: entry["sha256"] for name, entry in self.snapshot.inputs.items()}
 
     def key(self, stage: str) -> str:
         """Key of a stage: its parameters, its inputs, the stages before it, the code."""
@@ -211,12 +120,13 @@ class Run:
         return (*STAGES[stage].needs, *(("structure",) if asks_rule else ()))
 
     def with_parameters(self, **changed: Any) -> Run:
-        """A run on the same cache with some parameters changed."""
-        runs_dir = self.cache.root.parent
-        run = Run(self.parameters.model_copy(update=changed), runs_dir, progress=self.progress)
-        if self.is_database:
-            run.__dict__["inputs"] = self.inputs  # the same rows, or none
-        return run
+        """A run on the same cache and snapshot with some parameters changed."""
+        return Run(
+            self.parameters.model_copy(update=changed),
+            self.cache.root.parent,
+            progress=self.progress,
+            snapshot=self.snapshot,
+        )
 
     @property
     def scan_to(self) -> int:
@@ -244,10 +154,7 @@ class Run:
             }
             (folder / "cost.json").write_text(json.dumps(cost), encoding="utf-8")
 
-        try:
-            folder = self.cache.get_or_compute(name, self.key(name), compute)
-        finally:
-            self.close()
+        folder = self.cache.get_or_compute(name, self.key(name), compute)
         self.reused.setdefault(name, not computed)
         return folder
 
@@ -279,25 +186,12 @@ def open_run(namespace: dict[str, Any]) -> Run:
     return Run(parameters, resolve_path(runs_dir))
 
 
-@contextlib.contextmanager
-def _engine_of(run: Run) -> Iterator[Engine]:
-    """What reads this run's raw tables; a database must still hold the rows of its key."""
-    engine: Engine = run.engine if run.is_database else DuckDbEngine()
-    try:
-        if run.is_database:
-            run.check_pinned()
-        yield engine
-    finally:
-        engine.close()
-
-
 def _orders(run: Run) -> dict[str, Any]:
-    with _engine_of(run) as engine:
+    with run.snapshot.opened() as engine:
         source = ingest.ingest(engine, run.source)
         compute = _customer_table if source.is_customer_table else _transactions
         results = compute(run, engine, source)
-        engine.check_unchanged()
-        results["overview"]["database"] = engine.description() if run.is_database else None
+        results["overview"]["database"] = engine.description()
         return results
 
 
@@ -645,7 +539,7 @@ def _holdout(run: Run) -> dict[str, Any]:
 
 def _followed(run: Run, cut: dt.date, last: dt.date) -> pd.DataFrame:
     parameters = run.parameters
-    with _engine_of(run) as engine:
+    with run.snapshot.opened() as engine:
         ingest.ingest(engine, run.source)
         clean.clean(
             engine,

@@ -54,7 +54,8 @@ def make_run(profile: str, parameters: Parameters, *, runs_dir: Path, name: str)
     target = runs_dir / name
     recover_folder(target)
     run = Run(parameters, runs_dir, progress=True)
-    compute_stages(run, label=name)
+    with contextlib.closing(run.snapshot):
+        compute_stages(run, label=name)
     with scratch_folder(target) as working:
         write_run(run, working, profile=profile)
         swap_folder(working, target)
@@ -72,10 +73,12 @@ def make_report(profiles: dict[str, Parameters], *, runs_dir: Path) -> Report:
     runs = {name: Run(p, runs_dir, progress=True) for name, p in profiles.items()}
     for name, run in runs.items():
         recover_folder(runs_dir / name)
-        compute_stages(run, label=name)
-        run.pin_inputs()
-        open_changes(run)  # its stages are then there for the notebook
+        with contextlib.closing(run.snapshot):
+            compute_stages(run, label=name)
+            open_changes(run)  # its stages are then there for the notebook
     with contextlib.ExitStack() as stack:
+        for run in runs.values():
+            stack.enter_context(run.snapshot.pinned())
         folders = {name: stack.enter_context(scratch_folder(runs_dir / name)) for name in profiles}
         _execute_all(profiles, folders, runs_dir)
         for name, run in runs.items():

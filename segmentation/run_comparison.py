@@ -87,7 +87,7 @@ def _earlier(run: Run, day: dt.date) -> Run:
     if run.parameters.n_clusters != "auto":
         changed["k_max"] = 2  # other numbers of clusters are not looked at
     parameters = run.parameters.model_copy(update=changed)
-    return Run(parameters, run.cache.root.parent)
+    return Run(parameters, run.cache.root.parent, snapshot=run.snapshot)
 
 
 def _result_of(run: Run) -> RunResult:

@@ -136,7 +136,7 @@ def manifest_of(run: Run, *, profile: str) -> dict[str, Any]:
         "program": {"segmentation": __version__, "code": code_fingerprint()},
         "versions": {"python": platform.python_version()}
         | {name: metadata.version(name) for name in PACKAGES},
-        "inputs": run.inputs,
+        "inputs": run.snapshot.inputs,
         "database": run["overview"]["database"],
         "seed": run.parameters.random_state,
         "as_of": run["overview"]["as_of"],

@@ -1,0 +1,137 @@
+"""What a run reads its orders from: files, or one snapshot of a database."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any
+
+from segmentation.engine import DuckDbEngine, Engine, file_fingerprint
+from segmentation.engine_mysql import MySqlEngine
+from segmentation.errors import ParameterError, SourceError, first_three
+from segmentation.mysql import is_database, parse_location
+from segmentation.params import Parameters
+from segmentation.source_sql import Source, find_source
+from segmentation.stage_cache import key_of
+
+PIN = "SEGMENTATION_SNAPSHOT_"
+"""How the environment variable begins by which a report's notebooks know its inputs."""
+_TABLE = "table "
+
+
+class Snapshot:
+    """The raw tables of a run, the same for every stage of it.
+
+    A database has no file to hash: its tables are read once for a checksum, in the very
+    transaction that the orders then come from. A result is thus reused only while the
+    tables hold the same rows.
+    """
+
+    def __init__(self, parameters: Parameters) -> None:
+        self.name, self.location = parameters.source, parameters.location
+        self.is_database = parameters.engine == "mysql"
+        self._wanted = parameters.engine
+        self._engine: MySqlEngine | None = None
+
+    @cached_property
+    def source(self) -> Source:
+        """The source's SELECT and the files found for it.
+
+        Raises
+        ------
+        ParameterError
+            If the engine does not fit the location.
+        """
+        if self.is_database and not is_database(self.location):
+            raise ParameterError(
+                f"engine is mysql, but location is {self.location!r}; "
+                "give mysql://host:port/database."
+            )
+        if is_database(self.location) and not self.is_database:
+            raise ParameterError(
+                f"location is a MySQL database, but engine is {self._wanted}; set engine: mysql."
+            )
+        return find_source(self.name, self.location)
+
+    @cached_property
+    def inputs(self) -> dict[str, dict[str, Any]]:
+        """Checksum and size of every raw table, as the manifest records them."""
+        if not self.is_database:
+            return {
+                path.name: {"sha256": file_fingerprint(path), "bytes": path.stat().st_size}
+                for path in self.source.files.values()
+            }
+        pinned = os.environ.get(self._pin)
+        if pinned:
+            found: dict[str, dict[str, Any]] = json.loads(pinned)
+            return found
+        engine = self._connected()
+        return {_TABLE + name: engine.fingerprint(name) for name in self.source.tables}
+
+    @property
+    def _pin(self) -> str:
+        return PIN + key_of(self.name, self.location, self.source.sql).upper()
+
+    @contextlib.contextmanager
+    def pinned(self) -> Iterator[None]:
+        """Let the notebooks of a report read the stages of this very snapshot.
+
+        Their kernels inherit the environment; without it each would connect by itself
+        and, if the shop has sold something meanwhile, report on other rows.
+        """
+        if not self.is_database:
+            yield
+            return
+        os.environ[self._pin] = json.dumps(self.inputs)
+        try:
+            yield
+        finally:
+            del os.environ[self._pin]
+
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[Engine]:
+        """An engine on these tables; a database's stays open until `close`.
+
+        Raises
+        ------
+        SourceError
+            If a database has changed since the inputs were recorded, or while it was read.
+        """
+        engine: Engine = self._connected() if self.is_database else DuckDbEngine()
+        try:
+            if self._engine is not None:
+                self._check_recorded(self._engine)
+            yield engine
+            engine.check_unchanged()
+        finally:
+            if not self.is_database:
+                engine.close()
+
+    def _connected(self) -> MySqlEngine:
+        if self._engine is None:
+            source = self.source
+            self._engine = MySqlEngine(parse_location(self.location))
+            for table in source.tables:
+                self._engine.bind(table)
+        return self._engine
+
+    def _check_recorded(self, engine: MySqlEngine) -> None:
+        changed = [
+            name
+            for name, entry in self.inputs.items()
+            if engine.fingerprint(name.removeprefix(_TABLE))["sha256"] != entry["sha256"]
+        ]
+        if changed:
+            raise SourceError(
+                f"{first_three(changed)}: changed since this report began and its results are no "
+                "longer in the cache; run the report again."
+            )
+
+    def close(self) -> None:
+        """End the snapshot, if there is one."""
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None

@@ -36,8 +36,8 @@ WIDTH = 8.0  # inches; about 750 px on a page, so 9 pt stays 12 px
 SMALLEST_TEXT = 9.0
 
 RC_PARAMS: Any = {
-    "figure.dpi": 144,
-    "savefig.dpi": 144,
+    "figure.dpi": 128,
+    "savefig.dpi": 128,
     "figure.facecolor": PAPER,
     "figure.constrained_layout.use": True,
     "figure.constrained_layout.h_pad": 0.06,

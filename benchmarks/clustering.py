@@ -1,0 +1,42 @@
+"""K-Means of many customers: ours against scikit-learn with the same k and n_init."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+K, N_INIT, SEED = 3, 10, 42
+
+
+def ours(path: str, size: int) -> Callable[[], dict[str, Any]]:
+    """The pipeline's fit."""
+    from segmentation.cluster import fit_kmeans
+
+    prepared = np.load(path)
+
+    def work() -> dict[str, Any]:
+        fit = fit_kmeans(prepared, prepared[:, 2], n_clusters=K, n_init=N_INIT, random_state=SEED)
+        return {"inertia": fit.inertia}
+
+    return work
+
+
+def scikit_learn(path: str, size: int) -> Callable[[], dict[str, Any]]:
+    """``sklearn.cluster.KMeans`` with all cores, as it comes."""
+    from sklearn.cluster import KMeans
+
+    prepared = np.load(path)
+
+    def work() -> dict[str, Any]:
+        return {
+            "inertia": float(KMeans(K, n_init=N_INIT, random_state=SEED).fit(prepared).inertia_)
+        }
+
+    return work
+
+
+def agree(ours_answer: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Inertia equal or lower, to 0.01%."""
+    return bool(ours_answer["inertia"] <= other["inertia"] * 1.0001)

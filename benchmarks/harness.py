@@ -1,0 +1,159 @@
+"""Run ours and its rival alternately, each time in a fresh process, and report ratios.
+
+A single timing on a shared machine means nothing; two processes that follow each other
+meet about the same machine, and the median of several such pairs is worth comparing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+ROOT = Path(__file__).resolve().parent.parent
+OURS = "ours"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One comparison.
+
+    Attributes
+    ----------
+    name, title : str
+    module : str
+        Module of ``benchmarks`` with one function per side: it loads its input and
+        returns a callable that does the work and returns a small answer.
+    rivals : tuple of str
+        Names of the other sides' functions.
+    make : callable (folder, size) -> path
+        Writes (or finds) the seeded input of that size.
+    sizes, quick_size : int
+        Rows; three sizes show how the cost grows.
+    pairs : int
+        Alternating pairs at the largest size.
+    agree : callable (our answer, rival's answer) -> bool
+        Whether both sides did the same work.
+    bar : str
+        What `DESIGN` holds the case to, in words; ``least`` is the ratio it needs.
+    """
+
+    name: str
+    title: str
+    module: str
+    rivals: tuple[str, ...]
+    make: Callable[[Path, int], Path]
+    sizes: tuple[int, ...]
+    quick_size: int
+    pairs: int
+    agree: Callable[[Any, Any], bool]
+    bar: str
+    least: float
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+def run_side(case: Case, side: str, path: Path, size: int) -> dict[str, Any]:
+    """Seconds, peak memory and answer of one side in a fresh process."""
+    request = json.dumps({"path": str(path), "size": size, **case.settings})
+    command = [sys.executable, "-m", "benchmarks.worker", case.module, side, request]
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=ROOT, env=os.environ.copy(), check=False
+    )
+    if done.returncode:
+        raise RuntimeError(f"{case.name}, {side}: {done.stderr.strip().splitlines()[-1:]}")
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def measure(case: Case, folder: Path, *, quick: bool) -> dict[str, Any]:
+    """Results of one case: growth of ours, and the ratio to every rival at the top size."""
+    sizes = (case.quick_size,) if quick else case.sizes
+    growth = []
+    for size in sizes[:-1]:
+        own = run_side(case, OURS, case.make(folder, size), size)
+        growth.append({"rows": size, "seconds": own["seconds"], "peak_mb": own["peak_mb"]})
+    top = sizes[-1]
+    path = case.make(folder, top)
+    rounds: dict[str, list[tuple[dict[str, Any], dict[str, Any]]]] = {r: [] for r in case.rivals}
+    n_pairs = 3 if quick else case.pairs
+    with tqdm(total=n_pairs * len(case.rivals), desc=case.name, unit="pair") as bar:
+        for _ in range(n_pairs):
+            for rival in case.rivals:
+                own, other = run_side(case, OURS, path, top), run_side(case, rival, path, top)
+                if not case.agree(own["answer"], other["answer"]):
+                    raise RuntimeError(
+                        f"{case.name}: ours answers {own['answer']}, {rival} {other['answer']}; "
+                        "times of different work are not compared."
+                    )
+                rounds[rival].append((own, other))
+                bar.update()
+    owns = [own for pairs in rounds.values() for own, _ in pairs]
+    growth.append(
+        {
+            "rows": top,
+            "seconds": statistics.median(own["seconds"] for own in owns),
+            "peak_mb": max(own["peak_mb"] for own in owns),
+        }
+    )
+    return {
+        "title": case.title,
+        "bar": case.bar,
+        "least": case.least,
+        "rows": top,
+        "pairs": n_pairs,
+        "growth": growth,
+        "exponent": _exponent(growth),
+        "answer": owns[-1]["answer"],
+        "rivals": {rival: _compared(pairs) for rival, pairs in rounds.items()},
+    }
+
+
+def _compared(pairs: list[tuple[dict[str, Any], dict[str, Any]]]) -> dict[str, Any]:
+    ratios = [other["seconds"] / own["seconds"] for own, other in pairs]
+    return {
+        "times_faster_median": round(statistics.median(ratios), 2),
+        "times_faster_min": round(min(ratios), 2),
+        "times_faster_max": round(max(ratios), 2),
+        "ours_seconds": [round(own["seconds"], 3) for own, _ in pairs],
+        "rival_seconds": [round(other["seconds"], 3) for _, other in pairs],
+        "ours_peak_mb": max(own["peak_mb"] for own, _ in pairs),
+        "rival_peak_mb": max(other["peak_mb"] for _, other in pairs),
+    }
+
+
+def _exponent(growth: list[dict[str, Any]]) -> float | None:
+    """Slope of log seconds over log rows: 1 grows in step with the data."""
+    if len(growth) < 2:
+        return None
+    rows = np.log([point["rows"] for point in growth])
+    seconds = np.log([max(point["seconds"], 1e-4) for point in growth])
+    return round(float(np.polyfit(rows, seconds, 1)[0]), 2)
+
+
+def machine() -> dict[str, Any]:
+    """What the run was measured on."""
+    packages = ("duckdb", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "xlsxwriter")
+    versions = {name: metadata.version(name) for name in packages}
+    for name in ("polars", "openpyxl"):
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return {
+        "cores": os.cpu_count(),
+        "memory_gib": round(memory, 1),
+        "system": platform.system(),
+        "python": platform.python_version(),
+        "versions": versions,
+    }

@@ -178,7 +178,7 @@ def _orders(run: Run) -> dict[str, Any]:
     parameters = run.parameters
     engine = DuckDbEngine()
     try:
-        source = ingest.ingest(engine, run.source)
+        source = ingest.ingest(engine, run.source, date_repair=run.parameters.date_repair)
         if source.is_customer_table:
             return _customer_table(run, engine, source)
         return _transactions(parameters, engine, source)

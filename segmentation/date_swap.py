@@ -138,7 +138,7 @@ def with_days_swapped(sql: str) -> str:
     Built from parts that every dialect has: text of year, day and month, cast to a date.
     """
     query = sqlglot.parse_one(sql, dialect="duckdb")
-    assert isinstance(query, exp.Select)  # noqa: S101  made by ingest
+    assert isinstance(query, exp.Select)
     for projection in query.expressions:
         if projection.alias_or_name == "order_date":
             projection.set("this", swapped_date(projection.this))

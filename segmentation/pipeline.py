@@ -178,7 +178,7 @@ def _orders(run: Run) -> dict[str, Any]:
     parameters = run.parameters
     engine = DuckDbEngine()
     try:
-        source = ingest.ingest(engine, run.source, date_repair=run.parameters.date_repair)
+        source = _ingested(run, engine)
         if source.is_customer_table:
             return _customer_table(run, engine, source)
         return _transactions(parameters, engine, source)
@@ -529,10 +529,14 @@ def _holdout(run: Run) -> dict[str, Any]:
     )
 
 
+def _ingested(run: Run, engine: DuckDbEngine) -> ingest.Source:
+    return ingest.ingest(engine, run.source, date_repair=run.parameters.date_repair)
+
+
 def _followed(run: Run, cut: dt.date, last: dt.date) -> pd.DataFrame:
     parameters, engine = run.parameters, DuckDbEngine()
     try:
-        ingest.ingest(engine, run.source)
+        _ingested(run, engine)
         clean.clean(
             engine,
             returns=parameters.returns,

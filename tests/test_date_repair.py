@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import datetime as dt
 from collections import defaultdict
+from decimal import Decimal
 
 import pandas as pd
 import pytest
@@ -151,3 +152,30 @@ def test_features_of_the_real_marketplace_equal_those_of_an_independent_script(
     last = max(map(max, days.values()))
     assert features["recency"].to_dict() == {i: (last - max(d)).days for i, d in days.items()}
     assert sum(value < 0 for value in wait.values()) == before
+
+
+@needs_marketplace
+def test_the_hold_out_proof_follows_customers_on_repaired_dates(tmp_path):
+    parameters = parameters_from(
+        {
+            "source": "marketplace",
+            "location": str(MARKETPLACE),
+            "date_repair": "swap_day_month",
+            "calibration_end": "2022-01-21",
+        }
+    )
+    orders = []
+    with (MARKETPLACE / "order_detail.csv").open(encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            if row["is_valid"] == "1":
+                day = by_hand(dt.date.fromisoformat(row["order_date"]))
+                orders.append((row["customer_id"], day, Decimal(row["after_discount"])))
+    cut = dt.date(2022, 1, 21)
+    known = {customer for customer, day, _ in orders if day <= cut}
+    after = [o for o in orders if o[1] > cut and o[0] in known]
+
+    proof = Run(parameters, tmp_path)["holdout"]
+
+    assert proof["customers"] == len(known)
+    assert proof["bought_again"] == len({customer for customer, _, _ in after})
+    assert Decimal(proof["revenue"]) == sum(amount for _, _, amount in after)

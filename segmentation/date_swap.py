@@ -8,6 +8,7 @@ appear outside the true range, and inside it those days come from everywhere.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 import sqlglot
@@ -145,15 +146,17 @@ def with_days_swapped(sql: str) -> str:
     return str(query.sql("duckdb", pretty=True))
 
 
-def swapped_date(day: exp.Expression) -> exp.Expression:
+def swapped_date(day: Any) -> Any:
     """The SQL of one date with day and month exchanged where the day is at most 12."""
 
-    def part(of: type[exp.Func], width: int) -> exp.Expression:
+    def part(of: Any, width: int) -> Any:
         text = exp.cast(of(this=day.copy()), "VARCHAR")
         return exp.func("LPAD", text, exp.Literal.number(width), exp.Literal.string("0"))
 
     dash = exp.Literal.string("-")
     pieces = [part(exp.Year, 4), dash, part(exp.Day, 2), dash.copy(), part(exp.Month, 2)]
     exchanged = exp.cast(exp.Concat(expressions=pieces, safe=False, coalesce=False), "DATE")
-    early = exp.LTE(this=exp.Day(this=day.copy()), expression=exp.Literal.number(LAST_SWAPPABLE_DAY))
+    early = exp.LTE(
+        this=exp.Day(this=day.copy()), expression=exp.Literal.number(LAST_SWAPPABLE_DAY)
+    )
     return exp.Case().when(early, exchanged).else_(day.copy())

@@ -120,7 +120,9 @@ def _canonical(sql: str, columns: dict[str, str], *, customer_table: bool) -> st
     chosen = []
     for name, kind in wanted.items():
         value: Any = exp.column(name) if name in columns else exp.null()
-        if name in ("is_return", "is_listed_twice") or (name == "is_non_product" and name in columns):
+        if name in ("is_return", "is_listed_twice") or (
+            name == "is_non_product" and name in columns
+        ):
             value = exp.func("COALESCE", value, exp.false())
         chosen.append(exp.alias_(exp.cast(value, kind) if kind else value, name))
     query = exp.select(*chosen).from_(one_select(sql).subquery("source"))

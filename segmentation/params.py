@@ -50,7 +50,9 @@ class Parameters(BaseModel):
         "cdnow",
         min_length=1,
         description="Where orders come from: a shipped source, or a path to a source SQL file.",
-        json_schema_extra=_unit("cdnow, marketplace, online_retail, customer_segmentation_data, or *.sql"),
+        json_schema_extra=_unit(
+            "cdnow, marketplace, online_retail, customer_segmentation_data, or *.sql"
+        ),
     )
     location: str = Field(
         "data/raw_data/cdnow",

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 from sqlglot import exp
 
+from segmentation.date_swap import with_days_swapped
 from segmentation.engine import Engine
 from segmentation.errors import SourceError, first_three, in_one_sentence
 from segmentation.schema import FEATURES, REQUIRED_TRANSACTION_COLUMNS, TRANSACTIONS
@@ -23,8 +24,10 @@ EARLIEST, LATEST = "1600-01-01", "2999-12-31"
 """A date outside is a slip of the export, never a day on which somebody bought."""
 
 
-def ingest(engine: Engine, source: Source) -> Source:
+def ingest(engine: Engine, source: Source, *, date_repair: str = "off") -> Source:
     """Bind the raw files and materialise the table ``transactions`` (or ``customers``).
+
+    ``date_repair`` is ``off`` or ``swap_day_month`` (`date_swap.with_days_swapped`).
 
     Returns
     -------
@@ -43,7 +46,7 @@ def ingest(engine: Engine, source: Source) -> Source:
     engine.lock()
     engine.check_dates(source.sql)
     try:
-        return _materialise(engine, source)
+        return _materialise(engine, source, date_repair)
     except SourceError:
         raise
     except engine.error as error:
@@ -52,7 +55,7 @@ def ingest(engine: Engine, source: Source) -> Source:
         ) from None
 
 
-def _materialise(engine: Engine, source: Source) -> Source:
+def _materialise(engine: Engine, source: Source, date_repair: str) -> Source:
     check_raw_columns(engine, source)
     columns = {name.lower(): kind for name, kind in engine.columns(source.sql).items()}
     check_casts(engine, source)
@@ -63,7 +66,10 @@ def _materialise(engine: Engine, source: Source) -> Source:
     else:
         _check_transaction_columns(source, columns)
         check_joins(engine, source)
-        engine.create("transactions", _canonical(source.sql, columns, customer_table=False))
+        lines = _canonical(source.sql, columns, customer_table=False)
+        if date_repair == "swap_day_month":
+            lines = with_days_swapped(lines)
+        engine.create("transactions", lines)
         _check_days(engine, source)
     return replace(source, is_customer_table=is_customer_table)
 
@@ -83,6 +89,7 @@ def _check_transaction_columns(source: Source, columns: dict[str, str]) -> None:
         "is_valid": ("a BOOLEAN", ("BOOLEAN",)),
         "is_return": ("a BOOLEAN", ("BOOLEAN",)),
         "is_non_product": ("a BOOLEAN", ("BOOLEAN",)),
+        "is_listed_twice": ("a BOOLEAN", ("BOOLEAN",)),
     }
     _check_types(source, columns, wrong)
 
@@ -115,7 +122,9 @@ def _canonical(sql: str, columns: dict[str, str], *, customer_table: bool) -> st
     chosen = []
     for name, kind in wanted.items():
         value: Any = exp.column(name) if name in columns else exp.null()
-        if name == "is_return" or (name == "is_non_product" and name in columns):
+        if name in ("is_return", "is_listed_twice") or (
+            name == "is_non_product" and name in columns
+        ):
             value = exp.func("COALESCE", value, exp.false())
         chosen.append(exp.alias_(exp.cast(value, kind) if kind else value, name))
     query = exp.select(*chosen).from_(one_select(sql).subquery("source"))

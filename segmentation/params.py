@@ -28,7 +28,7 @@ if TYPE_CHECKING:  # `segmentation serve` reads parameters, but no table
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 PROFILE_FOLDER = PROJECT_ROOT / "notebooks" / "params"
-SHIPPED_SOURCES = ("cdnow", "marketplace", "customer_segmentation_data")
+SHIPPED_SOURCES = ("cdnow", "marketplace", "online_retail", "customer_segmentation_data")
 SHIPPED_PROFILES = ("cdnow", "marketplace")
 
 Auto = Literal["auto"]
@@ -51,7 +51,9 @@ class Parameters(BaseModel):
         "cdnow",
         min_length=1,
         description="Where orders come from: a shipped source, or a path to a source SQL file.",
-        json_schema_extra=_unit("cdnow, marketplace, customer_segmentation_data, or *.sql"),
+        json_schema_extra=_unit(
+            "cdnow, marketplace, online_retail, customer_segmentation_data, or *.sql"
+        ),
     )
     location: str = Field(
         "data/raw_data/cdnow",
@@ -89,9 +91,9 @@ class Parameters(BaseModel):
         description="Lines that are not products (postage, fees), where the source marks them.",
         json_schema_extra=_unit("choice"),
     )
-    date_repair: Literal["off"] = Field(
+    date_repair: Literal["off", "swap_day_month"] = Field(
         "off",
-        description="Repair of dates; off: dates are taken as the source gives them.",
+        description="swap_day_month: exchange day and month of order dates whose day is at most 12.",
         json_schema_extra=_unit("choice"),
     )
     features: tuple[str, ...] = Field(

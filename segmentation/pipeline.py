@@ -188,7 +188,7 @@ def open_run(namespace: dict[str, Any]) -> Run:
 
 def _orders(run: Run) -> dict[str, Any]:
     with run.snapshot.opened() as engine:
-        source = ingest.ingest(engine, run.source)
+        source = _ingested(run, engine)
         compute = _customer_table if source.is_customer_table else _transactions
         results = compute(run, engine, source)
         results["overview"]["database"] = engine.description()
@@ -537,10 +537,14 @@ def _holdout(run: Run) -> dict[str, Any]:
     )
 
 
+def _ingested(run: Run, engine: Engine) -> ingest.Source:
+    return ingest.ingest(engine, run.source, date_repair=run.parameters.date_repair)
+
+
 def _followed(run: Run, cut: dt.date, last: dt.date) -> pd.DataFrame:
     parameters = run.parameters
     with run.snapshot.opened() as engine:
-        ingest.ingest(engine, run.source)
+        _ingested(run, engine)
         clean.clean(
             engine,
             returns=parameters.returns,

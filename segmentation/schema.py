@@ -116,6 +116,13 @@ TRANSACTIONS: dict[str, Column] = {
         Column(
             "is_non_product", "Not a product", "", "flag", "Postage, fee or other service line."
         ),
+        Column(
+            "is_listed_twice",
+            "Listed twice",
+            "",
+            "flag",
+            "The line was listed before, in a part of the source that overlaps.",
+        ),
         Column("product", "Product", "", "text", "What was bought."),
         Column("category", "Category", "", "text", "Kind of product."),
         Column("payment_method", "Payment method", "", "text", "How it was paid."),
@@ -176,6 +183,7 @@ class Rule:
 
 
 RULES: tuple[Rule, ...] = (
+    Rule("listed_twice", "listed again in an overlapping part", "It would count twice."),
     Rule("missing_customer_id", "no customer id", "The line cannot be given to anybody."),
     Rule("missing_order_id", "no order id", "Orders could not be counted."),
     Rule("missing_order_date", "no order date", "Time since the order is unknown."),

@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 RULES = [
+    "listed_twice",
     "missing_customer_id",
     "missing_order_id",
     "missing_order_date",

@@ -16,7 +16,7 @@ from sqlglot import exp
 PACKAGE = ROOT / "segmentation"
 LAYERS = {
     "foundation": "errors schema params style geometry reasons group_model model_checks model atomic "
-    "engine stage_cache source_sql source_checks yaml_text mysql mysql_dialect mysql_tables "
+    "engine stage_cache source_sql source_checks date_swap yaml_text mysql mysql_dialect mysql_tables "
     "engine_mysql snapshot",
     "stages": "ingest clean features explore prepare cluster anomalies evidence naming recommend "
     "compare concentration campaign",

@@ -17,6 +17,7 @@ ruled AS (
     SELECT
         numbered.*,
         CASE
+            WHEN is_listed_twice THEN 'listed_twice'
             WHEN customer_id IS NULL OR TRIM(customer_id) = '' THEN 'missing_customer_id'
             WHEN order_id IS NULL OR TRIM(order_id) = '' THEN 'missing_order_id'
             WHEN order_date IS NULL THEN 'missing_order_date'

@@ -13,22 +13,27 @@ import argparse
 import contextlib
 import json
 import os
+import platform
 import re
 import shutil
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from importlib import metadata
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
 from urllib.request import Request, urlopen
 
 import numpy as np
 import pandas as pd
+from tqdm import tqdm
 
 from segmentation.model import load_model
 
@@ -137,15 +142,40 @@ def memory_mb(process: int, *, field: str = "Rss") -> list[float]:
     return found
 
 
-def measure(server: Running, bodies: dict[str, bytes], seconds: int) -> dict[str, object]:
-    found: dict[str, object] = {"cold start, s": round(server.start_seconds, 2)}
-    for name, connections in (("one", 8), ("one", 1), ("rows", 4), ("columns", 4)):
-        if name in bodies:
-            load = wrk(server.url, bodies[name], connections=connections, seconds=seconds)
-            found[f"{name}, c={connections}"] = load
-    found["memory, MB"] = [round(value) for value in memory_mb(server.process.pid)]
-    found["memory in all (Pss), MB"] = round(sum(memory_mb(server.process.pid, field="Pss")))
+WORKLOADS = (("one", 8), ("one", 1), ("rows", 4), ("columns", 4))
+"""Body, and connections over which it is sent."""
+
+
+def name_of(workload: tuple[str, int]) -> str:
+    return f"{workload[0]}, c={workload[1]}"
+
+
+def measure(
+    servers: dict[str, Running], bodies: dict[str, dict[str, bytes]], *, seconds: int, pairs: int
+) -> dict[str, dict[str, list[Load]]]:
+    """Loads of each server, one after the other in every pair, so that both meet one machine."""
+    found: dict[str, dict[str, list[Load]]] = {side: {} for side in servers}
+    steps = tqdm(total=pairs * len(WORKLOADS) * len(servers), desc="loads", unit="load")
+    for _ in range(pairs):
+        for workload in WORKLOADS:
+            for side, server in servers.items():
+                steps.update()
+                body = bodies[side].get(workload[0])
+                if body is not None:
+                    load = wrk(server.url, body, connections=workload[1], seconds=seconds)
+                    found[side].setdefault(name_of(workload), []).append(load)
+    steps.close()
     return found
+
+
+def middle(loads: list[Load]) -> Load:
+    """The median of each number; errors are summed."""
+    return Load(
+        per_second=statistics.median(load.per_second for load in loads),
+        p50_ms=statistics.median(load.p50_ms for load in loads),
+        p99_ms=statistics.median(load.p99_ms for load in loads),
+        errors=sum(load.errors for load in loads),
+    )
 
 
 def soak(server: Running, body: bytes, *, seconds: int, peak: Load) -> dict[str, object]:
@@ -191,73 +221,130 @@ def bodies_of(run: Path) -> tuple[dict[str, bytes], dict[str, bytes], pd.DataFra
     return ours, theirs, numbers, n_clusters
 
 
-def shown(title: str, found: dict[str, object]) -> None:
-    print(f"\n{title}")
-    for name, value in found.items():
-        if isinstance(value, Load):
-            rows = 1000 * value.per_second if name.startswith(("rows", "columns")) else None
-            many = f", {rows:,.0f} rows/s" if rows else ""
-            value = (
-                f"{value.per_second:,.0f} requests/s{many}, p50 {value.p50_ms:.2f} ms, "
-                f"p99 {value.p99_ms:.1f} ms, errors {value.errors}"
-            )
-        print(f"  {name}: {value}")
+def shown(load: Load, *, rows: int) -> str:
+    many = f", {rows * load.per_second:,.0f} rows/s" if rows > 1 else ""
+    return (
+        f"{load.per_second:,.0f} requests/s{many}, p50 {load.p50_ms:.2f} ms, "
+        f"p99 {load.p99_ms:.1f} ms, errors {load.errors}"
+    )
 
 
-def ratios(ours: dict, theirs: dict) -> dict[str, object]:
-    worker, other = np.median(ours["memory, MB"]), max(theirs["memory, MB"])
-    checks: dict[str, Callable[[], str]] = {
-        "single row, requests/s (bar 10x)": lambda: (
-            f"{ours['one, c=8'].per_second / theirs['one, c=8'].per_second:.1f}x"
-        ),
-        "single row, p99 (bar 1/3)": lambda: (
-            f"{ours['one, c=8'].p99_ms / theirs['one, c=8'].p99_ms:.2f}"
-        ),
-        "1,000 rows, rows/s (bar 2x)": lambda: (
-            f"{ours['rows, c=4'].per_second / theirs['rows, c=4'].per_second:.1f}x"
-        ),
-        "cold start (bar 1/4)": lambda: f"{ours['cold start, s'] / theirs['cold start, s']:.2f}",
-        "memory per worker (bar 1/2)": lambda: f"{worker / other:.2f}",
-    }
-    return {name: check() for name, check in checks.items()}
+def report(side: str, server: Running, loads: dict[str, list[Load]]) -> dict[str, object]:
+    """Print and return what one server did."""
+    memory = [round(value) for value in memory_mb(server.process.pid)]
+    print(f"\n{side}\n  cold start: {server.start_seconds:.2f} s")
+    for workload in WORKLOADS:
+        if name_of(workload) in loads:
+            rows = 1 if workload[0] == "one" else 1000
+            print(f"  {name_of(workload)}: {shown(middle(loads[name_of(workload)]), rows=rows)}")
+    print(f"  memory: {memory} MB")
+    medians = {name: asdict(middle(several)) for name, several in loads.items()}
+    return {"cold_start_s": round(server.start_seconds, 2), "memory_mb": memory, "loads": medians}
+
+
+def ratios(
+    loads: dict[str, dict[str, list[Load]]], results: dict[str, Any]
+) -> list[dict[str, object]]:
+    """Ours to theirs, pair by pair: median, least and most, beside the bar."""
+    ours, theirs = loads["ours"], loads["mlflow"]
+
+    def of_pairs(name: str, value: Callable[[Load], float]) -> list[float]:
+        pairs = zip(ours[name], theirs[name], strict=True)
+        return [value(one) / value(other) for one, other in pairs]
+
+    memory = [
+        float(np.median(results["ours"]["memory_mb"])) / max(results["mlflow"]["memory_mb"]),
+    ]
+    cold = [results["ours"]["cold_start_s"] / results["mlflow"]["cold_start_s"]]
+    measured = (
+        ("one row, 8 connections: requests/s", "at least 10", of_pairs("one, c=8", _speed)),
+        ("one row, 8 connections: p99", "at most 0.33", of_pairs("one, c=8", _tail)),
+        ("1,000 rows, 4 connections: rows/s", "at least 2", of_pairs("rows, c=4", _speed)),
+        ("cold start", "at most 0.25", cold),
+        ("memory of a worker", "at most 0.5", memory),
+    )
+    print("\nratios, ours to theirs: median (least to most)")
+    found = []
+    for what, bar, values in measured:
+        three = statistics.median(values), min(values), max(values)
+        print(f"  {what} (bar: {bar}): {three[0]:.2f} ({three[1]:.2f} to {three[2]:.2f})")
+        names = ("median", "least", "most")
+        found.append(
+            {"what": what, "bar": bar}
+            | dict(zip(names, (round(value, 3) for value in three), strict=True))
+        )
+    return found
+
+
+def _speed(load: Load) -> float:
+    return load.per_second
+
+
+def _tail(load: Load) -> float:
+    return load.p99_ms
+
+
+def our_command(run: Path, port: int) -> list[str]:
+    command = [sys.executable, "-m", "segmentation", "serve", str(run / "model")]
+    return [*command, "--port", str(port)]
+
+
+def their_command(python: str, folder: str, numbers: pd.DataFrame, k: int, port: int) -> list[str]:
+    """Fit the same k with scikit-learn, save it as mlflow does, and say how to serve it."""
+    numbers.to_csv(f"{folder}/table.csv", index=False)
+    fit = [python, "-c", FIT, f"{folder}/table.csv", f"{folder}/model", str(k)]
+    subprocess.run(fit, check=True, capture_output=True)
+    os.environ["PATH"] = f"{Path(python).parent}:{os.environ['PATH']}"
+    command = [python, "-m", "mlflow", "models", "serve", "-m", f"{folder}/model"]
+    return [*command, "--env-manager", "local", "-w", "2", "-p", str(port)]
+
+
+def versions(mlflow_python: str | None) -> dict[str, str]:
+    """What was measured with."""
+    found = {name: metadata.version(name) for name in ("gunicorn", "flask", "numpy")}
+    if mlflow_python:
+        code = "import importlib.metadata as m; print(m.version('mlflow'))"
+        done = subprocess.run(
+            [mlflow_python, "-c", code], capture_output=True, text=True, check=True
+        )
+        found["mlflow"] = done.stdout.strip()
+    return found | {"python": platform.python_version(), "cores": str(os.cpu_count())}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path, help="a run's folder")
     parser.add_argument("--mlflow-python", help="Python of an environment with mlflow")
-    parser.add_argument("--seconds", type=int, default=6, help="length of each measurement")
+    parser.add_argument("--seconds", type=int, default=5, help="length of each measurement")
+    parser.add_argument("--pairs", type=int, default=5, help="how often both are measured")
     parser.add_argument("--soak", type=int, default=60, help="length of the soak; 0 = none")
+    parser.add_argument("--out", type=Path, help="also write the results as JSON")
     chosen = parser.parse_args()
     if shutil.which("wrk") is None:
         raise SystemExit("needs wrk: apt-get install wrk")
-    ours_bodies, their_bodies, numbers, n_clusters = bodies_of(chosen.run)
-    print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
-    port = free_port()
-    command = [sys.executable, "-m", "segmentation", "serve", str(chosen.run / "model")]
-    with running(
-        [*command, "--port", str(port)], port, "/v1/segments", ours_bodies["one"]
-    ) as server:
-        ours = measure(server, ours_bodies, chosen.seconds)
-        shown("segmentation serve, 2 workers", ours)
-        if chosen.soak:
-            peak = ours["one, c=8"]
-            shown("soak", soak(server, ours_bodies["one"], seconds=chosen.soak, peak=peak))
-    if not chosen.mlflow_python:
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        numbers.to_csv(f"{folder}/table.csv", index=False)
-        fit = [chosen.mlflow_python, "-c", FIT, f"{folder}/table.csv", f"{folder}/model"]
-        subprocess.run([*fit, str(n_clusters)], check=True, capture_output=True)
+    ours, theirs, numbers, k = bodies_of(chosen.run)
+    bodies = {"ours": ours, "mlflow": theirs}
+    with contextlib.ExitStack() as stack:
         port = free_port()
-        command = [chosen.mlflow_python, "-m", "mlflow", "models", "serve", "-m", f"{folder}/model"]
-        command += ["--env-manager", "local", "-w", "2", "-p", str(port)]
-        path = dict(os.environ)["PATH"]
-        os.environ["PATH"] = f"{Path(chosen.mlflow_python).parent}:{path}"
-        with running(command, port, "/invocations", their_bodies["one"]) as server:
-            theirs = measure(server, their_bodies, chosen.seconds)
-    shown("mlflow models serve -w 2 (cluster only)", theirs)
-    shown("ratios, ours to theirs", ratios(ours, theirs))
+        command = our_command(chosen.run, port)
+        servers = {"ours": stack.enter_context(running(command, port, "/v1/segments", ours["one"]))}
+        if chosen.mlflow_python:
+            folder, port = stack.enter_context(tempfile.TemporaryDirectory()), free_port()
+            command = their_command(chosen.mlflow_python, folder, numbers, k, port)
+            served = running(command, port, "/invocations", theirs["one"])
+            servers["mlflow"] = stack.enter_context(served)
+        loads = measure(servers, bodies, seconds=chosen.seconds, pairs=chosen.pairs)
+        results: dict[str, Any] = {"versions": versions(chosen.mlflow_python)}
+        for side, server in servers.items():
+            results[side] = report(side, server, loads[side])
+        if "mlflow" in servers:
+            results["ratios"] = ratios(loads, results)
+        if chosen.soak:
+            peak = middle(loads["ours"]["one, c=8"])
+            results["soak"] = soak(servers["ours"], ours["one"], seconds=chosen.soak, peak=peak)
+            print(f"\nsoak of {chosen.soak} s: {results['soak']}")
+    if chosen.out:
+        chosen.out.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -178,6 +179,26 @@ def test_sixty_slow_connections_do_not_hold_up_the_others(server):
             connection.close()
     assert statistics.median(times) < 0.1
     assert max(times) < 2
+
+
+def test_connections_are_shared_out_between_the_workers(model, tmp_path):
+    """Whoever woke first used to take all of them, and the other worker idled."""
+    with serving(model, log=tmp_path / "log") as server, contextlib.ExitStack() as stack:
+        before = {worker: _sockets(worker) for worker in server.workers()}
+        for _ in range(16):
+            address = ("127.0.0.1", server.port)
+            connection = stack.enter_context(socket.create_connection(address, timeout=10))
+            connection.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert connection.recv(4096).startswith(b"HTTP/1.1 200")
+        shares = [_sockets(worker) - count for worker, count in before.items()]
+    assert len(shares) == 2
+    assert min(shares) >= 4, shares
+
+
+def _sockets(process: int) -> int:
+    return sum(
+        os.readlink(link).startswith("socket:") for link in Path(f"/proc/{process}/fd").iterdir()
+    )
 
 
 def test_client_that_falls_silent_is_let_go(server):

@@ -7,10 +7,10 @@ import os
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, g, request
 from pydantic_core import to_json
@@ -29,14 +29,17 @@ from segmentation.api.scoring import answer, assign
 from segmentation.api.store import ModelStore, Serving
 from segmentation.api.strict_json import parse
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_SECURITY_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-}
+_SECURITY_HEADERS = [
+    ("X-Content-Type-Options", "nosniff"),
+    ("X-Frame-Options", "DENY"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Cache-Control", "no-store"),
+]
+_POLICY = ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 DOCS_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 _OPEN = {"live", "ready", "openapi"}
 """Endpoints that need no key: they tell nothing about customers."""
@@ -92,11 +95,26 @@ def create_app(around: Surroundings) -> Flask:
     app = Flask("segmentation.api", static_folder=None)
     app.url_map.strict_slashes = True
     app.url_map.merge_slashes = False
+    app.wsgi_app = _with_security_headers(app.wsgi_app)  # type: ignore[method-assign, assignment]
     _add_hooks(app, around)
     _add_scoring(app, around)
     _add_inference(app, around)
     _add_information(app, around)
     return app
+
+
+def _with_security_headers(application: WSGIApplication) -> WSGIApplication:
+    """Around every answer, and cheaper there than five headers set one by one in Flask."""
+
+    def answered(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
+            has_policy = any(name == _POLICY[0] for name, _ in headers)
+            added = _SECURITY_HEADERS if has_policy else [*_SECURITY_HEADERS, _POLICY]
+            return start_response(status, headers + added, *rest)
+
+        return application(environ, start)
+
+    return answered
 
 
 # --- what surrounds every request -------------------------------------------------------
@@ -113,8 +131,6 @@ def _add_hooks(app: Flask, around: Surroundings) -> None:
 
     @app.after_request
     def end(response: Response) -> Response:
-        for name, value in _SECURITY_HEADERS.items():
-            response.headers.setdefault(name, value)
         response.headers["X-Request-Id"] = g.request_id
         seconds = time.perf_counter() - g.started
         endpoint = request.endpoint.split(".")[0] if request.endpoint else "other"

@@ -33,6 +33,7 @@ class JsonLines(logging.Formatter):
 def configure_logs(*, level: int = logging.INFO) -> None:
     """Send the API's and the server's records to standard error as JSON lines."""
     logging.raiseExceptions = False
+    logging._srcfile = None  # type: ignore[attr-defined]  # documented: spares the walk up the stack
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     for name in ("segmentation.api", "gunicorn.error", "gunicorn.access"):

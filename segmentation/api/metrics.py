@@ -5,6 +5,7 @@ A worker that dies takes no count with it: its slot is given to its successor.
 
 from __future__ import annotations
 
+import math
 import mmap
 import threading
 
@@ -34,8 +35,12 @@ _COUNTERS = (
 )
 _GAUGES = (
     ("in_flight", "Requests being answered."),
+    ("connections", "Open connections."),
     ("model_loaded", "1 where a model is served."),
 )
+
+_PLACES = {name: n for n, (name, _) in enumerate(reversed((*_COUNTERS, *_GAUGES)), start=1)}
+"""Place of each counter and gauge in a slot, from its end."""
 
 
 class Metrics:
@@ -47,13 +52,15 @@ class Metrics:
         self._width = len(ENDPOINTS) * self._per_endpoint + len(_COUNTERS) + len(_GAUGES)
         shared = mmap.mmap(-1, MAX_WORKERS * self._width * 8)
         self._slots = np.frombuffer(shared, dtype=np.float64).reshape(MAX_WORKERS, self._width)
+        self._slot = 0
         self._own = self._slots[0]
         self._lock = threading.Lock()
         self.n_workers = n_workers
 
     def take_slot(self, slot: int) -> None:
         """Count into this slot from now on; called in a worker after it forked."""
-        self._own = self._slots[slot % MAX_WORKERS]
+        self._slot = slot % MAX_WORKERS
+        self._own = self._slots[self._slot]
         self._lock = threading.Lock()
         self._own[-len(_GAUGES) :] = 0
 
@@ -70,16 +77,21 @@ class Metrics:
     def count(self, name: str, value: float) -> None:
         """Add to a counter or gauge."""
         with self._lock:
-            self._own[self._place(name)] += value
+            self._own[-_PLACES[name]] += value
 
     def put(self, name: str, value: float) -> None:
         """Set a counter or gauge of this worker."""
         with self._lock:
-            self._own[self._place(name)] = value
+            self._own[-_PLACES[name]] = value
 
-    def _place(self, name: str) -> int:
-        names = [name for name, _ in (*_COUNTERS, *_GAUGES)]
-        return self._width - len(names) + names.index(name)
+    def least_of_others(self, name: str) -> float:
+        """The smallest value that another worker has put; infinity without another."""
+        slots = (slot for slot in range(1, self.n_workers + 1) if slot != self._slot)
+        return min((float(self._slots[slot, -_PLACES[name]]) for slot in slots), default=math.inf)
+
+    def release_slot(self, slot: int) -> None:
+        """The worker of this slot is gone, and what it was doing with it; its counts stay."""
+        self._slots[slot % MAX_WORKERS][-len(_GAUGES) :] = 0
 
     def exposition(self) -> str:
         """All metrics in Prometheus' text format."""
@@ -103,7 +115,7 @@ class Metrics:
             for name, words in named:
                 full = f"segmentation_{name}"
                 lines += [f"# HELP {full} {words}", f"# TYPE {full} {kind}"]
-                lines.append(f"{full} {total[self._place(name)]:.0f}")
+                lines.append(f"{full} {total[-_PLACES[name]]:.0f}")
         return "\n".join(lines) + "\n"
 
     def _endpoints(self, total: np.ndarray) -> list[tuple[str, np.ndarray]]:

@@ -13,6 +13,7 @@ import json
 import logging
 import mmap
 import os
+import select
 import signal
 import socket
 import struct
@@ -50,6 +51,12 @@ STUCK_WORKER_SECONDS = 30
 GRACEFUL_SECONDS = 20
 KEEP_ALIVE_SECONDS = 5
 POLL_SECONDS = 0.5
+GIVE_WAY_SECONDS = 0.002
+"""How long a worker leaves a new connection to one that has fewer of them."""
+NEXT_REQUEST_SECONDS = 0.005
+"""How long a thread waits for its connection's next request before it lets go of it."""
+REQUESTS_PER_THREAD = 16
+"""Then other connections have their turn."""
 logger = logging.getLogger("segmentation.api")
 
 
@@ -166,6 +173,38 @@ class Worker(ThreadWorker):
     """gunicorn's threads; what its parser refuses is a problem document too."""
 
     metrics_slot = 0
+    metrics: Metrics | None = None
+
+    def notify(self) -> None:
+        """Tell the other workers how many connections are open here, besides being alive."""
+        super().notify()
+        if self.metrics is not None:
+            self.metrics.put("connections", self.nr_conns)
+
+    def accept(self, listener: Any) -> None:
+        """Leave a new connection to a worker with fewer, else one process does all the work.
+
+        Whoever wakes first would take them all: eight connections on one worker of two
+        were answered at less than half the speed.
+        """
+        metrics = self.metrics
+        if metrics is not None and metrics.least_of_others("connections") < self.nr_conns:
+            time.sleep(GIVE_WAY_SECONDS)
+        super().accept(listener)
+        if metrics is not None:
+            metrics.put("connections", self.nr_conns)
+
+    def handle(self, conn: Any) -> Any:
+        """Answer a connection's requests while they follow one another closely.
+
+        Spares the way through the main thread's poller, which costs as much as an answer.
+        """
+        kept = super().handle(conn)
+        for _ in range(REQUESTS_PER_THREAD):
+            if kept is not True or not self.alive or not _readable(conn):
+                break
+            kept = super().handle(conn)
+        return kept
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Refuse a request that is no HTTP, or fail without saying why to the client."""
@@ -183,6 +222,15 @@ class Worker(ThreadWorker):
         )
         with contextlib.suppress(OSError):
             client.sendall(head.encode("ascii") + body)
+
+
+def _readable(conn: Any) -> bool:
+    """Whether the connection's next request arrives at once; what was read ahead is not asked."""
+    if conn.is_http2 or conn.parser.unreader.buf.getvalue():
+        return False
+    poll = select.poll()
+    poll.register(conn.sock, select.POLLIN)
+    return bool(poll.poll(1000 * NEXT_REQUEST_SECONDS))
 
 
 class _Generation:
@@ -257,10 +305,12 @@ class _Application(BaseApplication):
     def _child_exit(self, arbiter: Any, worker: Any) -> None:
         slot = arbiter.slots.pop(worker.age, 0)
         if slot:
+            self.around.metrics.release_slot(slot)
             self._free_slots.insert(0, slot)
 
     def _post_worker_init(self, worker: Any) -> None:
         self.around.metrics.take_slot(worker.metrics_slot)
+        worker.metrics = self.around.metrics
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the master's affair
         watcher = threading.Thread(
             target=self._watch, args=(worker,), name="model-watcher", daemon=True

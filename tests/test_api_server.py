@@ -184,6 +184,7 @@ def test_sixty_slow_connections_do_not_hold_up_the_others(server):
 def test_connections_are_shared_out_between_the_workers(model, tmp_path):
     """Whoever woke first used to take all of them, and the other worker idled."""
     with serving(model, log=tmp_path / "log") as server, contextlib.ExitStack() as stack:
+        server.wait_until(lambda: [_is_ready(worker) for worker in server.workers()] == [True] * 2)
         before = {worker: _sockets(worker) for worker in server.workers()}
         for _ in range(16):
             address = ("127.0.0.1", server.port)
@@ -195,9 +196,14 @@ def test_connections_are_shared_out_between_the_workers(model, tmp_path):
     assert min(shares) >= 4, shares
 
 
+def _is_ready(worker: int) -> bool:
+    """Its second thread follows the model; it is started last."""
+    return len(list(Path(f"/proc/{worker}/task").iterdir())) > 1
+
+
 def _sockets(process: int) -> int:
     return sum(
-        os.readlink(link).startswith("socket:") for link in Path(f"/proc/{process}/fd").iterdir()
+        str(link.readlink()).startswith("socket:") for link in Path(f"/proc/{process}/fd").iterdir()
     )
 
 

@@ -53,7 +53,7 @@ runs_dir: str = "runs"  # Folder of runs and of the stage cache.
 # %% tags=["hide-input"]
 from IPython.display import Markdown
 
-from segmentation import campaign, concentration, insights, plots
+from segmentation import concentration, insights, plots
 from segmentation.pipeline import open_run
 
 run = open_run(globals())
@@ -62,7 +62,7 @@ insights.banner(run["overview"])
 # %% [markdown]
 # ## Money at stake
 
-# %% mystnb={"figure": {"name": "fig-stakes", "caption": "Revenue of each segment in the window, with the play recommended."}, "image": {"alt": "Horizontal bars of revenue per segment, longest on top, each labelled with its play."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-stakes", "caption": "Revenue of each segment in the window with its 95% interval, and the play recommended."}, "image": {"alt": "Horizontal bars of revenue per segment, longest on top, each with a whisker for its interval and labelled with its play."}} tags=["hide-input"]
 plots.plot_stakes(run["recommendations"], currency=currency, colours=plots.colours_of(run["profile"]))
 
 # %% tags=["remove-input"]
@@ -72,7 +72,7 @@ Markdown(insights.break_even_sentence(gross_margin=gross_margin, contact_cost=co
 # ## Segment by segment
 
 # %% tags=["remove-input"]
-insights.recommendation_cards(run["recommendations"], currency=currency, customers=len(run["customers"]))
+insights.recommendation_cards(run["recommendations"], currency=currency, customers=len(run["customers"]), cut=run["holdout"].get("cut", ""))
 
 # %% [markdown]
 # ## Could a test show that it pays?
@@ -82,11 +82,10 @@ insights.recommendation_cards(run["recommendations"], currency=currency, custome
 # them afterwards. Whether a segment has enough customers for that is known beforehand:
 
 # %% tags=["hide-input"]
-sizes = campaign.sizes_by_segment(run["customers"], run["recommendations"])
-insights.sample_size_table(sizes, days=campaign.OUTCOME_DAYS)
+insights.sample_size_table(run["campaign_sizes"], cut=run["holdout"].get("cut", ""))
 
 # %% tags=["remove-input"]
-Markdown(insights.sample_size_sentence(sizes))
+Markdown(insights.sample_size_sentence(run["campaign_sizes"], no_holdout=run["holdout"]["reason"]))
 
 # %% [markdown]
 # ## What hangs on few customers

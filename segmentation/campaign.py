@@ -18,8 +18,6 @@ BLOCK = 10
 """Customers of similar spend who are divided together."""
 CONFIDENCE = 0.95
 POWER = 0.8
-OUTCOME_DAYS = 60
-"""Days after a contact in which an order counts as a response."""
 
 
 def split(customers: pd.DataFrame, *, seed: int, treatment_share: float = 0.5) -> pd.DataFrame:
@@ -137,50 +135,42 @@ def detectable_effect(n_treatment: int, n_control: int, *, base: float) -> float
     return high
 
 
-def sizes_by_segment(
-    customers: pd.DataFrame, recommendations: pd.DataFrame, *, days: int = OUTCOME_DAYS
-) -> pd.DataFrame:
+SIZE_COLUMNS = (
+    "segment_type", "segment", "customers", "days", "base", "base_low", "base_high",
+    "base_customers", "detectable", "break_even", "can_show",
+)  # fmt: skip
+
+
+def sizes_by_segment(recommendations: pd.DataFrame) -> pd.DataFrame:
     """What a test of each whole segment, in two equal arms, could show.
 
     Parameters
     ----------
-    customers : DataFrame, one row per customer
-        ``segment_type``, ``segment`` and ``recency`` in days.
-    recommendations : DataFrame, one row per segment, with ``break_even_response``
-    days : int
-        Length of the period in which an order counts as a response.
+    recommendations : DataFrame, one row per segment
+        ``segment_type, segment, customers, outcome_days, break_even_response`` and
+        ``base, base_low, base_high, base_customers``: who orders without any campaign.
 
     Returns
     -------
-    DataFrame: ``segment_type, segment, customers, base, detectable, break_even, can_show``
-        ``base`` is the share of the segment that ordered in the last ``days`` of the
-        window, so without any campaign; ``detectable`` the smallest rise found with 80%
-        power; ``can_show`` whether that is no more than the break-even: otherwise a
-        campaign could pay and the test would not tell. No rows where recency is unknown.
+    DataFrame of `SIZE_COLUMNS`
+        ``detectable`` is the smallest rise found with 80% power; ``can_show`` whether that
+        is no more than the break-even: otherwise a campaign could pay and the test would
+        not tell. Both missing where nobody knows who orders anyway.
     """
-    columns = [
-        "segment_type",
-        "segment",
-        "customers",
-        "base",
-        "detectable",
-        "break_even",
-        "can_show",
-    ]
-    if "recency" not in customers.columns:
-        return pd.DataFrame(columns=columns)
     rows = []
     for row in recommendations.itertuples():
-        own = (customers["segment_type"] == row.segment_type) & (
-            customers["segment"] == row.segment
-        )
-        recency = customers.loc[own, "recency"]
-        base = float((recency < days).mean())
-        smallest = detectable_effect(len(recency) // 2, -(-len(recency) // 2), base=base)
-        shown = bool(smallest <= row.break_even_response)
-        sizes = (len(recency), base, smallest, row.break_even_response, shown)
-        rows.append((row.segment_type, row.segment, *sizes))
-    return pd.DataFrame(rows, columns=columns)
+        smallest, shown = float("nan"), None
+        if np.isfinite(row.base):
+            half = row.customers // 2
+            smallest = detectable_effect(half, row.customers - half, base=row.base)
+            shown = bool(smallest <= row.break_even_response)
+        rows.append(
+            (row.segment_type, row.segment, row.customers, row.outcome_days, row.base,
+             row.base_low, row.base_high, row.base_customers, smallest,
+             row.break_even_response, shown)
+        )  # fmt: skip
+    table = pd.DataFrame(rows, columns=list(SIZE_COLUMNS))
+    return table.astype({"can_show": "boolean"})
 
 
 @dataclass(frozen=True)

@@ -48,9 +48,11 @@ def followed_customers(engine: Engine, *, cut: dt.date) -> pd.DataFrame:
     -------
     DataFrame sorted by ``customer_id``
         ``days_before, spent_first_day`` from orders up to the cut; ``orders_after`` and
-        ``revenue_after`` (exact decimal) from those after it.
+        ``revenue_after`` (exact decimal) from those after it; ``days_to_order`` from the
+        cut to the first of them, empty (NaN) where none came.
     """
     table = engine.query(FOLLOWED_SQL, {"cut": cut})
+    table["days_to_order"] = table["days_to_order"].astype("float64")
     return table.sort_values("customer_id", kind="stable").reset_index(drop=True)
 
 

@@ -169,6 +169,7 @@ def no_holdout(reason: str) -> dict[str, Any]:
         "holdout_segments": pd.DataFrame(columns=list(SEGMENT_COLUMNS)),
         "holdout_rankings": pd.DataFrame(columns=list(HOLDOUT_RANKING_COLUMNS)),
         "holdout_curve": pd.DataFrame(columns=list(CURVE_COLUMNS)),
+        "holdout_responses": pd.DataFrame(columns=list(holdout.RESPONSE_COLUMNS)),
         "holdout": {"possible": False, "reason": reason},
     }
 
@@ -189,7 +190,8 @@ def hold_out(
     at_cut : DataFrame, one row per customer
         Features from orders up to the cut alone.
     followed : DataFrame, one row per customer who had bought by the cut
-        ``customer_id, days_before, spent_first_day, orders_after, revenue_after`` (exact).
+        ``customer_id, days_before, spent_first_day, orders_after, revenue_after`` (exact),
+        ``days_to_order``.
     """
     if len(at_cut) < LEAST_CUSTOMERS:
         return no_holdout(f"only {len(at_cut):,} customer(s) had bought by {cut}")
@@ -218,6 +220,7 @@ def hold_out(
         "holdout_segments": by_segment[list(SEGMENT_COLUMNS)],
         "holdout_rankings": found.rankings[list(HOLDOUT_RANKING_COLUMNS)],
         "holdout_curve": found.curve[list(CURVE_COLUMNS)],
+        "holdout_responses": holdout.responses(customers, observed_days=horizon),
         "holdout": {
             "possible": True,
             "reason": "",

@@ -21,6 +21,7 @@ import pandas as pd
 
 from segmentation import (
     anomalies,
+    campaign,
     clean,
     cluster,
     evidence,
@@ -32,6 +33,7 @@ from segmentation import (
     recommend,
     segments,
     sensitivity_stage,
+    support,
 )
 from segmentation.engine import Engine
 from segmentation.errors import ParameterError
@@ -561,8 +563,12 @@ def _recommendations(run: Run) -> dict[str, Any]:
         run["customers"],
         gross_margin=run.parameters.gross_margin,
         contact_cost=run.parameters.contact_cost,
+        responses=run["holdout_responses"],
+        random_state=run.parameters.random_state,
     )
-    return {"recommendations": table}
+    sizes = campaign.sizes_by_segment(table)
+    table = support.add_limits(table, sizes, run["stability"], no_holdout=run["holdout"]["reason"])
+    return {"recommendations": table, "campaign_sizes": sizes}
 
 
 STAGES: dict[str, Stage] = {
@@ -712,15 +718,21 @@ STAGES: dict[str, Stage] = {
                 "random_state",
             ),
             ("orders",),
-            ("holdout_segments", "holdout_rankings", "holdout_curve", "holdout"),
+            (
+                "holdout_segments",
+                "holdout_rankings",
+                "holdout_curve",
+                "holdout_responses",
+                "holdout",
+            ),
             _holdout,
         ),
         Stage(
             "recommendations",
             "says what to do about each segment, with its break-even",
-            ("gross_margin", "contact_cost"),
-            ("segments",),
-            ("recommendations",),
+            ("gross_margin", "contact_cost", "random_state"),
+            ("segments", "stability", "holdout"),
+            ("recommendations", "campaign_sizes"),
             _recommendations,
         ),
     )

@@ -1,4 +1,9 @@
-"""Segments -> what to do about each, with its own numbers and a break-even, not a promise."""
+"""Segments -> what to do about each, with its own numbers and a break-even, not a promise.
+
+The share that orders anyway comes from customers followed after a cut, never from the
+window that made the segments: there a segment of the long absent orders nothing because
+of how it was made.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +14,11 @@ import numpy as np
 import pandas as pd
 import yaml
 
+DRAWS, FEW_DRAWS = 400, 60
+MANY_CUSTOMERS = 100_000
+"""Above this many customers 60 resamples are drawn: intervals are narrow then anyway."""
+INTERVAL = (0.025, 0.975)
+RESPONSE_VALUES = ("base", "base_low", "base_high", "base_customers", "base_ordered")
 _PLAYS_FILE = Path(__file__).parent / "plays.yaml"
 
 
@@ -35,11 +45,41 @@ def break_even_response(contact_cost: float, gross_margin: float, order_value: f
     return contact_cost / worth if worth > 0 else float("inf")
 
 
+def revenue_interval(
+    spent: np.ndarray, customers: int, *, random_state: int
+) -> tuple[float, float]:
+    """95% interval of a segment's revenue, from the customers it has.
+
+    Parameters
+    ----------
+    spent : array of shape (n_members,)
+        Money of each customer of the segment; the order plays no part.
+    customers : int
+        Customers of the whole run, of whom the segment is a part.
+
+    Notes
+    -----
+    Percentile bootstrap (Efron and Tibshirani 1993) over all customers: how many of a
+    resample fall into the segment is binomial, and who they are is drawn with
+    replacement. Borders of segments stay where they are. It says how much the sum hangs
+    on who happened to be a customer, not what will be spent next year.
+    """
+    members = np.sort(np.asarray(spent, dtype=np.float64))
+    chance = np.random.default_rng(random_state)
+    draws = DRAWS if customers <= MANY_CUSTOMERS else FEW_DRAWS
+    sizes = chance.binomial(customers, len(members) / customers, size=draws)
+    sums = [members[chance.integers(len(members), size=size)].sum() for size in sizes]
+    low, high = np.quantile(sums, INTERVAL)
+    return float(low), float(high)
+
+
 def recommend(
     customers: pd.DataFrame,
     *,
     gross_margin: float,
     contact_cost: float,
+    responses: pd.DataFrame | None = None,
+    random_state: int = 0,
     plays: list[dict[str, Any]] | None = None,
 ) -> pd.DataFrame:
     """One row per segment: who they are, what they are worth, the play, its break-even.
@@ -53,14 +93,21 @@ def recommend(
         Share of revenue left after the cost of goods; an assumption of the profile.
     contact_cost : float
         Account currency per contact; an assumption of the profile.
+    responses : DataFrame, as ``evidence.responses`` gives it
+        Who ordered anyway after the cut of the hold-out; none where there is no hold-out.
+    random_state : int
+        Seed of the resamples behind the interval of revenue.
 
     Returns
     -------
     DataFrame sorted by revenue, largest first
-        ``segment_type, segment, play, why, do, measure, customers, revenue,
-        revenue_share, revenue_per_customer, one_time_share, median_recency,
-        typical_order, break_even_response, campaign_cost, anomalies``. Missing where the
-        source cannot tell.
+        ``segment_type, segment, play, is_campaign, why, do, measure, customers, revenue,
+        revenue_low, revenue_high, revenue_share, largest_share, revenue_per_customer,
+        one_time_share, median_recency, typical_order, break_even_response, campaign_cost,
+        outcome_days, base, base_low, base_high, base_customers, base_ordered, anomalies``.
+        ``base`` is the share of the segment of the same name at the cut that ordered
+        within ``outcome_days`` after it, without any campaign, with its 95% interval.
+        Missing where the source cannot tell.
     """
     plays = plays or load_plays()
     total = customers["total_spent"].sum()
@@ -69,24 +116,34 @@ def recommend(
         group = customers[customers["segment_type"] == kind]
         facts = _facts(members, group)
         play = next(item for item in plays if _fits(facts, item["when"]))
-        response = break_even_response(contact_cost, gross_margin, facts["typical_order"])
+        spent = members["total_spent"]
+        low, high = revenue_interval(spent.to_numpy(), len(customers), random_state=random_state)
+        days = play["outcome_days"]
         rows.append(
             {
                 "segment_type": kind,
                 "segment": segment,
                 "play": play["play"],
+                "is_campaign": play.get("is_campaign", True),
                 "why": play["why"],
                 "do": play["do"],
-                "measure": play["measure"],
+                "measure": play["measure"].replace("{days}", str(days)),
                 "customers": len(members),
-                "revenue": members["total_spent"].sum(),
-                "revenue_share": members["total_spent"].sum() / total if total else 0.0,
-                "revenue_per_customer": members["total_spent"].mean(),
+                "revenue": spent.sum(),
+                "revenue_low": low,
+                "revenue_high": high,
+                "revenue_share": spent.sum() / total if total else 0.0,
+                "largest_share": spent.max() / spent.sum() if spent.sum() > 0 else np.nan,
+                "revenue_per_customer": spent.mean(),
                 "one_time_share": facts["one_time_share"],
                 "median_recency": facts["median_recency"],
                 "typical_order": facts["typical_order"],
-                "break_even_response": response,
+                "break_even_response": break_even_response(
+                    contact_cost, gross_margin, facts["typical_order"]
+                ),
                 "campaign_cost": len(members) * contact_cost,
+                "outcome_days": days,
+                **_ordered_anyway(responses, kind, segment, days),
                 "anomalies": int(members["is_anomaly"].sum()),
             }
         )
@@ -94,6 +151,23 @@ def recommend(
         ["revenue", "segment_type", "segment"], ascending=[False, True, True]
     )
     return table.reset_index(drop=True)
+
+
+def _ordered_anyway(
+    responses: pd.DataFrame | None, kind: str, segment: str, days: int
+) -> dict[str, float]:
+    """The row of the hold-out that answers for a segment and a period; NaN without one."""
+    if responses is None or responses.empty:
+        return dict.fromkeys(RESPONSE_VALUES, np.nan)
+    own = responses[
+        (responses["segment_type"] == kind)
+        & (responses["segment"] == segment)
+        & (responses["days"] == days)
+    ]
+    if own.empty:
+        return dict.fromkeys(RESPONSE_VALUES, np.nan)
+    found = own[["share", "low", "high", "customers", "ordered"]].iloc[0]
+    return {name: float(value) for name, value in zip(RESPONSE_VALUES, found, strict=True)}
 
 
 def _facts(members: pd.DataFrame, group: pd.DataFrame) -> dict[str, Any]:

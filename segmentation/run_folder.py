@@ -39,6 +39,7 @@ EVIDENCE_FILES = {
     "holdout_segments": "evidence_holdout_segments.csv",
     "holdout_rankings": "evidence_holdout_rankings.csv",
     "holdout_curve": "evidence_holdout_curve.csv",
+    "holdout_responses": "evidence_holdout_responses.csv",
 }
 PACKAGES = (
     "duckdb",

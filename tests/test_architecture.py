@@ -19,7 +19,7 @@ LAYERS = {
     "engine stage_cache source_sql source_checks date_swap yaml_text mysql mysql_dialect mysql_tables "
     "engine_mysql snapshot",
     "stages": "ingest clean features explore prepare cluster anomalies evidence naming recommend "
-    "compare concentration campaign",
+    "compare concentration campaign support",
     "presentation": "plots insights workbook",
     "assembling": "segments evidence_stages holdout_stage sensitivity_stage pipeline run_comparison",
     "top": "api explorer reduce run_folder book report score scoring_sql campaign_files cli "

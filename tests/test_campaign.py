@@ -260,23 +260,31 @@ def test_wrong_files_and_rates_are_refused(arms_file, tmp_path):
 
 def test_what_a_test_of_each_segment_can_show_is_recomputed(shipped_run):
     _, folder = shipped_run
-    features = pd.read_parquet(folder / "features.parquet").set_index("customer_id")
-    segments = pd.read_parquet(folder / "segments.parquet").set_index("customer_id")
-    features["segment"] = segments["segment"]
     table = pd.read_csv(folder / "recommendations.csv")
-    sizes = sizes_by_segment(features.reset_index(), table)
+    sizes = sizes_by_segment(table)
+    assert len(sizes) == len(table)
     for found, row in zip(sizes.itertuples(), table.itertuples(), strict=True):
-        own = features.query("segment == @row.segment and segment_type == @row.segment_type")
-        base = sum(days < 60 for days in own["recency"]) / len(own)
-        assert (found.customers, found.base) == (len(own), pytest.approx(base))
-        halves = len(own) // 2, len(own) - len(own) // 2
+        halves = row.customers // 2, row.customers - row.customers // 2
+        if math.isnan(row.base):
+            assert math.isnan(found.detectable)
+            assert pd.isna(found.can_show)
+            continue
         if math.isnan(found.detectable):
-            assert power_of(*halves, base=base, effect=1 - base) < 0.8
+            assert power_of(*halves, base=row.base, effect=1 - row.base) < 0.8
         else:
-            assert power_of(*halves, base=base, effect=found.detectable) == pytest.approx(0.8)
+            power = power_of(*halves, base=row.base, effect=found.detectable)
+            assert power == pytest.approx(0.8)
         assert found.can_show == (found.detectable <= row.break_even_response)
+        assert row.detectable == pytest.approx(found.detectable, nan_ok=True)
 
 
-def test_without_order_dates_no_size_is_claimed():
-    empty = sizes_by_segment(pd.DataFrame({"segment": []}), pd.DataFrame())
-    assert "no order dates" in insights.sample_size_sentence(empty)
+def test_without_a_hold_out_no_size_is_claimed():
+    columns = [
+        "segment_type", "segment", "customers", "outcome_days", "base", "base_low", "base_high",
+        "base_customers", "break_even_response",
+    ]  # fmt: skip
+    row = ("normal", "A", 100, 60, *[float("nan")] * 4, 0.1)
+    sizes = sizes_by_segment(pd.DataFrame([row], columns=columns))
+    said = insights.sample_size_sentence(sizes, no_holdout="the source has no dates")
+    assert "not known (the source has no dates)" in said
+    assert "–" in insights.sample_size_table(sizes, cut="").text

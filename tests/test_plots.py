@@ -262,7 +262,10 @@ def curve_of():
 
 def recommendations_of(profile):
     return profile[["segment_type", "segment", "customers", "revenue", "revenue_share"]].assign(
-        play="win back before the sale", break_even_response=0.02
+        revenue_low=0.9 * profile["revenue"],
+        revenue_high=1.2 * profile["revenue"],
+        play="win back before the sale",
+        break_even_response=0.02,
     )
 
 

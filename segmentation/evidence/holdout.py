@@ -27,6 +27,19 @@ LEAST_TOP = 0.05
 """A smaller top segment is not compared: too few customers."""
 SAME_SHARE = 0.001
 
+RESPONSE_DAYS = (30, 60, 90, 180)
+"""Days after the cut within which an order counts as a response to a campaign."""
+RESPONSE_COLUMNS = (
+    "segment_type",
+    "segment",
+    "days",
+    "customers",
+    "ordered",
+    "share",
+    "low",
+    "high",
+)
+
 CURVE_POINTS = 101
 SEGMENTS, SPEND, RECENCY, RFM, MODEL = (
     "segments",
@@ -288,3 +301,37 @@ def _curves(customers: pd.DataFrame, scores: Mapping[str, np.ndarray]) -> pd.Dat
             )
         )
     return pd.concat(parts, ignore_index=True)
+
+
+def responses(customers: pd.DataFrame, *, observed_days: int) -> pd.DataFrame:
+    """How many of each segment order anyway: without a campaign, within so many days.
+
+    The segments were made before the days that are counted, so nobody is in a segment
+    because of the order that is counted here.
+
+    Parameters
+    ----------
+    customers : DataFrame, one row per customer known at the cut
+        ``segment_type, segment`` and ``days_to_order`` (NaN where no order followed).
+    observed_days : int
+        Days from the cut to the last day of observation; no longer period is answered.
+
+    Returns
+    -------
+    DataFrame of `RESPONSE_COLUMNS`, one row per segment and period
+        ``share`` is ``ordered / customers``, with its 95% interval (Wilson 1927).
+
+    Examples
+    --------
+    >>> followed = pd.DataFrame({"segment_type": "normal", "segment": ["A"] * 4,
+    ...                          "days_to_order": [5.0, 30.0, 31.0, np.nan]})
+    >>> found = responses(followed, observed_days=60)
+    >>> found[["days", "customers", "ordered", "share"]].values.tolist()
+    [[30.0, 4.0, 2.0, 0.5], [60.0, 4.0, 3.0, 0.75]]
+    """
+    rows = []
+    for (kind, segment), members in customers.groupby(["segment_type", "segment"], sort=True):
+        for days in [period for period in RESPONSE_DAYS if period <= observed_days]:
+            n, ordered = len(members), int((members["days_to_order"] <= days).sum())
+            rows.append((kind, segment, days, n, ordered, ordered / n, *wilson(ordered, n)))
+    return pd.DataFrame(rows, columns=list(RESPONSE_COLUMNS))

@@ -64,9 +64,13 @@ from segmentation.insights.proof import (
     stability_table,
     starts_sentence,
 )
+from segmentation.insights.recommendations import (
+    break_even_sentence,
+    recommendation_cards,
+    top_actions,
+)
 from segmentation.insights.rules import fidelity_sentence, map_sentence, rules_list
 from segmentation.insights.segments import (
-    break_even_sentence,
     facts_list,
     files_table,
     front_page,
@@ -76,11 +80,9 @@ from segmentation.insights.segments import (
     parameters_table,
     profile_sentence,
     profile_table,
-    recommendation_cards,
     scatter_sentence,
     scoring_example,
     share_sentence,
-    top_actions,
     versions_table,
 )
 from segmentation.insights.serving import api_examples

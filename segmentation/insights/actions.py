@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -61,38 +63,81 @@ def dependence_table(table: pd.DataFrame) -> Html:
     return table_of(rows, caption=caption, numeric=rows.columns[-4:])
 
 
-def sample_size_table(sizes: pd.DataFrame, *, days: int) -> Html:
-    """What a test of each whole segment could show, and whether that is enough."""
+def sample_size_table(sizes: pd.DataFrame, *, cut: str) -> Html:
+    """What a test of each whole segment could show, and whether that is enough.
+
+    Parameters
+    ----------
+    cut : str
+        Day of the hold-out's cut, after which it was counted who orders anyway.
+    """
     rows = pd.DataFrame(
         {
             "group": sizes["segment_type"].map(SEGMENT_TYPE_LABELS),
             "segment": sizes["segment"],
             "customers": [f"{n:,}" for n in sizes["customers"]],
-            "order anyway": [format_percent(value) for value in sizes["base"]],
-            "smallest rise shown": [_points(value) for value in sizes["detectable"]],
+            "within": [f"{days} days" for days in sizes["days"]],
+            "order anyway": [base_words(row) for row in sizes.itertuples()],
+            "smallest rise shown": [
+                _points(row.detectable) if np.isfinite(row.base) else "–"
+                for row in sizes.itertuples()
+            ],
             "break-even rise": [_points(value) for value in sizes["break_even"]],
-            "enough": ["yes" if shown else "no" for shown in sizes["can_show"]],
+            "enough": [
+                "–" if pd.isna(shown) else "yes" if shown else "no" for shown in sizes["can_show"]
+            ],
         }
     )
     if sizes["segment_type"].nunique() < 2:
         rows = rows.drop(columns="group")
-    caption = (
-        f"Two equal arms, 80% power, 95% confidence; order anyway: ordered in the last {days} days "
-        "of the window without any campaign. Rises in percentage points."
+    anyway = (
+        f"order anyway: of customers who were in the segment on {cut}, by orders up to that day, "
+        "the share that ordered within so many days after it, without any campaign of this report; "
+        "in brackets its 95% interval"
+        if cut
+        else "who orders anyway is not known without a hold-out"
     )
-    return table_of(rows, caption=caption, numeric=rows.columns[-5:-1])
+    caption = f"Two equal arms, 80% power, 95% confidence; {anyway}. Rises in percentage points."
+    return table_of(rows, caption=caption, numeric=rows.columns[-6:-1])
 
 
-def sample_size_sentence(sizes: pd.DataFrame) -> str:
-    """For how many segments the data can tell whether a campaign paid."""
-    if sizes.empty:
-        return "The source has no order dates, so nothing can be said about the size of a test."
-    enough = int(sizes["can_show"].sum())
+def base_words(row: Any) -> str:
+    """Share that orders anyway, its interval and n; from a row with ``base`` columns."""
+    if not np.isfinite(row.base):
+        return "not known"
     return (
-        f"In {enough} of {plural(len(sizes), 'segment')} a test of the whole segment would show a "
-        "rise at the break-even point. Where it would not, a campaign may pay without anybody being "
-        "able to tell: **the data cannot support a recommendation to scale it up**."
+        f"{format_percent(row.base)} ({format_percent(row.base_low)}–{format_percent(row.base_high)}, "
+        f"n = {row.base_customers:,.0f})"
     )
+
+
+def sample_size_sentence(sizes: pd.DataFrame, *, no_holdout: str) -> str:
+    """For how many segments the data can tell whether a campaign paid."""
+    known = sizes[sizes["base"].notna()]
+    if known.empty:
+        why = no_holdout or "no segment of today was there at the cut under the same name"
+        return (
+            f"How many customers order anyway is not known ({why}), so nothing can be said about "
+            "the size of a test. Run a first one with a control group of half the segment: the "
+            "control group's share is the figure that is missing."
+        )
+    enough = int(known["can_show"].sum())
+    text = (
+        f"In {enough} of {plural(len(known), 'segment')} a test of the whole segment would show a "
+        "rise at the break-even point."
+    )
+    if enough < len(known):
+        text += (
+            " Where it would not, a campaign may pay without anybody being able to tell: **the data "
+            "cannot support a recommendation to scale it up**."
+        )
+    if len(known) < len(sizes):
+        missing = len(sizes) - len(known)
+        text += (
+            f" For {plural(missing, 'segment')} more it is not known who orders anyway: at the cut "
+            "there was none of that name."
+        )
+    return text
 
 
 def _points(value: float) -> str:

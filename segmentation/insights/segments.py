@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import html
-import math
 from typing import Any
 
 import pandas as pd
 
+from segmentation.insights.recommendations import top_actions
 from segmentation.insights.text import (
     Html,
-    as_sentence,
     dollars,
     group_words,
     in_group,
@@ -19,7 +17,6 @@ from segmentation.insights.text import (
     plural,
     shown,
     table_of,
-    with_code,
 )
 from segmentation.naming import fact_sentence
 from segmentation.schema import (
@@ -33,7 +30,6 @@ from segmentation.schema import (
 )
 
 BORDERLINE_MARGIN = 0.1
-UNREACHABLE = 1.0
 
 
 def share_sentence(profile: pd.DataFrame, *, currency: str) -> str:
@@ -193,96 +189,6 @@ def loading_sentence(loadings: pd.DataFrame) -> str:
     return "\n\n".join(parts) or "No feature dominates the first component."
 
 
-def recommendation_cards(recommendations: pd.DataFrame, *, currency: str, customers: int) -> Html:
-    """One card per segment: who, why, what to do, what it takes to pay."""
-    several = recommendations["segment_type"].nunique() > 1
-    cards, texts = [], []
-    for row in recommendations.itertuples():
-        group = f"customers who {group_words(row.segment_type)}" if several else ""
-        lines = {
-            "Who": _who(row, currency, customers),
-            "At stake": (
-                f"{format_money(row.revenue, currency)}, {format_percent(row.revenue_share)} of "
-                "revenue in the window."
-            ),
-            "Why this play": as_sentence(row.why),
-            "Break-even": break_even_words(row, currency),
-            "Measure": as_sentence(row.measure),
-        }
-        items = "".join(
-            f"<dt>{html.escape(name)}</dt><dd>{with_code(text)}</dd>"
-            for name, text in lines.items()
-        )
-        cards.append(
-            f'<div class="segment-card"><p class="segment-name">{html.escape(row.segment)}'
-            f"<span>{html.escape(group)}</span></p>"
-            f"<p><strong>{html.escape(row.play)}.</strong> {html.escape(row.do)}</p>"
-            f"<dl>{items}</dl></div>"
-        )
-        texts.append(f"{row.segment}: {row.play}. {row.do} {lines}")
-    return Html("".join(cards), "\n".join(texts))
-
-
-def _who(row: Any, currency: str, customers: int) -> str:
-    parts = [
-        f"{plural(row.customers, 'customer')} ({format_percent(row.customers / customers)} of "
-        f"{customers:,}), {format_money(row.revenue_per_customer, currency)} each on average."
-    ]
-    if pd.notna(row.one_time_share):
-        parts.append(f"{format_percent(row.one_time_share)} ordered on one occasion only.")
-    if pd.notna(row.median_recency):
-        parts.append(
-            f"The median customer last ordered {format_value(row.median_recency, 'recency')} "
-            "before the last day of observation."
-        )
-    if row.anomalies:
-        parts.append(f"{plural(row.anomalies, 'customer')} flagged as unusual: look at them first.")
-    return " ".join(parts)
-
-
-def break_even_words(row: Any, currency: str) -> str:
-    """What a campaign to a segment needs before it pays, in words."""
-    cost = format_money(row.campaign_cost, currency)
-    order = format_money(row.typical_order, currency)
-    if row.campaign_cost == 0:
-        return "Contacting costs nothing under the profile's contact cost, so any extra order pays."
-    if not row.break_even_response <= UNREACHABLE:
-        return (
-            f"Contacting all of them once costs {cost}, and one extra order of the typical size "
-            f"({order}) does not pay for one contact: do not run it on these assumptions."
-        )
-    orders = math.ceil(row.break_even_response * row.customers - 1e-9)
-    return (
-        f"Contacting all of them once costs {cost}; it pays when "
-        f"{format_percent(row.break_even_response)} ({plural(orders, 'customer')}) place one order "
-        f"of the typical size ({order}) that they would not have placed otherwise."
-    )
-
-
-def break_even_sentence(*, gross_margin: float, contact_cost: float, currency: str) -> str:
-    """The two assumptions behind every break-even."""
-    return (
-        f"Break-even figures assume a gross margin of {format_percent(gross_margin)} and "
-        f"{dollars(format_money(contact_cost, currency))} per contact. Both are assumptions of the "
-        "profile, not findings: replace `gross_margin` and `contact_cost` with your own. No lift is "
-        "promised anywhere; a control group tells whether a campaign worked."
-    )
-
-
-def top_actions(recommendations: pd.DataFrame, *, currency: str, limit: int = 3) -> list[str]:
-    """The actions with most money at stake, one line each."""
-    several = recommendations["segment_type"].nunique() > 1
-    lines = []
-    for row in recommendations[recommendations["play"] != "Watch"].head(limit).itertuples():
-        group = f" ({group_words(row.segment_type)})" if several else ""
-        lines.append(
-            f"**{row.play}: {row.segment}**{group} – {plural(row.customers, 'customer')}, "
-            f"{dollars(format_money(row.revenue, currency))} ({format_percent(row.revenue_share)} of "
-            f"revenue). {row.do}"
-        )
-    return lines
-
-
 def front_page(
     *,
     title: str,
@@ -314,10 +220,10 @@ def front_page(
         f"## {title}{synthetic}\n\n"
         f"{heads:,} customers, {dollars(format_money(money, currency))} of revenue{window}. "
         f"{share_sentence(profile, currency=currency)}\n\n"
+        f"**What to do first, by money at stake**\n\n{listed_actions or 'No action is supported by these data.'}\n\n"
         f"```{{figure}} {figure}\n:alt: Paired bars for every segment: its share of customers "
         f"above its share of revenue.\nShare of customers and of revenue by segment, n = {heads:,} "
         f"customers.\n```\n\n"
-        f"**What to do first, by money at stake**\n\n{listed_actions or 'No action is supported by these data.'}\n\n"
         f"**How far to believe it.** {tuning}\n\n{proof}\n\n"
         f"[Segments]({link}/06_segments) · [Evidence]({link}/07_do_the_segments_hold_up) · "
         f"[Recommendations]({link}/08_recommendations)\n"

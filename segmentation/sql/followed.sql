@@ -18,6 +18,7 @@ customers AS (
         MIN(CASE WHEN is_before AND NOT is_return THEN order_date END) AS first_day,
         COUNT(DISTINCT CASE WHEN is_before AND NOT is_return THEN order_date END) AS days_before,
         COUNT(DISTINCT CASE WHEN NOT is_before AND NOT is_return THEN order_id END) AS orders_after,
+        MIN(CASE WHEN NOT is_before AND NOT is_return THEN order_date END) AS next_order,
         COALESCE(SUM(CASE WHEN NOT is_before THEN amount END), 0) AS revenue_after
     FROM kept
     GROUP BY customer_id
@@ -36,6 +37,7 @@ SELECT
     customers.days_before,
     CAST(first_days.spent_first_day AS DOUBLE) AS spent_first_day,
     customers.orders_after,
-    customers.revenue_after
+    customers.revenue_after,
+    DATE_DIFF('day', CAST($cut AS DATE), customers.next_order) AS days_to_order
 FROM customers
 INNER JOIN first_days ON first_days.customer_id = customers.customer_id

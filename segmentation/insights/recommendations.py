@@ -1,0 +1,165 @@
+"""Sentences about what to do: the play of each segment, its money, its break-even, its limits."""
+
+from __future__ import annotations
+
+import html
+import math
+from typing import Any
+
+import pandas as pd
+
+from segmentation.insights.text import (
+    Html,
+    as_sentence,
+    dollars,
+    group_words,
+    plural,
+    with_code,
+)
+from segmentation.schema import format_money, format_percent, format_value
+
+UNREACHABLE = 1.0
+
+
+def recommendation_cards(
+    recommendations: pd.DataFrame, *, currency: str, customers: int, cut: str
+) -> Html:
+    """One card per segment: who, why, what to do, what it takes to pay, what stands against it."""
+    several = recommendations["segment_type"].nunique() > 1
+    cards, texts = [], []
+    for row in recommendations.itertuples():
+        group = f"customers who {group_words(row.segment_type)}" if several else ""
+        campaign = {
+            "Break-even": break_even_words(row, currency),
+            "Order anyway": anyway_words(row, cut),
+        }
+        lines = {
+            "Who": _who(row, currency, customers),
+            "At stake": stake_words(row, currency),
+            "Why this play": as_sentence(row.why),
+            **(campaign if row.is_campaign else {}),
+            "Measure": as_sentence(row.measure),
+            "What the data say against it": limit_words(row),
+        }
+        items = "".join(
+            f"<dt>{html.escape(name)}</dt><dd>{with_code(text)}</dd>"
+            for name, text in lines.items()
+        )
+        cards.append(
+            f'<div class="segment-card"><p class="segment-name">{html.escape(row.segment)}'
+            f"<span>{html.escape(group)}</span></p>"
+            f"<p><strong>{html.escape(row.play)}.</strong> {html.escape(row.do)}</p>"
+            f"<dl>{items}</dl></div>"
+        )
+        texts.append(f"{row.segment}: {row.play}. {row.do} {lines}")
+    return Html("".join(cards), "\n".join(texts))
+
+
+def _who(row: Any, currency: str, customers: int) -> str:
+    parts = [
+        f"{plural(row.customers, 'customer')} ({format_percent(row.customers / customers)} of "
+        f"{customers:,}), {format_money(row.revenue_per_customer, currency)} each on average."
+    ]
+    if pd.notna(row.one_time_share):
+        parts.append(f"{format_percent(row.one_time_share)} ordered on one occasion only.")
+    if pd.notna(row.median_recency):
+        parts.append(
+            f"The median customer last ordered {format_value(row.median_recency, 'recency')} "
+            "before the last day of observation."
+        )
+    if row.anomalies:
+        parts.append(f"{plural(row.anomalies, 'customer')} flagged as unusual: look at them first.")
+    return " ".join(parts)
+
+
+def stake_words(row: Any, currency: str) -> str:
+    """The money that a segment brought, with the interval of the sum."""
+    return (
+        f"{format_money(row.revenue, currency)} ({format_money(row.revenue_low, currency)} to "
+        f"{format_money(row.revenue_high, currency)}), {format_percent(row.revenue_share)} of revenue "
+        "in the window."
+    )
+
+
+def anyway_words(row: Any, cut: str) -> str:
+    """Who orders without a campaign, and what a campaign must make of it."""
+    if pd.isna(row.base):
+        return "Not known from these data."
+    text = (
+        f"{format_percent(row.base)} of {row.base_customers:,.0f} such customers ordered within "
+        f"{row.outcome_days} days after {cut}, without any campaign of this report (95% interval "
+        f"{format_percent(row.base_low)} to {format_percent(row.base_high)})."
+    )
+    needed = row.base + row.break_even_response
+    if needed <= 1:
+        text += f" A campaign pays when it raises this share to {format_percent(needed)}."
+    return text
+
+
+def limit_words(row: Any) -> str:
+    """What stands against a recommendation, or that nothing was found."""
+    if not row.limits:
+        return "Nothing was found: a test of this segment can show whether a campaign pays."
+    said = as_sentence(row.limits)
+    if row.is_supported or not row.is_campaign:
+        return said
+    return f"{said} The data cannot support more than a first, small trial."
+
+
+def break_even_words(row: Any, currency: str) -> str:
+    """What a campaign to a segment needs before it pays, in words."""
+    cost = format_money(row.campaign_cost, currency)
+    order = format_money(row.typical_order, currency)
+    if row.campaign_cost == 0:
+        return "Contacting costs nothing under the profile's contact cost, so any extra order pays."
+    if not row.break_even_response <= UNREACHABLE:
+        return (
+            f"Contacting all of them once costs {cost}, and one extra order of the typical size "
+            f"({order}) does not pay for one contact: do not run it on these assumptions."
+        )
+    orders = math.ceil(row.break_even_response * row.customers - 1e-9)
+    return (
+        f"Contacting all of them once costs {cost}; it pays when "
+        f"{format_percent(row.break_even_response)} ({plural(orders, 'customer')}) place one order "
+        f"of the typical size ({order}) that they would not have placed otherwise."
+    )
+
+
+def break_even_sentence(*, gross_margin: float, contact_cost: float, currency: str) -> str:
+    """The two assumptions behind every break-even."""
+    return (
+        f"Break-even figures assume a gross margin of {format_percent(gross_margin)} and "
+        f"{dollars(format_money(contact_cost, currency))} per contact. Both are assumptions of the "
+        "profile, not findings: replace `gross_margin` and `contact_cost` with your own. No lift is "
+        "promised anywhere; a control group tells whether a campaign worked."
+    )
+
+
+def top_actions(recommendations: pd.DataFrame, *, currency: str, limit: int = 3) -> list[str]:
+    """The actions with most money at stake, one line each, with what stands against them."""
+    several = recommendations["segment_type"].nunique() > 1
+    lines = []
+    for row in recommendations[recommendations["is_campaign"]].head(limit).itertuples():
+        group = f" ({group_words(row.segment_type)})" if several else ""
+        needed = (
+            f" It pays when {format_percent(row.break_even_response)} of those contacted order who "
+            "would not have."
+            if row.break_even_response <= UNREACHABLE
+            else ""
+        )
+        against = (
+            "" if row.is_supported else f" *What the data cannot support:* {first_limit(row)}."
+        )
+        lines.append(
+            f"**{row.play}: {row.segment}**{group} – {plural(row.customers, 'customer')}, "
+            f"{dollars(format_money(row.revenue, currency))} at stake (95% interval "
+            f"{dollars(format_money(row.revenue_low, currency))} to "
+            f"{dollars(format_money(row.revenue_high, currency))}; "
+            f"{format_percent(row.revenue_share)} of revenue). {row.do}{needed}{against}"
+        )
+    return lines
+
+
+def first_limit(row: Any) -> str:
+    """The first thing that stands against a recommendation."""
+    return row.limits.split("; ")[0]

@@ -140,11 +140,11 @@ def scores_at_cut(
     if predicted is None:
         return scores, None
     revenue, buying, worth = predicted
-    scores[holdout.MODEL] = revenue
+    scores[holdout.MODEL if worth else holdout.ORDERS_MODEL] = revenue
     fitted = {
         "r": buying.r, "alpha": buying.alpha, "a": buying.a, "b": buying.b,
         "log_likelihood": buying.log_likelihood,
-        "p": worth.p, "q": worth.q, "gamma": worth.gamma,
+        **({"p": worth.p, "q": worth.q, "gamma": worth.gamma} if worth else {}),
         "predicted_revenue": float(revenue.sum()),
     }  # fmt: skip
     return scores, fitted

@@ -358,3 +358,35 @@ def test_too_few_repeat_customers_give_no_model():
     ones = np.ones(100)
 
     assert btyd.predicted_revenue(ones, ones * 0, ones, ones, ones, horizon_days=30) is None
+
+
+def test_gamma_gamma_whose_mean_has_run_away_is_not_used():
+    """Order values so skewed that q comes near 1: one-time buyers would be worth millions."""
+    rng = np.random.default_rng(3)
+    n = 600
+    x = rng.integers(0, 4, n).astype(float)
+    value = np.where(x > 0, rng.pareto(0.4, n) * 10 + 10, 0.0)
+    first_to_last = np.where(x > 0, rng.integers(7, 200, n), 0).astype(float)
+
+    revenue, buying, worth = btyd.predicted_revenue(
+        x + 1, first_to_last, np.full(n, 220.0), 20 + x * value, np.full(n, 20.0), horizon_days=90
+    )
+
+    assert worth is None
+    assert not btyd.fit_gamma_gamma(x, value).is_credible(value[x > 0])
+    weeks = np.full(n, 220.0) / 7
+    orders = buying.expected_purchases(x, first_to_last / 7, weeks, 90 / 7)
+    own = np.where(x > 0, value, value[x > 0].mean())
+    np.testing.assert_allclose(revenue, orders * own)
+
+
+def test_gamma_gamma_of_ordinary_order_values_is_used():
+    rng = np.random.default_rng(4)
+    nu = rng.gamma(4.0, 1 / 15.0, 2000)
+    x = rng.integers(1, 5, 2000).astype(float)
+    value = rng.gamma(6.0 * x, 1 / (nu * x))
+
+    fitted = btyd.fit_gamma_gamma(x, value)
+
+    assert fitted.is_credible(value)
+    assert fitted.q == pytest.approx(4.0, rel=0.15)

@@ -19,6 +19,8 @@ LEAST_REPEATERS = 30
 """With fewer customers who bought again before the cut the models are not fitted."""
 
 _LOG_LIMIT = 15.0  # parameters stay between exp(-15) and exp(15)
+WORTH_FACTOR = 2.0
+"""How far Gamma-Gamma's mean order value may be from the one seen."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,22 @@ class GammaGamma:
         known = np.where(x > 0, mean_value, 0.0)
         return self.p * (self.gamma + x * known) / (self.p * x + self.q - 1)
 
+    def is_credible(self, mean_values: np.ndarray) -> bool:
+        """Whether the mean order value it implies is within a factor of two of the seen one.
+
+        As q comes near 1 the mean of the fitted distribution grows without bound, while
+        its likelihood hardly changes: customers with one order would then be worth
+        hundreds of times what anybody has spent.
+
+        Parameters
+        ----------
+        mean_values : array
+            Mean order value of each customer the model was fitted on.
+        """
+        implied = self.p * self.gamma / (self.q - 1)
+        seen = float(mean_values.mean())
+        return seen / WORTH_FACTOR <= implied <= seen * WORTH_FACTOR
+
 
 def gamma_gamma_log_likelihood(
     parameters: np.ndarray, x: np.ndarray, mean_value: np.ndarray
@@ -160,8 +178,11 @@ def predicted_revenue(
     spent_first_day: np.ndarray,
     *,
     horizon_days: float,
-) -> tuple[np.ndarray, BgNbd, GammaGamma] | None:
+) -> tuple[np.ndarray, BgNbd, GammaGamma | None] | None:
     """Revenue that BG/NBD and Gamma-Gamma expect of each customer after the cut.
+
+    Where Gamma-Gamma is not credible (`GammaGamma.is_credible`), expected orders are
+    valued at the customer's own mean, or everybody's where there is no repeat order.
 
     Parameters
     ----------
@@ -174,7 +195,7 @@ def predicted_revenue(
 
     Returns
     -------
-    (revenue, BgNbd, GammaGamma), or None where too few customers bought again to fit.
+    (revenue, BgNbd, GammaGamma or None), or None where too few customers bought again.
     """
     x = days.astype(float) - 1
     value = np.where(x > 0, (spent - spent_first_day) / np.maximum(x, 1), 0.0)
@@ -184,4 +205,7 @@ def predicted_revenue(
     buying = fit_bgnbd(x, t_x, weeks)
     worth = fit_gamma_gamma(x, value)
     purchases = buying.expected_purchases(x, t_x, weeks, horizon_days / DAYS_PER_WEEK)
-    return purchases * worth.expected_value(x, np.maximum(value, 0.0)), buying, worth
+    if worth.is_credible(value[(x > 0) & (value > 0)]):
+        return purchases * worth.expected_value(x, np.maximum(value, 0.0)), buying, worth
+    everybody = float(value[x > 0].mean())
+    return purchases * np.where(x > 0, np.maximum(value, 0.0), everybody), buying, None

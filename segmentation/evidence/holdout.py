@@ -41,12 +41,13 @@ RESPONSE_COLUMNS = (
 )
 
 CURVE_POINTS = 101
-SEGMENTS, SPEND, RECENCY, RFM, MODEL = (
+SEGMENTS, SPEND, RECENCY, RFM, MODEL, ORDERS_MODEL = (
     "segments",
     "past spend",
     "recency",
     "RFM quintile score",
     "BG/NBD and Gamma-Gamma",
+    "BG/NBD and mean order",
 )
 
 

@@ -168,10 +168,13 @@ def _model_words(holdout: dict[str, Any], rows: pd.DataFrame, best: str) -> str:
     if holdout["model"] is None:
         return text + " Too few customers bought again before the cut to fit BG/NBD."
     expected = holdout["model"]["predicted_revenue"] / float(holdout["revenue"])
-    return (
-        f"{text} BG/NBD with Gamma-Gamma, fitted on the orders before the cut, expected "
-        f"{format_percent(expected)} of the revenue that came."
-    )
+    came = f"expected {format_percent(expected)} of the revenue that came."
+    if "gamma" not in holdout["model"]:
+        return (
+            f"{text} Gamma-Gamma found no credible mean order value in these data, so BG/NBD's "
+            f"orders are valued at each customer's own mean: together they {came}"
+        )
+    return f"{text} BG/NBD with Gamma-Gamma, fitted on the orders before the cut, {came}"
 
 
 def evidence_summary(

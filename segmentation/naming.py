@@ -8,23 +8,21 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 
+from segmentation import rule_files
 from segmentation.schema import FEATURES, LIFECYCLE_FEATURES, column_of, format_value
 
 FACT_COLUMNS = ["cluster", "segment", "feature", "mean", "median", "group_mean", "ratio"]
 NOT_SEGMENTED = "All customers (not segmented)"
-_RULES_FILE = Path(__file__).parent / "naming_rules.yaml"
 
 
-def load_rules(path: Path = _RULES_FILE) -> dict[str, Any]:
-    """The naming rules, as data."""
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
+def load_rules() -> dict[str, Any]:
+    """The shipped naming rules, as data."""
+    return rule_files.load_rules("naming_rules")
 
 
 def feature_family(features: tuple[str, ...]) -> str:

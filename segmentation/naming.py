@@ -1,7 +1,9 @@
 """Clusters -> names earned from their profile, each with the facts that earned it.
 
 The rules are data (`naming_rules.yaml`). Names depend on profiles alone: never on a
-cluster's number, the seed or the order of rows.
+cluster's number, the seed or the order of rows. They compare a cluster with its own group,
+so two groups may have a segment of the same name: group and name together say who is
+meant, and whatever shows a name of a run with several groups shows the group beside it.
 """
 
 from __future__ import annotations

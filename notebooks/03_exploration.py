@@ -48,6 +48,8 @@ calibration_end = "auto"  # Cut of the hold-out proof; auto: middle of the obser
 currency: str = "USD"  # ISO 4217 code of the account currency; a label, nothing is converted.
 gross_margin: float = 0.3  # Share of revenue left after the cost of goods; an assumption to replace.
 contact_cost: float = 1.0  # Cost of contacting one customer once; an assumption to replace.
+naming_rules: str = "shipped"  # Rules that name segments: the shipped ones, or a YAML file like them.
+plays: str = "shipped"  # What to do about segments: the shipped plays, or a YAML file like them.
 runs_dir: str = "runs"  # Folder of runs and of the stage cache.
 
 # %% tags=["hide-input"]

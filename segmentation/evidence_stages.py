@@ -112,6 +112,7 @@ def stability(
     features: pd.DataFrame,
     segments: pd.DataFrame,
     *,
+    rules: dict[str, Any],
     random_state: int,
     progress: bool,
 ) -> dict[str, Any]:
@@ -129,7 +130,7 @@ def stability(
         )  # fmt: skip
         names = evidence.name_stability(
             group.values, own["segment"].to_numpy(), int(labels.max()) + 1,
-            _naming(features.iloc[group.rows], group),
+            _naming(features.iloc[group.rows], group, rules),
             random_state=random_state, progress=label and f"names, {label}",
         )  # fmt: skip
         sizes = own.groupby(["cluster", "segment"]).size().rename("customers").reset_index()
@@ -162,7 +163,7 @@ def _inertia(values: np.ndarray, labels: np.ndarray) -> float:
 
 
 def _naming(
-    customers: pd.DataFrame, group: PreparedGroup
+    customers: pd.DataFrame, group: PreparedGroup, rules: dict[str, Any]
 ) -> Callable[[np.ndarray, np.ndarray], dict[int, str]]:
     """The naming rules, ready for any partition of the group's customers."""
     available = tuple(name for name in FEATURES if name in customers.columns)
@@ -171,7 +172,7 @@ def _naming(
     def name(labels: np.ndarray, centers: np.ndarray) -> dict[int, str]:
         table = pd.DataFrame(centers, columns=list(used))
         profiles = naming.cluster_profiles(customers.assign(cluster=labels), available, table)
-        return naming.name_clusters(profiles, used)[0]
+        return naming.name_clusters(profiles, used, rules=rules)[0]
 
     return name
 

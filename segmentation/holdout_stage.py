@@ -47,12 +47,15 @@ def segments_at_cut(
     table: pd.DataFrame,
     *,
     parameters: Parameters,
+    rules: dict[str, Any],
     clusters_of: Callable[[PreparedGroup, np.ndarray], cluster.Clustering],
 ) -> pd.DataFrame:
     """Segments made of what was known at the cut, by the run's own parameters.
 
     Parameters
     ----------
+    rules : dict
+        The naming rules.
     clusters_of : callable
         Gets a prepared group and its spend, gives its clusters.
 
@@ -75,7 +78,7 @@ def segments_at_cut(
         customers = customers.assign(cluster=fit.labels)
         centers = pd.DataFrame(fit.centers, columns=list(group.preparation.features))
         profiles = naming.cluster_profiles(customers, available, centers)
-        names = naming.name_clusters(profiles, group.preparation.features)[0]
+        names = naming.name_clusters(profiles, group.preparation.features, rules=rules)[0]
         customers["segment"] = customers["cluster"].map(names)
         customers["tier"] = customers.groupby("cluster")["total_spent"].transform("mean")
         parts.append(customers)
@@ -179,6 +182,7 @@ def hold_out(
     followed: pd.DataFrame,
     *,
     parameters: Parameters,
+    rules: dict[str, Any],
     cut: dt.date,
     last_day: dt.date,
     progress: bool,
@@ -201,6 +205,7 @@ def hold_out(
     customers = segments_at_cut(
         table,
         parameters=parameters,
+        rules=rules,
         clusters_of=lambda group, spent: clusters_at_cut(group, spent, parameters=parameters),
     ).merge(followed, on="customer_id", how="left", validate="one_to_one")
     if not (customers["orders_after"] > 0).any():

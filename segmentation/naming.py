@@ -1,30 +1,30 @@
 """Clusters -> names earned from their profile, each with the facts that earned it.
 
 The rules are data (`naming_rules.yaml`). Names depend on profiles alone: never on a
-cluster's number, the seed or the order of rows.
+cluster's number, the seed or the order of rows. They compare a cluster with its own group,
+so two groups may have a segment of the same name: group and name together say who is
+meant, and whatever shows a name of a run with several groups shows the group beside it.
 """
 
 from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 
+from segmentation import rule_files
 from segmentation.schema import FEATURES, LIFECYCLE_FEATURES, column_of, format_value
 
 FACT_COLUMNS = ["cluster", "segment", "feature", "mean", "median", "group_mean", "ratio"]
 NOT_SEGMENTED = "All customers (not segmented)"
-_RULES_FILE = Path(__file__).parent / "naming_rules.yaml"
 
 
-def load_rules(path: Path = _RULES_FILE) -> dict[str, Any]:
-    """The naming rules, as data."""
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
+def load_rules() -> dict[str, Any]:
+    """The shipped naming rules, as data."""
+    return rule_files.load_rules("naming_rules")
 
 
 def feature_family(features: tuple[str, ...]) -> str:

@@ -32,6 +32,9 @@ SHIPPED_SOURCES = ("cdnow", "marketplace", "online_retail", "customer_segmentati
 SHIPPED_PROFILES = ("cdnow", "marketplace")
 
 Auto = Literal["auto"]
+SHIPPED = "shipped"
+PATHS = ("source", "location", "naming_rules", "plays")
+"""Parameters that may hold a path; a page shows no more of one than `shown_path` does."""
 
 
 def _unit(unit: str) -> dict[str, Any]:
@@ -189,6 +192,18 @@ class Parameters(BaseModel):
         allow_inf_nan=False,
         description="Cost of contacting one customer once; an assumption to replace.",
         json_schema_extra=_unit("currency per contact"),
+    )
+    naming_rules: str = Field(
+        SHIPPED,
+        pattern=r"^(shipped|.*\.ya?ml)$",
+        description="Rules that name segments: the shipped ones, or a YAML file like them.",
+        json_schema_extra=_unit("shipped, or *.yaml"),
+    )
+    plays: str = Field(
+        SHIPPED,
+        pattern=r"^(shipped|.*\.ya?ml)$",
+        description="What to do about segments: the shipped plays, or a YAML file like them.",
+        json_schema_extra=_unit("shipped, or *.yaml"),
     )
 
     @field_validator("as_of", "calibration_end", mode="before")

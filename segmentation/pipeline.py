@@ -31,6 +31,7 @@ from segmentation import (
     holdout_stage,
     ingest,
     recommend,
+    rule_files,
     segments,
     sensitivity_stage,
     support,
@@ -39,6 +40,7 @@ from segmentation.engine import Engine
 from segmentation.errors import ParameterError
 from segmentation.model import Preparation
 from segmentation.params import (
+    PATHS,
     Parameters,
     describe,
     parameters_from_notebook,
@@ -49,6 +51,12 @@ from segmentation.prepare import PreparedGroup, prepare_group
 from segmentation.schema import SEGMENT_TYPES
 from segmentation.snapshot import Snapshot
 from segmentation.stage_cache import StageCache, code_fingerprint, key_of, load_result, save_results
+
+NOT_OF_THE_MODEL = {
+    *("location", "currency", "gross_margin", "contact_cost"),
+    *("naming_rules", "plays"),
+}
+"""Parameters that are no part of a model, or would put a path of this machine into it."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +95,10 @@ class Run:
         self.progress = progress
         self.reused: dict[str, bool] = {}
         self.snapshot = snapshot or Snapshot(parameters)
+        self.rules = {
+            name: rule_files.load_rules(name, getattr(parameters, name))
+            for name in rule_files.SHIPPED_FILES
+        }
 
     @property
     def source(self) -> ingest.Source:
@@ -112,6 +124,8 @@ class Run:
             }
         if stage == "tuning":
             values["scan_to"] = self.scan_to
+        for name in {"naming_rules", "plays"} & set(values):
+            values[name] = rule_files.fingerprint(self.rules[name])  # a file may change
         return key_of(
             stage, values, [self.key(name) for name in self.needs(stage)], code_fingerprint()
         )
@@ -163,8 +177,9 @@ class Run:
     def parameters_table(self) -> pd.DataFrame:
         """Every parameter with its value, for a page: no path of this machine in it."""
         table = describe(self.parameters)
-        table.loc[table["name"] == "location", "value"] = shown_path(self.parameters.location)
-        table.loc[table["name"] == "source", "value"] = shown_path(self.parameters.source)
+        for name in PATHS:
+            path = shown_path(getattr(self.parameters, name))
+            table.loc[table["name"] == name, "value"] = path
         return table.drop(columns="accepted")
 
     def __getitem__(self, result: str) -> Any:
@@ -420,14 +435,16 @@ def _segments(run: Run) -> dict[str, Any]:
         "parameters": {
             name: value
             for name, value in run.parameters.as_plain().items()
-            if name not in {"location", "currency", "gross_margin", "contact_cost"}
+            if name not in NOT_OF_THE_MODEL
         },
         "inputs": run.input_hashes,
+        "naming_rules": rule_files.fingerprint(run.rules["naming_rules"]),
     }
     built = segments.build(
         run["features"],
         groups,
         parameters=run.parameters,
+        rules=run.rules["naming_rules"],
         amount_scale=overview["amount_scale"],
         info=info,
     )
@@ -469,6 +486,7 @@ def _stability(run: Run) -> dict[str, Any]:
         prepared_groups(run),
         run["features"],
         run["segments"],
+        rules=run.rules["naming_rules"],
         random_state=run.parameters.random_state,
         progress=run.progress,
     )
@@ -533,6 +551,7 @@ def _holdout(run: Run) -> dict[str, Any]:
         run.with_parameters(as_of=cut)["customer_features"],
         _followed(run, cut, last),
         parameters=run.parameters,
+        rules=run.rules["naming_rules"],
         cut=cut,
         last_day=last,
         progress=run.progress,
@@ -565,6 +584,7 @@ def _recommendations(run: Run) -> dict[str, Any]:
         contact_cost=run.parameters.contact_cost,
         responses=run["holdout_responses"],
         random_state=run.parameters.random_state,
+        plays=run.rules["plays"]["plays"],
     )
     sizes = campaign.sizes_by_segment(table)
     table = support.add_limits(table, sizes, run["stability"], no_holdout=run["holdout"]["reason"])
@@ -643,7 +663,7 @@ STAGES: dict[str, Stage] = {
         Stage(
             "segments",
             "assigns and names segments and builds the model",
-            ("n_clusters", "n_init", "random_state", "features"),
+            ("n_clusters", "n_init", "random_state", "features", "naming_rules"),
             ("tuning", "anomalies"),
             (
                 "segments",
@@ -716,6 +736,7 @@ STAGES: dict[str, Stage] = {
                 "n_clusters",
                 "n_init",
                 "random_state",
+                "naming_rules",
             ),
             ("orders",),
             (
@@ -730,7 +751,7 @@ STAGES: dict[str, Stage] = {
         Stage(
             "recommendations",
             "says what to do about each segment, with its break-even",
-            ("gross_margin", "contact_cost", "random_state"),
+            ("gross_margin", "contact_cost", "random_state", "plays"),
             ("segments", "stability", "holdout"),
             ("recommendations", "campaign_sizes"),
             _recommendations,

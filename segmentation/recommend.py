@@ -7,24 +7,23 @@ of how it was made.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
+
+from segmentation import rule_files
 
 DRAWS, FEW_DRAWS = 400, 60
 MANY_CUSTOMERS = 100_000
 """Above this many customers 60 resamples are drawn: intervals are narrow then anyway."""
 INTERVAL = (0.025, 0.975)
 RESPONSE_VALUES = ("base", "base_low", "base_high", "base_customers", "base_ordered")
-_PLAYS_FILE = Path(__file__).parent / "plays.yaml"
 
 
-def load_plays(path: Path = _PLAYS_FILE) -> list[dict[str, Any]]:
-    """The ordered list of plays, as data."""
-    return yaml.safe_load(path.read_text(encoding="utf-8"))["plays"]
+def load_plays() -> list[dict[str, Any]]:
+    """The shipped plays in their order, as data."""
+    return rule_files.load_rules("plays")["plays"]
 
 
 def break_even_response(contact_cost: float, gross_margin: float, order_value: float) -> float:
@@ -201,7 +200,7 @@ def _fits(facts: dict[str, Any], when: dict[str, Any]) -> bool:
         if not ratios.get(name, 0.0) >= least:
             return False
     outgrow = when.get("units_outgrow_spend")
-    if outgrow and not ratios["total_unit"] >= outgrow * ratios.get("total_spent", 0.0):
+    if outgrow and not ratios.get("total_unit", 0.0) >= outgrow * ratios.get("total_spent", 0.0):
         return False
     if "recency_over_group" in when and not (
         facts["recency_over_group"] >= when["recency_over_group"]

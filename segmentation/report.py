@@ -23,7 +23,7 @@ from segmentation.atomic import recover_folder, scratch_folder, swap_folder
 from segmentation.book import build_book
 from segmentation.errors import OutputError, ParameterError
 from segmentation.notebook_pairs import NOTEBOOK_FOLDER
-from segmentation.params import PROJECT_ROOT, Parameters, resolve, shown_path
+from segmentation.params import PATHS, PROJECT_ROOT, Parameters, resolve, shown_path
 from segmentation.pipeline import Run
 from segmentation.run_comparison import open_changes
 from segmentation.run_folder import WORKBOOK, compute_stages, publish_workbook, write_run
@@ -210,7 +210,7 @@ def fit_to_publish(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
 def _publishable(line: str) -> str:
     if line.startswith("runs_dir"):
         return 'runs_dir = "runs"'
-    for name in ("location", "source"):
+    for name in PATHS:
         if line.startswith(f"{name} = "):
             value = line.split(" = ", 1)[1].strip("\"'")
             return f'{name} = "{shown_path(value)}"'

@@ -18,7 +18,7 @@ from tqdm import tqdm
 from segmentation import __version__
 from segmentation.atomic import atomic_path
 from segmentation.naming import fact_sentence
-from segmentation.params import PROJECT_ROOT
+from segmentation.params import PROJECT_ROOT, SHIPPED
 from segmentation.pipeline import STAGES, Run
 from segmentation.stage_cache import code_fingerprint, write_parquet
 from segmentation.workbook import write_workbook
@@ -73,6 +73,10 @@ def write_run(run: Run, folder: Path, *, profile: str) -> None:
         yaml.safe_dump(run.parameters.as_plain(), sort_keys=False, allow_unicode=True),
         encoding="utf-8",
     )
+    for name, rules in run.rules.items():
+        if getattr(run.parameters, name) != SHIPPED:  # own rules belong to what made the run
+            text = yaml.safe_dump(rules, sort_keys=False, allow_unicode=True)
+            (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
     write_parquet(_table(run["features"]), folder / "features.parquet")
     write_parquet(_table(run["segments"]), folder / "segments.parquet")
     _write_csv(run["ledger"], folder / "ledger.csv")

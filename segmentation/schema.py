@@ -14,6 +14,9 @@ if TYPE_CHECKING:  # the API needs the definitions, not pandas
 
 MODEL_SCHEMA_VERSION = 1
 
+RESPONSE_DAYS = (30, 60, 90, 180)
+"""Periods after a contact in which an order may count as a response to it."""
+
 SEGMENT_TYPES = ("normal", "pre_register", "unregistered")
 SEGMENT_TYPE_LABELS = {
     "normal": "registered before ordering",

@@ -48,6 +48,7 @@ def build(
     inputs: dict[str, GroupInputs],
     *,
     parameters: Parameters,
+    rules: dict[str, Any],
     amount_scale: int,
     info: dict[str, Any],
 ) -> dict[str, Any]:
@@ -57,6 +58,8 @@ def build(
     ----------
     features : DataFrame, one row per customer, sorted by ``customer_id``
     inputs : dict of segment_type to GroupInputs
+    rules : dict
+        The naming rules, as ``rule_files.load_rules`` gives them.
     amount_scale : int
         Decimals of the source's money, in which revenue is added up exactly.
 
@@ -71,7 +74,7 @@ def build(
         k = _asked(parameters, given)
         fit = _fit(given, features, k, parameters)
         customers = features.iloc[given.group.rows].assign(cluster=fit.labels)
-        names, group_facts = _names(customers, available, given, fit)
+        names, group_facts = _names(customers, available, given, fit, rules)
         facts.append(group_facts.assign(segment_type=kind))
         groups[kind] = _group_model(kind, given, fit, names, customers)
         values = _silhouette(given, fit, parameters)
@@ -127,11 +130,15 @@ def _fit(given: GroupInputs, features: pd.DataFrame, k: int, parameters: Paramet
 
 
 def _names(
-    customers: pd.DataFrame, available: tuple[str, ...], given: GroupInputs, fit: Clustering
+    customers: pd.DataFrame,
+    available: tuple[str, ...],
+    given: GroupInputs,
+    fit: Clustering,
+    rules: dict[str, Any],
 ) -> tuple[dict[int, str], pd.DataFrame]:
     centers = pd.DataFrame(fit.centers, columns=list(given.group.preparation.features))
     profiles = cluster_profiles(customers, available, centers)
-    return name_clusters(profiles, given.group.preparation.features)
+    return name_clusters(profiles, given.group.preparation.features, rules=rules)
 
 
 def _group_model(

@@ -51,6 +51,8 @@ CONTRACT = [
     "currency",
     "gross_margin",
     "contact_cost",
+    "naming_rules",
+    "plays",
 ]
 PROFILES = sorted(path.stem for path in (NOTEBOOKS / "params").glob("*.yaml"))
 

@@ -14,6 +14,7 @@ import pandas as pd
 
 from segmentation.evidence.intervals import bootstrap_counts, wilson
 from segmentation.evidence.resampling import in_parallel
+from segmentation.schema import RESPONSE_DAYS
 
 BOOTSTRAPS = 200
 FEW_BOOTSTRAPS = 60
@@ -27,8 +28,6 @@ LEAST_TOP = 0.05
 """A smaller top segment is not compared: too few customers."""
 SAME_SHARE = 0.001
 
-RESPONSE_DAYS = (30, 60, 90, 180)
-"""Days after the cut within which an order counts as a response to a campaign."""
 RESPONSE_COLUMNS = (
     "segment_type",
     "segment",

@@ -6,7 +6,16 @@ from typing import Any
 
 import pandas as pd
 
-from segmentation.insights.text import Html, dollars, in_group, label, listed, plural, table_of
+from segmentation.insights.text import (
+    Html,
+    dollars,
+    in_group,
+    label,
+    listed,
+    named,
+    plural,
+    table_of,
+)
 from segmentation.schema import format_money, format_percent, format_share
 
 MISPLACED_CLUSTER = 0.1
@@ -94,9 +103,13 @@ def anomaly_sentence(customers: pd.DataFrame, *, currency: str) -> str:
     revenue = customers["total_spent"].sum()
     share = flagged["total_spent"].sum() / revenue if revenue else 0.0
     money = dollars(format_money(flagged["total_spent"].sum(), currency))
-    sits = flagged["segment"].value_counts()
-    sits = sits.sort_index().sort_values(ascending=False, kind="stable")
-    where = listed([f"{name} ({count:,})" for name, count in sits.head(3).items()])
+    sits = flagged.groupby(["segment_type", "segment"]).size()
+    sits = sits.sort_values(ascending=False, kind="stable")
+    kinds = list(customers["segment_type"].unique())
+    where = listed(
+        [f"{count:,} in {named(*key[::-1], kinds)}" for key, count in sits.head(3).items()]
+    )
+    rest = "" if len(sits) <= 3 else f", and {sits.iloc[3:].sum():,} elsewhere"
     weight = share / (len(flagged) / total) if len(flagged) else 0.0
     comparison = (
         f", {weight:.1f} times their share of customers: look at them before anybody removes them"
@@ -106,7 +119,7 @@ def anomaly_sentence(customers: pd.DataFrame, *, currency: str) -> str:
     return (
         f"**{plural(len(flagged), 'customer')}**, {format_share(len(flagged) / total, total)}, are "
         f"flagged. They bring {money}, {format_percent(share)} of revenue{comparison}. "
-        f"Most of them belong to {where}. They keep their segment; the flag is extra information."
+        f"By segment: {where}{rest}. They keep their segment; the flag is extra information."
     )
 
 

@@ -10,6 +10,7 @@ from segmentation.insights.text import (
     Html,
     dollars,
     listed,
+    named,
     of_kind,
     percent_range,
     plural,
@@ -33,6 +34,7 @@ def holdout_sentence(holdout: dict[str, Any], segments: pd.DataFrame, *, currenc
     n, again = holdout["customers"], holdout["bought_again"]
     money = dollars(format_money(float(holdout["revenue"]), currency))
     large = segments[segments["customers"] >= FEW]
+    kinds = list(segments["segment_type"])
     best = worst = None
     if len(large) > 1:
         best = large.loc[large["revenue_per_customer"].idxmax()]
@@ -45,10 +47,10 @@ def holdout_sentence(holdout: dict[str, Any], segments: pd.DataFrame, *, currenc
     if best is None or worst is None:
         return f"{text} There are no two segments of {FEW} customers or more to compare."
     text += (
-        f" Of **{best['segment']}** {format_percent(best['share_again'])} bought again (95% interval "
+        f" Of **{named(best['segment'], best['segment_type'], kinds)}** {format_percent(best['share_again'])} bought again (95% interval "
         f"{format_percent(best['share_again_low'])} to {format_percent(best['share_again_high'])}, "
         f"n = {best['customers']:,}), {dollars(format_money(best['revenue_per_customer'], currency))} each "
-        f"on average; of **{worst['segment']}** {format_percent(worst['share_again'])} "
+        f"on average; of **{named(worst['segment'], worst['segment_type'], kinds)}** {format_percent(worst['share_again'])} "
         f"({format_percent(worst['share_again_low'])} to {format_percent(worst['share_again_high'])}, "
         f"n = {worst['customers']:,}), {dollars(format_money(worst['revenue_per_customer'], currency))} each."
     )

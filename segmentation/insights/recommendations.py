@@ -13,6 +13,7 @@ from segmentation.insights.text import (
     as_sentence,
     dollars,
     group_words,
+    inert,
     plural,
     with_code,
 )
@@ -151,11 +152,11 @@ def top_actions(recommendations: pd.DataFrame, *, currency: str, limit: int = 3)
             "" if row.is_supported else f" *What the data cannot support:* {first_limit(row)}."
         )
         lines.append(
-            f"**{row.play}: {row.segment}**{group} – {plural(row.customers, 'customer')}, "
+            f"**{inert(row.play)}: {row.segment}**{group} – {plural(row.customers, 'customer')}, "
             f"{dollars(format_money(row.revenue, currency))} at stake (95% interval "
             f"{dollars(format_money(row.revenue_low, currency))} to "
             f"{dollars(format_money(row.revenue_high, currency))}; "
-            f"{format_percent(row.revenue_share)} of revenue). {row.do}{needed}{against}"
+            f"{format_percent(row.revenue_share)} of revenue). {inert(row.do)}{needed}{against}"
         )
     return lines
 

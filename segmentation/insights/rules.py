@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from segmentation.insights.text import dollars, in_group, label, listed, of_kind
+from segmentation.insights.text import dollars, in_group, label, listed, named, of_kind
 from segmentation.schema import FEATURES, format_percent, format_share, format_value
 
 NOT_TESTED = "There is one segment or too few customers, so there is no rule to find."
@@ -23,7 +23,7 @@ def rules_list(rules: pd.DataFrame, kinds: list[str], *, currency: str) -> str:
             continue
         lines = [in_group(kind, kinds).strip()]
         for (_, segment), leaves in own.groupby(["cluster", "segment"], sort=True):
-            lines.append(f"\n**{segment}**\n")
+            lines.append(f"\n**{named(segment, kind, kinds)}**\n")
             for _, leaf in leaves.iterrows():
                 words = rule_words(leaf, currency)
                 share = format_share(leaf["faithful"], int(leaf["customers"]))

@@ -14,6 +14,7 @@ from segmentation.insights.text import (
     in_group,
     label,
     listed,
+    named,
     plural,
     shown,
     table_of,
@@ -39,10 +40,9 @@ def share_sentence(profile: pd.DataFrame, *, currency: str) -> str:
         ["revenue", "segment_type", "cluster"], ascending=[False, True, True]
     )
     best = ranked.iloc[0]
-    several = profile["segment_type"].nunique() > 1
-    who = f" (customers who {group_words(best['segment_type'])})" if several else ""
+    name = named(best["segment"], best["segment_type"], list(profile["segment_type"]))
     text = (
-        f"**{best['segment']}**{who}: {format_share(best['customers_share'], total)} of customers "
+        f"**{name}**: {format_share(best['customers_share'], total)} of customers "
         f"bring **{format_percent(best['revenue_share'])}** of revenue "
         f"({dollars(format_money(best['revenue'], currency))})."
     )
@@ -50,8 +50,9 @@ def share_sentence(profile: pd.DataFrame, *, currency: str) -> str:
         ["customers", "segment_type", "cluster"], ascending=[False, True, True]
     ).iloc[0]
     if (largest["segment_type"], largest["cluster"]) != (best["segment_type"], best["cluster"]):
+        name = named(largest["segment"], largest["segment_type"], list(profile["segment_type"]))
         text += (
-            f" The largest segment, {largest['segment']}, has {format_percent(largest['customers_share'])} "
+            f" The largest segment, {name}, has {format_percent(largest['customers_share'])} "
             f"of customers and {format_percent(largest['revenue_share'])} of revenue."
         )
     return text
@@ -137,10 +138,13 @@ def margin_sentence(customers: pd.DataFrame) -> str:
         return "Every group has one segment, so no customer is between two."
     borderline = known["margin"] < BORDERLINE_MARGIN
     share = format_share(borderline.mean(), len(known))
-    worst = borderline.groupby(known["segment"]).mean().sort_values(kind="stable")
+    keys = [known["segment_type"], known["segment"]]
+    worst = borderline.groupby(keys).mean().sort_values(kind="stable")
+    kind, segment = worst.index[-1]
+    name = named(segment, kind, list(customers["segment_type"].unique()))
     return (
         f"**{share}** of customers are borderline: their margin is below {BORDERLINE_MARGIN:g}, so "
-        f"the next segment is almost as near as their own. {worst.index[-1]} has the largest share "
+        f"the next segment is almost as near as their own. {name} has the largest share "
         f"of them ({format_percent(worst.iloc[-1])}). Do not promise such a customer anything that "
         "only one segment gets."
     )

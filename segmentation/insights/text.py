@@ -121,6 +121,22 @@ def group_words(kind: str) -> str:
     return SEGMENT_TYPE_LABELS[kind]
 
 
+def named(segment: str, kind: str, kinds: Sequence[str]) -> str:
+    """A segment's name; where a run has several groups, with its group.
+
+    A name says what customers are like within their group, so two groups may share it:
+    name and group together say who is meant.
+
+    Examples
+    --------
+    >>> named("High value", "normal", ["normal"])
+    'High value'
+    >>> named("High value", "unregistered", ["normal", "unregistered"])
+    'High value (never registered)'
+    """
+    return f"{segment} ({group_words(kind)})" if len(set(kinds)) > 1 else segment
+
+
 def in_group(kind: str, kinds: Sequence[str]) -> str:
     """Prefix that names the group, where there is more than one."""
     return f"**Customers who {group_words(kind)}.** " if len(kinds) > 1 else ""

@@ -24,8 +24,8 @@ $(STAMP): requirements.txt pyproject.toml
 report: setup  ## run the notebooks on the shipped data, build the book, say where it is
 	$(BIN)/segmentation report
 
-test: setup  ## run all tests
-	$(BIN)/python -m pytest
+test: setup  ## run all tests, files side by side
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 check: setup  ## lint, formats, types, notebook pairing, links
 	$(BIN)/ruff check .

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import fcntl
 import io
 import os
 import re
@@ -211,13 +212,22 @@ def shop(tmp_path: Path) -> TinyShop:
 
 @pytest.fixture(scope="session")
 def runs_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("runs")
+    """One folder for all processes that run the tests side by side."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "runs"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 def _made(profile: str, runs_dir: Path) -> Path:
     # another name than the profile's, so that data/processed_data is left alone
-    _, parameters = resolve(profile)
-    return make_run(profile, parameters, runs_dir=runs_dir, name=f"{profile}_tested")
+    name = f"{profile}_tested"
+    with (runs_dir / f"{name}.test-lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # whoever comes second finds it made
+        if (runs_dir / name).exists():
+            return runs_dir / name
+        _, parameters = resolve(profile)
+        return make_run(profile, parameters, runs_dir=runs_dir, name=name)
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ PACKAGE = ROOT / "segmentation"
 LAYERS = {
     "foundation": "errors schema params style geometry reasons group_model model_checks model atomic "
     "engine stage_cache source_sql source_checks date_swap yaml_text mysql mysql_dialect mysql_tables "
-    "engine_mysql snapshot rule_files",
+    "engine_mysql snapshot rule_files raw_files text_encoding zip_member workbook_reader",
     "stages": "ingest clean features explore prepare cluster anomalies evidence naming recommend "
     "compare concentration campaign support",
     "presentation": "plots insights workbook",
@@ -30,7 +30,7 @@ HEIGHT = {name: height for height, layer in enumerate(LAYERS.values()) for name 
 LONG_MODULES = {
     "engine_mysql.py": (640, "one engine: its snapshot, checks and queries share the connection"),
     "workbook.py": (800, "one file format: its sheets, formats and escapes belong together"),
-    "params.py": (560, "the one definition of every parameter, a field with its help each"),
+    "params.py": (640, "the one definition of every parameter, a field with its help each"),
     "pipeline.py": (860, "the table of stages beside the function of each"),
     "plots/data.py": (520, "one short function per figure of the first three chapters"),
 }

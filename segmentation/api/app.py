@@ -10,7 +10,8 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from flask import Flask, Response, g, request
 from pydantic_core import to_json
@@ -28,9 +29,6 @@ from segmentation.api.problems import Problem, problem_response
 from segmentation.api.scoring import answer, assign
 from segmentation.api.store import ModelStore, Serving
 from segmentation.api.strict_json import parse
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SECURITY_HEADERS = [

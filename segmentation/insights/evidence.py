@@ -106,8 +106,9 @@ def anomaly_sentence(customers: pd.DataFrame, *, currency: str) -> str:
     sits = flagged.groupby(["segment_type", "segment"]).size()
     sits = sits.sort_values(ascending=False, kind="stable")
     kinds = list(customers["segment_type"].unique())
+    most = sits.head(3).reset_index(name="customers").itertuples()
     where = listed(
-        [f"{count:,} in {named(*key[::-1], kinds)}" for key, count in sits.head(3).items()]
+        [f"{row.customers:,} in {named(row.segment, row.segment_type, kinds)}" for row in most]
     )
     rest = "" if len(sits) <= 3 else f", and {sits.iloc[3:].sum():,} elsewhere"
     weight = share / (len(flagged) / total) if len(flagged) else 0.0

@@ -108,6 +108,44 @@ def fit_kmeans(
     return Clustering(labels, centers, float(model.inertia_))
 
 
+def fit_without(
+    prepared: np.ndarray,
+    total_spent: np.ndarray,
+    left_out: np.ndarray,
+    *,
+    n_clusters: int,
+    n_init: int,
+    random_state: int,
+) -> Clustering:
+    """Centres fitted without some customers (anomalies, say); everybody is assigned to them.
+
+    Parameters
+    ----------
+    prepared, total_spent, n_clusters, n_init, random_state
+        As for `fit_kmeans`.
+    left_out : bool array of shape (n_customers,)
+
+    Examples
+    --------
+    >>> spent = np.array([1.0, 2.0, 90.0, 95.0, 9000.0])
+    >>> found = fit_without(
+    ...     spent[:, None], spent, spent > 1000, n_clusters=2, n_init=1, random_state=0
+    ... )
+    >>> found.labels.tolist(), found.centers.ravel().tolist()
+    ([0, 0, 1, 1, 1], [1.5, 92.5])
+    """
+    some = fit_kmeans(
+        prepared[~left_out], total_spent[~left_out],
+        n_clusters=n_clusters, n_init=n_init, random_state=random_state,
+    )  # fmt: skip
+    nearest = centre_distances(prepared, some.centers).argmin(axis=1)
+    # everybody is assigned now, so the clusters are numbered anew
+    centers = some.centers[number_by_spend(nearest, total_spent, some.centers)]
+    distances = centre_distances(prepared, centers)
+    inertia = float((distances.min(axis=1) ** 2).sum())
+    return Clustering(distances.argmin(axis=1), centers, inertia, some.note)
+
+
 def _distinct_rows(prepared: np.ndarray, *, enough: int) -> int:
     """Number of different rows; counting stops once there are `enough`."""
     if not prepared.shape[1]:

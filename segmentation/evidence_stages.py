@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from segmentation import anomalies, cluster, evidence, naming
-from segmentation.geometry import centre_distances
 from segmentation.params import Parameters
 from segmentation.prepare import PreparedGroup
 from segmentation.schema import FEATURES
@@ -113,13 +113,21 @@ def stability(
     segments: pd.DataFrame,
     *,
     rules: dict[str, Any],
-    random_state: int,
+    parameters: Parameters,
     progress: bool,
 ) -> dict[str, Any]:
-    """Clusters, names and margins under resampling, and what single starts would say."""
+    """Clusters, names and margins under resampling, and what single starts would say.
+
+    Resamples are drawn of the customers that the centres were fitted on.
+    """
+    random_state = parameters.random_state
     whole, clusters, bands, starts = [], [], [], []
     for kind, group in groups.items():
         own = segments.iloc[group.rows]
+        if not parameters.anomalies_in_fit:
+            fitted_on = ~own["is_anomaly"].to_numpy()
+            group = replace(group, rows=group.rows[fitted_on], values=group.values[fitted_on])
+            own = own[fitted_on]
         labels = own["cluster"].to_numpy()
         if len(own) < LEAST_CUSTOMERS or labels.max() == 0:
             continue
@@ -233,12 +241,16 @@ def anomaly_evidence(
 def _fit_without(
     group: PreparedGroup, features: pd.DataFrame, own: pd.DataFrame, parameters: Parameters
 ) -> np.ndarray | None:
-    """Clusters of everybody by centres that were fitted without the flagged customers."""
+    """Clusters of everybody by centres fitted without the flagged customers, or with them.
+
+    The other way than the run's own.
+    """
     flagged, k = own["is_anomaly"].to_numpy(), int(own["cluster"].max()) + 1
     if k < 2 or not flagged.any():
         return None
     spent = features["total_spent"].to_numpy()[group.rows]
-    return labels_of(group.values, spent, ~flagged, k, parameters)
+    fitted_on = ~flagged if parameters.anomalies_in_fit else np.ones(len(flagged), dtype=bool)
+    return labels_of(group.values, spent, fitted_on, k, parameters)
 
 
 def labels_of(
@@ -248,16 +260,11 @@ def labels_of(
 
     None where those are too few different customers for k clusters.
     """
-    fit = cluster.fit_kmeans(
-        values[fitted_on], spent[fitted_on], n_clusters=k, n_init=parameters.n_init,
+    fit = cluster.fit_without(
+        values, spent, ~fitted_on, n_clusters=k, n_init=parameters.n_init,
         random_state=parameters.random_state,
     )  # fmt: skip
-    if fit.n_clusters != k:
-        return None
-    labels = centre_distances(values, fit.centers).argmin(axis=1)
-    # everybody is assigned now, so the clusters are numbered anew
-    order = cluster.number_by_spend(labels, spent, fit.centers)
-    return np.argsort(order)[labels]
+    return fit.labels if fit.n_clusters == k else None
 
 
 def _who_moves(own: pd.DataFrame, without: np.ndarray) -> pd.DataFrame:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from segmentation import cluster, evidence, naming, prepare
+from segmentation.anomalies import fit_dbscan
 from segmentation.evidence import btyd, holdout
 from segmentation.evidence_stages import LEAST_CUSTOMERS, k_scores_of
 from segmentation.features import add_segment_type
@@ -97,6 +98,11 @@ def clusters_at_cut(
         "random_state": parameters.random_state,
     }
     k = parameters.n_clusters
+    left_out = np.zeros(len(spent), dtype=bool)
+    if not parameters.anomalies_in_fit:
+        left_out = fit_dbscan(
+            group.values, eps=parameters.dbscan_eps, min_samples=parameters.dbscan_min_samples
+        ).is_noise
     if k == "auto":
         low, high = evidence.AUTO_K_RANGE
         fits = cluster.fit_range(group.values, spent, k_values=range(low, high + 1), **fixed)
@@ -106,8 +112,10 @@ def clusters_at_cut(
             random_state=parameters.random_state, progress="",
         )  # fmt: skip
         k = evidence.choose_k(table).k
-        if k in fits:
+        if k in fits and not left_out.any():
             return fits[k]
+    if left_out.any():
+        return cluster.fit_without(group.values, spent, left_out, n_clusters=int(k), **fixed)
     return cluster.fit_kmeans(group.values, spent, n_clusters=int(k), **fixed)
 
 

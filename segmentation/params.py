@@ -132,6 +132,11 @@ class Parameters(BaseModel):
         description="standard: mean 0, deviation 1; robust: median 0, interquartile range 1.",
         json_schema_extra=_unit("choice"),
     )
+    anomalies_in_fit: bool = Field(
+        True,
+        description="Anomalies take part in fitting the centres; all customers are assigned anyway.",
+        json_schema_extra=_unit("true, false"),
+    )
     n_clusters: Annotated[int, Field(ge=1, le=50)] | Auto = Field(
         3,
         description="Clusters per group; auto: by gap, separation and agreement, among 2 to 8 or none.",
@@ -499,7 +504,7 @@ def describe(parameters: Parameters | None = None) -> pd.DataFrame:
     )
 
 
-_NOTEBOOK_TYPES = {"features": "list", "split_pre_register": "bool"}
+_NOTEBOOK_TYPES = {"features": "list", "split_pre_register": "bool", "anomalies_in_fit": "bool"}
 
 
 def parameters_cell() -> str:

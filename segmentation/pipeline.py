@@ -487,7 +487,7 @@ def _stability(run: Run) -> dict[str, Any]:
         run["features"],
         run["segments"],
         rules=run.rules["naming_rules"],
-        random_state=run.parameters.random_state,
+        parameters=run.parameters,
         progress=run.progress,
     )
 
@@ -663,7 +663,14 @@ STAGES: dict[str, Stage] = {
         Stage(
             "segments",
             "assigns and names segments and builds the model",
-            ("n_clusters", "n_init", "random_state", "features", "naming_rules"),
+            (
+                "n_clusters",
+                "n_init",
+                "random_state",
+                "features",
+                "naming_rules",
+                "anomalies_in_fit",
+            ),
             ("tuning", "anomalies"),
             (
                 "segments",
@@ -681,7 +688,7 @@ STAGES: dict[str, Stage] = {
         Stage(
             "stability",
             "clusters resamples of the customers again",
-            ("random_state",),
+            ("random_state", "anomalies_in_fit"),
             ("segments",),
             ("stability", "stability_whole", "margin_flips", "starts"),
             _stability,
@@ -689,7 +696,7 @@ STAGES: dict[str, Stage] = {
         Stage(
             "anomaly_evidence",
             "tries the anomaly flags",
-            ("n_clusters", "n_init", "random_state"),
+            ("n_clusters", "n_init", "random_state", "anomalies_in_fit"),
             ("segments",),
             ("dbscan_evidence", "planted", "anomaly_effect", "anomaly_agreement"),
             _anomaly_evidence,
@@ -709,6 +716,7 @@ STAGES: dict[str, Stage] = {
                 "random_state",
                 "dbscan_eps",
                 "dbscan_min_samples",
+                "anomalies_in_fit",
             ),
             ("segments",),
             ("sensitivity",),
@@ -737,6 +745,9 @@ STAGES: dict[str, Stage] = {
                 "n_init",
                 "random_state",
                 "naming_rules",
+                "dbscan_eps",
+                "dbscan_min_samples",
+                "anomalies_in_fit",
             ),
             ("orders",),
             (

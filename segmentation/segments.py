@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from segmentation import evidence
-from segmentation.cluster import Clustering, fit_kmeans
+from segmentation.cluster import Clustering, fit_kmeans, fit_without
 from segmentation.model import GroupModel, SegmentModel
 from segmentation.naming import FACT_COLUMNS, cluster_profiles, name_clusters
 from segmentation.params import Parameters
@@ -77,7 +77,7 @@ def build(
         names, group_facts = _names(customers, available, given, fit, rules)
         facts.append(group_facts.assign(segment_type=kind))
         groups[kind] = _group_model(kind, given, fit, names, customers)
-        values = _silhouette(given, fit, parameters)
+        values = _silhouette(given, fit)
         silhouette.iloc[given.group.rows[given.measured]] = values
         silhouette_rows.append(_silhouette_table(kind, given, fit, names, values))
         projections.append(
@@ -118,15 +118,13 @@ def _asked(parameters: Parameters, given: GroupInputs) -> int:
 
 
 def _fit(given: GroupInputs, features: pd.DataFrame, k: int, parameters: Parameters) -> Clustering:
+    spent = features["total_spent"].to_numpy()[given.group.rows]
+    settings = {"n_init": parameters.n_init, "random_state": parameters.random_state}
+    if not parameters.anomalies_in_fit and given.is_noise.any():
+        return fit_without(given.group.values, spent, given.is_noise, n_clusters=k, **settings)
     if k in given.fits:
         return given.fits[k]
-    return fit_kmeans(
-        given.group.values,
-        features["total_spent"].to_numpy()[given.group.rows],
-        n_clusters=k,
-        n_init=parameters.n_init,
-        random_state=parameters.random_state,
-    )
+    return fit_kmeans(given.group.values, spent, n_clusters=k, **settings)
 
 
 def _names(
@@ -179,10 +177,10 @@ def _profiles(
     return tuple(described)
 
 
-def _silhouette(given: GroupInputs, fit: Clustering, parameters: Parameters) -> np.ndarray:
+def _silhouette(given: GroupInputs, fit: Clustering) -> np.ndarray:
     if fit.n_clusters < 2:
         return np.full(len(given.measured), np.nan)
-    if fit.n_clusters in given.silhouettes:
+    if fit is given.fits.get(fit.n_clusters):
         return given.silhouettes[fit.n_clusters]
     return evidence.silhouettes(given.group.values, [fit.labels], given.measured)[0]
 

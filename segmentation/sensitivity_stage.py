@@ -95,7 +95,7 @@ def _cells(
             | {
                 "anomalies": treatment,
                 "k": k,
-                "is_chosen": treatment == "in"
+                "is_chosen": treatment == ("in" if parameters.anomalies_in_fit else "out")
                 and k == k_used
                 and all(setting[name] == value for name, value in own.items()),
                 "customers": len(customers),

@@ -12,13 +12,14 @@ from conftest import call_cli
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from sklearn.cluster import DBSCAN
+from sklearn.cluster import DBSCAN, KMeans
 from sklearn.metrics import adjusted_rand_score
 
 from segmentation import insights
 from segmentation.anomalies import dense_groups, find_neighbours, injected_recall, tune_dbscan
 from segmentation.evidence import explain, map_agreement
 from segmentation.evidence.explain import apply_rules, rounded_cut
+from segmentation.model import load_model
 from segmentation.params import load_yaml, parameters_from
 from segmentation.pipeline import Run
 
@@ -97,6 +98,7 @@ def test_nothing_is_planted_where_everybody_is_flagged():
         pytest.param({"transform": "yeo-johnson", "scaler": "robust"}, id="another-preparation"),
         pytest.param({"n_clusters": 4}, id="one-segment-more"),
         pytest.param({"returns": "net", "n_clusters": 2}, id="returns-netted"),
+        pytest.param({"anomalies_in_fit": False}, id="anomalies-out-of-the-fit"),
     ],
 )
 def test_a_cell_of_the_sensitivity_panel_is_what_a_run_with_these_parameters_gives(
@@ -108,11 +110,11 @@ def test_a_cell_of_the_sensitivity_panel_is_what_a_run_with_these_parameters_giv
     other = run_of(marketplace_run, tmp_path, k_max=2, **changed)["segments"]
 
     used = {"returns": "exclude", "transform": "log", "scaler": "standard", "n_clusters": 3}
-    used |= changed
+    used |= {"anomalies_in_fit": True} | changed
     for kind in ("normal", "pre_register"):
         cell = panel[
             (panel["segment_type"] == kind)
-            & (panel["anomalies"] == "in")
+            & (panel["anomalies"] == ("in" if used["anomalies_in_fit"] else "out"))
             & (panel["k"] == used["n_clusters"])
             & (panel[["returns", "transform", "scaler"]]
                == [used["returns"], used["transform"], used["scaler"]]).all(axis=1)
@@ -125,6 +127,30 @@ def test_a_cell_of_the_sensitivity_panel_is_what_a_run_with_these_parameters_giv
         top = own[own["cluster"] == used["n_clusters"] - 1]
         assert cell["top_customers"] == len(top)
         assert cell["top_revenue"] == pytest.approx(top["total_spent"].sum())
+
+
+def test_centres_fitted_without_anomalies_are_those_of_scikit_learn(marketplace_run, tmp_path):
+    run = run_of(marketplace_run, tmp_path, anomalies_in_fit=False)
+    segments = run["segments"].set_index("customer_id")
+    model = load_model(run.stage("segments") / "model").groups["normal"]
+    own = segments[segments["segment_type"] == "normal"]
+    names = list(model.preparation.features)
+    prepared = model.preparation.apply(own[names].to_numpy(dtype=float))
+    ordinary = ~own["is_anomaly"].to_numpy()
+
+    fitted = KMeans(3, n_init=run.parameters.n_init, random_state=42).fit(prepared[ordinary])
+
+    nearest = fitted.predict(prepared)
+    assert adjusted_rand_score(own["cluster"], nearest) > 0.99
+    inertia = ((prepared[ordinary] - model.centers[own["cluster"][ordinary]]) ** 2).sum()
+    assert inertia == pytest.approx(fitted.inertia_, rel=1e-4)
+    spent = own.groupby("cluster")["total_spent"].mean()
+    assert spent.is_monotonic_increasing
+    assert run["holdout"]["possible"]
+    assert (run["stability_whole"]["customers"] <= ordinary.sum()).all()
+    panel = run["sensitivity"]
+    assert (panel.loc[panel["is_chosen"], "anomalies"] == "out").all()
+    assert (panel.loc[panel["is_chosen"], "agreement"] == 1).all()
 
 
 def test_the_setting_in_use_agrees_with_itself(shipped_run):

@@ -41,6 +41,7 @@ CONTRACT = [
     "winsor_quantile",
     "transform",
     "scaler",
+    "anomalies_in_fit",
     "n_clusters",
     "k_max",
     "n_init",

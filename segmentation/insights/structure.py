@@ -226,9 +226,11 @@ def planted_table(planted: pd.DataFrame) -> Html:
     )
 
 
-def effect_sentence(effect: pd.DataFrame, agreement: dict[str, float], kinds: list[str]) -> str:
-    """What anomalies do to K-Means: who would be elsewhere without them."""
-    parts = []
+def effect_sentence(
+    effect: pd.DataFrame, agreement: dict[str, float], kinds: list[str], *, in_fit: bool = True
+) -> str:
+    """What anomalies do to K-Means: who would be elsewhere without (or with) them."""
+    parts, other = [], "without" if in_fit else "with"
     for kind in kinds:
         rows = effect[effect["segment_type"] == kind]
         if rows.empty:
@@ -239,10 +241,10 @@ def effect_sentence(effect: pd.DataFrame, agreement: dict[str, float], kinds: li
         judged = (
             "The flagged customers hardly pull the centres."
             if agreement[kind] >= 0.9
-            else "The flagged customers pull the centres: segments would look different without them."
+            else f"The flagged customers pull the centres: segments would look different {other} them."
         )
         parts.append(
-            f"{in_group(kind, kinds)}Fitted without the {plural(int(rows['anomalies'].sum()), 'anomaly')}, "
+            f"{in_group(kind, kinds)}Fitted {other} the {plural(int(rows['anomalies'].sum()), 'anomaly')}, "
             f"K-Means would put {format_share(1 - stay / n, n)} of all customers into another segment "
             f"(adjusted Rand index {agreement[kind]:.2f}). {judged} Most move out of "
             f"**{most['segment']}**: {format_percent(most['moved'])} of its "

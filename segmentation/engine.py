@@ -7,10 +7,10 @@ of any of them.
 
 from __future__ import annotations
 
-import codecs
 import csv
 import hashlib
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -22,8 +22,8 @@ import sqlglot
 from sqlglot import exp
 
 from segmentation.errors import SourceError, first_three
+from segmentation.raw_files import RawFiles
 
-RAW_SUFFIXES = (".csv", ".txt", ".parquet")
 _CHUNK = 1 << 20
 
 
@@ -39,6 +39,9 @@ class Engine(Protocol):
 
     def bind(self, table: str, path: Path | None = None) -> None:
         """Make a raw table readable by its name."""
+
+    def rename(self, table: str, other_names: Mapping[str, str]) -> None:
+        """Give the columns of a bound table the names that the SQL uses."""
 
     def lock(self) -> None:
         """Close the door behind the bound tables."""
@@ -85,7 +88,8 @@ class DuckDbEngine:
     no_column: ClassVar[str] = "no column"
     is_synthetic = False  # files say so beside them, see Source
 
-    def __init__(self) -> None:
+    def __init__(self, files: RawFiles | None = None) -> None:
+        self.files = files or RawFiles()
         self.connection = duckdb.connect(
             config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}
         )
@@ -103,17 +107,19 @@ class DuckDbEngine:
     def bind_file(self, table: str, path: Path) -> None:
         """Load one raw file as a table of text columns (Parquet keeps its types).
 
-        A ``.txt`` file becomes the columns ``line_number`` and ``line``.
+        A ``.txt`` file becomes the columns ``line_number`` and ``line``; workbooks and ZIP
+        archives are unpacked before (`raw_files.RawFiles`).
 
         Raises
         ------
         SourceError
-            If the file is empty, not UTF-8, ragged or damaged; with the place.
+            If the file is empty, in no encoding that is read, ragged or damaged; with the
+            place.
         """
+        name, path = path.name, self.files.readable(path, table)
         if path.suffix == ".parquet":
-            self._bind_parquet(table, path)
+            self._bind_parquet(table, path, name)
             return
-        check_text(path)
         if path.suffix != ".txt":
             _check_quotes(path)
         columns = ["line"] if path.suffix == ".txt" else _header(path)
@@ -138,17 +144,33 @@ class DuckDbEngine:
         if self.count(table) == (1 if lines else 0):
             raise SourceError(f"{path.name}: has a header but no rows; export it again.")
 
-    def _bind_parquet(self, table: str, path: Path) -> None:
+    def _bind_parquet(self, table: str, path: Path, name: str) -> None:
         try:
             pq.ParquetFile(path, page_checksum_verification=True)
             self.connection.read_parquet(str(path)).create(table)
         except (duckdb.Error, pa.ArrowException, OSError) as error:
             raise SourceError(
-                f"{path.name}: is not a readable Parquet file ({type(error).__name__}); "
-                "export it again."
+                f"{name}: is not a readable Parquet file ({type(error).__name__}); export it again."
             ) from None
         if self.count(table) == 0:
-            raise SourceError(f"{path.name}: has columns but no rows; export it again.")
+            raise SourceError(f"{name}: has columns but no rows; export it again.")
+
+    def rename(self, table: str, other_names: Mapping[str, str]) -> None:
+        """Give the columns of a bound table the names that the SQL uses.
+
+        ``other_names`` maps a name that some files have to the one of the SQL; it is used
+        where a file has the one and lacks the other.
+        """
+        described = exp.select("*").from_(exp.to_table(table)).sql("duckdb")
+        held = {name.casefold(): name for name in self.columns(described)}
+        for other, wanted in other_names.items():
+            if other.casefold() in held and wanted.casefold() not in held:
+                action = exp.RenameColumn(
+                    this=exp.to_identifier(held[other.casefold()], quoted=True),
+                    to=exp.to_identifier(wanted, quoted=True),
+                )
+                change = exp.Alter(this=exp.to_table(table), kind="TABLE", actions=[action])
+                self.connection.execute(change.sql("duckdb"))
 
     def lock(self) -> None:
         """Close the door behind the bound files: from here on no SQL reaches the disk."""
@@ -175,8 +197,8 @@ class DuckDbEngine:
         """Nothing to do: files were read once."""
 
     def description(self) -> dict[str, str]:
-        """What ran the SQL; its version is among the packages of the manifest."""
-        return {"engine": "duckdb"}
+        """What ran the SQL (its version is among the packages), and how files were read."""
+        return {"engine": "duckdb", **self.files.notes}
 
     def create(self, table: str, sql: str, values: dict[str, Any] | None = None) -> None:
         """Materialise a query as a table (anew, if it is there); the driver binds values."""
@@ -202,36 +224,6 @@ class DuckDbEngine:
         """Number of rows of a table."""
         query = exp.select(exp.Count(this=exp.Star())).from_(exp.to_table(table))
         return int(self.connection.execute(query.sql("duckdb")).fetchall()[0][0])
-
-
-def check_text(path: Path) -> None:
-    """Refuse a text file that is empty, not UTF-8 or holds NUL bytes.
-
-    Raises
-    ------
-    SourceError
-        With the byte offset of the first bad byte.
-    """
-    decoder = codecs.getincrementaldecoder("utf-8-sig")()
-    offset = 0
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            if b"\0" in chunk:
-                place = offset + chunk.index(b"\0")
-                raise SourceError(
-                    f"{path.name}: holds a NUL byte at offset {place:,}; "
-                    "it is not plain text (UTF-16?); save it as UTF-8."
-                )
-            try:
-                decoder.decode(chunk)
-            except UnicodeDecodeError as error:
-                raise SourceError(
-                    f"{path.name}: is not UTF-8 near byte {offset + error.start:,}; "
-                    "save it as UTF-8."
-                ) from None
-            offset += len(chunk)
-    if offset == 0:
-        raise SourceError(f"{path.name}: is empty; export it again.")
 
 
 def _check_quotes(path: Path) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -175,6 +175,9 @@ class MySqlEngine:
             self.is_synthetic |= _text(comment or "").startswith(SYNTHETIC_COMMENT)
         if self.count(table) == 0:
             raise SourceError(f"table {table}: has columns but no rows; load it again.")
+
+    def rename(self, table: str, other_names: Mapping[str, str]) -> None:
+        """Nothing to do: a database's columns have the names its tables give them."""
 
     def _refuse_table(self, table: str) -> None:
         probe = exp.select("1").from_(exp.to_table(table, quoted=True)).limit(0).sql("mysql")

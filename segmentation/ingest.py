@@ -43,6 +43,7 @@ def ingest(engine: Engine, source: Source, *, date_repair: str = "off") -> Sourc
     """
     for table in source.tables:
         engine.bind(table, source.files.get(table))
+        engine.rename(table, source.other_names)
     engine.lock()
     engine.check_dates(source.sql)
     try:

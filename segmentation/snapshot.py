@@ -14,6 +14,7 @@ from segmentation.engine_mysql import MySqlEngine
 from segmentation.errors import ParameterError, SourceError, first_three
 from segmentation.mysql import is_database, parse_location
 from segmentation.params import Parameters
+from segmentation.raw_files import RawFiles
 from segmentation.source_sql import Source, find_source
 from segmentation.stage_cache import key_of
 
@@ -35,6 +36,7 @@ class Snapshot:
         self.is_database = parameters.engine == "mysql"
         self._wanted = parameters.engine
         self._engine: MySqlEngine | None = None
+        self._files = RawFiles()
 
     @cached_property
     def source(self) -> Source:
@@ -100,7 +102,7 @@ class Snapshot:
         SourceError
             If a database has changed since the inputs were recorded, or while it was read.
         """
-        engine: Engine = self._connected() if self.is_database else DuckDbEngine()
+        engine: Engine = self._connected() if self.is_database else DuckDbEngine(self._files)
         try:
             if self._engine is not None:
                 self._check_recorded(self._engine)
@@ -132,6 +134,7 @@ class Snapshot:
 
     def close(self) -> None:
         """End the snapshot, if there is one."""
+        self._files.close()
         if self._engine is not None:
             self._engine.close()
             self._engine = None

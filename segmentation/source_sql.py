@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,14 @@ from typing import Any
 import sqlglot
 from sqlglot import exp
 
-from segmentation.engine import RAW_SUFFIXES
 from segmentation.errors import SourceError, first_three, in_one_sentence
 from segmentation.mysql import is_database
 from segmentation.params import SHIPPED_SOURCES, resolve_path
+from segmentation.raw_files import HOLD_SEVERAL_TABLES, RAW_SUFFIXES
 
 SQL_FOLDER = Path(__file__).parent / "sql"
 SYNTHETIC_MARKER = "SYNTHETIC.md"
+_OTHER_NAME = re.compile(r"^-- also named: *(.+?) *= *(.+?) *$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,14 @@ class Source:
         return self.files[table].name if table in self.files else f"table {table}"
 
     @property
+    def other_names(self) -> dict[str, str]:
+        """Names that columns have in some files, mapped to those of the SELECT.
+
+        They stand in the SQL as comments, one a line: ``-- also named: Invoice = InvoiceNo``.
+        """
+        return dict(_OTHER_NAME.findall(self.sql))
+
+    @property
     def is_synthetic(self) -> bool:
         """Whether the files are a generator's: their folder then holds a marker file."""
         return any((path.parent / SYNTHETIC_MARKER).exists() for path in self.files.values())
@@ -51,8 +61,9 @@ def find_source(source: str, location: str) -> Source:
     source : str
         A shipped source's name, or the path of a ``.sql`` file.
     location : str
-        Folder with ``<table>.csv``, ``.txt`` or ``.parquet``; or one file, where the
-        SELECT needs one raw table only; or ``mysql://host:port/database``.
+        Folder with ``<table>.csv``, ``.txt``, ``.parquet``, ``.xlsx`` or ``.zip``; or one
+        file (several tables: one ZIP archive, or one workbook with a sheet for each); or
+        ``mysql://host:port/database``.
 
     Raises
     ------
@@ -77,19 +88,24 @@ def find_source(source: str, location: str) -> Source:
             f"{first_three(tables)}."
         )
     if place.is_file():
-        if len(tables) != 1:
-            raise SourceError(
-                f"source {name} needs {len(tables)} tables ({first_three(tables)}) but location "
-                f"{location!r} is one file; give their folder."
-            )
-        if place.suffix not in RAW_SUFFIXES:
-            raise SourceError(
-                f"{place.name}: files of kind {place.suffix or '(none)'} are not read; "
-                f"accepted are {', '.join(RAW_SUFFIXES)}."
-            )
-        return Source(name, sql, {tables[0]: place}, tables=tuple(tables))
+        _check_file(name, place, location, tables)
+        return Source(name, sql, dict.fromkeys(tables, place), tables=tuple(tables))
     files = {table: _table_file(place, location, table) for table in tables}
     return Source(name, sql, files, tables=tuple(tables))
+
+
+def _check_file(name: str, place: Path, location: str, tables: list[str]) -> None:
+    suffix = place.suffix.lower()
+    if suffix not in RAW_SUFFIXES:
+        raise SourceError(
+            f"{place.name}: files of kind {place.suffix or '(none)'} are not read; "
+            f"accepted are {', '.join(RAW_SUFFIXES)}."
+        )
+    if len(tables) != 1 and suffix not in HOLD_SEVERAL_TABLES:
+        raise SourceError(
+            f"source {name} needs {len(tables)} tables ({first_three(tables)}) but location "
+            f"{location!r} is one file; give their folder."
+        )
 
 
 def _source_sql(source: str) -> tuple[str, str]:

@@ -84,8 +84,8 @@ def test_missing_file_of_a_table_is_named_with_what_was_looked_for(shop):
 
 
 def test_file_of_another_kind_is_named_with_the_kinds_accepted(shop):
-    (shop.folder / "orders.xlsx").write_bytes(b"PK")
-    refused(shop, "orders.xlsx", ".csv", location=str(shop.folder / "orders.xlsx"))
+    (shop.folder / "orders.ods").write_bytes(b"PK")
+    refused(shop, "orders.ods", ".csv", location=str(shop.folder / "orders.ods"))
 
 
 @pytest.mark.parametrize(
@@ -141,9 +141,10 @@ def test_file_of_another_kind_is_named_with_the_kinds_accepted(shop):
             id="text-after-a-closed-quote",
         ),
         pytest.param(
-            (HEADER + GOOD + "Cé,3,2023-01-03,2,5.00,true,false,\n").encode("latin-1"),
-            ["UTF-8"],
-            id="not-utf-8",
+            (HEADER + GOOD + "Cé,3,2023-01-03,2,5.00,true,false,\n").encode()
+            + b"D\xe9,4,2023-01-03,2,5.00,true,false,\n",
+            ["UTF-8", "near byte"],
+            id="damaged-utf-8",
         ),
         pytest.param((HEADER + GOOD).encode("utf-16"), ["UTF-8"], id="utf-16"),
         pytest.param(

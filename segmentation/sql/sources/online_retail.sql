@@ -1,5 +1,8 @@
 -- UCI Online Retail and Online Retail II, one invoice line per row. The workbook of II
--- names three columns otherwise; reading the file gives them the names used here.
+-- names three columns otherwise; reading the file gives them the names used here:
+-- also named: Invoice = InvoiceNo
+-- also named: Price = UnitPrice
+-- also named: Customer ID = CustomerID
 -- Every column is taken as text first, because files carry 17850, '17850.0' and typed
 -- dates alike. Dates are 2010-12-01 08:26 or, in some copies, 12/1/2010 8:26.
 WITH texts AS (

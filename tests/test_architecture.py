@@ -24,7 +24,7 @@ LAYERS = {
     "presentation": "plots insights workbook",
     "assembling": "segments evidence_stages holdout_stage sensitivity_stage pipeline run_comparison",
     "top": "api explorer reduce run_folder book report score scoring_sql campaign_files cli "
-    "notebook_pairs document_links demo materialize __main__",
+    "notebook_pairs document_links demo materialize fetch __main__",
 }
 PACKAGES_OF_MODULES = ("plots", "insights", "evidence", "anomalies")
 HEIGHT = {name: height for height, layer in enumerate(LAYERS.values()) for name in layer.split()}

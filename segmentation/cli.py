@@ -306,6 +306,51 @@ def demo(output: Path | None, location: str | None) -> None:
 
 
 @cli.command()
+@click.argument("dataset", type=click.Choice(["online-retail"]))
+@click.option(
+    "--from-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Import a copy you have (.xlsx, .zip, .csv, .parquet) instead of downloading.",
+)
+@click.option("--url", help="Address to download from; default: the archive of UCI.")
+@click.option("--sha256", help="SHA-256 that the file must have besides the published totals.")
+@click.option(
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder to put it in; default: data/raw_data/online_retail, where its profile looks.",
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0, 3600, min_open=True),
+    default=30,
+    show_default=True,
+    help="Seconds to wait for a server that says nothing.",
+)
+def fetch(
+    dataset: str,
+    from_file: Path | None,
+    url: str | None,
+    sha256: str | None,
+    output: Path | None,
+    timeout: float,
+) -> None:
+    """Download DATASET, or import a copy of it, and check it against what is published."""
+    from segmentation import fetch as fetching
+
+    if from_file is not None and url is not None:
+        raise ParameterError("fetch: give either --from-file or --url.")
+    path, said = fetching.fetch_online_retail(
+        from_file=from_file,
+        url=url or fetching.URL,
+        folder=(output or fetching.FOLDER).absolute(),
+        sha256=sha256,
+        timeout=timeout,
+    )
+    click.echo(said)
+    click.echo(_shown(path))
+
+
+@cli.command()
 @click.argument("profile")
 @ParameterFile
 @SingleParameters

@@ -48,7 +48,7 @@ SELECT
 FROM orders
 """
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-_PROGRESS = re.compile(r"\d+%\|.*\||\d+(k|stage|notebook|book)? \[\d\d:\d\d")
+_PROGRESS = re.compile(r"\d+%\|.*\||\d+(k|stage|notebook|book|[kMG]?B)? \[\d\d:\d\d")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -17,13 +17,14 @@ PACKAGE = ROOT / "segmentation"
 LAYERS = {
     "foundation": "errors schema params style geometry reasons group_model model_checks model atomic "
     "engine stage_cache source_sql source_checks date_swap yaml_text mysql mysql_dialect mysql_tables "
-    "engine_mysql snapshot rule_files raw_files text_encoding zip_member workbook_reader",
+    "engine_mysql snapshot rule_files "
+    "raw_files text_encoding zip_member workbook_reader download",
     "stages": "ingest clean features explore prepare cluster anomalies evidence naming recommend "
     "compare concentration campaign support",
     "presentation": "plots insights workbook",
     "assembling": "segments evidence_stages holdout_stage sensitivity_stage pipeline run_comparison",
     "top": "api explorer reduce run_folder book report score scoring_sql campaign_files cli "
-    "notebook_pairs document_links demo materialize __main__",
+    "notebook_pairs document_links demo materialize fetch __main__",
 }
 PACKAGES_OF_MODULES = ("plots", "insights", "evidence", "anomalies")
 HEIGHT = {name: height for height, layer in enumerate(LAYERS.values()) for name in layer.split()}

@@ -24,6 +24,7 @@ from segmentation.stage_cache import code_fingerprint, write_parquet
 from segmentation.workbook import write_workbook
 
 WORKBOOK = "customer_segmentation_output.xlsx"
+WORKBOOK_CSV = "workbook_csv"
 PROCESSED_FOLDER = PROJECT_ROOT / "data" / "processed_data"
 EVIDENCE_FILES = {
     "stability": "evidence_stability.csv",
@@ -105,16 +106,20 @@ def _write_csv(table: pd.DataFrame, path: Path) -> None:
 def _write_workbook(run: Run, path: Path) -> None:
     facts = run["facts"]
     currency = run.parameters.currency
+    csv_folder = path.parent / WORKBOOK_CSV
+    csv_folder.mkdir()
     sentences = [fact_sentence(fact, currency=currency) for _, fact in facts.iterrows()]
     write_workbook(
         path,
         segments=run["segments"],
+        customers=run["customers"],
         profile=_with_stability(run["profile"], run["stability"]),
         ledger=run["ledger"],
         facts=facts[["segment_type", "cluster", "segment"]].assign(fact=sentences),
         recommendations=run["recommendations"],
         overview=run["overview"] | {"currency": currency},
         currency=currency,
+        csv_folder=csv_folder,
     )
 
 

@@ -26,7 +26,17 @@ import pyarrow.parquet as pq
 from segmentation.errors import OutputError, in_one_sentence
 from segmentation.model import SegmentModel
 
-PRESENTATION = {"style", "plots", "insights", "report", "cli", "workbook", "book", "demo"}
+PRESENTATION = {
+    "style",
+    "plots",
+    "insights",
+    "report",
+    "cli",
+    "workbook",
+    "guarded_csv",
+    "book",
+    "demo",
+}
 """Modules that only show results; editing them recomputes nothing."""
 
 

@@ -16,7 +16,7 @@ from sqlglot import exp
 PACKAGE = ROOT / "segmentation"
 LAYERS = {
     "foundation": "errors schema params style geometry reasons group_model model_checks model atomic "
-    "engine stage_cache source_sql source_checks date_swap yaml_text mysql mysql_dialect mysql_tables "
+    "engine stage_cache guarded_csv source_sql source_checks date_swap yaml_text mysql mysql_dialect mysql_tables "
     "engine_mysql snapshot rule_files "
     "raw_files text_encoding zip_member workbook_reader download",
     "stages": "ingest clean features explore prepare cluster anomalies evidence naming recommend "
@@ -24,13 +24,12 @@ LAYERS = {
     "presentation": "plots insights workbook",
     "assembling": "segments evidence_stages holdout_stage sensitivity_stage pipeline run_comparison",
     "top": "api explorer reduce run_folder book report score scoring_sql campaign_files cli "
-    "notebook_pairs document_links demo materialize fetch __main__",
+    "notebook_pairs document_links demo materialize publish fetch __main__",
 }
-PACKAGES_OF_MODULES = ("plots", "insights", "evidence", "anomalies")
+PACKAGES_OF_MODULES = ("plots", "insights", "evidence", "anomalies", "workbook")
 HEIGHT = {name: height for height, layer in enumerate(LAYERS.values()) for name in layer.split()}
 LONG_MODULES = {
     "engine_mysql.py": (640, "one engine: its snapshot, checks and queries share the connection"),
-    "workbook.py": (800, "one file format: its sheets, formats and escapes belong together"),
     "params.py": (640, "the one definition of every parameter, a field with its help each"),
     "pipeline.py": (860, "the table of stages beside the function of each"),
     "plots/data.py": (520, "one short function per figure of the first three chapters"),

@@ -23,7 +23,7 @@ import pytest
 
 from segmentation import workbook
 from segmentation.errors import OutputError
-from segmentation.workbook import write_workbook
+from segmentation.workbook import inert_file, sheet_writer, sheets, write_workbook
 
 IDS = ["00123", "12345678901234567890", "17850.0", "NA", "=1+1", "1E5"]
 HOSTILE = [
@@ -80,6 +80,7 @@ def tables_of(segments: pd.DataFrame, **others) -> dict:
     group = {"segment_type": ["normal"], "cluster": [0], "segment": ["Loyal"]}
     return {
         "segments": segments,
+        "customers": segments,
         "profile": pd.DataFrame(
             group
             | {
@@ -173,6 +174,9 @@ def test_read_excel_gives_the_segments_table_exactly(path):
 def test_sheets_are_in_reading_order_and_segments_is_first(written):
     assert written.sheetnames == [
         "segments",
+        "summary",
+        "1 Loyal",
+        "anomalies",
         "profile",
         "recommendations",
         "names",
@@ -180,7 +184,7 @@ def test_sheets_are_in_reading_order_and_segments_is_first(written):
         "dictionary",
         "about",
     ]
-    assert written.active.title == "segments"
+    assert written.active.title == "summary"
 
 
 def test_ids_are_the_same_text_after_reading(written):
@@ -336,7 +340,7 @@ def test_numbers_a_spreadsheet_would_round_are_text(path):
     book = openpyxl.load_workbook(path)
     assert column_of_sheet(book["ledger"], "amount") == exact
     assert book["about"]["B2"].value == "12345678901234567890"
-    assert counts["numbers_as_text"] == 3
+    assert counts["numbers_as_text"] == 4  # the sheet `about` repeats what was kept
 
 
 def test_dates_before_march_1900_are_text(path):
@@ -388,7 +392,7 @@ def test_more_customers_than_a_sheet_holds_continue_on_the_next(path, n_customer
 
 
 def test_chunks_of_a_large_table_join_without_a_gap(path, monkeypatch):
-    monkeypatch.setattr(workbook, "_CHUNK", 7)
+    monkeypatch.setattr(sheet_writer, "CHUNK", 7)
     ids = [f"{number:05d}" for number in range(50)]
 
     write_workbook(path, **tables_of(segments_of(ids)), max_rows=24)
@@ -465,7 +469,12 @@ def test_dictionary_describes_every_column_of_every_sheet(written):
     rows = list(written["dictionary"].iter_rows(min_row=2, values_only=True))
 
     described = [row[:2] for row in rows]
-    present = [(name, cell.value) for name in written.sheetnames for cell in written[name][1]]
+    kinds = {"1 Loyal": sheets.LIST}
+    present = [
+        (kinds.get(name, name), cell.value)
+        for name in written.sheetnames
+        for cell in written[name][1]
+    ]
     assert sorted(described) == sorted(present)
     assert all(label and meaning for *_, label, _, meaning in rows)
     units = {row[:2]: row[3] for row in rows}
@@ -567,13 +576,13 @@ def test_disk_full_while_packing_is_one_sentence_too(path, monkeypatch, n_bytes)
     # Packing frees more than it takes, so no size of a real disk stops it there.
     path.write_bytes(b"old")
 
-    class FullDisk(workbook._ForgivingFile):
+    class FullDisk(inert_file.ForgivingFile):
         def write(self, data):
             if not self.given_up and self.tell() + len(data) > n_bytes:
                 raise OSError(errno.ENOSPC, "No space left on device")
             return super().write(data)
 
-    monkeypatch.setattr(workbook, "_ForgivingFile", FullDisk)
+    monkeypatch.setattr(inert_file, "ForgivingFile", FullDisk)
 
     with pytest.raises(OutputError, match="the disk is full"):
         write_workbook(path, **tables_of(segments_of(IDS)))
@@ -595,15 +604,15 @@ def test_impossible_place_is_said_in_words(path):
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
-@pytest.mark.parametrize("moment", ["_texts", "_dictionary", "_about"])
+@pytest.mark.parametrize("moment", ["_texts", "dictionary", "about"])
 def test_interruption_leaves_the_old_workbook_and_nothing_else(path, monkeypatch, error, moment):
     path.write_bytes(b"old")
-    place = workbook._Writer if moment == "_texts" else workbook
+    places = {"_texts": sheet_writer.SheetWriter, "dictionary": workbook, "about": sheets}
 
     def interrupt(*args):
         raise error
 
-    monkeypatch.setattr(place, moment, interrupt)
+    monkeypatch.setattr(places[moment], moment, interrupt)
 
     with pytest.raises(error):
         write_workbook(path, **tables_of(segments_of(IDS)))
@@ -614,7 +623,7 @@ def test_interruption_leaves_the_old_workbook_and_nothing_else(path, monkeypatch
 
 @pytest.mark.parametrize("code", [-1, -2])
 def test_a_cell_that_xlsxwriter_refuses_is_never_lost_silently(path, monkeypatch, code):
-    monkeypatch.setattr(workbook._InertSheet, "write_number", lambda *args: code)
+    monkeypatch.setattr(inert_file.InertSheet, "write_number", lambda *args: code)
 
     with pytest.raises(RuntimeError, match="refused segments, row 2"):
         write_workbook(path, **tables_of(segments_of(IDS)))
@@ -627,7 +636,8 @@ import sys
 sys.path.insert(0, sys.argv[2])
 from pathlib import Path
 from test_workbook import segments_of, tables_of
-from segmentation.workbook import write_workbook
+from segmentation import workbook
+from segmentation.workbook import inert_file, sheet_writer, sheets, write_workbook
 tables = tables_of(segments_of([f"{number:06d}" for number in range(400)]))
 print("ready", flush=True)
 while True:

@@ -366,6 +366,23 @@ def materialize(
     click.echo(tables.materialize(Run(parameters, runs_dir.absolute(), progress=True)))
 
 
+@cli.command()
+@click.argument("run_folder", type=click.Path(path_type=Path), metavar="RUN")
+@click.option(
+    "--mysql", "table", required=True, metavar="TABLE", help="Table to write, one row per customer."
+)
+@click.option(
+    "--location", help="mysql://host:port/database; default: the database that the run read."
+)
+@click.option("--replace", is_flag=True, help="Replace TABLE even if another program made it.")
+def publish(run_folder: Path, table: str, location: str | None, replace: bool) -> None:
+    """Write RUN's segments into a MySQL or MariaDB database as TABLE, with run_id and as_of."""
+    from segmentation import publish as tables
+
+    done = tables.publish(run_folder, table=table, location=location, replace=replace)
+    click.echo(f"{done.customers:,} customers of run {done.run_id}: table {done.place}")
+
+
 def _overrides(pairs: tuple[tuple[str, str], ...]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for name, text in pairs:

@@ -58,8 +58,22 @@ def create_database(address: Address) -> None:
         cursor.execute(statement)
 
 
-def replace_tables(address: Address, tables: Sequence[NewTable], *, progress: bool = True) -> None:
+def replace_tables(
+    address: Address,
+    tables: Sequence[NewTable],
+    *,
+    own: tuple[str, ...] = OWN_COMMENTS,
+    replace: bool = False,
+    progress: bool = True,
+) -> None:
     """Write tables and put them in place together; the same call twice gives the same.
+
+    Parameters
+    ----------
+    own : tuple of str
+        How the comments of tables begin that may be replaced.
+    replace : bool
+        Replace tables of other comments too; never a view.
 
     Raises
     ------
@@ -75,8 +89,9 @@ def replace_tables(address: Address, tables: Sequence[NewTable], *, progress: bo
             cursor.execute(text, (address.lock_timeout,))
         with _only_writer(cursor, address):
             names = [table.name for table in tables]
-            existing = _own_tables(cursor, address, names)
-            _drop(cursor, [name + end for name in names for end in (_NEW, _OLD)])
+            existing = _own_tables(cursor, address, names, own=own, replace=replace)
+            leftovers = [name + end for name in names for end in (_NEW, _OLD)]
+            _drop(cursor, _own_tables(cursor, address, leftovers, own=own, replace=False))
             try:
                 for table in tables:
                     _fill(connection, cursor, table, progress=progress)
@@ -105,14 +120,17 @@ def _only_writer(cursor: Any, address: Address) -> Iterator[None]:
             cursor.fetchall()
 
 
-def _own_tables(cursor: Any, address: Address, names: list[str]) -> list[str]:
-    """Those of the names that exist, all of them written by this program."""
+def _own_tables(
+    cursor: Any, address: Address, names: list[str], *, own: tuple[str, ...], replace: bool
+) -> list[str]:
+    """Those of the names that exist, all of them written by this program or to be replaced."""
     existing = []
     for name in names:
         cursor.execute(_COMMENT, (address.database, name))
         for kind, comment in cursor.fetchall():
             existing.append(name)
-            if kind != "BASE TABLE" or not str(comment).startswith(OWN_COMMENTS):
+            is_table = kind == "BASE TABLE"
+            if not is_table or not (replace or str(comment).startswith(own)):
                 raise SourceError(
                     f"table {name}: database {address.database} has one that this program did not "
                     "write, and it is never overwritten; rename it or name another database."

@@ -148,6 +148,7 @@ def manifest_of(run: Run, *, profile: str) -> dict[str, Any]:
         | {name: metadata.version(name) for name in PACKAGES},
         "inputs": run.snapshot.inputs,
         "database": run["overview"]["database"],
+        "synthetic": run["overview"]["synthetic"],
         "seed": run.parameters.random_state,
         "as_of": run["overview"]["as_of"],
         "rows": {

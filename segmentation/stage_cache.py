@@ -34,6 +34,7 @@ PRESENTATION = {
     "cli",
     "workbook",
     "guarded_csv",
+    "publish",
     "book",
     "demo",
 }

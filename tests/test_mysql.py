@@ -69,8 +69,7 @@ def root_without_password(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
 
 
 def database(server: MariaDbServer, name: str, *statements: str) -> str:
-    server.execute(f"DROP DATABASE IF EXISTS {name}", f"CREATE DATABASE {name}")
-    server.execute(*statements, database=name)
+    server.new_database(name, *statements)
     return name
 
 

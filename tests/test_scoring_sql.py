@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
-import shutil
 import sqlite3
 import struct
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
@@ -17,7 +15,7 @@ import pandas as pd
 import pytest
 import sqlglot
 from conftest import assert_refused, call_cli
-from database_server import PrivateServer, start_server
+from mariadb import MariaDbServer
 from sqlglot import exp
 
 from segmentation.geometry import centre_distances, yeo_johnson
@@ -56,7 +54,7 @@ def by_sqlite(sql: str, features: pd.DataFrame) -> pd.DataFrame:
         connection.close()
 
 
-def by_mariadb(sql: str, features: pd.DataFrame, server: PrivateServer) -> pd.DataFrame:
+def by_mariadb(sql: str, features: pd.DataFrame, server: MariaDbServer) -> pd.DataFrame:
     columns = dict.fromkeys(features.columns, "DOUBLE") | {
         "customer_id": "VARCHAR(200)",
         "segment_type": "VARCHAR(20)",
@@ -69,41 +67,16 @@ def by_mariadb(sql: str, features: pd.DataFrame, server: PrivateServer) -> pd.Da
         ],
     )
     create = exp.Create(this=table, kind="TABLE").sql(dialect="mysql")
-    with tempfile.NamedTemporaryFile("w", suffix=".tsv", encoding="utf-8") as file:
-        features.to_csv(file.name, sep="\t", index=False, header=False, na_rep="\\N")
-        server.run("DROP DATABASE IF EXISTS shop; CREATE DATABASE shop CHARACTER SET utf8mb4;")
-        server.run(create, database="shop")
-        load = "LOAD DATA LOCAL INFILE '{}' INTO TABLE features CHARACTER SET utf8mb4;"
-        server.run(load.format(file.name), database="shop")
-    header, *rows = server.run(sql, database="shop")
-    assert header == ["customer_id", "segment_type", "cluster", "segment"]
-    plain = [
-        (row[0], row[1], None if row[2] == "NULL" else int(row[2]), _unescaped(row[3]))
-        for row in rows
-    ]
-    return answers(plain)
-
-
-def _unescaped(text: str) -> str | None:
-    """A text as the client's batch mode writes it."""
-    pieces = text.split("\\\\")
-    marks = (("\\n", "\n"), ("\\t", "\t"), ("\\0", "\0"))
-    for written, meant in marks:
-        pieces = [piece.replace(written, meant) for piece in pieces]
-    return None if text == "NULL" else "\\".join(pieces)
-
-
-@pytest.fixture(scope="module")
-def private_server() -> Iterator[PrivateServer]:
-    # a short path: the name of a socket has at most 107 bytes
-    folder = Path(tempfile.mkdtemp(prefix="db"))
-    server, process = start_server(folder)
-    try:
-        yield server
-    finally:
-        process.terminate()
-        process.wait(timeout=60)
-        shutil.rmtree(folder)
+    places = exp.Tuple(expressions=[exp.Placeholder() for _ in features.columns])
+    insert = exp.insert(exp.Values(expressions=[places]), "features").sql(dialect="mysql")
+    rows = features.astype(object).where(features.notna(), None).to_numpy().tolist()
+    server.new_database("scoring", create)
+    with contextlib.closing(server.connect("scoring")) as connection, connection.cursor() as cursor:
+        cursor.execute("SET SESSION sql_mode = 'TRADITIONAL'")
+        cursor.executemany(insert.replace("?", "%s"), rows)
+        cursor.execute(sql)
+        assert cursor.column_names == ("customer_id", "segment_type", "cluster", "segment")
+        return answers(cursor.fetchall())
 
 
 @pytest.fixture(params=["duckdb", "sqlite", "mariadb"])
@@ -113,7 +86,7 @@ def database(request: pytest.FixtureRequest):
         return "duckdb", by_duckdb
     if request.param == "sqlite":
         return "sqlite", by_sqlite
-    server = request.getfixturevalue("private_server")
+    server = request.getfixturevalue("mariadb_server")
     return "mariadb", lambda sql, features: by_mariadb(sql, features, server)
 
 
@@ -338,16 +311,14 @@ def test_constants_are_read_back_as_exactly_the_same_double():
             assert [struct.pack("d", v) for v in row] == [struct.pack("d", v) for v in chunk]
 
 
-def test_mariadb_reads_the_constants_as_doubles_and_not_as_decimals(private_server):
+def test_mariadb_reads_the_constants_as_doubles_and_not_as_decimals(mariadb_server):
     values = [0.1, 1 / 3, 5594.731801839335, 1e-17, 2.5e17, 1.7976931348623157e308]
     select = exp.select(*[exp.alias_(number(v), f"c{i}") for i, v in enumerate(values)])
     create = exp.Create(this=exp.to_table("t"), kind="TABLE", expression=select)
-    private_server.run("DROP DATABASE IF EXISTS kinds; CREATE DATABASE kinds;")
-    private_server.run(create.sql(dialect="mysql"), database="kinds")
-    _, *columns = private_server.run("DESCRIBE t;", database="kinds")
-    assert {column[1] for column in columns} == {"double"}
-    _, row = private_server.run("SELECT * FROM t;", database="kinds")
-    assert [float(text) for text in row] == pytest.approx(values, rel=1e-15)
+    kinds = mariadb_server.new_database("kinds", create.sql(dialect="mysql"), "DESCRIBE t")
+    assert {column[1] for column in kinds} == {"double"}
+    (row,) = mariadb_server.execute("SELECT * FROM t", database="kinds")
+    assert row == pytest.approx(values, rel=1e-15)
 
 
 @pytest.mark.parametrize("dialect", PARSED_ONLY)

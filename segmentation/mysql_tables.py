@@ -23,6 +23,7 @@ ROWS_AT_ONCE = 1000
 OWN_COMMENTS = ("SYNTHETIC", "segmentation materialize")
 """How the comments of tables begin that this program wrote and may replace."""
 _NEW, _OLD = "__new", "__old"
+_REMEDY = "rename it or name another database"
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ def replace_tables(
     *,
     own: tuple[str, ...] = OWN_COMMENTS,
     replace: bool = False,
+    remedy: str = _REMEDY,
     progress: bool = True,
 ) -> None:
     """Write tables and put them in place together; the same call twice gives the same.
@@ -74,6 +76,8 @@ def replace_tables(
         How the comments of tables begin that may be replaced.
     replace : bool
         Replace tables of other comments too; never a view.
+    remedy : str
+        What to do where somebody else's table has the name, for the error.
 
     Raises
     ------
@@ -89,9 +93,9 @@ def replace_tables(
             cursor.execute(text, (address.lock_timeout,))
         with _only_writer(cursor, address):
             names = [table.name for table in tables]
-            existing = _own_tables(cursor, address, names, own=own, replace=replace)
+            existing = _own_tables(cursor, address, names, own=own, replace=replace, remedy=remedy)
             leftovers = [name + end for name in names for end in (_NEW, _OLD)]
-            _drop(cursor, _own_tables(cursor, address, leftovers, own=own, replace=False))
+            _drop(cursor, _own_tables(cursor, address, leftovers, own=own))
             try:
                 for table in tables:
                     _fill(connection, cursor, table, progress=progress)
@@ -121,7 +125,13 @@ def _only_writer(cursor: Any, address: Address) -> Iterator[None]:
 
 
 def _own_tables(
-    cursor: Any, address: Address, names: list[str], *, own: tuple[str, ...], replace: bool
+    cursor: Any,
+    address: Address,
+    names: list[str],
+    *,
+    own: tuple[str, ...],
+    replace: bool = False,
+    remedy: str = _REMEDY,
 ) -> list[str]:
     """Those of the names that exist, all of them written by this program or to be replaced."""
     existing = []
@@ -133,7 +143,7 @@ def _own_tables(
             if not is_table or not (replace or str(comment).startswith(own)):
                 raise SourceError(
                     f"table {name}: database {address.database} has one that this program did not "
-                    "write, and it is never overwritten; rename it or name another database."
+                    f"write, and it is never overwritten; {remedy if is_table else _REMEDY}."
                 )
     return existing
 

@@ -98,7 +98,13 @@ def publish(
         rows=_plain_rows(rows, scale),
         n_rows=len(rows),
     )
-    replace_tables(address, [new], own=(OWN_COMMENT,), replace=replace)
+    replace_tables(
+        address,
+        [new],
+        own=(OWN_COMMENT,),
+        replace=replace,
+        remedy="name another table, or add --replace if it may go",
+    )
     return Published(len(rows), identity, f"{table} in {shown_location(location)}")
 
 

@@ -91,6 +91,16 @@ Markdown(insights.scoring_example(features, run["overview"]["source"]))
 Markdown(insights.api_examples(run["customers"], features, run["overview"]["source"]))
 
 # %% [markdown]
+# ## Segments in your database
+#
+# `publish` writes the segments of a run into MySQL or MariaDB as one table, with `run_id` and
+# `as_of`. The table appears whole or not at all, and one that `publish` did not make is refused.
+#
+# ```bash
+# segmentation publish runs/<run> --mysql customer_segments --location mysql://host:3306/shop
+# ```
+
+# %% [markdown]
 # ## Reading a row
 #
 # `margin` near 1 means the customer is typical of its segment; near 0 means the next segment is

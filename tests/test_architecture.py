@@ -16,8 +16,8 @@ from sqlglot import exp
 PACKAGE = ROOT / "segmentation"
 LAYERS = {
     "foundation": "errors schema params style geometry reasons group_model model_checks model atomic "
-    "engine stage_cache guarded_csv source_sql source_checks date_swap yaml_text mysql mysql_dialect mysql_tables "
-    "engine_mysql snapshot rule_files "
+    "engine stage_cache source_sql source_checks date_swap yaml_text mysql mysql_dialect mysql_tables "
+    "engine_mysql snapshot rule_files guarded_csv "
     "raw_files text_encoding zip_member workbook_reader download",
     "stages": "ingest clean features explore prepare cluster anomalies evidence naming recommend "
     "compare concentration campaign support",

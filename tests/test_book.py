@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shutil
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from conftest import ROOT, call_cli
 from leaks import ids_of, leaks_in, plain_text
 
 from segmentation import book, run_folder
+from segmentation.schema import format_money
 
 pytestmark = pytest.mark.slow
 
@@ -331,6 +333,31 @@ def test_synthetic_data_is_labelled_wherever_it_is_shown(pages):
     assert [page.path for page in shown if "Synthetic data" not in page.text] == []
     real = [page for page in pages if page.path.startswith("cdnow/")]
     assert [page.path for page in real if "Synthetic data" in page.text] == []
+
+
+def test_sizes_and_money_of_the_segments_are_those_of_the_files(built, runs_dir):
+    """Page, segments.parquet, and through `test_outputs_agree.py` all that is handed over."""
+    for name in PROFILES:
+        table = pd.read_parquet(runs_dir / name / "segments.parquet")
+        currency = yaml.safe_load((runs_dir / name / "params.yaml").read_text("utf-8"))["currency"]
+        expected = sorted(
+            (
+                segment,
+                f"{len(members):,}",
+                format_money(math.fsum(members["total_spent"]), currency),
+            )
+            for (_, segment), members in table.groupby(["segment_type", "segment"])
+        )
+        markup = (built / name / "06_segments.html").read_text("utf-8")
+        (shown,) = re.findall(
+            r"<caption>Segments; for each feature.*?<tbody>(.*?)</tbody>", markup, re.DOTALL
+        )
+        cells = [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in shown.split("</tr>")[:-1]]
+        first = 1 if table["segment_type"].nunique() > 1 else 0
+        rows = [[plain_text(text) for text in row[first : first + 3]] for row in cells]
+        assert sorted((row[0], *(text.split(" (")[0] for text in row[1:])) for row in rows) == (
+            expected
+        ), name
 
 
 def test_address_of_the_book_leads_to_its_first_page(built):

@@ -241,8 +241,10 @@ def files_table(folder_name: str) -> Html:
             (
                 "customer_segmentation_output.xlsx",
                 "CRM team",
-                "segments, profile, recommendations, ledger, dictionary",
+                "segments, summary, a list per segment by value, anomalies, profile, "
+                "recommendations, ledger, dictionary",
             ),
+            ("workbook_csv/", "CRM team", "every sheet of the workbook as CSV"),
             (
                 "segments.parquet",
                 "analyst",

@@ -241,6 +241,6 @@ def sensitivity_table(sensitivity: pd.DataFrame, *, currency: str) -> Html:
             rows = rows.drop(columns=name)
     return table_of(
         rows,
-        caption="Other settings: agreement with the segments in use (adjusted Rand index, 95% interval) and size and revenue of the top segment. A cell with anomalies in is what a run with these parameters gives; out: centres fitted without flagged customers, everybody assigned afterwards.",
+        caption="Other settings: agreement with the segments in use (adjusted Rand index, 95% interval) and size and revenue of the top segment. Each cell is what a run with these parameters gives; anomalies out is anomalies_in_fit: false (centres fitted without flagged customers, everybody assigned afterwards).",
         numeric=("k", "agreement", "top segment", "share", "revenue"),
     )

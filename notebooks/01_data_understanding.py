@@ -78,6 +78,9 @@ insights.column_table(run["raw_columns"])
 # %% tags=["remove-input"]
 Markdown(insights.column_sentence(run["raw_columns"]))
 
+# %% tags=["remove-input"]
+Markdown(insights.reading_sentence(run["overview"]))
+
 # %% [markdown]
 # ## How raw tables become order lines
 #

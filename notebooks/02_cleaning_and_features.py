@@ -85,6 +85,38 @@ plots.plot_ledger(run["ledger"], currency=currency)
 Markdown(insights.ledger_sentence(run["ledger"], currency=currency))
 
 # %% [markdown]
+# ## Lines that are no ordinary sale
+#
+# Lines that nobody can be named for, goods that came back, orders that the source itself does
+# not count, postage and fees: each is counted here whichever rule it met first.
+
+# %% tags=["remove-input"]
+insights.special_lines_table(run["special_lines"], currency=currency)
+
+# %% tags=["remove-input"]
+Markdown(insights.special_lines_sentence(run["special_lines"], currency=currency))
+
+# %% tags=["remove-input"]
+Markdown(insights.returns_sentence(run["returned_lines"], policy=returns, currency=currency))
+
+# %% [markdown]
+# ## Whom the choice about returns moves
+#
+# Returns can be set aside or deducted. Neither is right for every question: set aside, a
+# customer who sends everything back looks like one who kept it.
+
+# %% tags=["remove-input"]
+Markdown(
+    insights.returns_choice_sentence(run["returns_choice"], policy=returns, currency=currency)
+)
+
+# %% tags=["remove-input"]
+insights.returns_migration_table(run["returns_migration"], currency=currency)
+
+# %% tags=["remove-input"]
+insights.returns_movers_table(run["returns_movers"], currency=currency)
+
+# %% [markdown]
 # ## Features
 #
 # One row per customer, computed from kept lines up to the last day of observation.

@@ -31,14 +31,17 @@ from segmentation import (
     holdout_stage,
     ingest,
     recommend,
+    returns_stage,
     rule_files,
     segments,
     sensitivity_stage,
+    special_lines,
     support,
 )
+from segmentation.compare import RunResult
 from segmentation.engine import Engine
-from segmentation.errors import ParameterError
-from segmentation.model import Preparation
+from segmentation.errors import ParameterError, SegmentationError
+from segmentation.model import Preparation, load_model
 from segmentation.params import (
     PATHS,
     Parameters,
@@ -237,6 +240,8 @@ def _transactions(run: Run, engine: Engine, source: ingest.Source) -> dict[str, 
         "findings": clean.findings(
             engine, zero_amount=parameters.zero_amount, duplicates=parameters.duplicates
         ),
+        "returned_lines": special_lines.returned_lines(engine, as_of=as_of),
+        "special_lines": special_lines.special_lines(engine),
         "raw_columns": ingest.describe_raw(engine, source),
         "lines": lines,
         "monthly": explore.monthly(engine),
@@ -273,6 +278,8 @@ def _customer_table(run: Run, engine: Engine, source: ingest.Source) -> dict[str
         "customer_features": customers,
         "ledger": ledger,
         "findings": pd.DataFrame(columns=["finding", "rows", "customers", "amount", "treatment"]),
+        "returned_lines": pd.DataFrame(columns=list(special_lines.RETURN_COLUMNS)),
+        "special_lines": pd.DataFrame(columns=list(special_lines.SPECIAL_COLUMNS)),
         "raw_columns": ingest.describe_raw(engine, source),
         "lines": empty,
         "monthly": empty,
@@ -523,6 +530,27 @@ def _sensitivity(run: Run) -> dict[str, Any]:
     )
 
 
+def _returns_choice(run: Run) -> dict[str, Any]:
+    if run["returned_lines"].empty:
+        return returns_stage.no_choice("the source marks no line of a customer as a return")
+    policy = run.parameters.returns
+    changed: dict[str, Any] = {"returns": "net" if policy == "exclude" else "exclude"}
+    if run.parameters.n_clusters != "auto":
+        changed["k_max"] = 2  # other numbers of clusters are not looked at
+    other = run.with_parameters(**changed)
+    try:
+        found = {policy: result_of(run), other.parameters.returns: result_of(other)}
+    except SegmentationError as error:
+        return returns_stage.no_choice(str(error).rstrip("."))
+    return returns_stage.returns_choice(found["exclude"], found["net"])
+
+
+def result_of(run: Run) -> RunResult:
+    """What a comparison needs of a run."""
+    model = load_model(run.stage("segments") / "model")
+    return RunResult(run["customers"], model, run["overview"]["amount_scale"])
+
+
 def _explanation(run: Run) -> dict[str, Any]:
     return evidence_stages.explanation(
         prepared_groups(run),
@@ -611,6 +639,8 @@ STAGES: dict[str, Stage] = {
                 "customer_features",
                 "ledger",
                 "findings",
+                "returned_lines",
+                "special_lines",
                 "raw_columns",
                 "lines",
                 "monthly",
@@ -721,6 +751,14 @@ STAGES: dict[str, Stage] = {
             ("segments",),
             ("sensitivity",),
             _sensitivity,
+        ),
+        Stage(
+            "returns_choice",
+            "fits again under the other choice about returns",
+            ("returns",),
+            ("segments",),
+            ("returns_choice", "returns_migration", "returns_movers"),
+            _returns_choice,
         ),
         Stage(
             "explanation",

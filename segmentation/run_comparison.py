@@ -24,7 +24,7 @@ from segmentation.compare import (
 from segmentation.errors import OutputError, SourceError, in_one_sentence
 from segmentation.model import load_model
 from segmentation.params import resolve_path
-from segmentation.pipeline import Run
+from segmentation.pipeline import Run, result_of
 from segmentation.schema import amount_scale
 
 MARKER = "comparison.json"
@@ -62,7 +62,7 @@ def open_changes(run: Run, previous_run: str = "") -> Changes:
     SourceError, ModelError
         If ``previous_run`` names a folder that is no intact run.
     """
-    later = _result_of(run)
+    later = result_of(run)
     if previous_run:
         earlier = read_run(resolve_path(previous_run))
         return Changes(f"the earlier run {Path(previous_run).name}", compare(earlier, later))
@@ -73,7 +73,7 @@ def open_changes(run: Run, previous_run: str = "") -> Changes:
     if day <= dt.date.fromisoformat(overview["first_order"]):
         return Changes(f"the data begin less than {DAYS_EARLIER} days before their end", None)
     try:
-        earlier = _result_of(_earlier(run, day))
+        earlier = result_of(_earlier(run, day))
     except SourceError as error:
         return Changes(f"{DAYS_EARLIER} days earlier no report is possible: {error}", None)
     return Changes(
@@ -88,11 +88,6 @@ def _earlier(run: Run, day: dt.date) -> Run:
         changed["k_max"] = 2  # other numbers of clusters are not looked at
     parameters = run.parameters.model_copy(update=changed)
     return Run(parameters, run.cache.root.parent, snapshot=run.snapshot)
-
-
-def _result_of(run: Run) -> RunResult:
-    model = load_model(run.stage("segments") / "model")
-    return RunResult(run["customers"], model, run["overview"]["amount_scale"])
 
 
 def read_run(folder: Path) -> RunResult:

@@ -85,6 +85,9 @@ def write_run(run: Run, folder: Path, *, profile: str) -> None:
     _write_csv(run["k_evidence"], folder / "tuning_k.csv")
     _write_csv(run["tuning_dbscan"], folder / "tuning_dbscan.csv")
     _write_csv(run["findings"], folder / "findings.csv")
+    _write_csv(run["returned_lines"], folder / "returns.csv")
+    _write_csv(run["special_lines"], folder / "special_lines.csv")
+    _write_csv(run["returns_migration"], folder / "returns_migration.csv")
     for result, name in EVIDENCE_FILES.items():
         _write_csv(run[result], folder / name)
     _write_csv(run["recommendations"], folder / "recommendations.csv")

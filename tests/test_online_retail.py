@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from decimal import Decimal
 
 import pandas as pd
@@ -24,7 +25,7 @@ def run_of(path, folder, **changed) -> Run:
 def published(tmp_path_factory):
     if not PARQUET.exists():
         pytest.skip("Online Retail is absent: put it at ../shared/data")
-    return run_of(PARQUET, tmp_path_factory.mktemp("runs"))
+    return run_of(PARQUET, tmp_path_factory.mktemp("runs"), k_max=2)
 
 
 def small(folder, *lines):
@@ -54,14 +55,56 @@ def test_published_best_month_and_country(published):
     assert countries["country", "United Kingdom"] == pytest.approx(7_308_391.554, abs=0.0005)
 
 
-def test_who_returned_all_74215_units_has_bought_nothing_under_net(published, tmp_path):
-    net = run_of(PARQUET, tmp_path, returns="net")
+def matched_one_by_one() -> int:
+    """Matched returns of Online Retail by going through its lines with a purse of purchases."""
+    table = pd.read_parquet(PARQUET)
+    table = table.dropna(subset=["CustomerID"]).assign(day=table["InvoiceDate"].dt.date)
+    is_return = table["InvoiceNo"].str.startswith("C")
+    bought = ~is_return & (table["Quantity"] > 0) & (table["UnitPrice"] > 0)
+    table = table[is_return | bought].assign(is_return=is_return)
+    table = table.sort_values(["day", "is_return"], kind="stable")
+    purse: dict[tuple, int] = defaultdict(int)
+    rows = 0
+    columns = ["CustomerID", "StockCode", "Quantity", "is_return"]
+    for customer, product, units, returned in table[columns].itertuples(index=False):
+        key = customer, product, abs(units)
+        if not returned:
+            purse[key] += 1
+        elif purse[key]:
+            purse[key] -= 1
+            rows += 1
+    return rows
 
-    def of(run):
-        return run["customer_features"].set_index("customer_id").loc["12346"]
 
-    assert of(published)["total_unit"] == 74_215
-    assert (of(net)["total_unit"], of(net)["total_spent"]) == (0, 0)
+def test_matched_returns_of_online_retail_agree_with_going_through_the_lines(published):
+    returned = published["returned_lines"].set_index("kind")
+    assert returned["rows"].sum() == 8_905
+    assert sum(returned["amount"]) == Decimal("-611342.090")
+    assert returned.at["matched", "rows"] == matched_one_by_one()
+
+
+def test_customer_who_returned_all_74215_units_is_no_champion_under_net(published):
+    net = published.with_parameters(returns="net")
+    for run, is_low in ((published, False), (net, True)):
+        customers = run["customers"].set_index("customer_id")
+        assert (customers.at["12346", "cluster"] == customers["cluster"].min()) == is_low
+    assert net["customers"].set_index("customer_id").at["12346", "total_unit"] == 0
+    movers = published["returns_movers"]
+    (row,) = movers[movers["units_exclude"] == 74_215].to_dict("records")
+    assert row["spent_net"] == 0
+    assert row["segment_net"] != row["segment_exclude"]
+
+
+def test_special_lines_of_online_retail(published):
+    special = published["special_lines"]
+    total = special[special["product"].isna()].set_index("kind")
+    assert total["rows"].to_dict() == {
+        "missing_customer_id": 135_080, "returned": 9_288, "invalid_order": 3, "non_product": 2_946,
+    }  # fmt: skip
+    assert total.at["invalid_order", "amount"] == Decimal("-11062.060")
+    codes = special.dropna(subset=["product"])
+    assert codes["rows"].sum() == total.at["non_product", "rows"]
+    assert sum(codes["amount"]) == total.at["non_product", "amount"]
 
 
 def test_cancellations_bad_debt_and_postage_each_have_their_rule(tmp_path):

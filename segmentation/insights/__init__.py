@@ -69,6 +69,15 @@ from segmentation.insights.recommendations import (
     recommendation_cards,
     top_actions,
 )
+from segmentation.insights.returns import (
+    reading_sentence,
+    returns_choice_sentence,
+    returns_migration_table,
+    returns_movers_table,
+    returns_sentence,
+    special_lines_sentence,
+    special_lines_table,
+)
 from segmentation.insights.rules import fidelity_sentence, map_sentence, rules_list
 from segmentation.insights.segments import (
     facts_list,
@@ -150,9 +159,14 @@ __all__ = [
     "profile_table",
     "ranking_sentence",
     "ranking_table",
+    "reading_sentence",
     "recommendation_cards",
     "refit_sentence",
     "relationship_sentence",
+    "returns_choice_sentence",
+    "returns_migration_table",
+    "returns_movers_table",
+    "returns_sentence",
     "rules_list",
     "sample_size_sentence",
     "sample_size_table",
@@ -164,6 +178,8 @@ __all__ = [
     "silhouette_sentence",
     "skew_sentence",
     "source_sql",
+    "special_lines_sentence",
+    "special_lines_table",
     "stability_sentence",
     "stability_table",
     "starts_sentence",

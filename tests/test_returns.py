@@ -110,7 +110,7 @@ def test_kinds_of_lines_are_counted_whichever_rule_they_met_first(tmp_path):
     sentence = insights.special_lines_sentence(special, currency="USD")
     assert "2 lines worth \\$10.00 are no product" in sentence
     assert "POST (2 lines, \\$10.00)" in sentence
-    assert "1 of them count" in sentence
+    assert "1 of them counts as a sale" in sentence
 
 
 def test_the_same_counts_come_from_a_database(mariadb_server: MariaDbServer, tmp_path, monkeypatch):

@@ -80,8 +80,9 @@ def special_lines_sentence(special: pd.DataFrame, *, currency: str) -> str:
     ]
     largest = f", by amount most of all {listed(words)}" if words else ""
     kept = (
-        f"{row['kept_rows']:,} of them count as sales, because published totals include them; "
-        "`non_product: exclude` sets them aside."
+        f"{row['kept_rows']:,} of them "
+        f"{'counts as a sale' if row['kept_rows'] == 1 else 'count as sales'}; "
+        "`non_product: exclude` sets such lines aside."
         if row["kept_rows"]
         else "None of them counts as a sale."
     )

@@ -361,7 +361,7 @@ _SENTENCES: dict[int, str] = {
     1213: "broke off a deadlock; run it again",
     1412: "changed the definition of a table meanwhile; run it again",
     1021: "has no disk space left; its administrator can free some",
-    1114: "has no space left for the work table; its administrator can free some",
+    1114: "has no space left for a table; its administrator can free some",
     1290: "does not permit this in read-only mode; name a server that may be written",
     1792: "does not permit writing in a read-only transaction",
 }
@@ -378,6 +378,7 @@ _SAID_BY_SERVER = {
     1366: "met a value of the wrong kind",
     1406: "met a text too long for its column",
 }
+_WRITING = re.compile(r"\b(CREATE|INSERT|ALTER|DROP|INDEX|UPDATE|DELETE)\b[A-Z, ]* command denied")
 _TLS_WORDS = re.compile(r"ssl|tls|certificate", re.I)
 
 
@@ -393,9 +394,16 @@ def explained(error: Exception, address: Address) -> SourceError:
         )
     if number in (-1, 2055) and re.search(r"refused|unreachable|time", text, re.I):
         number = 2003
+    if number == -1 and "not available" in text:  # closed by the driver after a time-out
+        number = 2013
     if number in _SENTENCES:
         words = _SENTENCES[number].format(**vars(address))
         return SourceError(f"MySQL at {address.server} {words}.")
+    if number == 1142 and _WRITING.search(text):
+        return SourceError(
+            f"MySQL at {address.server} does not permit writing: {_reason(text)}; its "
+            "administrator can GRANT CREATE, INSERT, ALTER, DROP on the database."
+        )
     if number in _SAID_BY_SERVER:
         return SourceError(
             f"MySQL at {address.server} {_SAID_BY_SERVER[number]}: {_reason(text)}; "

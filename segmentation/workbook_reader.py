@@ -132,9 +132,12 @@ def _convert(path: Path, table: str, target: Path) -> list[dict[str, Any]]:
 
 def _sheets(path: Path, book: Any, table: str) -> Iterator[tuple[str, list[str], Iterator[Any]]]:
     """(name, header, rows) of every sheet that holds the table."""
-    named = [name for name in book.sheet_names if _plain(name) == _plain(table)]
+    from python_calamine import SheetTypeEnum
+
+    names = [sheet.name for sheet in book.sheets_metadata if sheet.typ == SheetTypeEnum.WorkSheet]
+    named = [name for name in names if _plain(name) == _plain(table)]
     first: tuple[str, list[str]] | None = None
-    for name in named[:1] or book.sheet_names:
+    for name in named[:1] or names:
         rows = _filled(book.get_sheet_by_name(name).iter_rows())
         header = [_text(value).strip() for value in next(rows, [])]
         if not header:
@@ -258,6 +261,14 @@ def _main(path: str, table: str, target: str) -> int:
         written = _convert(Path(path), table, Path(target))
     except SegmentationError as error:
         print(error, file=sys.stderr)
+        return 2
+    except OSError as error:
+        said = (error.strerror or str(error)).lower()
+        print(
+            f"{Path(path).name}: cannot be unpacked into the folder of temporary files ({said}); "
+            "free some space or set TMPDIR to a folder on another disk.",
+            file=sys.stderr,
+        )
         return 2
     print(json.dumps(written))
     return 0

@@ -81,7 +81,8 @@ def check_members(path: Path, members: list[zipfile.ZipInfo]) -> None:
 def _leads_outside(member: zipfile.ZipInfo) -> bool:
     name = member.filename.replace("\\", "/")
     is_link = stat.S_ISLNK(member.external_attr >> 16)
-    return is_link or name.startswith("/") or ":" in name or ".." in PurePosixPath(name).parts
+    has_drive = name[1:2] == ":" and name[:1].isalpha()
+    return is_link or has_drive or name.startswith("/") or ".." in PurePosixPath(name).parts
 
 
 def _chosen(

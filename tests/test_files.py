@@ -18,6 +18,7 @@ from conftest import TinyShop, assert_refused, ordinary_orders
 
 from segmentation import raw_files, workbook_reader
 from segmentation.engine import DuckDbEngine
+from segmentation.errors import SourceError
 from segmentation.params import resolve
 from segmentation.pipeline import Run
 from segmentation.source_sql import find_source
@@ -270,6 +271,25 @@ def test_file_that_is_not_what_its_name_says_is_said(tmp_path, kind, damage):
                "middle": middle}[damage]  # fmt: skip
     path.write_bytes(content)
     refused(path, "orders.")
+
+
+def test_chart_sheets_and_empty_sheets_are_passed_over(tmp_path):
+    path = tmp_path / "orders.xlsx"
+    with xlsxwriter.Workbook(path) as book:
+        book.add_worksheet("Empty")
+        sheet = book.add_worksheet("March")
+        for number, row in enumerate((["x"], ["1"], ["2"])):
+            sheet.write_row(number, 0, row)
+        chart = book.add_chart({"type": "line"})
+        chart.add_series({"values": "=March!$A$2:$A$3"})
+        book.add_chartsheet("Picture").set_chart(chart)
+    assert bound(path)["x"].tolist() == ["1", "2"]
+
+
+def test_workbook_that_finds_no_room_to_be_unpacked_is_said(tmp_path):
+    path = workbook(tmp_path / "orders.xlsx", {"a": (["x"], [[1]])})
+    with pytest.raises(SourceError, match=r"orders.xlsx: cannot be unpacked .*TMPDIR"):
+        workbook_reader.read_workbook(path, "orders", tmp_path / "absent" / "orders.parquet")
 
 
 def test_zip_that_is_no_workbook_is_said(tmp_path):

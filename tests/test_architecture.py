@@ -20,7 +20,7 @@ LAYERS = {
     "engine_mysql snapshot rule_files guarded_csv "
     "raw_files text_encoding zip_member workbook_reader download",
     "stages": "ingest clean features explore prepare cluster anomalies evidence naming recommend "
-    "compare concentration campaign support",
+    "compare concentration campaign support portraits",
     "presentation": "plots insights workbook",
     "assembling": "segments evidence_stages holdout_stage sensitivity_stage pipeline run_comparison",
     "top": "api explorer reduce run_folder book report score scoring_sql campaign_files cli "

@@ -10,6 +10,7 @@ from segmentation.insights.actions import (
     sample_size_sentence,
     sample_size_table,
 )
+from segmentation.insights.cards import segment_cards
 from segmentation.insights.changes import (
     changes_sentence,
     changes_text,
@@ -158,6 +159,7 @@ __all__ = [
     "sample_size_table",
     "scatter_sentence",
     "scoring_example",
+    "segment_cards",
     "sensitivity_sentence",
     "sensitivity_table",
     "share_sentence",

@@ -68,6 +68,7 @@ def segments_at_cut(
     """
     available = tuple(name for name in FEATURES if name in table.columns)
     parts = []
+    largest = int(table["segment_type"].value_counts().max())
     for kind in [k for k in SEGMENT_TYPES if (table["segment_type"] == k).any()]:
         group = prepare.prepare_group(
             table, kind, names=tuple(n for n in parameters.features if n in table.columns),
@@ -75,7 +76,10 @@ def segments_at_cut(
             transform=parameters.transform, scaler=parameters.scaler,
         )  # fmt: skip
         customers = table.iloc[group.rows]
-        fit = clusters_of(group, customers["total_spent"].to_numpy())
+        spent = customers["total_spent"].to_numpy()
+        fit = clusters_of(group, spent)
+        if cluster.too_small_beside(len(spent), largest=largest, n_clusters=fit.n_clusters):
+            fit = cluster.fit_kmeans(group.values, spent, n_clusters=1, n_init=1, random_state=0)
         customers = customers.assign(cluster=fit.labels)
         centers = pd.DataFrame(fit.centers, columns=list(group.preparation.features))
         profiles = naming.cluster_profiles(customers, available, centers)

@@ -16,7 +16,8 @@ from segmentation.schema import FEATURES
 KEYS = ["segment_type", "cluster", "segment"]
 ALIKE = 10
 """Customers behind a journey, and least of a cohort that is told."""
-THIRDS = ("lower third by spend", "middle third by spend", "upper third by spend")
+THIRDS = ("lower third", "middle third", "upper third")
+"""Parts of a segment by spend."""
 MOST_MONTHS = 12
 """Up to so many months of first orders cohorts are months, beyond quarters."""
 DIFFERENCE_COLUMNS = (

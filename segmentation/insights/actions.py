@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from segmentation.insights.text import Html, plural, table_of
-from segmentation.schema import SEGMENT_TYPE_LABELS, format_percent
+from segmentation.schema import format_percent, group_labels
 
 
 def concentration_table(table: pd.DataFrame, *, customers: int) -> Html:
@@ -49,7 +49,7 @@ def dependence_table(table: pd.DataFrame) -> Html:
     )
     rows = pd.DataFrame(
         {
-            "group": ordered["segment_type"].map(SEGMENT_TYPE_LABELS),
+            "group": ordered["segment_type"].map(group_labels(ordered["segment_type"])),
             "segment": ordered["segment"],
             "customers": [f"{n:,}" for n in ordered["customers"]],
             "Gini": [f"{value:.2f}" if np.isfinite(value) else "–" for value in ordered["gini"]],
@@ -73,7 +73,7 @@ def sample_size_table(sizes: pd.DataFrame, *, cut: str) -> Html:
     """
     rows = pd.DataFrame(
         {
-            "group": sizes["segment_type"].map(SEGMENT_TYPE_LABELS),
+            "group": sizes["segment_type"].map(group_labels(sizes["segment_type"])),
             "segment": sizes["segment"],
             "customers": [f"{n:,}" for n in sizes["customers"]],
             "within": [f"{days} days" for days in sizes["days"]],

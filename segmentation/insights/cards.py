@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from segmentation.insights.text import Html, group_words, label, plural
+from segmentation.insights.text import Html, customers_of, label, named, plural
 from segmentation.naming import fact_sentence
 from segmentation.schema import FEATURES, format_money, format_percent, format_value
 
-FULL_BAR = 2.0
-"""Standardised difference that fills half of the bar; larger ones are cut and marked."""
+SHORT_SCALE = 2.0
+"""Bars of a card reach to its largest standardised difference, but at least to this one."""
 LARGE, NEGLIGIBLE = 0.8, 0.2
 FEW = 10
 """Below so many customers a card tells no typical values."""
@@ -44,7 +44,8 @@ def segment_cards(
         Why each name, and how well the segment holds under resampling.
     colours : mapping of segment to colour
     """
-    several = profile["segment_type"].nunique() > 1
+    kinds = list(profile["segment_type"].unique())
+    several = len(kinds) > 1
     total = int(profile["customers"].sum())
     markup, texts = [], []
     for row in profile.itertuples():
@@ -55,7 +56,7 @@ def segment_cards(
             "facts": _of(facts, row),
             "stability": _of(stability, row),
         }
-        who = f"customers who {group_words(row.segment_type)}" if several else ""
+        who = customers_of(row.segment_type, kinds) if several else ""
         sections = [
             _tiles(row, parts["stability"], total, currency),
             _typical(parts["typical"], currency),
@@ -70,7 +71,7 @@ def segment_cards(
             f'<p class="profile-name">{html.escape(row.segment)}<span>{html.escape(who)}</span></p>'
             f"{''.join(sections)}</section>"
         )
-        texts.append(_text(row, parts, currency))
+        texts.append(_text(row, named(row.segment, row.segment_type, kinds), parts, currency))
     return Html("".join(markup), "\n\n".join(texts))
 
 
@@ -94,17 +95,15 @@ def _tiles(row: Any, stability: pd.DataFrame, total: int, currency: str) -> str:
     ]
     if len(stability):
         found = stability.iloc[0]
-        tiles.append(
-            (found["verdict"], "when drawn again", f"mean Jaccard {found['jaccard']:.2f} of 1")
-        )
+        tiles.append((found["verdict"], "when drawn again", f"mean Jaccard {found['jaccard']:.2f}"))
     else:
         tiles.append(("not tested", "when drawn again", "one segment or too few customers"))
     cells = "".join(
-        f"<div><dt>{html.escape(what)}</dt><dd><b>{html.escape(value)}</b>"
-        f"<small>{html.escape(more)}</small></dd></div>"
+        f"<li><span>{html.escape(what)}</span><b>{html.escape(value)}</b>"
+        f"<small>{html.escape(more)}</small></li>"
         for value, what, more in tiles
     )
-    return f'<dl class="profile-tiles">{cells}</dl>'
+    return f'<ul class="profile-tiles">{cells}</ul>'
 
 
 def _typical(table: pd.DataFrame, currency: str) -> str:
@@ -122,7 +121,8 @@ def _typical(table: pd.DataFrame, currency: str) -> str:
         if compared
         else "Typical customer"
     )
-    items = "".join(_feature(row, currency) for row in table.itertuples())
+    full = max(float(table["difference"].abs().max()), SHORT_SCALE)
+    items = "".join(_feature(row, currency, full=full) for row in table.itertuples())
     key = (
         '<p class="profile-key">Median, in brackets the middle half of the customers. Bar: standardised '
         f"difference of means on a log scale; above {LARGE:g} is called large.</p>"
@@ -132,15 +132,17 @@ def _typical(table: pd.DataFrame, currency: str) -> str:
     return f'<h4>{title}</h4><ul class="profile-features">{items}</ul>{key}'
 
 
-def _feature(row: Any, currency: str) -> str:
+def _feature(row: Any, currency: str, *, full: float) -> str:
     name = row.feature
     own = format_value(row.median, name, currency)
-    middle = f"{_bare(row.lower, name, currency)} to {format_value(row.upper, name, currency)}"
+    middle = f"{_bare(row.lower, name, currency)}–{_bare(row.upper, name, currency)}"
     column = html.escape(FEATURES[name].label)
-    text = f"<b>{html.escape(own)}</b> <small>({html.escape(middle)})</small>"
+    text = f"<b>{html.escape(own)}</b>"
+    if row.lower < row.upper:
+        text += f" <small>({html.escape(middle)})</small>"
     if not np.isfinite(row.difference):
         return f'<li><span class="what">{column}</span><span class="value">{text}</span></li>'
-    part = min(abs(row.difference) / FULL_BAR, 1) * 50
+    part = abs(row.difference) / full * 50
     side = "left: 50%" if row.difference >= 0 else f"left: {50 - part:.1f}%"
     quiet = " quiet" if abs(row.difference) < NEGLIGIBLE else ""
     other = html.escape(format_value(row.median_else, name, currency))
@@ -157,7 +159,7 @@ def _signed(difference: float) -> str:
 
 
 def _bare(value: float, name: str, currency: str) -> str:
-    """A value without its unit, which stands after the second one."""
+    """A value without its unit, which stands beside the median."""
     column = FEATURES[name]
     text = format_value(value, name, currency)
     return text if column.kind == "money" or not column.unit else text.split(" ")[0]
@@ -172,7 +174,7 @@ def _journeys(table: pd.DataFrame, currency: str) -> str:
         for row in table.to_dict("records")
     )
     return (
-        f'<h4>Journeys</h4><ul class="profile-journeys">{items}</ul>'
+        f'<h4>Journeys, from the first order to the last day of observation</h4><ul class="profile-journeys">{items}</ul>'
         '<p class="profile-key">Nobody in particular: each is the middle of '
         f"{int(table['customers'].iloc[0])} customers alike, rounded. Orders are drawn at even steps."
         "</p>"
@@ -181,7 +183,7 @@ def _journeys(table: pd.DataFrame, currency: str) -> str:
 
 def _part(row: Mapping[str, Any]) -> str:
     part = str(row["part"])
-    return "" if part == "all" else f"{part[0].upper()}{part[1:]}."
+    return "" if part == "all" else f"{part[0].upper()}{part[1:]}:"
 
 
 def _timeline(row: Mapping[str, Any], table: pd.DataFrame) -> str:
@@ -268,10 +270,8 @@ def _names(facts: pd.DataFrame, currency: str) -> str:
     return f'<p class="profile-why"><b>Why this name.</b> {html.escape(said[0].upper() + said[1:])}.</p>'
 
 
-def _text(row: Any, parts: Mapping[str, pd.DataFrame], currency: str) -> str:
-    lines = [
-        f"{row.segment} ({group_words(row.segment_type)}), {plural(row.customers, 'customer')}"
-    ]
+def _text(row: Any, name: str, parts: Mapping[str, pd.DataFrame], currency: str) -> str:
+    lines = [f"{name}, {plural(row.customers, 'customer')}"]
     lines += [
         f"  {label(one.feature)}: {format_value(one.median, one.feature, currency)}, others "
         f"{format_value(one.median_else, one.feature, currency)}, difference {_signed(one.difference)}"

@@ -9,8 +9,8 @@ import pandas as pd
 from segmentation.insights.recommendations import top_actions
 from segmentation.insights.text import (
     Html,
+    customers_of,
     dollars,
-    group_words,
     in_group,
     label,
     listed,
@@ -23,11 +23,11 @@ from segmentation.naming import fact_sentence
 from segmentation.schema import (
     FEATURES,
     SEGMENT_COLUMNS,
-    SEGMENT_TYPE_LABELS,
     format_money,
     format_percent,
     format_share,
     format_value,
+    group_labels,
 )
 
 BORDERLINE_MARGIN = 0.1
@@ -63,7 +63,7 @@ def profile_table(profile: pd.DataFrame, *, currency: str) -> Html:
     names = [name for name in FEATURES if f"{name}_median" in profile.columns]
     rows = pd.DataFrame(
         {
-            "group": profile["segment_type"].map(SEGMENT_TYPE_LABELS),
+            "group": profile["segment_type"].map(group_labels(profile["segment_type"])),
             "segment": profile["segment"],
             "customers": [
                 f"{n:,} ({format_percent(share)})"
@@ -114,10 +114,10 @@ def profile_sentence(profile: pd.DataFrame, *, currency: str) -> str:
 def facts_list(facts: pd.DataFrame, profile: pd.DataFrame, *, currency: str) -> str:
     """Each name with the facts that earned it."""
     parts = []
-    several = profile["segment_type"].nunique() > 1
+    kinds = list(profile["segment_type"].unique())
     for row in profile.itertuples():
         own = facts[(facts["segment_type"] == row.segment_type) & (facts["cluster"] == row.cluster)]
-        who = f", customers who {group_words(row.segment_type)}" if several else ""
+        who = f", {customers_of(row.segment_type, kinds)}" if len(kinds) > 1 else ""
         parts.append(f"**{row.segment}**{who} ({plural(row.customers, 'customer')})")
         if own.empty:
             parts.append(
@@ -325,7 +325,7 @@ def model_card(
         features = listed([label(name) for name in entry["features"]]) or "no feature"
         note = "".join(f" Note: {text}." for text in [entry["note"], *entry["left_out"]] if text)
         groups.append(
-            f"- customers who {group_words(kind)}: {plural(entry['customers'], 'customer')}, "
+            f"- {customers_of(kind, model_groups)}: {plural(entry['customers'], 'customer')}, "
             f"{plural(entry['k'], 'cluster')} on {features}; DBSCAN with eps {choice[kind]['eps']:g} and "
             f"min_samples {choice[kind]['min_samples']}, {plural(choice[kind]['anomalies'], 'anomaly')}."
             f"{note}"

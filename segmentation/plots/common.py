@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -73,12 +73,26 @@ def by_type(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
         table["segment_type"].dropna().astype(str).unique(),
         key=lambda name: (known.index(name) if name in known else len(known), name),
     )
-    return [(name, table[table["segment_type"] == name]) for name in present]
+    return [(GroupName(name, present), table[table["segment_type"] == name]) for name in present]
 
 
-def type_label(segment_type: str) -> str:
-    """A group's name for people."""
-    return schema.SEGMENT_TYPE_LABELS.get(segment_type, segment_type)
+class GroupName(str):
+    """A ``segment_type`` that also knows its words among the groups of a figure."""
+
+    label: str
+
+    def __new__(cls, name: str, kinds: Iterable[str]) -> GroupName:
+        """Name one of the groups of a figure."""
+        made = super().__new__(cls, name)
+        made.label = schema.group_labels(kinds).get(name, name)
+        return made
+
+
+def type_label(segment_type: str, kinds: Iterable[str] = ()) -> str:
+    """A group's name for people, among the groups that a figure shows."""
+    if isinstance(segment_type, GroupName):
+        return segment_type.label
+    return schema.group_labels(kinds or (segment_type,)).get(segment_type, segment_type)
 
 
 def panel_title(

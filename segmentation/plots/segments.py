@@ -288,11 +288,13 @@ def plot_stakes(
     if recommendations.empty:
         return common.sentence_figure("No segments to act on.")
     ordered = recommendations.sort_values("revenue", ascending=False, kind="stable")
-    several = ordered["segment_type"].nunique() > 1
+    kinds = set(ordered["segment_type"])
     names, texts = [], []
     for row in ordered.itertuples():
         name = common.wrap(str(row.segment), 26)
-        names.append(f"{name}\n({common.type_label(row.segment_type)})" if several else name)
+        names.append(
+            f"{name}\n({common.type_label(row.segment_type, kinds)})" if len(kinds) > 1 else name
+        )
         money = style.money_label(float(row.revenue), currency)
         share = style.share_label(float(row.revenue_share))
         texts.append(f"{money} ({share}), n = {int(row.customers):,}\n{common.wrap(row.play, 34)}")

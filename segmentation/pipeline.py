@@ -22,6 +22,7 @@ import pandas as pd
 from segmentation import (
     anomalies,
     campaign,
+    campaign_plan,
     clean,
     cluster,
     evidence,
@@ -588,7 +589,13 @@ def _recommendations(run: Run) -> dict[str, Any]:
     )
     sizes = campaign.sizes_by_segment(table)
     table = support.add_limits(table, sizes, run["stability"], no_holdout=run["holdout"]["reason"])
-    return {"recommendations": table, "campaign_sizes": sizes}
+    arms = campaign_plan.arms_of_run(run["customers"], table, seed=run.parameters.random_state)
+    return {
+        "recommendations": table,
+        "campaign_sizes": sizes,
+        "campaign_arms": arms,
+        "campaign_plan": campaign_plan.plan(arms, table),
+    }
 
 
 STAGES: dict[str, Stage] = {
@@ -755,6 +762,7 @@ STAGES: dict[str, Stage] = {
                 "holdout_rankings",
                 "holdout_curve",
                 "holdout_responses",
+                "holdout_aa",
                 "holdout",
             ),
             _holdout,
@@ -764,7 +772,7 @@ STAGES: dict[str, Stage] = {
             "says what to do about each segment, with its break-even",
             ("gross_margin", "contact_cost", "random_state", "plays"),
             ("segments", "stability", "holdout"),
-            ("recommendations", "campaign_sizes"),
+            ("recommendations", "campaign_sizes", "campaign_arms", "campaign_plan"),
             _recommendations,
         ),
     )

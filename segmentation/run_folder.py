@@ -41,6 +41,7 @@ EVIDENCE_FILES = {
     "holdout_rankings": "evidence_holdout_rankings.csv",
     "holdout_curve": "evidence_holdout_curve.csv",
     "holdout_responses": "evidence_holdout_responses.csv",
+    "holdout_aa": "evidence_holdout_aa.csv",
 }
 PACKAGES = (
     "duckdb",
@@ -87,7 +88,8 @@ def write_run(run: Run, folder: Path, *, profile: str) -> None:
     _write_csv(run["findings"], folder / "findings.csv")
     for result, name in EVIDENCE_FILES.items():
         _write_csv(run[result], folder / name)
-    _write_csv(run["recommendations"], folder / "recommendations.csv")
+    for name in ("recommendations", "campaign_plan", "campaign_arms"):
+        _write_csv(run[name], folder / f"{name}.csv")
     shutil.copytree(run.stage("segments") / "model", folder / "model")
     _write_workbook(run, folder / WORKBOOK)
     manifest = json.dumps(manifest_of(run, profile=profile), indent=2, ensure_ascii=False)

@@ -22,7 +22,7 @@ LAYERS = {
     "stages": "ingest clean features explore prepare cluster anomalies evidence naming recommend "
     "compare concentration campaign support portraits",
     "presentation": "plots insights workbook",
-    "assembling": "segments evidence_stages holdout_stage sensitivity_stage pipeline run_comparison",
+    "assembling": "campaign_plan segments evidence_stages holdout_stage sensitivity_stage pipeline run_comparison",
     "top": "api explorer reduce run_folder book report score scoring_sql campaign_files cli "
     "notebook_pairs document_links demo materialize publish fetch __main__",
 }

@@ -7,8 +7,11 @@ another form for it.
 from segmentation.insights.actions import (
     concentration_table,
     dependence_table,
+    plan_table,
     sample_size_sentence,
     sample_size_table,
+    trial_sentence,
+    trial_table,
 )
 from segmentation.insights.cards import segment_cards
 from segmentation.insights.changes import (
@@ -146,6 +149,7 @@ __all__ = [
     "outlier_sentence",
     "overview_sentence",
     "parameters_table",
+    "plan_table",
     "planted_table",
     "profile_sentence",
     "profile_table",
@@ -171,5 +175,7 @@ __all__ = [
     "starts_sentence",
     "table_of",
     "top_actions",
+    "trial_sentence",
+    "trial_table",
     "versions_table",
 ]

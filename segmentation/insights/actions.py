@@ -142,3 +142,78 @@ def sample_size_sentence(sizes: pd.DataFrame, *, no_holdout: str) -> str:
 
 def _points(value: float) -> str:
     return f"{100 * value:.1f}" if np.isfinite(value) else "none"
+
+
+def plan_table(plan: pd.DataFrame) -> Html:
+    """How each segment with a campaign is divided, and how alike the two arms are."""
+    kinds = set(plan["segment_type"])
+    rows = pd.DataFrame(
+        {
+            "group": plan["segment_type"].map(group_labels(kinds)),
+            "segment": plan["segment"],
+            "play": plan["play"],
+            "contact": [f"{n:,}" for n in plan["treatment"]],
+            "leave alone": [f"{n:,}" for n in plan["control"]],
+            "difference in spend": [f"{value + 0.0:+.3f}" for value in plan["spend_difference"]],
+            "read out after": [f"{days} days" for days in plan["outcome_days"]],
+        }
+    )
+    if len(kinds) < 2:
+        rows = rows.drop(columns="group")
+    n = int(plan["treatment"].sum() + plan["control"].sum())
+    caption = (
+        f"Both lists of every segment with a campaign, n = {n:,}: `campaign_arms.csv` of the run's "
+        "folder. Difference of the arms' mean spend in standard deviations; below 0.1 is called "
+        "balanced."
+    )
+    return table_of(rows, caption=caption, numeric=rows.columns[-4:])
+
+
+def trial_table(trial: pd.DataFrame) -> Html:
+    """Read-outs of a campaign that there was not, segment by segment."""
+    kinds = set(trial["segment_type"])
+    rows = pd.DataFrame(
+        {
+            "group": trial["segment_type"].map(group_labels(kinds)),
+            "segment": trial["segment"],
+            "one arm": [
+                f"{format_percent(row.treatment)} (n = {row.n_treatment:,})"
+                for row in trial.itertuples()
+            ],
+            "other arm": [
+                f"{format_percent(row.control)} (n = {row.n_control:,})"
+                for row in trial.itertuples()
+            ],
+            "difference": [f"{100 * value + 0.0:+.2f}" for value in trial["uplift"]],
+            "95% interval": [
+                f"{100 * row.low:+.2f} to {100 * row.high:+.2f}" for row in trial.itertuples()
+            ],
+        }
+    )
+    if len(kinds) < 2:
+        rows = rows.drop(columns="group")
+    days = int(trial["days"].iloc[0]) if len(trial) else 0
+    caption = (
+        f"Share that ordered within {days} days after the cut, in two arms of which neither was "
+        "contacted; differences in percentage points."
+    )
+    return table_of(rows, caption=caption, numeric=rows.columns[-4:])
+
+
+def trial_sentence(trial: pd.DataFrame, *, no_holdout: str) -> str:
+    """Whether the read-out keeps quiet where there was no campaign."""
+    if trial.empty:
+        return f"The read-out could not be tried without a campaign: {no_holdout or 'no segment'}."
+    alarms = int(trial["is_shown"].sum())
+    told = (
+        "In none of them the read-out shows a change"
+        if alarms == 0
+        else f"In {alarms} of them the read-out shows a change that nobody made"
+    )
+    widest = trial.loc[(trial["high"] - trial["low"]).idxmax()]
+    return (
+        f"Nobody was contacted, so any difference is chance, in all {plural(len(trial), 'segment')}. "
+        f"{told}; at 95% confidence one in twenty is to be expected. The widest interval, "
+        f"{100 * (widest['high'] - widest['low']):.1f} points, is that of the smallest evidence: "
+        f"{widest['n_treatment'] + widest['n_control']:,} customers."
+    )

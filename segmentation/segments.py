@@ -15,6 +15,7 @@ import pandas as pd
 
 from segmentation import evidence
 from segmentation.cluster import Clustering, fit_kmeans, fit_without, too_small_beside
+from segmentation.drift import counts_between, decile_edges
 from segmentation.model import GroupModel, SegmentModel
 from segmentation.naming import FACT_COLUMNS, cluster_profiles, name_clusters
 from segmentation.params import Parameters
@@ -173,7 +174,14 @@ def _group_model(
         },
         profiles=_profiles(customers, used, fit.n_clusters),
         note="; ".join(note for note in (fit.note, *given.group.notes) if note),
+        distributions={name: _distribution(customers[name]) for name in used},
     )
+
+
+def _distribution(values: pd.Series) -> tuple[tuple[float, ...], tuple[int, ...]]:
+    numbers = values.to_numpy(dtype=np.float64)
+    edges = decile_edges(numbers)
+    return tuple(edges.tolist()), tuple(counts_between(numbers, edges).tolist())
 
 
 def _profiles(

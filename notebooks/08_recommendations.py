@@ -128,3 +128,15 @@ insights.concentration_table(shares, customers=len(run["customers"]))
 
 # %% tags=["hide-input"]
 insights.dependence_table(concentration.by_segment(run["customers"]))
+
+# %% [markdown]
+# Has it become more or less? In each quarter, the customers who spent in it:
+
+# %% tags=["hide-input"]
+quarters = concentration.over_time(run["quarters"], first_day=run["overview"]["first_order"], last_day=run["overview"]["as_of"])
+
+# %% mystnb={"figure": {"name": "fig-concentration-time", "caption": "Concentration of spend in every quarter, with 95% intervals."}, "image": {"alt": "Two panels of dots joined by lines, one dot per quarter with a vertical line for its interval: the Gini coefficient on the left, the share of the best tenth of customers on the right."}} tags=["hide-input"]
+plots.plot_concentration_over_time(quarters)
+
+# %% tags=["remove-input"]
+Markdown(insights.concentration_trend(quarters))

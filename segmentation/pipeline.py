@@ -25,6 +25,7 @@ from segmentation import (
     campaign_plan,
     clean,
     cluster,
+    concentration,
     evidence,
     evidence_stages,
     explore,
@@ -242,6 +243,7 @@ def _transactions(run: Run, engine: Engine, source: ingest.Source) -> dict[str, 
         "lines": lines,
         "monthly": explore.monthly(engine),
         "cohorts": explore.cohorts(engine),
+        "quarters": concentration.by_quarter(engine),
         "categories": explore.categories(engine),
         "sql": {
             "source": source.sql,
@@ -278,6 +280,7 @@ def _customer_table(run: Run, engine: Engine, source: ingest.Source) -> dict[str
         "lines": empty,
         "monthly": empty,
         "cohorts": empty,
+        "quarters": empty,
         "categories": pd.DataFrame(
             columns=["dimension", "value", "orders", "customers", "revenue"]
         ),
@@ -622,6 +625,7 @@ STAGES: dict[str, Stage] = {
                 "lines",
                 "monthly",
                 "cohorts",
+                "quarters",
                 "categories",
                 "sql",
                 "overview",

@@ -6,6 +6,7 @@ another form for it.
 
 from segmentation.insights.actions import (
     concentration_table,
+    concentration_trend,
     dependence_table,
     plan_table,
     sample_size_sentence,
@@ -116,6 +117,7 @@ __all__ = [
     "compared_sentence",
     "concentration_sentence",
     "concentration_table",
+    "concentration_trend",
     "dbscan_evidence_sentence",
     "dependence_table",
     "drift_table",

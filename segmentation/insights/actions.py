@@ -10,6 +10,8 @@ import pandas as pd
 from segmentation.insights.text import Html, plural, table_of
 from segmentation.schema import format_percent, group_labels
 
+Z95 = 1.959963984540054
+
 
 def concentration_table(table: pd.DataFrame, *, customers: int) -> Html:
     """Each figure of concentration with its 95% interval."""
@@ -216,4 +218,35 @@ def trial_sentence(trial: pd.DataFrame, *, no_holdout: str) -> str:
         f"{told}; at 95% confidence one in twenty is to be expected. The widest interval, "
         f"{100 * (widest['high'] - widest['low']):.1f} points, is that of the smallest evidence: "
         f"{widest['n_treatment'] + widest['n_control']:,} customers."
+    )
+
+
+def concentration_trend(quarters: pd.DataFrame) -> str:
+    """Whether spend has become more concentrated, from the first to the last whole quarter."""
+    whole = quarters[quarters["is_complete"]] if len(quarters) else quarters
+    if len(whole) < 2:
+        return "There are no two whole quarters with 30 customers or more, so no trend is told."
+    first, last = whole.iloc[0], whole.iloc[-1]
+    names = [f"{q.year} Q{q.quarter}" for q in (first["quarter"], last["quarter"])]
+    gap = float(last["top_share"] - first["top_share"])
+    reach = Z95 * float(np.hypot(first["top_error"], last["top_error"]))
+    word = "more" if gap > 0 else "less"
+    verdict = (
+        f"revenue has become **{word}** concentrated."
+        if abs(gap) > reach
+        else "**no change is shown.**"
+    )
+
+    def said(row: pd.Series) -> str:
+        return (
+            f"{format_percent(row['top_share'])} ({format_percent(row['top_low'])} to "
+            f"{format_percent(row['top_high'])}, n = {row['customers']:,})"
+        )
+
+    return (
+        f"The best tenth of a quarter's customers brought {said(first)} of its revenue in {names[0]} "
+        f"and {said(last)} in {names[1]}: a difference of {100 * gap:+.1f} points "
+        f"(95% interval {100 * (gap - reach):+.1f} to {100 * (gap + reach):+.1f}), so {verdict} The "
+        f"largest customer of the quarter brought "
+        f"{format_percent(first['largest_share'])} and {format_percent(last['largest_share'])}."
     )

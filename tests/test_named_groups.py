@@ -110,7 +110,7 @@ def test_without_registration_nothing_is_said_of_it(cdnow_run, runs_dir):
     run = Run(parameters_from(load_yaml(cdnow_run / "params.yaml")), runs_dir)
     card = insights.model_card(
         title="x", model_groups=run["chosen"], choice=run["dbscan_choice"],
-        overview=run["overview"], evidence="", proof="", margin="",
+        overview=run["overview"], evidence="", proof="", margin="", weak=[],
     )  # fmt: skip
     assert "regist" not in card
     assert "all customers: 23,570 customers" in card

@@ -53,6 +53,7 @@ from segmentation.insights.evidence import (
     grid_sentence,
     silhouette_sentence,
 )
+from segmentation.insights.handover import handover, model_card, weaknesses
 from segmentation.insights.prediction import (
     evidence_summary,
     holdout_sentence,
@@ -81,7 +82,6 @@ from segmentation.insights.segments import (
     front_page,
     loading_sentence,
     margin_sentence,
-    model_card,
     parameters_table,
     profile_sentence,
     profile_table,
@@ -134,6 +134,7 @@ __all__ = [
     "front_page",
     "grid_sentence",
     "group_sentence",
+    "handover",
     "holdout_sentence",
     "holdout_table",
     "k_choice",
@@ -180,4 +181,5 @@ __all__ = [
     "trial_sentence",
     "trial_table",
     "versions_table",
+    "weaknesses",
 ]

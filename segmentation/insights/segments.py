@@ -302,37 +302,3 @@ def versions_table(manifest: dict[str, Any]) -> Html:
         (f"input {name}", f"sha256 {entry['sha256']}") for name, entry in manifest["inputs"].items()
     ]
     return table_of(pd.DataFrame(rows, columns=["what", "value"]), caption="Versions and hashes.")
-
-
-def model_card(
-    *,
-    title: str,
-    model_groups: dict[str, Any],
-    choice: dict[str, Any],
-    overview: dict[str, Any],
-    evidence: str,
-    proof: str,
-    margin: str,
-) -> str:
-    """Model card of one run, from its own figures."""
-    window = (
-        f"orders from {overview['first_order']} to {overview['last_order']}"
-        if overview["first_order"]
-        else "a customer table without dates"
-    )
-    groups = []
-    for kind, entry in model_groups.items():
-        features = listed([label(name) for name in entry["features"]]) or "no feature"
-        note = "".join(f" Note: {text}." for text in [entry["note"], *entry["left_out"]] if text)
-        groups.append(
-            f"- {customers_of(kind, model_groups)}: {plural(entry['customers'], 'customer')}, "
-            f"{plural(entry['k'], 'cluster')} on {features}; DBSCAN with eps {choice[kind]['eps']:g} and "
-            f"min_samples {choice[kind]['min_samples']}, {plural(choice[kind]['anomalies'], 'anomaly')}."
-            f"{note}"
-        )
-    synthetic = " The data are synthetic." if overview.get("synthetic") else ""
-    return (
-        f"## {title}\n\nFitted on {plural(overview['customers'], 'customer')}, {window}.{synthetic}\n\n"
-        + "\n".join(groups)
-        + f"\n\n**Evidence.** {evidence}\n\n{proof}\n\n**Certainty.** {margin}\n"
-    )

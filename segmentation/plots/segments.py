@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from segmentation import schema, style
 from segmentation.plots import common
+from segmentation.plots.bars import bare_bars
 
 ACROSS = ("total_unit", "frequency")
 STRONGEST = 2.0  # standard deviations from which a profile cell has its full colour
@@ -301,7 +302,7 @@ def plot_stakes(
     lines = [max(a.count("\n"), b.count("\n")) + 1 for a, b in zip(names, texts, strict=True)]
     fig, (ax,) = common.panels(1, columns=1, height=0.9 + len(lines) * (0.14 + 0.17 * max(lines)))
     fills = [colours.get(str(segment), style.CONTEXT) for segment in ordered["segment"]]
-    common.bare_bars(
+    bare_bars(
         ax, names, ordered["revenue"].tolist(), texts, colours=fills,
         label=f"Revenue ({currency}, share of revenue; line: 95% interval)",
         intervals=list(zip(ordered["revenue_low"], ordered["revenue_high"], strict=True)),

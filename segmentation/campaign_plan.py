@@ -7,7 +7,7 @@ import pandas as pd
 
 from segmentation import campaign
 
-ARM = "campaign_arm"
+ARM = "arm"
 ARM_COLUMNS = ("customer_id", "segment_type", "segment", ARM, "total_spent")
 PLAN_COLUMNS = (
     "segment_type", "segment", "play", "treatment", "control", "spend_difference", "outcome_days",
@@ -46,7 +46,7 @@ def arms_of_run(
         )
         if own.sum() < LEAST_ARM:
             continue
-        arms = campaign.split(customers[own], seed=seed).rename(columns={"arm": ARM})
+        arms = campaign.split(customers[own], seed=seed)
         parts.append(arms.assign(segment_type=row.segment_type, segment=row.segment))
     if not parts:
         return pd.DataFrame(columns=list(ARM_COLUMNS))
@@ -74,7 +74,7 @@ def plan(arms: pd.DataFrame, recommendations: pd.DataFrame) -> pd.DataFrame:
         found = {
             "treatment": contacted,
             "control": len(own) - contacted,
-            "spend_difference": campaign.balance(own.rename(columns={ARM: "arm"})),
+            "spend_difference": campaign.balance(own),
         }
         rows.append({name: (row | found)[name] for name in PLAN_COLUMNS})
     return pd.DataFrame(rows, columns=list(PLAN_COLUMNS))

@@ -36,7 +36,7 @@ def test_everybody_of_a_segment_with_a_campaign_is_in_exactly_one_arm(published)
     ]
     assert sorted(arms["customer_id"]) == sorted(segments.loc[inside, "customer_id"])
     assert arms["customer_id"].is_unique
-    assert set(arms["campaign_arm"]) == {"treatment", "control"}
+    assert set(arms["arm"]) == {"treatment", "control"}
 
 
 def test_the_lists_are_those_of_the_command(published, tmp_path):
@@ -50,7 +50,7 @@ def test_the_lists_are_those_of_the_command(published, tmp_path):
     single = pd.read_csv(tmp_path / "arms.csv", dtype=IDS).set_index("customer_id")["arm"]
     own = arms[
         (arms["segment"] == row["segment"]) & (arms["segment_type"] == row["segment_type"])
-    ].set_index("customer_id")["campaign_arm"]
+    ].set_index("customer_id")["arm"]
     assert own.sort_index().tolist() == single.sort_index().tolist()
 
 
@@ -59,7 +59,7 @@ def test_the_plan_is_counted_again_from_the_lists(published):
     assert len(planned) == (table["is_campaign"] & (table["customers"] > 1)).sum()
     for row in planned.itertuples():
         own = arms[(arms["segment"] == row.segment) & (arms["segment_type"] == row.segment_type)]
-        spent = {arm: part["total_spent"] for arm, part in own.groupby("campaign_arm")}
+        spent = {arm: part["total_spent"] for arm, part in own.groupby("arm")}
         assert row.treatment == len(spent["treatment"])
         assert row.control == len(spent["control"])
         spread = np.sqrt((spent["treatment"].var() + spent["control"].var()) / 2)
@@ -82,7 +82,7 @@ def test_arms_depend_on_the_seed_and_not_on_the_order_of_rows():
     again = arms_of_run(customers.sample(frac=1, random_state=5), table, seed=1)
     pd.testing.assert_frame_equal(first, again)
     other = arms_of_run(customers, table, seed=2)
-    assert not other["campaign_arm"].equals(first["campaign_arm"])
+    assert not other["arm"].equals(first["arm"])
 
 
 def test_without_a_campaign_there_is_no_list():

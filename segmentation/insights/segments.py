@@ -255,6 +255,11 @@ def files_table(folder_name: str) -> Html:
                 "analyst",
                 "one row per customer: every feature the source allows",
             ),
+            (
+                "campaign_plan.csv, campaign_arms.csv",
+                "CRM team",
+                "whom to contact and whom to leave alone, segment by segment",
+            ),
             ("profile.csv", "analyst", "size, revenue and typical values of every segment"),
             ("ledger.csv", "controller", "lines and money: raw, set aside by rule, kept"),
             ("tuning_k.csv, tuning_dbscan.csv", "analyst", "scores of every setting tried"),

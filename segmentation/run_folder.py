@@ -114,15 +114,22 @@ def _write_workbook(run: Run, path: Path) -> None:
     write_workbook(
         path,
         segments=run["segments"],
-        customers=run["customers"],
+        customers=_with_arms(run["customers"], run["campaign_arms"]),
         profile=_with_stability(run["profile"], run["stability"]),
         ledger=run["ledger"],
         facts=facts[["segment_type", "cluster", "segment"]].assign(fact=sentences),
         recommendations=run["recommendations"],
+        campaign=run["campaign_plan"],
         overview=run["overview"] | {"currency": currency},
         currency=currency,
         csv_folder=csv_folder,
     )
+
+
+def _with_arms(customers: pd.DataFrame, arms: pd.DataFrame) -> pd.DataFrame:
+    """Customers with the arm of their segment's campaign; empty where there is none."""
+    arm = customers["customer_id"].map(arms.set_index("customer_id")["arm"]).astype(object)
+    return customers.assign(campaign_arm=arm.where(arm.notna(), None))
 
 
 def _with_stability(profile: pd.DataFrame, stability: pd.DataFrame) -> pd.DataFrame:

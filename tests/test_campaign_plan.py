@@ -95,6 +95,23 @@ def test_without_a_campaign_there_is_no_list():
     assert plan(arms, watch).empty
 
 
+def test_the_workbook_lists_say_the_same_arms(marketplace_run):
+    """Every list of a segment with a campaign, read back as a CRM team would filter it."""
+    arms = pd.read_csv(marketplace_run / "campaign_arms.csv", dtype=IDS)
+    book = pd.ExcelFile(marketplace_run / "customer_segmentation_output.xlsx")
+    told: dict[str, str] = {}
+    for name in [name for name in book.sheet_names if name[0].isdigit()]:
+        sheet = book.parse(name, dtype=str, keep_default_na=False)
+        told |= dict(zip(sheet["customer_id"], sheet["campaign_arm"], strict=True))
+    wanted = dict(zip(arms["customer_id"], arms["arm"], strict=True))
+    assert {customer: arm for customer, arm in told.items() if arm} == wanted
+    planned = pd.read_csv(marketplace_run / "campaign_plan.csv")
+    sheet = book.parse("campaign")
+    assert sheet[["treatment", "control"]].values.tolist() == (
+        planned[["treatment", "control"]].values.tolist()
+    )
+
+
 # --- a read-out where nothing was done --------------------------------------------------
 
 

@@ -144,7 +144,7 @@ def test_the_trial_counts_the_customers_of_the_cut(cdnow_run, runs_dir):
         assert ordered == pytest.approx(rates.at[name, "ordered"])
         assert row["uplift"] == pytest.approx(row["treatment"] - row["control"])
     said = insights.trial_sentence(run["holdout_aa"], no_holdout="")
-    assert f"in all {len(trial)} segments" in said
+    assert f"in any of {len(trial)} segments" in said
 
 
 def test_without_a_hold_out_the_trial_is_said_to_be_impossible():

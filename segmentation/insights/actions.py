@@ -156,7 +156,7 @@ def plan_table(plan: pd.DataFrame) -> Html:
             "play": plan["play"],
             "contact": [f"{n:,}" for n in plan["treatment"]],
             "leave alone": [f"{n:,}" for n in plan["control"]],
-            "difference in spend": [f"{value + 0.0:+.3f}" for value in plan["spend_difference"]],
+            "difference in spend": [f"{round(v, 3) + 0.0:+.3f}" for v in plan["spend_difference"]],
             "read out after": [f"{days} days" for days in plan["outcome_days"]],
         }
     )
@@ -186,7 +186,7 @@ def trial_table(trial: pd.DataFrame) -> Html:
                 f"{format_percent(row.control)} (n = {row.n_control:,})"
                 for row in trial.itertuples()
             ],
-            "difference": [f"{100 * value + 0.0:+.2f}" for value in trial["uplift"]],
+            "difference": [f"{round(100 * v, 2) + 0.0:+.2f}" for v in trial["uplift"]],
             "95% interval": [
                 f"{100 * row.low:+.2f} to {100 * row.high:+.2f}" for row in trial.itertuples()
             ],
@@ -208,16 +208,16 @@ def trial_sentence(trial: pd.DataFrame, *, no_holdout: str) -> str:
         return f"The read-out could not be tried without a campaign: {no_holdout or 'no segment'}."
     alarms = int(trial["is_shown"].sum())
     told = (
-        "In none of them the read-out shows a change"
+        "In none of them does the read-out show a change"
         if alarms == 0
         else f"In {alarms} of them the read-out shows a change that nobody made"
     )
     widest = trial.loc[(trial["high"] - trial["low"]).idxmax()]
     return (
-        f"Nobody was contacted, so any difference is chance, in all {plural(len(trial), 'segment')}. "
-        f"{told}; at 95% confidence one in twenty is to be expected. The widest interval, "
-        f"{100 * (widest['high'] - widest['low']):.1f} points, is that of the smallest evidence: "
-        f"{widest['n_treatment'] + widest['n_control']:,} customers."
+        f"Nobody was contacted in any of {plural(len(trial), 'segment')}, so every difference is "
+        f"chance. {told}; at 95% confidence one in twenty is to be expected. The widest interval spans "
+        f"{100 * (widest['high'] - widest['low']):.1f} points (n = "
+        f"{widest['n_treatment'] + widest['n_control']:,})."
     )
 
 

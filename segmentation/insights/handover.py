@@ -241,16 +241,16 @@ def handover(
 
 **What you take over.** A model of {groups}, on {listed([label(one) for one in features])}; made of {rows["kept"]:,} of {rows["raw"]:,} lines, observed up to {day}. Checksum of the model `{model_sha256[:16]}`, of the segments table `{segments_sha256[:16]}`, of the code `{manifest["program"]["code"][:16]}`, seed {manifest["seed"]}. Parameters unlike the defaults: {settings}.
 
-**Run it again.** The same data, parameters and versions give the same checksums; others say that one of the three has changed.
+**Run it again**, under a name of its own, so that this run stays. The same data, parameters and versions give the same checksums; others say that one of the three has changed.
 
 ```bash
-segmentation run {name} --name {name}-{day}
+segmentation run {name} --name {name}-next
 ```
 
 **Before you trust a new run**, compare it with this one: the answer names who moved, what drifted, and whether to refit.
 
 ```bash
-segmentation compare runs/{name} runs/{name}-{day}
+segmentation compare runs/{name} runs/{name}-next
 ```
 
 **Score** a file with the columns {columns}. The command says first how far these customers have drifted from those that the model was fitted on.
@@ -263,7 +263,7 @@ segmentation sql runs/{name}/model --dialect mysql > score.sql
 **Serve, replace and roll back.** A file that holds the path of a model folder is what the server is pointed to. A new model is a new path in it; the way back is the old one. A damaged model is refused, and the old one goes on answering. Each answer names its model by checksum.
 
 ```bash
-echo runs/{name}-{day}/model > next && mv next current    # replace; the first time: segmentation serve current
+echo runs/{name}-next/model > next && mv next current    # replace; the first time: segmentation serve current
 echo runs/{name}/model > next && mv next current          # roll back
 ```
 """

@@ -55,7 +55,7 @@ runs_dir: str = "runs"  # Folder of runs and of the stage cache.
 # %% tags=["hide-input"]
 from IPython.display import Markdown
 
-from segmentation import insights, plots
+from segmentation import insights, plots, portraits
 from segmentation.pipeline import open_run
 
 run = open_run(globals())
@@ -72,6 +72,20 @@ Markdown(insights.share_sentence(run["profile"], currency=currency))
 
 # %% tags=["remove-input"]
 insights.profile_table(run["profile"], currency=currency)
+
+# %% [markdown]
+# ## Segment by segment
+#
+# Each card is about one segment: its size, its typical customer beside everyone else of the
+# group, three journeys that are nobody's in particular, and how much of each cohort it holds.
+# Later cohorts have had less time to come back and to spend, so a falling row of bars alone is
+# no trend.
+
+# %% tags=["hide-input"]
+differences = portraits.differences(run["customers"])
+journeys = portraits.journeys(run["customers"])
+cohorts = portraits.cohort_shares(run["customers"], as_of=run["overview"]["as_of"])
+insights.segment_cards(run["profile"], differences, journeys, cohorts, run["facts"], run["stability"], currency=currency, colours=plots.colours_of(run["profile"]))
 
 # %% [markdown]
 # ## What sets them apart

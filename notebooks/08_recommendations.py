@@ -91,6 +91,35 @@ insights.sample_size_table(run["campaign_sizes"], cut=run["holdout"].get("cut", 
 Markdown(insights.sample_size_sentence(run["campaign_sizes"], no_holdout=run["holdout"]["reason"]))
 
 # %% [markdown]
+# ## The two lists
+#
+# Both lists of every segment are in the run's folder, made from the seed before anybody is
+# contacted. Customers are ranked by spend and divided in blocks of ten, so that both arms hold
+# the same range.
+
+# %% tags=["hide-input"]
+insights.plan_table(run["campaign_plan"])
+
+# %% [markdown]
+# When the campaign is over, compare the lists with the orders that followed:
+#
+# ```bash
+# segmentation campaign split runs/<run> --segment "<segment>" --output arms.csv
+# segmentation campaign readout arms.csv orders.csv
+# ```
+#
+# ## A read-out without a campaign
+#
+# What does a read-out say when nothing was done? The customers of the hold-out's cut are divided
+# by the same lot, nobody is contacted, and the orders after the cut are compared.
+
+# %% tags=["hide-input"]
+insights.trial_table(run["holdout_aa"])
+
+# %% tags=["remove-input"]
+Markdown(insights.trial_sentence(run["holdout_aa"], no_holdout=run["holdout"]["reason"]))
+
+# %% [markdown]
 # ## What hangs on few customers
 
 # %% tags=["hide-input"]
@@ -99,3 +128,15 @@ insights.concentration_table(shares, customers=len(run["customers"]))
 
 # %% tags=["hide-input"]
 insights.dependence_table(concentration.by_segment(run["customers"]))
+
+# %% [markdown]
+# Has it become more or less? In each quarter, the customers who spent in it:
+
+# %% tags=["hide-input"]
+quarters = concentration.over_time(run["quarters"], first_day=run["overview"]["first_order"], last_day=run["overview"]["as_of"])
+
+# %% mystnb={"figure": {"name": "fig-concentration-time", "caption": "Concentration of spend in every quarter, with 95% intervals."}, "image": {"alt": "Two panels of dots joined by lines, one dot per quarter with a vertical line for its interval: the Gini coefficient on the left, the share of the best tenth of customers on the right."}} tags=["hide-input"]
+plots.plot_concentration_over_time(quarters)
+
+# %% tags=["remove-input"]
+Markdown(insights.concentration_trend(quarters))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import html
 import json
 import os
@@ -22,7 +23,7 @@ from segmentation.atomic import scratch_folder, swap_folder
 from segmentation.errors import OutputError
 from segmentation.explorer import explorer_script, explorer_section
 from segmentation.model import load_model
-from segmentation.params import PROJECT_ROOT
+from segmentation.params import PATHS, PROJECT_ROOT, Parameters
 from segmentation.pipeline import Run
 from segmentation.schema import FEATURES, RULES, SEGMENT_COLUMNS, TRANSACTIONS
 
@@ -120,6 +121,7 @@ def _write_generated(runs: dict[str, Run], folders: dict[str, Path], source: Pat
     sections = {
         "front_page": lambda: "\n".join(_front(n, run, source) for n, run in runs.items()),
         "model_cards": lambda: "\n".join(_card(n, run) for n, run in runs.items()),
+        "handover": lambda: "\n".join(_handover(n, run, folders[n]) for n, run in runs.items()),
         "reproducibility": lambda: "\n".join(
             _reproducibility(n, run, folders[n]) for n, run in runs.items()
         ),
@@ -164,6 +166,35 @@ def _card(name: str, run: Run) -> str:
         evidence=insights.k_choice(run["k_evidence"], run["k_rule"], run["chosen"]),
         proof=_proof(run),
         margin=insights.margin_sentence(run["customers"]),
+        weak=insights.weaknesses(
+            chosen=run["chosen"],
+            k_evidence=run["k_evidence"],
+            k_rule=run["k_rule"],
+            stability=run["stability"],
+            sensitivity=run["sensitivity"],
+            customers=run["customers"],
+            holdout=run["holdout"],
+            rankings=run["holdout_rankings"],
+            recommendations=run["recommendations"],
+        ),
+    )
+
+
+def _handover(name: str, run: Run, folder: Path) -> str:
+    plain, defaults = run.parameters.as_plain(), Parameters().as_plain()
+    changed = {
+        key: value for key, value in plain.items() if value != defaults[key] and key not in PATHS
+    }
+    return insights.handover(
+        title=part_title(name),
+        name=name,
+        overview=run["overview"],
+        chosen=run["chosen"],
+        features=list(run.parameters.features),
+        manifest=json.loads((folder / "manifest.json").read_text(encoding="utf-8")),
+        model_sha256=load_model(folder / "model").sha256,
+        segments_sha256=hashlib.sha256((folder / "segments.parquet").read_bytes()).hexdigest(),
+        changed=changed,
     )
 
 

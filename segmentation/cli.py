@@ -112,10 +112,12 @@ def run(
 )
 def score(model: Path, customers: Path, output: Path) -> None:
     """Assign the customers in INPUT (CSV or Parquet of features) with a run's MODEL folder."""
-    from segmentation.score import score_file
+    from segmentation.score import drift_sentences, score_file
 
-    count = score_file(model, customers, output)
-    click.echo(f"{count:,} customers assigned: {_shown(output)}")
+    scored = score_file(model, customers, output)
+    for line in drift_sentences(scored.drift):
+        click.echo(line)
+    click.echo(f"{scored.customers:,} customers assigned: {_shown(output)}")
 
 
 @cli.command()

@@ -21,6 +21,9 @@ SAMPLE_SIZE = 20_000
 STARTS, CARRIED = 3, 3
 """Random starts on the sample for every one asked for (they are cheap there), and the
 largest number of optima carried on to everybody."""
+LEAST_PER_CLUSTER = 30
+"""Customers per cluster below which neither the outcome of a campaign nor the stability of
+a segment can be measured; a group beside a larger one is not clustered below it."""
 SAME_OPTIMUM, GOOD_OPTIMUM = 0.0005, 0.02
 """Relative differences of inertia: below the first two fits are one optimum, above the
 second a fit on the sample is not worth carrying to everybody."""
@@ -144,6 +147,29 @@ def fit_without(
     distances = centre_distances(prepared, centers)
     inertia = float((distances.min(axis=1) ** 2).sum())
     return Clustering(distances.argmin(axis=1), centers, inertia, some.note)
+
+
+def too_small_beside(n_customers: int, *, largest: int, n_clusters: int) -> str:
+    """Why a group beside a larger one stays one segment; empty where it is clustered.
+
+    The number of clusters is asked for with the largest group in mind: that one is always
+    clustered as asked. In a small group beside it the same number would make segments of
+    one customer.
+
+    Examples
+    --------
+    >>> too_small_beside(40, largest=3000, n_clusters=3)
+    '40 customer(s) are too few for 3 clusters: fewer than 30 for each, below which neither the outcome of a campaign nor the stability of a segment can be measured; they stay one segment'
+    >>> too_small_beside(90, largest=3000, n_clusters=3), too_small_beside(40, largest=40, n_clusters=3)
+    ('', '')
+    """
+    if n_clusters == 1 or n_customers == largest or n_customers >= LEAST_PER_CLUSTER * n_clusters:
+        return ""
+    return (
+        f"{n_customers:,} customer(s) are too few for {n_clusters} clusters: fewer than "
+        f"{LEAST_PER_CLUSTER} for each, below which neither the outcome of a campaign nor the "
+        "stability of a segment can be measured; they stay one segment"
+    )
 
 
 def _distinct_rows(prepared: np.ndarray, *, enough: int) -> int:

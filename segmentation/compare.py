@@ -15,13 +15,18 @@ import pandas as pd
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist, pdist
 
+from segmentation.drift import (
+    PSI_REFIT,
+    PSI_WATCH,
+    counts_between,
+    decile_edges,
+    finding,
+    stability_index,
+)
 from segmentation.errors import SourceError, first_three
 from segmentation.model import SegmentModel
 from segmentation.schema import FEATURES
 
-PSI_BINS = 10
-PSI_WATCH, PSI_REFIT = 0.1, 0.25
-"""Customary limits of the population stability index (Siddiqi 2006, Credit Risk Scorecards)."""
 AGREEMENT_REFIT = 0.9
 """Below this share of equal answers the earlier model no longer gives today's segments."""
 CHANGED_SHARE_REFIT = 0.05
@@ -319,17 +324,8 @@ def population_stability(reference: np.ndarray, current: np.ndarray) -> float:
     >>> population_stability(ages, ages + 50) > 0.25
     True
     """
-    known = reference[~np.isnan(reference)]
-    edges = np.empty(0)
-    if len(known):
-        edges = np.unique(np.quantile(known, np.arange(1, PSI_BINS) / PSI_BINS))
-    shares = []
-    for values in (reference, current):
-        bins = np.searchsorted(edges, values, side="left")
-        bins[np.isnan(values)] = len(edges) + 1
-        counts = np.bincount(bins, minlength=len(edges) + 2) + 0.5
-        shares.append(counts / counts.sum())
-    return float(np.sum((shares[1] - shares[0]) * np.log(shares[1] / shares[0])))
+    edges = decile_edges(reference)
+    return stability_index(counts_between(reference, edges), counts_between(current, edges))
 
 
 def drift(before: RunResult, after: RunResult) -> pd.DataFrame:
@@ -355,16 +351,10 @@ def drift(before: RunResult, after: RunResult) -> pd.DataFrame:
                 "psi": index,
                 "median_before": float(pd.Series(old).median()),
                 "median_after": float(pd.Series(new).median()),
-                "finding": _finding(index),
+                "finding": finding(index),
             }
         )
     return pd.DataFrame(rows)
-
-
-def _finding(index: float) -> str:
-    if index < PSI_WATCH:
-        return "stable"
-    return "shifting" if index < PSI_REFIT else "shifted"
 
 
 def model_agreement(

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
+
+from segmentation.engine import Engine
 
 TOP_SHARES = (0.01, 0.05, 0.10, 0.20)
 LEAVERS = (1, 10, 100)
 DRAWS = 400
 INTERVAL = 0.95
+CONCENTRATION_SQL = (Path(__file__).parent / "sql" / "concentration.sql").read_text("utf-8")
+LEAST_CUSTOMERS = 30
+"""A quarter with fewer customers is left out: its concentration says nothing."""
+Z95 = 1.959963984540054
 MEASURE_COLUMNS = ("measure", "at", "value", "low", "high")
 
 
@@ -130,3 +139,45 @@ def by_segment(customers: pd.DataFrame) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def by_quarter(engine: Engine) -> pd.DataFrame:
+    """Concentration of spend in every calendar quarter, by ``concentration.sql``.
+
+    Returns
+    -------
+    DataFrame: ``quarter`` (first day), ``customers, revenue, gini, gini_error, top_share,
+    top_error, largest_share``
+        Standard errors are analytic (Davidson 2009, Journal of Econometrics 150; for the
+        share of the best tenth by its influence function). Customers of a quarter are those
+        who spent in it.
+    """
+    table = engine.query(CONCENTRATION_SQL)
+    numbers = [name for name in table.columns if name not in ("quarter", "customers")]
+    # sums of floats differ in their last digits with the order of the threads
+    return table.assign(**{name: table[name].astype("float64").round(10) for name in numbers})
+
+
+def over_time(
+    quarters: pd.DataFrame, *, first_day: dt.date | str, last_day: dt.date | str
+) -> pd.DataFrame:
+    """Quarters with 95% intervals, and whether each was observed from end to end.
+
+    Returns
+    -------
+    DataFrame
+        `quarters` of 30 customers or more, with ``gini_low, gini_high, top_low, top_high``
+        (normal approximation, kept within 0 and 1) and ``is_complete``.
+    """
+    if quarters.empty:
+        return quarters
+    kept = quarters[quarters["customers"] >= LEAST_CUSTOMERS].reset_index(drop=True)
+    starts = pd.DatetimeIndex(kept["quarter"])
+    ends = starts + pd.offsets.QuarterEnd(0)
+    intervals = {}
+    for name, value in (("gini", "gini"), ("top", "top_share")):
+        reach = Z95 * kept[f"{name}_error"]
+        intervals[f"{name}_low"] = (kept[value] - reach).clip(0, 1)
+        intervals[f"{name}_high"] = (kept[value] + reach).clip(0, 1)
+    complete = (starts >= pd.Timestamp(first_day)) & (ends <= pd.Timestamp(last_day))
+    return kept.assign(**intervals, is_complete=complete)

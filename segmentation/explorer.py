@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import html
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from segmentation.model import GroupModel, SegmentModel
-from segmentation.schema import FEATURES, SEGMENT_TYPE_LABELS
+from segmentation.schema import FEATURES, group_labels
 
 
 def browser_model(model: SegmentModel) -> dict[str, Any]:
@@ -21,14 +22,16 @@ def browser_model(model: SegmentModel) -> dict[str, Any]:
         "labels": {name: FEATURES[name].axis for name in model.features},
         "kinds": {name: FEATURES[name].kind for name in model.features},
         "splitPreRegister": model.split_pre_register,
-        "groups": {kind: _browser_group(group) for kind, group in model.groups.items()},
+        "groups": {
+            kind: _browser_group(group, model.groups) for kind, group in model.groups.items()
+        },
     }
 
 
-def _browser_group(group: GroupModel) -> dict[str, Any]:
+def _browser_group(group: GroupModel, kinds: Iterable[str]) -> dict[str, Any]:
     preparation = group.preparation
     return {
-        "label": SEGMENT_TYPE_LABELS[group.segment_type],
+        "label": group_labels(kinds)[group.segment_type],
         "features": list(preparation.features),
         "transform": preparation.transform,
         "low": [value if abs(value) < float("inf") else None for value in preparation.low.tolist()],

@@ -39,7 +39,9 @@ class GroupModel:
     ``ranges`` maps it to the smallest and largest fitted value: beyond them the model
     extrapolates. ``profiles`` holds, cluster by cluster, the number of fitted customers
     and their median of each feature. ``note`` says in words why a group was left as
-    one segment, where it was.
+    one segment, where it was. ``distributions`` maps a feature to the borders of its bins
+    and the fitted customers in each (the last bin: value missing), to which new customers
+    are compared; a model written before it was kept has none.
     """
 
     segment_type: str
@@ -54,6 +56,9 @@ class GroupModel:
     ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
     profiles: tuple[dict[str, float], ...] = ()
     note: str = ""
+    distributions: dict[str, tuple[tuple[float, ...], tuple[int, ...]]] = field(
+        default_factory=dict
+    )
 
     def assign(self, values: np.ndarray) -> Assignment:
         """Cluster, name, margin and anomaly flag with reasons, one entry per customer.

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from segmentation import cluster, evidence, naming, prepare
+from segmentation import campaign_plan, cluster, evidence, naming, prepare
 from segmentation.anomalies import fit_dbscan
 from segmentation.evidence import btyd, holdout
 from segmentation.evidence_stages import LEAST_CUSTOMERS, k_scores_of
@@ -68,6 +68,7 @@ def segments_at_cut(
     """
     available = tuple(name for name in FEATURES if name in table.columns)
     parts = []
+    largest = int(table["segment_type"].value_counts().max())
     for kind in [k for k in SEGMENT_TYPES if (table["segment_type"] == k).any()]:
         group = prepare.prepare_group(
             table, kind, names=tuple(n for n in parameters.features if n in table.columns),
@@ -75,7 +76,10 @@ def segments_at_cut(
             transform=parameters.transform, scaler=parameters.scaler,
         )  # fmt: skip
         customers = table.iloc[group.rows]
-        fit = clusters_of(group, customers["total_spent"].to_numpy())
+        spent = customers["total_spent"].to_numpy()
+        fit = clusters_of(group, spent)
+        if cluster.too_small_beside(len(spent), largest=largest, n_clusters=fit.n_clusters):
+            fit = cluster.fit_kmeans(group.values, spent, n_clusters=1, n_init=1, random_state=0)
         customers = customers.assign(cluster=fit.labels)
         centers = pd.DataFrame(fit.centers, columns=list(group.preparation.features))
         profiles = naming.cluster_profiles(customers, available, centers)
@@ -161,6 +165,8 @@ def scores_at_cut(
     return scores, fitted
 
 
+AA_DAYS = 90
+"""Days after the cut that the trial without a campaign is read out on."""
 SEGMENT_COLUMNS = (
     "segment_type", "cluster", "segment", "customers", "bought_again", "orders", "revenue",
     *(f"{name}{end}" for name in ("share_again", "orders_per_customer", "revenue_per_customer",
@@ -181,6 +187,7 @@ def no_holdout(reason: str) -> dict[str, Any]:
         "holdout_rankings": pd.DataFrame(columns=list(HOLDOUT_RANKING_COLUMNS)),
         "holdout_curve": pd.DataFrame(columns=list(CURVE_COLUMNS)),
         "holdout_responses": pd.DataFrame(columns=list(holdout.RESPONSE_COLUMNS)),
+        "holdout_aa": pd.DataFrame(columns=list(campaign_plan.AA_COLUMNS)),
         "holdout": {"possible": False, "reason": reason},
     }
 
@@ -234,6 +241,9 @@ def hold_out(
         "holdout_rankings": found.rankings[list(HOLDOUT_RANKING_COLUMNS)],
         "holdout_curve": found.curve[list(CURVE_COLUMNS)],
         "holdout_responses": holdout.responses(customers, observed_days=horizon),
+        "holdout_aa": campaign_plan.trial_without_campaign(
+            customers, days=min(AA_DAYS, horizon), seed=parameters.random_state
+        ),
         "holdout": {
             "possible": True,
             "reason": "",

@@ -229,6 +229,10 @@ def _group_document(group: GroupModel) -> dict[str, Any]:
         "ranges": {name: list(pair) for name, pair in group.ranges.items()},
         "profiles": list(group.profiles),
         "note": group.note,
+        "distributions": {
+            name: {"edges": list(edges), "counts": list(counts)}
+            for name, (edges, counts) in group.distributions.items()
+        },
     }
 
 
@@ -336,4 +340,8 @@ def _group_from(kind: str, values: dict[str, Any], core_points: np.ndarray) -> G
         ranges={name: (float(low), float(high)) for name, (low, high) in values["ranges"].items()},
         profiles=tuple(dict(profile) for profile in values["profiles"]),
         note=str(values["note"]),
+        distributions={
+            name: (tuple(map(float, entry["edges"])), tuple(map(int, entry["counts"])))
+            for name, entry in values.get("distributions", {}).items()
+        },
     )

@@ -63,6 +63,10 @@ def _check_group(kind: str, group: Any) -> None:
     described = [float(v) for profile in group.profiles for v in profile.values()]
     wrong = len(group.profiles) not in (0, len(group.centers)) or not np.isfinite(described).all()
     _refuse(wrong, f"group {kind}: profiles do not match centres")
+    for name, (edges, counts) in group.distributions.items():
+        known = name in group.preparation.features and np.isfinite(edges).all()
+        fits = len(counts) == len(edges) + 2 and min(counts) >= 0 and sorted(edges) == list(edges)
+        _refuse(not (known and fits), f"group {kind}: distribution of {name}")
     for name, (low, high) in group.reason_limits.items():
         known = name in group.preparation.features and math.isfinite(group.medians[name])
         ordered = -np.inf < low <= high < np.inf

@@ -22,8 +22,10 @@ import pandas as pd
 from segmentation import (
     anomalies,
     campaign,
+    campaign_plan,
     clean,
     cluster,
+    concentration,
     evidence,
     evidence_stages,
     explore,
@@ -246,6 +248,7 @@ def _transactions(run: Run, engine: Engine, source: ingest.Source) -> dict[str, 
         "lines": lines,
         "monthly": explore.monthly(engine),
         "cohorts": explore.cohorts(engine),
+        "quarters": concentration.by_quarter(engine),
         "categories": explore.categories(engine),
         "sql": {
             "source": source.sql,
@@ -284,6 +287,7 @@ def _customer_table(run: Run, engine: Engine, source: ingest.Source) -> dict[str
         "lines": empty,
         "monthly": empty,
         "cohorts": empty,
+        "quarters": empty,
         "categories": pd.DataFrame(
             columns=["dimension", "value", "orders", "customers", "revenue"]
         ),
@@ -616,7 +620,13 @@ def _recommendations(run: Run) -> dict[str, Any]:
     )
     sizes = campaign.sizes_by_segment(table)
     table = support.add_limits(table, sizes, run["stability"], no_holdout=run["holdout"]["reason"])
-    return {"recommendations": table, "campaign_sizes": sizes}
+    arms = campaign_plan.arms_of_run(run["customers"], table, seed=run.parameters.random_state)
+    return {
+        "recommendations": table,
+        "campaign_sizes": sizes,
+        "campaign_arms": arms,
+        "campaign_plan": campaign_plan.plan(arms, table),
+    }
 
 
 STAGES: dict[str, Stage] = {
@@ -645,6 +655,7 @@ STAGES: dict[str, Stage] = {
                 "lines",
                 "monthly",
                 "cohorts",
+                "quarters",
                 "categories",
                 "sql",
                 "overview",
@@ -793,6 +804,7 @@ STAGES: dict[str, Stage] = {
                 "holdout_rankings",
                 "holdout_curve",
                 "holdout_responses",
+                "holdout_aa",
                 "holdout",
             ),
             _holdout,
@@ -802,7 +814,7 @@ STAGES: dict[str, Stage] = {
             "says what to do about each segment, with its break-even",
             ("gross_margin", "contact_cost", "random_state", "plays"),
             ("segments", "stability", "holdout"),
-            ("recommendations", "campaign_sizes"),
+            ("recommendations", "campaign_sizes", "campaign_arms", "campaign_plan"),
             _recommendations,
         ),
     )

@@ -41,6 +41,7 @@ EVIDENCE_FILES = {
     "holdout_rankings": "evidence_holdout_rankings.csv",
     "holdout_curve": "evidence_holdout_curve.csv",
     "holdout_responses": "evidence_holdout_responses.csv",
+    "holdout_aa": "evidence_holdout_aa.csv",
 }
 PACKAGES = (
     "duckdb",
@@ -90,7 +91,8 @@ def write_run(run: Run, folder: Path, *, profile: str) -> None:
     _write_csv(run["returns_migration"], folder / "returns_migration.csv")
     for result, name in EVIDENCE_FILES.items():
         _write_csv(run[result], folder / name)
-    _write_csv(run["recommendations"], folder / "recommendations.csv")
+    for name in ("recommendations", "campaign_plan", "campaign_arms"):
+        _write_csv(run[name], folder / f"{name}.csv")
     shutil.copytree(run.stage("segments") / "model", folder / "model")
     _write_workbook(run, folder / WORKBOOK)
     manifest = json.dumps(manifest_of(run, profile=profile), indent=2, ensure_ascii=False)
@@ -115,15 +117,22 @@ def _write_workbook(run: Run, path: Path) -> None:
     write_workbook(
         path,
         segments=run["segments"],
-        customers=run["customers"],
+        customers=_with_arms(run["customers"], run["campaign_arms"]),
         profile=_with_stability(run["profile"], run["stability"]),
         ledger=run["ledger"],
         facts=facts[["segment_type", "cluster", "segment"]].assign(fact=sentences),
         recommendations=run["recommendations"],
+        campaign=run["campaign_plan"],
         overview=run["overview"] | {"currency": currency},
         currency=currency,
         csv_folder=csv_folder,
     )
+
+
+def _with_arms(customers: pd.DataFrame, arms: pd.DataFrame) -> pd.DataFrame:
+    """Customers with the arm of their segment's campaign; empty where there is none."""
+    arm = customers["customer_id"].map(arms.set_index("customer_id")["arm"]).astype(object)
+    return customers.assign(campaign_arm=arm.where(arm.notna(), None))
 
 
 def _with_stability(profile: pd.DataFrame, stability: pd.DataFrame) -> pd.DataFrame:

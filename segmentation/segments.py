@@ -6,7 +6,7 @@ shows is what the API will answer.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 
 from segmentation import evidence
-from segmentation.cluster import Clustering, fit_kmeans, fit_without
+from segmentation.cluster import Clustering, fit_kmeans, fit_without, too_small_beside
+from segmentation.drift import counts_between, decile_edges
 from segmentation.model import GroupModel, SegmentModel
 from segmentation.naming import FACT_COLUMNS, cluster_profiles, name_clusters
 from segmentation.params import Parameters
@@ -70,9 +71,9 @@ def build(
     available = tuple(name for name in FEATURES if name in features.columns)
     groups, chosen, facts, silhouette_rows, projections = {}, {}, [], [], []
     silhouette = pd.Series(np.nan, index=features.index)
+    largest = max(len(given.group.rows) for given in inputs.values())
     for kind, given in inputs.items():
-        k = _asked(parameters, given)
-        fit = _fit(given, features, k, parameters)
+        fit = _clustered(given, features, parameters, largest=largest)
         customers = features.iloc[given.group.rows].assign(cluster=fit.labels)
         names, group_facts = _names(customers, available, given, fit, rules)
         facts.append(group_facts.assign(segment_type=kind))
@@ -115,6 +116,16 @@ def _asked(parameters: Parameters, given: GroupInputs) -> int:
     if given.auto_k is not None:
         return given.auto_k
     return int(parameters.n_clusters)
+
+
+def _clustered(
+    given: GroupInputs, features: pd.DataFrame, parameters: Parameters, *, largest: int
+) -> Clustering:
+    """Clusters as asked for; one, with the reason, where a group is too small for that."""
+    k = _asked(parameters, given)
+    note = too_small_beside(len(given.group.rows), largest=largest, n_clusters=k)
+    fit = _fit(given, features, 1 if note else k, parameters)
+    return replace(fit, note=note) if note else fit
 
 
 def _fit(given: GroupInputs, features: pd.DataFrame, k: int, parameters: Parameters) -> Clustering:
@@ -163,7 +174,14 @@ def _group_model(
         },
         profiles=_profiles(customers, used, fit.n_clusters),
         note="; ".join(note for note in (fit.note, *given.group.notes) if note),
+        distributions={name: _distribution(customers[name]) for name in used},
     )
+
+
+def _distribution(values: pd.Series) -> tuple[tuple[float, ...], tuple[int, ...]]:
+    numbers = values.to_numpy(dtype=np.float64)
+    edges = decile_edges(numbers)
+    return tuple(edges.tolist()), tuple(counts_between(numbers, edges).tolist())
 
 
 def _profiles(

@@ -251,11 +251,13 @@ def test_rules_set_the_same_lines_aside(shop, mariadb_server, returns):
 
 
 def test_every_table_of_the_exploration_agrees(mariadb_server, demo_run, runs_dir, demo_database):
-    """Monthly sales, cohorts, medians and categories, not only what ends in files."""
+    """Monthly sales, cohorts, quarters, medians and categories, not only what ends in files."""
     results = []
     for values in ({}, {"engine": "mysql", "location": mariadb_server.location(demo_database)}):
         run = Run(resolve("marketplace", overrides=values)[1], runs_dir)
-        results.append({n: run[n] for n in ("monthly", "cohorts", "lines", "categories")})
+        results.append(
+            {n: run[n] for n in ("monthly", "cohorts", "quarters", "lines", "categories")}
+        )
     for name, table in results[0].items():
         pd.testing.assert_frame_equal(table, results[1][name], check_dtype=False, check_exact=True)
 

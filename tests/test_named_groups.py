@@ -6,11 +6,12 @@ import re
 
 import pandas as pd
 import pytest
+from conftest import ordinary_orders
 
 from segmentation import insights
 from segmentation.params import load_yaml, parameters_from
 from segmentation.pipeline import Run
-from segmentation.schema import SEGMENT_TYPE_LABELS
+from segmentation.schema import ALL_CUSTOMERS, SEGMENT_TYPE_LABELS, group_labels
 
 
 @pytest.fixture(scope="module")
@@ -63,3 +64,89 @@ def test_one_group_is_not_mentioned(cdnow_run, runs_dir):
     run = Run(parameters_from(load_yaml(cdnow_run / "params.yaml")), runs_dir)
     for which, text in sentences(run).items():
         assert not any(label in text for label in SEGMENT_TYPE_LABELS.values()), which
+
+
+# --- what a group is called -------------------------------------------------------------
+
+
+def shop_of_three_groups(shop, **changed):
+    """120 customers: most registered first, 20 ordered first, ten never registered."""
+    rows = []
+    for line in ordinary_orders(120):
+        number = int(line["customer_id"])
+        day = {0: "2023-12-30", 1: ""}.get(number // 20 if number < 30 else 9, "2022-12-01")
+        rows.append(line | {"registered_date": day})
+    return Run(
+        parameters_from(shop.lines(rows).parameters | {"n_clusters": 2} | changed), shop.runs_dir
+    )
+
+
+def pages_of(run: Run) -> str:
+    return "\n".join(
+        [
+            *sentences(run).values(),
+            insights.group_sentence(run["features"], currency="USD"),
+            insights.k_choice(run["k_evidence"], run["k_rule"], run["chosen"]),
+            insights.recommendation_cards(
+                run["recommendations"], currency="USD", customers=120, cut=""
+            ).markup,
+        ]
+    )
+
+
+def test_who_registered_first_is_said_only_where_the_others_are_apart(shop):
+    apart = shop_of_three_groups(shop)
+    assert list(apart["chosen"]) == ["normal", "pre_register", "unregistered"]
+    assert "registered before ordering" in pages_of(apart)
+
+    joined = shop_of_three_groups(shop, split_pre_register=False)
+    assert list(joined["chosen"]) == ["normal", "unregistered"]
+    said = pages_of(joined)
+    assert "before ordering" not in said
+    assert "registered" in said
+
+
+def test_without_registration_nothing_is_said_of_it(cdnow_run, runs_dir):
+    run = Run(parameters_from(load_yaml(cdnow_run / "params.yaml")), runs_dir)
+    card = insights.model_card(
+        title="x", model_groups=run["chosen"], choice=run["dbscan_choice"],
+        overview=run["overview"], evidence="", proof="", margin="", weak=[],
+    )  # fmt: skip
+    assert "regist" not in card
+    assert "all customers: 23,570 customers" in card
+    assert "group" not in insights.k_table(run["k_evidence"]).text.split("\n")[0]
+
+
+@pytest.mark.parametrize("kinds", [["normal"], ["normal", "unregistered"], SEGMENT_TYPE_LABELS])
+def test_groups_of_a_run_have_different_labels(kinds):
+    labels = group_labels(kinds)
+    assert len({labels[kind] for kind in kinds}) == len(list(kinds))
+    assert (labels["normal"] == ALL_CUSTOMERS) == (list(kinds) == ["normal"])
+
+
+# --- groups too small to cluster --------------------------------------------------------
+
+
+def test_a_small_group_beside_a_larger_one_stays_one_segment_and_says_why(run):
+    chosen = run["chosen"]["unregistered"]
+    assert (chosen["customers"], chosen["k"], chosen["asked"]) == (40, 1, 3)
+    assert "40 customer(s) are too few for 3 clusters: fewer than 30 for each" in chosen["note"]
+    assert "too few for 3 clusters" in insights.k_choice(
+        run["k_evidence"], run["k_rule"], run["chosen"]
+    )
+    assert (run["profile"]["customers"] > 1).all()
+
+
+def test_the_same_rule_holds_at_the_cut_of_the_hold_out(run):
+    sizes = run["holdout_segments"].groupby("segment_type")["customers"].agg(["size", "sum"])
+    for kind, row in sizes.iterrows():
+        assert row["size"] == (3 if row["sum"] >= 90 else 1), kind
+    assert sizes.at["unregistered", "sum"] < 90
+
+
+def test_the_largest_group_is_clustered_as_asked_however_small(shop):
+    run = Run(
+        parameters_from(shop.lines(ordinary_orders(40)).parameters | {"n_clusters": 3}),
+        shop.runs_dir,
+    )
+    assert run["chosen"]["normal"]["k"] == 3

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from segmentation import __version__
 from segmentation.api.contract import MAX_BODY_BYTES, MAX_BULK_ROWS, MAX_ROWS
 from segmentation.api.store import Serving
 from segmentation.model import GroupModel
-from segmentation.schema import FEATURES, MODEL_SCHEMA_VERSION, SEGMENT_TYPE_LABELS
+from segmentation.schema import FEATURES, MODEL_SCHEMA_VERSION, group_labels
 
 
 def model_card(serving: Serving) -> dict[str, Any]:
@@ -30,7 +31,7 @@ def model_card(serving: Serving) -> dict[str, Any]:
             for name in contract.features
         ],
         "columns": list(contract.columns),
-        "groups": [_group_card(group) for group in model.groups.values()],
+        "groups": [_group_card(group, model.groups) for group in model.groups.values()],
         "limits": {
             "customers_json": MAX_ROWS,
             "customers_ndjson_or_csv": MAX_BULK_ROWS,
@@ -40,10 +41,10 @@ def model_card(serving: Serving) -> dict[str, Any]:
     }
 
 
-def _group_card(group: GroupModel) -> dict[str, Any]:
+def _group_card(group: GroupModel, kinds: Iterable[str]) -> dict[str, Any]:
     return {
         "segment_type": group.segment_type,
-        "meaning": SEGMENT_TYPE_LABELS[group.segment_type],
+        "meaning": group_labels(kinds)[group.segment_type],
         "ranges": {name: list(pair) for name, pair in group.ranges.items()},
         "anomaly_rule": {
             "eps": group.eps,

@@ -6,10 +6,15 @@ another form for it.
 
 from segmentation.insights.actions import (
     concentration_table,
+    concentration_trend,
     dependence_table,
+    plan_table,
     sample_size_sentence,
     sample_size_table,
+    trial_sentence,
+    trial_table,
 )
+from segmentation.insights.cards import segment_cards
 from segmentation.insights.changes import (
     changes_sentence,
     changes_text,
@@ -48,6 +53,7 @@ from segmentation.insights.evidence import (
     grid_sentence,
     silhouette_sentence,
 )
+from segmentation.insights.handover import handover, model_card, weaknesses
 from segmentation.insights.prediction import (
     evidence_summary,
     holdout_sentence,
@@ -85,7 +91,6 @@ from segmentation.insights.segments import (
     front_page,
     loading_sentence,
     margin_sentence,
-    model_card,
     parameters_table,
     profile_sentence,
     profile_table,
@@ -121,6 +126,7 @@ __all__ = [
     "compared_sentence",
     "concentration_sentence",
     "concentration_table",
+    "concentration_trend",
     "dbscan_evidence_sentence",
     "dependence_table",
     "drift_table",
@@ -137,6 +143,7 @@ __all__ = [
     "front_page",
     "grid_sentence",
     "group_sentence",
+    "handover",
     "holdout_sentence",
     "holdout_table",
     "k_choice",
@@ -154,6 +161,7 @@ __all__ = [
     "outlier_sentence",
     "overview_sentence",
     "parameters_table",
+    "plan_table",
     "planted_table",
     "profile_sentence",
     "profile_table",
@@ -172,6 +180,7 @@ __all__ = [
     "sample_size_table",
     "scatter_sentence",
     "scoring_example",
+    "segment_cards",
     "sensitivity_sentence",
     "sensitivity_table",
     "share_sentence",
@@ -185,5 +194,8 @@ __all__ = [
     "starts_sentence",
     "table_of",
     "top_actions",
+    "trial_sentence",
+    "trial_table",
     "versions_table",
+    "weaknesses",
 ]

@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 
 from segmentation.insights.text import Html, plural, table_of
-from segmentation.schema import SEGMENT_TYPE_LABELS, format_percent
+from segmentation.schema import format_percent, group_labels
+
+Z95 = 1.959963984540054
 
 
 def concentration_table(table: pd.DataFrame, *, customers: int) -> Html:
@@ -49,7 +51,7 @@ def dependence_table(table: pd.DataFrame) -> Html:
     )
     rows = pd.DataFrame(
         {
-            "group": ordered["segment_type"].map(SEGMENT_TYPE_LABELS),
+            "group": ordered["segment_type"].map(group_labels(ordered["segment_type"])),
             "segment": ordered["segment"],
             "customers": [f"{n:,}" for n in ordered["customers"]],
             "Gini": [f"{value:.2f}" if np.isfinite(value) else "–" for value in ordered["gini"]],
@@ -73,7 +75,7 @@ def sample_size_table(sizes: pd.DataFrame, *, cut: str) -> Html:
     """
     rows = pd.DataFrame(
         {
-            "group": sizes["segment_type"].map(SEGMENT_TYPE_LABELS),
+            "group": sizes["segment_type"].map(group_labels(sizes["segment_type"])),
             "segment": sizes["segment"],
             "customers": [f"{n:,}" for n in sizes["customers"]],
             "within": [f"{days} days" for days in sizes["days"]],
@@ -142,3 +144,109 @@ def sample_size_sentence(sizes: pd.DataFrame, *, no_holdout: str) -> str:
 
 def _points(value: float) -> str:
     return f"{100 * value:.1f}" if np.isfinite(value) else "none"
+
+
+def plan_table(plan: pd.DataFrame) -> Html:
+    """How each segment with a campaign is divided, and how alike the two arms are."""
+    kinds = set(plan["segment_type"])
+    rows = pd.DataFrame(
+        {
+            "group": plan["segment_type"].map(group_labels(kinds)),
+            "segment": plan["segment"],
+            "play": plan["play"],
+            "contact": [f"{n:,}" for n in plan["treatment"]],
+            "leave alone": [f"{n:,}" for n in plan["control"]],
+            "difference in spend": [f"{round(v, 3) + 0.0:+.3f}" for v in plan["spend_difference"]],
+            "read out after": [f"{days} days" for days in plan["outcome_days"]],
+        }
+    )
+    if len(kinds) < 2:
+        rows = rows.drop(columns="group")
+    n = int(plan["treatment"].sum() + plan["control"].sum())
+    caption = (
+        f"Both lists of every segment with a campaign, n = {n:,}: `campaign_arms.csv` of the run's "
+        "folder. Difference of the arms' mean spend in standard deviations; below 0.1 is called "
+        "balanced."
+    )
+    return table_of(rows, caption=caption, numeric=rows.columns[-4:])
+
+
+def trial_table(trial: pd.DataFrame) -> Html:
+    """Read-outs of a campaign that there was not, segment by segment."""
+    kinds = set(trial["segment_type"])
+    rows = pd.DataFrame(
+        {
+            "group": trial["segment_type"].map(group_labels(kinds)),
+            "segment": trial["segment"],
+            "one arm": [
+                f"{format_percent(row.treatment)} (n = {row.n_treatment:,})"
+                for row in trial.itertuples()
+            ],
+            "other arm": [
+                f"{format_percent(row.control)} (n = {row.n_control:,})"
+                for row in trial.itertuples()
+            ],
+            "difference": [f"{round(100 * v, 2) + 0.0:+.2f}" for v in trial["uplift"]],
+            "95% interval": [
+                f"{100 * row.low:+.2f} to {100 * row.high:+.2f}" for row in trial.itertuples()
+            ],
+        }
+    )
+    if len(kinds) < 2:
+        rows = rows.drop(columns="group")
+    days = int(trial["days"].iloc[0]) if len(trial) else 0
+    caption = (
+        f"Share that ordered within {days} days after the cut, in two arms of which neither was "
+        "contacted; differences in percentage points."
+    )
+    return table_of(rows, caption=caption, numeric=rows.columns[-4:])
+
+
+def trial_sentence(trial: pd.DataFrame, *, no_holdout: str) -> str:
+    """Whether the read-out keeps quiet where there was no campaign."""
+    if trial.empty:
+        return f"The read-out could not be tried without a campaign: {no_holdout or 'no segment'}."
+    alarms = int(trial["is_shown"].sum())
+    told = (
+        "In none of them does the read-out show a change"
+        if alarms == 0
+        else f"In {alarms} of them the read-out shows a change that nobody made"
+    )
+    widest = trial.loc[(trial["high"] - trial["low"]).idxmax()]
+    return (
+        f"Nobody was contacted in any of {plural(len(trial), 'segment')}, so every difference is "
+        f"chance. {told}; at 95% confidence one in twenty is to be expected. The widest interval spans "
+        f"{100 * (widest['high'] - widest['low']):.1f} points (n = "
+        f"{widest['n_treatment'] + widest['n_control']:,})."
+    )
+
+
+def concentration_trend(quarters: pd.DataFrame) -> str:
+    """Whether spend has become more concentrated, from the first to the last whole quarter."""
+    whole = quarters[quarters["is_complete"]] if len(quarters) else quarters
+    if len(whole) < 2:
+        return "There are no two whole quarters with 30 customers or more, so no trend is told."
+    first, last = whole.iloc[0], whole.iloc[-1]
+    names = [f"{q.year} Q{q.quarter}" for q in (first["quarter"], last["quarter"])]
+    gap = float(last["top_share"] - first["top_share"])
+    reach = Z95 * float(np.hypot(first["top_error"], last["top_error"]))
+    word = "more" if gap > 0 else "less"
+    verdict = (
+        f"revenue has become **{word}** concentrated."
+        if abs(gap) > reach
+        else "**no change is shown.**"
+    )
+
+    def said(row: pd.Series) -> str:
+        return (
+            f"{format_percent(row['top_share'])} ({format_percent(row['top_low'])} to "
+            f"{format_percent(row['top_high'])}, n = {row['customers']:,})"
+        )
+
+    return (
+        f"The best tenth of a quarter's customers brought {said(first)} of its revenue in {names[0]} "
+        f"and {said(last)} in {names[1]}: a difference of {100 * gap:+.1f} points "
+        f"(95% interval {100 * (gap - reach):+.1f} to {100 * (gap + reach):+.1f}), so {verdict} The "
+        f"largest customer of the quarter brought "
+        f"{format_percent(first['largest_share'])} and {format_percent(last['largest_share'])}."
+    )

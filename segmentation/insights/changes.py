@@ -9,10 +9,10 @@ import pandas as pd
 
 from segmentation.insights.text import Html, dollars, inert, label, listed, plural, table_of
 from segmentation.schema import (
-    SEGMENT_TYPE_LABELS,
     format_money,
     format_share,
     format_value,
+    group_labels,
 )
 
 VERDICT_WORDS = {
@@ -82,12 +82,12 @@ def refit_sentence(changes: Any) -> str:
     return f"**{VERDICT_WORDS[changes.verdict]}**: {reasons}."
 
 
-def _segment_words(row: Any, side: str, several: bool) -> str:
+def _segment_words(row: Any, side: str, kinds: set[str]) -> str:
     name = getattr(row, f"segment_{side}")
     if pd.isna(name):
         return ""
-    kind = SEGMENT_TYPE_LABELS[getattr(row, f"segment_type_{side}")]
-    return f"{name} ({kind})" if several else str(name)
+    kind = getattr(row, f"segment_type_{side}")
+    return f"{name} ({group_labels(kinds)[kind]})" if len(kinds) > 1 else str(name)
 
 
 def migration_table(changes: Any, *, currency: str) -> Html:
@@ -96,11 +96,10 @@ def migration_table(changes: Any, *, currency: str) -> Html:
         return NOTHING
     table = changes.migration
     kinds = {*table["segment_type_before"].dropna(), *table["segment_type_after"].dropna()}
-    several = len(kinds) > 1
     rows = [
         {
-            "before": _segment_words(row, "before", several) or f"({NOBODY['new']})",
-            "after": _segment_words(row, "after", several) or f"({NOBODY['lost']})",
+            "before": _segment_words(row, "before", kinds) or f"({NOBODY['new']})",
+            "after": _segment_words(row, "after", kinds) or f"({NOBODY['lost']})",
             "movement": row.movement,
             "customers": f"{row.customers:,}",
             "spent before": format_money(float(row.revenue_before), currency),
@@ -118,20 +117,24 @@ def matching_table(changes: Any) -> Html:
     if changes is None:
         return NOTHING
     table = changes.matching
-    several = table["segment_type"].nunique() > 1
+    labels = group_labels(table["segment_type"])
     rows = []
     for row in table.itertuples():
         known = not pd.isna(row.distance)
         verdict = "same profile" if row.is_same else "changed profile"
         cells = {
-            "group": SEGMENT_TYPE_LABELS[row.segment_type],
+            "group": labels[row.segment_type],
             "before": row.segment_before if not pd.isna(row.segment_before) else "–",
             "after": row.segment_after if not pd.isna(row.segment_after) else "–",
             "distance": f"{row.distance:.2f}" if known else "–",
             "finding": verdict if known else "no counterpart",
         }
         rows.append(cells)
-    shown = pd.DataFrame(rows) if several else pd.DataFrame(rows).drop(columns="group")
+    shown = (
+        pd.DataFrame(rows)
+        if table["segment_type"].nunique() > 1
+        else pd.DataFrame(rows).drop(columns="group")
+    )
     caption = "Segments recognised by profile; distance in standard deviations of the earlier run."
     return table_of(shown, caption=caption, numeric=("distance",))
 

@@ -287,7 +287,7 @@ def group_sentence(features: pd.DataFrame, *, currency: str) -> str:
         return f"All {total:,} customers form one group."
     revenue = features.groupby("segment_type")["total_spent"].sum()
     parts = [
-        f"- {plural(int(sizes[kind]), 'customer')} {group_words(kind)}: "
+        f"- {plural(int(sizes[kind]), 'customer')} {group_words(kind, sizes.index)}: "
         f"{format_share(sizes[kind] / total, total)} of customers, "
         f"{format_percent(revenue[kind] / revenue.sum() if revenue.sum() else 0)} of "
         f"{dollars(format_money(revenue.sum(), currency))} revenue"

@@ -8,6 +8,7 @@ import pandas as pd
 
 from segmentation.insights.text import (
     Html,
+    customers_of,
     dollars,
     listed,
     named,
@@ -17,7 +18,7 @@ from segmentation.insights.text import (
     score_range,
     table_of,
 )
-from segmentation.schema import SEGMENT_TYPE_LABELS, format_money, format_percent
+from segmentation.schema import format_money, format_percent, group_labels
 
 FEW = 30  # customers; the sentence does not rest on a smaller segment
 VERDICTS = {
@@ -66,7 +67,7 @@ def holdout_table(segments: pd.DataFrame, *, currency: str) -> Html:
     """Every segment after the cut, with intervals."""
     rows = pd.DataFrame(
         {
-            "group": segments["segment_type"].map(SEGMENT_TYPE_LABELS),
+            "group": segments["segment_type"].map(group_labels(segments["segment_type"])),
             "segment at the cut": segments["segment"],
             "customers": segments["customers"].map("{:,}".format),
             "bought again": [percent_range(row, "share_again") for row in segments.itertuples()],
@@ -219,4 +220,4 @@ def evidence_summary(
 
 
 def _group_of(kind: str, kinds: list[str]) -> str:
-    return f" (customers who {SEGMENT_TYPE_LABELS[kind]})" if len(kinds) > 1 else ""
+    return f" ({customers_of(kind, kinds)})" if len(kinds) > 1 else ""

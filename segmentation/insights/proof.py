@@ -14,7 +14,7 @@ from segmentation.insights.text import (
     score_range,
     table_of,
 )
-from segmentation.schema import SEGMENT_TYPE_LABELS, format_money, format_percent, format_share
+from segmentation.schema import format_money, format_percent, format_share, group_labels
 
 NOT_TESTED = "There is one segment or too few customers, so there is nothing to test."
 SENSITIVE = 0.6
@@ -64,7 +64,7 @@ def stability_table(stability: pd.DataFrame) -> Html:
     """Jaccard and name agreement of every segment."""
     rows = pd.DataFrame(
         {
-            "group": stability["segment_type"].map(SEGMENT_TYPE_LABELS),
+            "group": stability["segment_type"].map(group_labels(stability["segment_type"])),
             "segment": stability["segment"],
             "customers": stability["customers"].map("{:,}".format),
             "Jaccard": [score_range(row, "jaccard") for row in stability.itertuples()],
@@ -223,7 +223,7 @@ def sensitivity_table(sensitivity: pd.DataFrame, *, currency: str) -> Html:
     """Every cell of the panel."""
     rows = pd.DataFrame(
         {
-            "group": sensitivity["segment_type"].map(SEGMENT_TYPE_LABELS),
+            "group": sensitivity["segment_type"].map(group_labels(sensitivity["segment_type"])),
             "returns": sensitivity["returns"],
             "transform": sensitivity["transform"],
             "scaler": sensitivity["scaler"],

@@ -11,6 +11,7 @@ import pandas as pd
 from segmentation.insights.text import (
     Html,
     as_sentence,
+    customers_of,
     dollars,
     group_words,
     inert,
@@ -26,10 +27,10 @@ def recommendation_cards(
     recommendations: pd.DataFrame, *, currency: str, customers: int, cut: str
 ) -> Html:
     """One card per segment: who, why, what to do, what it takes to pay, what stands against it."""
-    several = recommendations["segment_type"].nunique() > 1
+    kinds = list(recommendations["segment_type"].unique())
     cards, texts = [], []
     for row in recommendations.itertuples():
-        group = f"customers who {group_words(row.segment_type)}" if several else ""
+        group = customers_of(row.segment_type, kinds) if len(kinds) > 1 else ""
         campaign = {
             "Break-even": break_even_words(row, currency),
             "Order anyway": anyway_words(row, cut),
@@ -138,10 +139,10 @@ def break_even_sentence(*, gross_margin: float, contact_cost: float, currency: s
 
 def top_actions(recommendations: pd.DataFrame, *, currency: str, limit: int = 3) -> list[str]:
     """The actions with most money at stake, one line each, with what stands against them."""
-    several = recommendations["segment_type"].nunique() > 1
+    kinds = list(recommendations["segment_type"].unique())
     lines = []
     for row in recommendations[recommendations["is_campaign"]].head(limit).itertuples():
-        group = f" ({group_words(row.segment_type)})" if several else ""
+        group = f" ({group_words(row.segment_type, kinds)})" if len(kinds) > 1 else ""
         needed = (
             f" It pays when {format_percent(row.break_even_response)} of those contacted order who "
             "would not have."

@@ -9,8 +9,8 @@ import pandas as pd
 from segmentation.insights.recommendations import top_actions
 from segmentation.insights.text import (
     Html,
+    customers_of,
     dollars,
-    group_words,
     in_group,
     label,
     listed,
@@ -23,11 +23,11 @@ from segmentation.naming import fact_sentence
 from segmentation.schema import (
     FEATURES,
     SEGMENT_COLUMNS,
-    SEGMENT_TYPE_LABELS,
     format_money,
     format_percent,
     format_share,
     format_value,
+    group_labels,
 )
 
 BORDERLINE_MARGIN = 0.1
@@ -63,7 +63,7 @@ def profile_table(profile: pd.DataFrame, *, currency: str) -> Html:
     names = [name for name in FEATURES if f"{name}_median" in profile.columns]
     rows = pd.DataFrame(
         {
-            "group": profile["segment_type"].map(SEGMENT_TYPE_LABELS),
+            "group": profile["segment_type"].map(group_labels(profile["segment_type"])),
             "segment": profile["segment"],
             "customers": [
                 f"{n:,} ({format_percent(share)})"
@@ -114,10 +114,10 @@ def profile_sentence(profile: pd.DataFrame, *, currency: str) -> str:
 def facts_list(facts: pd.DataFrame, profile: pd.DataFrame, *, currency: str) -> str:
     """Each name with the facts that earned it."""
     parts = []
-    several = profile["segment_type"].nunique() > 1
+    kinds = list(profile["segment_type"].unique())
     for row in profile.itertuples():
         own = facts[(facts["segment_type"] == row.segment_type) & (facts["cluster"] == row.cluster)]
-        who = f", customers who {group_words(row.segment_type)}" if several else ""
+        who = f", {customers_of(row.segment_type, kinds)}" if len(kinds) > 1 else ""
         parts.append(f"**{row.segment}**{who} ({plural(row.customers, 'customer')})")
         if own.empty:
             parts.append(
@@ -255,6 +255,11 @@ def files_table(folder_name: str) -> Html:
                 "analyst",
                 "one row per customer: every feature the source allows",
             ),
+            (
+                "campaign_plan.csv, campaign_arms.csv",
+                "CRM team",
+                "whom to contact and whom to leave alone, segment by segment",
+            ),
             ("profile.csv", "analyst", "size, revenue and typical values of every segment"),
             ("ledger.csv", "controller", "lines and money: raw, set aside by rule, kept"),
             ("tuning_k.csv, tuning_dbscan.csv", "analyst", "scores of every setting tried"),
@@ -302,37 +307,3 @@ def versions_table(manifest: dict[str, Any]) -> Html:
         (f"input {name}", f"sha256 {entry['sha256']}") for name, entry in manifest["inputs"].items()
     ]
     return table_of(pd.DataFrame(rows, columns=["what", "value"]), caption="Versions and hashes.")
-
-
-def model_card(
-    *,
-    title: str,
-    model_groups: dict[str, Any],
-    choice: dict[str, Any],
-    overview: dict[str, Any],
-    evidence: str,
-    proof: str,
-    margin: str,
-) -> str:
-    """Model card of one run, from its own figures."""
-    window = (
-        f"orders from {overview['first_order']} to {overview['last_order']}"
-        if overview["first_order"]
-        else "a customer table without dates"
-    )
-    groups = []
-    for kind, entry in model_groups.items():
-        features = listed([label(name) for name in entry["features"]]) or "no feature"
-        note = "".join(f" Note: {text}." for text in [entry["note"], *entry["left_out"]] if text)
-        groups.append(
-            f"- customers who {group_words(kind)}: {plural(entry['customers'], 'customer')}, "
-            f"{plural(entry['k'], 'cluster')} on {features}; DBSCAN with eps {choice[kind]['eps']:g} and "
-            f"min_samples {choice[kind]['min_samples']}, {plural(choice[kind]['anomalies'], 'anomaly')}."
-            f"{note}"
-        )
-    synthetic = " The data are synthetic." if overview.get("synthetic") else ""
-    return (
-        f"## {title}\n\nFitted on {plural(overview['customers'], 'customer')}, {window}.{synthetic}\n\n"
-        + "\n".join(groups)
-        + f"\n\n**Evidence.** {evidence}\n\n{proof}\n\n**Certainty.** {margin}\n"
-    )

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from segmentation.insights.text import Html, in_group, listed, plural, table_of
-from segmentation.schema import SEGMENT_TYPE_LABELS, format_percent, format_share
+from segmentation.schema import format_percent, format_share, group_labels
 
 STRUCTURE = ((0.71, "strong"), (0.51, "reasonable"), (0.26, "weak"))
 """Reading of the mean silhouette (Kaufman and Rousseeuw 1990, table 4)."""
@@ -126,7 +126,7 @@ def k_table(k_evidence: pd.DataFrame) -> Html:
     """All scores of all k."""
     rows = pd.DataFrame(
         {
-            "group": k_evidence["segment_type"].map(SEGMENT_TYPE_LABELS),
+            "group": k_evidence["segment_type"].map(group_labels(k_evidence["segment_type"])),
             "k": k_evidence["k"],
             "inertia": k_evidence["inertia"].map("{:,.0f}".format),
             "silhouette": [
@@ -203,10 +203,11 @@ def dbscan_evidence_sentence(table: pd.DataFrame, choice: dict[str, Any]) -> str
 def planted_table(planted: pd.DataFrame) -> Html:
     """How many planted customers are flagged, by kind, with 95% intervals."""
     rows = []
+    labels = group_labels(planted["segment_type"])
     for row in planted.itertuples():
         rows.append(
             {
-                "group": SEGMENT_TYPE_LABELS[row.segment_type],
+                "group": labels[row.segment_type],
                 "planted": row.kind,
                 "n": f"{row.planted:,}",
                 "flagged": format_percent(row.flagged / row.planted),

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from segmentation.schema import FEATURES, SEGMENT_TYPE_LABELS, format_percent, format_value
+from segmentation.schema import ALL_CUSTOMERS, FEATURES, format_percent, format_value, group_labels
 
 
 class Html:
@@ -116,9 +116,21 @@ def table_of(rows: pd.DataFrame, *, caption: str, numeric: Iterable[str] = ()) -
     return Html(markup, rows.to_string(index=False))
 
 
-def group_words(kind: str) -> str:
-    """What a ``segment_type`` means, for people."""
-    return SEGMENT_TYPE_LABELS[kind]
+def group_words(kind: str, kinds: Iterable[str]) -> str:
+    """What a ``segment_type`` means in a run of these groups, for people."""
+    return group_labels(kinds)[kind]
+
+
+def customers_of(kind: str, kinds: Iterable[str]) -> str:
+    """The customers of a group, as the subject of a sentence.
+
+    Examples
+    --------
+    >>> customers_of("normal", ["normal"]), customers_of("normal", ["normal", "pre_register"])
+    ('all customers', 'customers who registered before ordering')
+    """
+    words = group_words(kind, kinds)
+    return words if words == ALL_CUSTOMERS else f"customers who {words}"
 
 
 def named(segment: str, kind: str, kinds: Sequence[str]) -> str:
@@ -134,12 +146,12 @@ def named(segment: str, kind: str, kinds: Sequence[str]) -> str:
     >>> named("High value", "unregistered", ["normal", "unregistered"])
     'High value (never registered)'
     """
-    return f"{segment} ({group_words(kind)})" if len(set(kinds)) > 1 else segment
+    return f"{segment} ({group_words(kind, kinds)})" if len(set(kinds)) > 1 else segment
 
 
 def in_group(kind: str, kinds: Sequence[str]) -> str:
     """Prefix that names the group, where there is more than one."""
-    return f"**Customers who {group_words(kind)}.** " if len(kinds) > 1 else ""
+    return f"**Customers who {group_words(kind, kinds)}.** " if len(kinds) > 1 else ""
 
 
 def dollars(text: str) -> str:

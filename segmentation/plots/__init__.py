@@ -5,6 +5,7 @@ table, decides anything or states a result; findings are sentences computed else
 """
 
 from segmentation.plots.changes import plot_alluvial, plot_drift
+from segmentation.plots.concentration import plot_concentration_over_time
 from segmentation.plots.data import (
     plot_categories,
     plot_cohorts,
@@ -49,6 +50,7 @@ __all__ = [
     "plot_categories",
     "plot_cohorts",
     "plot_concentration",
+    "plot_concentration_over_time",
     "plot_dbscan_evidence",
     "plot_dbscan_grid",
     "plot_distributions",

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from segmentation import schema, style
 from segmentation.plots import common
+from segmentation.plots.bars import bare_bars
 
 NEW_LABEL, LOST_LABEL = "Not yet a customer", "No longer in the data"
 GAP = 0.04  # between blocks, as a part of all customers
@@ -135,7 +136,7 @@ def plot_drift(drift: pd.DataFrame | None) -> Figure:
     fig, (ax,) = common.panels(1, columns=1, height=0.9 + 0.42 * len(names))
     fills = [style.PALETTE[0] if used else style.CONTEXT for used in ordered["in_use"]]
     texts = [f"{row.psi:.3f}, {row.finding}" for row in ordered.itertuples()]
-    common.bare_bars(
+    bare_bars(
         ax, names, ordered["psi"].tolist(), texts, colours=fills,
         label="Population stability index (no unit)",
     )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -73,12 +73,26 @@ def by_type(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
         table["segment_type"].dropna().astype(str).unique(),
         key=lambda name: (known.index(name) if name in known else len(known), name),
     )
-    return [(name, table[table["segment_type"] == name]) for name in present]
+    return [(GroupName(name, present), table[table["segment_type"] == name]) for name in present]
 
 
-def type_label(segment_type: str) -> str:
-    """A group's name for people."""
-    return schema.SEGMENT_TYPE_LABELS.get(segment_type, segment_type)
+class GroupName(str):
+    """A ``segment_type`` that also knows its words among the groups of a figure."""
+
+    label: str
+
+    def __new__(cls, name: str, kinds: Iterable[str]) -> GroupName:
+        """Name one of the groups of a figure."""
+        made = super().__new__(cls, name)
+        made.label = schema.group_labels(kinds).get(name, name)
+        return made
+
+
+def type_label(segment_type: str, kinds: Iterable[str] = ()) -> str:
+    """A group's name for people, among the groups that a figure shows."""
+    if isinstance(segment_type, GroupName):
+        return segment_type.label
+    return schema.group_labels(kinds or (segment_type,)).get(segment_type, segment_type)
 
 
 def panel_title(
@@ -278,44 +292,6 @@ def spread(positions: Sequence[float], gap: float, low: float, high: float) -> n
     result = np.empty_like(placed)
     result[order] = placed
     return result
-
-
-def bare_bars(
-    ax: Axes,
-    labels: Sequence[str],
-    values: Sequence[float],
-    texts: Sequence[str],
-    *,
-    colours: str | Sequence[str],
-    label: str,
-    intervals: Sequence[tuple[float, float]] = (),
-) -> None:
-    """Horizontal bars from the top down, each labelled at its end, so ticks are not needed.
-
-    ``intervals`` are drawn as whiskers across the ends of the bars; labels begin after them.
-    Labels may leave the axes: the constrained layout makes room for them.
-    """
-    sizes = np.nan_to_num(np.asarray(values, dtype=float))
-    places = np.arange(len(sizes))
-    ax.barh(places, sizes, height=0.62, color=colours)
-    ends = [max(high, 0) for _, high in intervals] or [max(size, 0) for size in sizes]
-    for row, (lower, upper) in enumerate(intervals):
-        ax.plot([lower, upper], [row, row], color=style.PAPER, linewidth=3.6)
-        ax.plot([lower, upper], [row, row], color=style.INK, linewidth=1.4, marker="|")
-    for place, size, text in zip(places, ends, texts, strict=True):
-        ax.annotate(
-            text, (size, place), (4, 0), textcoords="offset points", va="center",
-            linespacing=1.15,
-        )  # fmt: skip
-    ax.set_yticks(places, labels=list(labels))
-    ax.set_ylim(len(sizes) - 0.4, -0.6)
-    low, high = min(sizes.min(), 0), max(*ends, 0)
-    ax.set_xlim(low, high if high > low else 1)
-    ax.axvline(0, color=style.CONTEXT, linewidth=0.7)
-    ax.set_xticks([])
-    ax.tick_params(axis="y", length=0)
-    ax.spines[["left", "bottom"]].set_visible(False)
-    ax.set_xlabel(label, loc="left")
 
 
 def heat_map(

@@ -13,6 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from segmentation import schema, style
 from segmentation.plots import common
+from segmentation.plots.bars import bare_bars
 
 DIMENSION_LABELS = {
     "category": "Category",
@@ -50,7 +51,7 @@ def plot_ledger(ledger: pd.DataFrame, *, currency: str) -> Figure:
     words = [common.wrap(schema.RULE_WORDS.get(rule, rule), 24) for rule in rules["rule"]]
     fig, (lines, money) = common.panels(2, columns=2, height=1.25 + 0.42 * len(rules), sharey=True)
     raw_rows, raw_amount = int(raw["rows"]), float(raw["amount"])
-    common.bare_bars(
+    bare_bars(
         lines,
         words,
         rules["rows"].tolist(),
@@ -59,7 +60,7 @@ def plot_ledger(ledger: pd.DataFrame, *, currency: str) -> Figure:
         label="Lines set aside (lines, share of raw)",
     )
     amounts = [float(amount) for amount in rules["amount"]]
-    common.bare_bars(
+    bare_bars(
         money,
         words,
         amounts,
@@ -244,7 +245,7 @@ def plot_categories(categories: pd.DataFrame, *, currency: str) -> Figure:
     for ax, colour, (label, group) in zip(axes, style.PALETTE, groups, strict=False):
         top = group.nlargest(TOP_VALUES, "revenue")
         total = float(group["revenue"].sum())
-        common.bare_bars(
+        bare_bars(
             ax,
             [common.shorten(str(value), 28) for value in top["value"]],
             top["revenue"].tolist(),

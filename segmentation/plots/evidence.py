@@ -78,7 +78,7 @@ def _key_below(fig: Figure, types: list[str], chosen: Mapping[str, int]) -> None
     keys = []
     for name in types if len(types) > 1 else []:
         colour, marker = common.type_style(name)
-        words = [common.type_label(name), choices.get(name, "")]
+        words = [common.type_label(name, types), choices.get(name, "")]
         key = common.point_key(", ".join(word for word in words if word), colour, marker)
         key.set_linestyle("-")
         keys.append(key)

@@ -146,11 +146,11 @@ def plot_stability(stability: pd.DataFrame, *, colours: Mapping[str, str]) -> Fi
     if stability.empty:
         return common.sentence_figure(NOT_TESTED)
     rows = pd.concat([group for _, group in common.by_type(stability)])
-    several = rows["segment_type"].nunique() > 1
+    kinds = set(rows["segment_type"])
     names = [
         common.wrap(
             f"{row.segment} (n = {row.customers:,})"
-            + (f", {common.type_label(row.segment_type)}" if several else ""),
+            + (f", {common.type_label(row.segment_type, kinds)}" if len(kinds) > 1 else ""),
             46,
         )
         for row in rows.itertuples()
@@ -297,11 +297,11 @@ def plot_holdout(segments: pd.DataFrame, *, colours: Mapping[str, str]) -> Figur
     """
     if segments.empty:
         return common.sentence_figure("No period after a cut: nothing to follow.")
-    several = segments["segment_type"].nunique() > 1
+    kinds = set(segments["segment_type"])
     names = [
         common.wrap(
             f"{row.segment} (n = {row.customers:,})"
-            + (f", {common.type_label(row.segment_type)}" if several else ""),
+            + (f", {common.type_label(row.segment_type, kinds)}" if len(kinds) > 1 else ""),
             34,
         )
         for row in segments.itertuples()

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from segmentation import schema, style
 from segmentation.plots import common
+from segmentation.plots.bars import bare_bars
 
 ACROSS = ("total_unit", "frequency")
 STRONGEST = 2.0  # standard deviations from which a profile cell has its full colour
@@ -288,18 +289,20 @@ def plot_stakes(
     if recommendations.empty:
         return common.sentence_figure("No segments to act on.")
     ordered = recommendations.sort_values("revenue", ascending=False, kind="stable")
-    several = ordered["segment_type"].nunique() > 1
+    kinds = set(ordered["segment_type"])
     names, texts = [], []
     for row in ordered.itertuples():
         name = common.wrap(str(row.segment), 26)
-        names.append(f"{name}\n({common.type_label(row.segment_type)})" if several else name)
+        names.append(
+            f"{name}\n({common.type_label(row.segment_type, kinds)})" if len(kinds) > 1 else name
+        )
         money = style.money_label(float(row.revenue), currency)
         share = style.share_label(float(row.revenue_share))
         texts.append(f"{money} ({share}), n = {int(row.customers):,}\n{common.wrap(row.play, 34)}")
     lines = [max(a.count("\n"), b.count("\n")) + 1 for a, b in zip(names, texts, strict=True)]
     fig, (ax,) = common.panels(1, columns=1, height=0.9 + len(lines) * (0.14 + 0.17 * max(lines)))
     fills = [colours.get(str(segment), style.CONTEXT) for segment in ordered["segment"]]
-    common.bare_bars(
+    bare_bars(
         ax, names, ordered["revenue"].tolist(), texts, colours=fills,
         label=f"Revenue ({currency}, share of revenue; line: 95% interval)",
         intervals=list(zip(ordered["revenue_low"], ordered["revenue_high"], strict=True)),

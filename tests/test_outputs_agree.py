@@ -101,6 +101,16 @@ def test_anomalies_are_those_of_the_segments(handed_over, sheets):
     assert rows == dict(zip(flagged["customer_id"], flagged["anomaly_reasons"], strict=True))
 
 
+def test_every_column_of_every_sheet_is_explained(sheets):
+    unexplained = [
+        (row["sheet"], row["column"])
+        for row in sheets["dictionary"]
+        if row["meaning"].endswith("as the step that made the table gives it.")
+    ]
+
+    assert unexplained == [], "define these in segmentation/workbook/definitions.py"
+
+
 def test_every_sum_is_the_ledgers_to_the_cent(handed_over, sheets, twins):
     folder, expected = handed_over
     kept = Decimal(pd.read_csv(folder / "ledger.csv", dtype=str)["amount"].iloc[-1])

@@ -189,6 +189,29 @@ def test_what_had_to_change_is_counted_once_however_many_sheets_show_it(tmp_path
     assert about["characters replaced"] == 1
 
 
+def test_a_campaign_has_its_sheet_and_the_lists_say_who_is_left_alone(tmp_path):
+    segments = segments_of(["a", "b", "c"], segment=["Low", "Low", "Top"], cluster=[0, 0, 1])
+    customers = segments.assign(campaign_arm=["treatment", "control", None])
+    plan = pd.DataFrame(
+        {"segment_type": ["normal"], "segment": ["Low"], "treatment": [1], "control": [1]}
+    )
+    tables = tables_of(segments, customers=customers, campaign=plan)
+
+    write_workbook(tmp_path / "x.xlsx", csv_folder=tmp_path, **tables)
+
+    book = openpyxl.load_workbook(tmp_path / "x.xlsx")
+    assert rows_of(book["campaign"]) == [
+        {"segment_type": "normal", "segment": "Low", "treatment": 1, "control": 1}
+    ]
+    arms = {
+        row["customer_id"]: row["campaign_arm"]
+        for name in ("1 Low", "2 Top")
+        for row in rows_of(book[name])
+    }
+    assert arms == {"a": "treatment", "b": "control", "c": None}
+    assert "campaign_arm" not in [cell.value for cell in book["segments"][1]]
+
+
 # --- the guard ------------------------------------------------------------------------
 
 RISKY_TEXTS = st.text(st.sampled_from("=+-@'; |\t\r\n\0＝a1,\""), max_size=12)

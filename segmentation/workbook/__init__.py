@@ -20,6 +20,7 @@ from segmentation.guarded_csv import write_guarded_csv
 from segmentation.workbook import sheets
 from segmentation.workbook.cells import Counts, clean_text
 from segmentation.workbook.columns import dictionary
+from segmentation.workbook.definitions import LIST
 from segmentation.workbook.inert_file import open_workbook
 from segmentation.workbook.sheet_writer import SheetWriter
 from segmentation.workbook.sheets import Sheet
@@ -39,6 +40,7 @@ def write_workbook(
     recommendations: pd.DataFrame,
     overview: Mapping[str, Any],
     currency: str,
+    campaign: pd.DataFrame | None = None,
     csv_folder: Path | None = None,
     max_rows: int = MAX_ROWS,
 ) -> dict[str, int]:
@@ -60,7 +62,8 @@ def write_workbook(
         Ids are text and stay the same characters.
     customers : DataFrame, one row per customer
         The same customers with every feature the source allows and the segment columns:
-        what summary, lists and anomalies are made of.
+        what summary, lists and anomalies are made of. Where it has ``campaign_arm``, the
+        lists say who is contacted and who is left alone.
     profile : DataFrame, one row per segment
         Size, revenue, mean and median of each feature. Shares are fractions of 1.
     ledger : DataFrame, one row per cleaning rule
@@ -77,6 +80,8 @@ def write_workbook(
         depends on the day.
     currency : str
         Account currency, the unit of money columns in the dictionary.
+    campaign : DataFrame, one row per segment with a campaign, optional
+        Sizes of both arms and what a test shows, for the sheet ``campaign``.
     csv_folder : Path, optional
         Folder that exists; gets a CSV twin of every sheet, named after it, with the same
         texts and a guard against formulas (`segmentation.guarded_csv`).
@@ -135,6 +140,7 @@ def write_workbook(
     fixed = {
         "profile": profile,
         "recommendations": recommendations,
+        **({} if campaign is None else {"campaign": campaign}),
         "names": facts,
         "ledger": ledger,
     }
@@ -178,7 +184,7 @@ def _sheets(
     for name, table in fixed.items():
         yield Sheet(name, name, table)
     columns = sheets.list_columns(customers)
-    described = {"segments": segments, "summary": summary, sheets.LIST: customers[columns]}
+    described = {"segments": segments, "summary": summary, LIST: customers[columns]}
     described["anomalies"] = customers[[name for name in columns if name != "is_anomaly"]]
     yield Sheet("dictionary", "dictionary", dictionary({**described, **fixed}, currency))
 

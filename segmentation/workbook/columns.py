@@ -21,6 +21,7 @@ from segmentation.schema import (
     column_of,
 )
 from segmentation.workbook.cells import MAX_DIGITS
+from segmentation.workbook.definitions import SHEET_COLUMNS
 
 NUMBER_FORMATS = {
     "text": "@",
@@ -37,78 +38,6 @@ _DECIMAL_FORMAT = "#,##0.00"
 _WIDEST = 60
 _NARROWEST = 8
 
-SHEET_COLUMNS: dict[str, dict[str, Column]] = {
-    "profile": {
-        column.name: column
-        for column in (
-            Column("customers", "Customers", "customers", "count", "Customers in the segment."),
-            Column("customers_share", "Share of customers", "%", "share", "Part of all customers."),
-            Column("revenue", "Revenue", "currency", "money", "Sum of their total spent."),
-            Column("revenue_share", "Share of revenue", "%", "share", "Part of all revenue."),
-            Column(
-                "stability",
-                "Stability",
-                "",
-                "text",
-                "stable, uncertain or unstable (mean Jaccard below 0.6) when customers are drawn again.",
-            ),
-            Column("jaccard", "Jaccard", "", "score", "Mean Jaccard over resamples, 0 to 1."),
-        )
-    },
-    "summary": {
-        "anomalies": Column(
-            "anomalies", "Anomalies", "customers", "count", "Customers flagged as unusual."
-        ),
-        "play": Column("play", "Play", "", "text", "What to try with the segment."),
-        "list": Column("list", "List", "", "text", "Sheet that lists the customers by value."),
-    },
-    "names": {
-        "fact": Column("fact", "Why this name", "", "text", "A measured fact the name rests on."),
-    },
-    "recommendations": {
-        column.name: column
-        for column in (
-            Column("play", "Play", "", "text", "What to try with the segment, in a few words."),
-            Column("why", "Why", "", "text", "What in the numbers suggests it."),
-            Column("do", "Do", "", "text", "The next step."),
-            Column(
-                "break_even_response",
-                "Break-even response",
-                "%",
-                "share",
-                "Part of the contacted who must order for the contact to pay for itself.",
-            ),
-        )
-    },
-    "ledger": {
-        column.name: column
-        for column in (
-            Column("rule", "Rule", "", "text", "Cleaning rule that set the rows aside."),
-            Column("rows", "Rows", "order lines", "count", "Order lines; raw = all rules + kept."),
-            Column("customers", "Customers", "customers", "count", "Customers of these rows."),
-            Column(
-                "amount", "Amount", "currency", "money", "Their amount, exact; adds up to the cent."
-            ),
-        )
-    },
-    "dictionary": {
-        column.name: column
-        for column in (
-            Column("sheet", "Sheet", "", "text", "Sheet of this workbook."),
-            Column("column", "Column", "", "text", "Name in row 1 of the sheet."),
-            Column("label", "Label", "", "text", "The name in words."),
-            Column("unit", "Unit", "", "text", "Unit of the values; empty = none."),
-            Column("meaning", "Meaning", "", "text", "What the column says."),
-        )
-    },
-    "about": {
-        column.name: column
-        for column in (
-            Column("key", "What", "", "text", "A fact about this workbook or its run."),
-            Column("value", "Value", "", "text", "The fact."),
-        )
-    },
-}
 _MONEY_WORDS = re.compile(
     r"(^|_)(amount|benefit|cost|gain|money|price|profit|revenue|spend|spent|value)(_|$)"
 )

@@ -24,8 +24,8 @@ from segmentation.workbook.columns import (
     number_format_of,
     width_of,
 )
+from segmentation.workbook.definitions import LIST
 from segmentation.workbook.inert_file import InertSheet
-from segmentation.workbook.sheets import LIST
 
 # From this day on all programs agree which day a number is (Excel knows 29 February 1900).
 FIRST_DATE = dt.date(1900, 3, 1)

@@ -13,9 +13,8 @@ import pandas as pd
 
 from segmentation.schema import FEATURES, amount_scale
 from segmentation.workbook.cells import MAX_DIGITS
+from segmentation.workbook.definitions import LIST
 
-LIST = "one list per segment"
-"""What the dictionary calls the sheets that list one segment each."""
 ALL = "all customers"
 _KEYS = ["segment_type", "cluster", "segment"]
 _LONGEST_NAME = 31  # UTF-16 units in the name of a sheet
@@ -116,7 +115,7 @@ def anomaly_sheets(customers: pd.DataFrame, max_rows: int) -> Iterator[Sheet]:
 def list_columns(customers: pd.DataFrame) -> list[str]:
     """Who, in which segment, worth how much, how sure, and every feature there is."""
     first = ["customer_id", "segment_type", "segment", "total_spent"]
-    last = ["margin", "is_anomaly", "anomaly_reasons"]
+    last = ["margin", "is_anomaly", "anomaly_reasons", "campaign_arm"]
     features = [name for name in FEATURES if name in customers.columns and name not in first]
     return [name for name in [*first, *features, *last] if name in customers.columns]
 

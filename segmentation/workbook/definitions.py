@@ -94,9 +94,7 @@ SHEET_COLUMNS: dict[str, dict[str, Column]] = {
         ),
         Column("one_time_share", "One-time buyers", "%", "share", "Part that ordered once only."),
         Column("median_recency", "Days since last order", "days", "days", "Median of the segment."),
-        Column(
-            "typical_order", "Typical order", "currency", "money", "Median over customers."
-        ),
+        Column("typical_order", "Typical order", "currency", "money", "Median over customers."),
         _BREAK_EVEN,
         Column("campaign_cost", "Cost of a campaign", "currency", "money", "To contact all once."),
         _PERIOD,

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from segmentation.atomic import atomic_path
 from segmentation.campaign import (
     CONTROL,
     TREATMENT,
@@ -20,6 +19,7 @@ from segmentation.campaign import (
     split,
 )
 from segmentation.errors import OutputError, ParameterError, SourceError, first_three
+from segmentation.guarded_csv import unguarded, write_guarded_csv
 from segmentation.run_comparison import read_run
 from segmentation.schema import SEGMENT_TYPES, format_percent, format_share
 
@@ -47,8 +47,7 @@ def split_segment(
     if len(members) < 2:
         raise ParameterError(f"--segment {segment}: one customer cannot be divided into two arms.")
     arms = split(members, seed=seed, treatment_share=treatment_share)
-    with atomic_path(output) as temporary:
-        arms.to_csv(temporary, index=False, lineterminator="\n")
+    write_guarded_csv(arms, output)
     counts = arms["arm"].value_counts()
     treated, control = int(counts.get(TREATMENT, 0)), int(counts.get(CONTROL, 0))
     return (
@@ -138,7 +137,7 @@ def read_out(arms_file: Path, results_file: Path) -> str:
 
 def _read(path: Path, needed: tuple[str, ...]) -> pd.DataFrame:
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     except FileNotFoundError:
         raise SourceError(f"{path}: no such file.") from None
     except (OSError, ValueError) as error:
@@ -146,7 +145,8 @@ def _read(path: Path, needed: tuple[str, ...]) -> pd.DataFrame:
     missing = [name for name in needed if name not in table.columns]
     if missing:
         raise SourceError(f"{path.name}: lacks the column {first_three(missing)}.")
-    return table
+    # an id copied from the list carries the list's guard against formulas
+    return table.assign(customer_id=table["customer_id"].map(unguarded))
 
 
 def _verdict(found: Uplift) -> str:

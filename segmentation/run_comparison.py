@@ -22,6 +22,7 @@ from segmentation.compare import (
     customer_movements,
 )
 from segmentation.errors import OutputError, SourceError, in_one_sentence
+from segmentation.guarded_csv import write_guarded_csv
 from segmentation.model import load_model
 from segmentation.params import resolve_path
 from segmentation.pipeline import Run, result_of
@@ -183,7 +184,7 @@ def _write(changes: Comparison, customers: pd.DataFrame, output: Path) -> None:
             "customers": customers,
         }
         for name, table in tables.items():
-            table.to_csv(working / f"{name}.csv", index=False, lineterminator="\n")
+            write_guarded_csv(table, working / f"{name}.csv")
         summary = {
             "verdict": changes.verdict,
             "reasons": list(changes.reasons),

@@ -46,6 +46,7 @@ IDS = [
     "o'\"\\ %s ? :name",
 ]
 CLEAN_IDS = [re.sub("[\x00\x01]", "\ufffd", one) for one in IDS]
+RISKY = ("=", "+", "-", "@", "\t", "\r", "\n")
 WORKBOOK = "customer_segmentation_output.xlsx"
 
 
@@ -164,6 +165,31 @@ def test_the_published_table_has_the_very_ids(hostile_run, mariadb_server, monke
     rows = mariadb_server.execute("SELECT customer_id, segment FROM segments", database="hostile")
     segments = pd.read_parquet(hostile_run / "segments.parquet")
     assert sorted(rows) == sorted(zip(segments["customer_id"], segments["segment"], strict=True))
+
+
+def test_campaign_lists_and_movements_run_nothing_and_keep_every_id(hostile_run, tmp_path):
+    table = pd.read_parquet(hostile_run / "segments.parquet")
+    files = [tmp_path / "moves" / "customers.csv"]
+    assert call_cli("compare", hostile_run, hostile_run, "--output", tmp_path / "moves").code == 0
+    for segment in table["segment"].unique():
+        files.append(tmp_path / f"{segment}.csv")
+        split = ["split", hostile_run, "--segment", segment, "--output", files[-1]]
+        assert call_cli("campaign", *split).code == 0
+    ids = []
+    for path in files:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert not [row for row in rows for cell in row.values() if cell.startswith(RISKY)]
+        ids.append([row["customer_id"] for row in rows])
+
+    every = sorted(table["customer_id"])
+    assert sorted(map(unguarded, ids[0])) == every
+    assert sorted(unguarded(one) for part in ids[1:] for one in part) == every
+    copied = pd.DataFrame({"customer_id": ids[1] + [unguarded(one) for one in ids[1]]})
+    copied.to_csv(tmp_path / "orders.csv", index=False)
+    said = call_cli("campaign", "readout", files[1], tmp_path / "orders.csv")
+    assert said.code == 0, said.said
+    assert "100% (n = " in said.out and "neither" not in said.out
 
 
 @pytest.mark.slow

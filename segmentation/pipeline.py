@@ -24,10 +24,12 @@ from segmentation import (
     campaign,
     clean,
     cluster,
+    date_findings,
     evidence,
     evidence_stages,
     explore,
     features,
+    findings,
     holdout_stage,
     ingest,
     recommend,
@@ -234,12 +236,22 @@ def _transactions(run: Run, engine: Engine, source: ingest.Source) -> dict[str, 
     customers = features.customer_features(engine, as_of=as_of)
     features.check_exact(customers, scale=_scale(ledger["amount"]))
     lines = explore.lines(engine)
+    registered = findings.registration_days(engine)
     return {
         "customer_features": customers,
         "ledger": ledger,
-        "findings": clean.findings(
-            engine, zero_amount=parameters.zero_amount, duplicates=parameters.duplicates
+        "line_findings": findings.line_findings(
+            engine,
+            source,
+            customers,
+            as_of=as_of,
+            first_registration=registered["day"].min().date() if len(registered) else None,
+            treatments=clean.treatments(
+                zero_amount=parameters.zero_amount, duplicates=parameters.duplicates
+            ),
         ),
+        "order_days": findings.order_days(engine),
+        "registration_days": registered,
         "returned_lines": special_lines.returned_lines(engine, as_of=as_of),
         "special_lines": special_lines.special_lines(engine),
         "raw_columns": ingest.describe_raw(engine, source),
@@ -277,7 +289,9 @@ def _customer_table(run: Run, engine: Engine, source: ingest.Source) -> dict[str
     return {
         "customer_features": customers,
         "ledger": ledger,
-        "findings": pd.DataFrame(columns=["finding", "rows", "customers", "amount", "treatment"]),
+        "line_findings": findings.customer_table_findings(exact),
+        "order_days": empty,
+        "registration_days": empty,
         "returned_lines": pd.DataFrame(columns=list(special_lines.RETURN_COLUMNS)),
         "special_lines": pd.DataFrame(columns=list(special_lines.SPECIAL_COLUMNS)),
         "raw_columns": ingest.describe_raw(engine, source),
@@ -301,6 +315,43 @@ def _customer_table(run: Run, engine: Engine, source: ingest.Source) -> dict[str
             "amount_scale": _scale(ledger["amount"]),
         },
     }
+
+
+def _findings(run: Run) -> dict[str, Any]:
+    """Findings of lines and dates; where dates look exchanged, both outcomes too."""
+    found, days, registered = run["line_findings"], run["order_days"], run["registration_days"]
+    if days.empty:
+        none = pd.DataFrame()
+        names = ("days_found", "repair", "group_moves", "waits")
+        return {"findings": found, "swap": {}} | dict.fromkeys(names, none)
+    repair = run.parameters.date_repair
+    days = date_findings.days_as_found(days, date_repair=repair)
+    swap = date_findings.evidence_of(days, registered)
+    results: dict[str, Any] = {"swap": swap, "days_found": days, "waits": pd.DataFrame()}
+    results |= {"repair": pd.DataFrame(), "group_moves": pd.DataFrame()}
+    changed = 0
+    if repair != "off" or swap["order_date"]["strength"] != "none":
+        both = {name: run.with_parameters(date_repair=name) for name in ("off", "swap_day_month")}
+        tables = {
+            name: features.add_segment_type(other["customer_features"], split_pre_register=True)
+            for name, other in both.items()
+        }
+        scale = run["overview"]["amount_scale"]
+        as_of = {name: pd.Timestamp(other["overview"]["as_of"]) for name, other in both.items()}
+        results["repair"] = date_findings.repair_outcomes(
+            tables,
+            days,
+            swap["order_date"],
+            as_of=as_of,
+            scale=scale,
+        )
+        results["group_moves"] = date_findings.group_moves(*tables.values(), scale=scale)
+        results["waits"] = date_findings.waits(tables)
+        changed = date_findings.customers_changed(*tables.values(), as_of=as_of)
+    dates = date_findings.date_findings(
+        days, registered, swap, customers_changed=changed, date_repair=repair
+    )
+    return results | {"findings": pd.concat([found, dates], ignore_index=True)}
 
 
 def _scale(amounts: pd.Series) -> int:
@@ -638,7 +689,9 @@ STAGES: dict[str, Stage] = {
             (
                 "customer_features",
                 "ledger",
-                "findings",
+                "line_findings",
+                "order_days",
+                "registration_days",
                 "returned_lines",
                 "special_lines",
                 "raw_columns",
@@ -650,6 +703,14 @@ STAGES: dict[str, Stage] = {
                 "overview",
             ),
             _orders,
+        ),
+        Stage(
+            "findings",
+            "says what is wrong with the data",
+            ("date_repair",),
+            ("orders",),
+            ("findings", "swap", "days_found", "repair", "group_moves", "waits"),
+            _findings,
         ),
         Stage(
             "prepared",

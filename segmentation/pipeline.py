@@ -24,12 +24,12 @@ from segmentation import (
     campaign,
     clean,
     cluster,
-    date_findings,
     evidence,
     evidence_stages,
     explore,
     features,
     findings,
+    findings_stage,
     holdout_stage,
     ingest,
     recommend,
@@ -318,40 +318,17 @@ def _customer_table(run: Run, engine: Engine, source: ingest.Source) -> dict[str
 
 
 def _findings(run: Run) -> dict[str, Any]:
-    """Findings of lines and dates; where dates look exchanged, both outcomes too."""
-    found, days, registered = run["line_findings"], run["order_days"], run["registration_days"]
-    if days.empty:
-        none = pd.DataFrame()
-        names = ("days_found", "repair", "group_moves", "waits")
-        return {"findings": found, "swap": {}} | dict.fromkeys(names, none)
-    repair = run.parameters.date_repair
-    days = date_findings.days_as_found(days, date_repair=repair)
-    swap = date_findings.evidence_of(days, registered)
-    results: dict[str, Any] = {"swap": swap, "days_found": days, "waits": pd.DataFrame()}
-    results |= {"repair": pd.DataFrame(), "group_moves": pd.DataFrame()}
-    changed = 0
-    if repair != "off" or swap["order_date"]["strength"] != "none":
-        both = {name: run.with_parameters(date_repair=name) for name in ("off", "swap_day_month")}
-        tables = {
-            name: features.add_segment_type(other["customer_features"], split_pre_register=True)
-            for name, other in both.items()
-        }
-        scale = run["overview"]["amount_scale"]
-        as_of = {name: pd.Timestamp(other["overview"]["as_of"]) for name, other in both.items()}
-        results["repair"] = date_findings.repair_outcomes(
-            tables,
-            days,
-            swap["order_date"],
-            as_of=as_of,
-            scale=scale,
-        )
-        results["group_moves"] = date_findings.group_moves(*tables.values(), scale=scale)
-        results["waits"] = date_findings.waits(tables)
-        changed = date_findings.customers_changed(*tables.values(), as_of=as_of)
-    dates = date_findings.date_findings(
-        days, registered, swap, customers_changed=changed, date_repair=repair
+    def outcome(date_repair: str) -> tuple[pd.DataFrame, dict[str, Any]]:
+        other = run.with_parameters(date_repair=date_repair)
+        return other["customer_features"], other["overview"]
+
+    return findings_stage.all_findings(
+        run["line_findings"],
+        run["order_days"],
+        run["registration_days"],
+        outcome=outcome,
+        date_repair=run.parameters.date_repair,
     )
-    return results | {"findings": pd.concat([found, dates], ignore_index=True)}
 
 
 def _scale(amounts: pd.Series) -> int:

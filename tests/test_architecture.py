@@ -22,7 +22,8 @@ LAYERS = {
     "stages": "ingest clean features findings date_findings explore prepare cluster anomalies evidence "
     "naming recommend compare concentration campaign support special_lines",
     "presentation": "plots insights workbook",
-    "assembling": "segments evidence_stages holdout_stage sensitivity_stage returns_stage pipeline run_comparison",
+    "assembling": "segments evidence_stages holdout_stage sensitivity_stage returns_stage findings_stage "
+    "pipeline run_comparison",
     "top": "api explorer reduce run_folder book report score scoring_sql campaign_files cli "
     "notebook_pairs document_links demo materialize publish fetch __main__",
 }

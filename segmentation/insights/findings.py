@@ -268,7 +268,7 @@ def _two_storeys(rows: pd.DataFrame) -> Html:
 
     head = "".join(cell("th", name, name) for name in figures)
     body = "".join(
-        f"<tr class=\"figures\">{''.join(cell('td', name, row[name]) for name in figures)}</tr>"
+        f'<tr class="figures">{"".join(cell("td", name, row[name]) for name in figures)}</tr>'
         f'<tr class="meaning"><td colspan="{len(figures)}">{with_code(row[MEANING])}</td></tr>'
         for row in rows.to_dict("records")
     )

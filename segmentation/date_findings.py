@@ -279,23 +279,6 @@ def customers_changed(
     return int((days[0].loc[common] != days[1].loc[common]).any(axis="columns").sum())
 
 
-def waits(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Customers by days from registration to first order, for each outcome."""
-    counted = [
-        table["register_to_order"]
-        .dropna()
-        .astype("int64")
-        .value_counts()
-        .sort_index()
-        .rename_axis("days")
-        .reset_index(name="customers")
-        .assign(date_repair=repair)
-        for repair, table in tables.items()
-        if "register_to_order" in table.columns
-    ]
-    return pd.concat(counted, ignore_index=True) if counted else pd.DataFrame()
-
-
 def _exact_sum(amounts: pd.Series, scale: int) -> Decimal:
     """Sum of money that each float holds exactly to `scale` decimals."""
     minor = (amounts * 10.0**scale).round().astype("int64").sum()

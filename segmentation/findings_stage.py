@@ -34,10 +34,9 @@ def all_findings(
     dict
         ``findings``, all of them; ``swap``, the evidence per column of dates;
         ``days_found``, lines per day as found; ``repair``, both outcomes; ``group_moves``,
-        who would change registration group; ``waits``, customers by days from
-        registration to first order. The last three are empty without a sign.
+        who would change registration group. The last two are empty without a sign.
     """
-    names = ("days_found", "repair", "group_moves", "waits")
+    names = ("days_found", "repair", "group_moves")
     results: dict[str, Any] = {"findings": line_findings, "swap": {}}
     results |= {name: pd.DataFrame() for name in names}
     if order_days.empty:
@@ -57,7 +56,6 @@ def all_findings(
             tables, days, swap["order_date"], as_of=as_of, scale=scale
         )
         results["group_moves"] = date_findings.group_moves(*tables.values(), scale=scale)
-        results["waits"] = date_findings.waits(tables)
         changed = date_findings.customers_changed(*tables.values(), as_of=as_of)
     dates = date_findings.date_findings(
         days, registration_days, swap, customers_changed=changed, date_repair=date_repair

@@ -686,7 +686,7 @@ STAGES: dict[str, Stage] = {
             "says what is wrong with the data",
             ("date_repair",),
             ("orders",),
-            ("findings", "swap", "days_found", "repair", "group_moves", "waits"),
+            ("findings", "swap", "days_found", "repair", "group_moves"),
             _findings,
         ),
         Stage(

@@ -19,7 +19,7 @@
 # **Question.** What data is this report built on, and is it fit to build on?
 #
 # **Reads** the raw tables of the source. **Decides** nothing; it counts. **Can mislead when**
-# a table is complete but wrong: counting finds gaps and copies, not false values.
+# a value is false but plausible: counting finds gaps, copies and contradictions, not lies.
 
 # %% tags=["parameters", "hide-input"]
 source: str = "cdnow"  # Where orders come from: a shipped source, or a path to a source SQL file.
@@ -90,10 +90,41 @@ Markdown(insights.reading_sentence(run["overview"]))
 Markdown(insights.source_sql(run["sql"]))
 
 # %% [markdown]
-# ## Lines that shops disagree on
+# ## What is wrong with the data
+#
+# Every check only counts; what cleaning does about it stands in the next chapter. Checks of
+# keys and joins read the raw tables, the others read the order lines.
 
 # %% tags=["remove-input"]
-Markdown(insights.findings_sentence(run["findings"], currency=currency))
+insights.findings_table(run["findings"], currency=currency)
+
+# %% tags=["remove-input"]
+Markdown(insights.findings_sentence(run["findings"]))
+
+# %% [markdown]
+# ## Dates
+#
+# A date whose day is at most 12 can be read two ways. Where day and month were exchanged on
+# the way in, late days stay where they are and early ones scatter over the calendar: months
+# outside the true range then hold days 1 to 12 only.
+
+# %% mystnb={"figure": {"name": "fig-calendar", "caption": "Lines on each day of the calendar, as found; where dates look exchanged, also after exchanging day and month."}, "image": {"alt": "Calendar heat map with a row per month and a column per day of the month; darker cells hold more lines. Where dates look exchanged, a second map beside it shows them after the repair."}} tags=["hide-input"]
+plots.plot_calendar(run["days_found"], swap=run["swap"])
+
+# %% tags=["remove-input"]
+Markdown(insights.swap_sentence(run["swap"], run["findings"], run["repair"]))
+
+# %% tags=["remove-input"]
+insights.repair_table(run["repair"], currency=currency)
+
+# %% tags=["remove-input"]
+insights.Prose(insights.repair_sentence(run["repair"], date_repair=date_repair))
+
+# %% tags=["remove-input"]
+insights.moves_table(run["group_moves"], currency=currency)
+
+# %% tags=["remove-input"]
+insights.Prose(insights.moves_sentence(run["group_moves"], run["repair"], currency=currency))
 
 # %% [markdown]
 # ## Revenue and customers over time

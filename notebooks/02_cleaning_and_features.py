@@ -132,3 +132,6 @@ insights.feature_table(run["features"], currency=currency, names=features)
 
 # %% tags=["remove-input"]
 Markdown(insights.group_sentence(run["features"], currency=currency))
+
+# %% tags=["remove-input"]
+insights.Prose(insights.precision_sentence(run["features"], run["findings"]))

@@ -17,21 +17,6 @@ _SQL = Path(__file__).parent / "sql"
 CLEAN_SQL = (_SQL / "clean.sql").read_text(encoding="utf-8")
 LEDGER_SQL = (_SQL / "ledger.sql").read_text(encoding="utf-8")
 
-FINDINGS_SQL = """
--- Reported whether or not the profile sets them aside. Zero amounts and copies are
--- counted among the lines that passed every rule about missing and invalid values.
-SELECT finding, COUNT(*) AS rows, COUNT(DISTINCT customer_id) AS customers,
-       COALESCE(SUM(amount), 0) AS amount
-FROM (
-    SELECT 'zero_amount' AS finding, customer_id, amount FROM classified
-    WHERE amount = 0 AND rule IN ('kept', 'zero_amount')
-    UNION ALL
-    SELECT 'duplicate_line' AS finding, customer_id, amount FROM classified
-    WHERE copy_number > 1 AND rule IN ('kept', 'duplicate_line')
-) AS found
-GROUP BY finding
-"""
-
 
 def clean(
     engine: Engine,
@@ -108,22 +93,20 @@ def ledger(engine: Engine) -> pd.DataFrame:
     return table[list(LEDGER_COLUMNS)]
 
 
-def findings(engine: Engine, *, zero_amount: str, duplicates: str) -> pd.DataFrame:
-    """Zero amounts and exact copies, always counted, with what the profile does to them.
+def treatments(*, zero_amount: str, duplicates: str) -> dict[str, str]:
+    """What cleaning does to lines that are found, by finding; they are counted either way.
 
-    Returns
-    -------
-    DataFrame with columns ``finding, rows, customers, amount, treatment``
-        ``treatment`` is ``kept`` or ``set aside``.
+    Examples
+    --------
+    >>> found = treatments(zero_amount="keep", duplicates="drop")
+    >>> found["zero_amount"], found["duplicate_line"], found["missing_customer_id"]
+    ('kept', 'set aside', 'set aside')
     """
-    treatment = {
+    always = [rule.name for rule in RULES if rule.name.startswith("missing_")]
+    return dict.fromkeys([*always, "order_after_as_of"], "set aside") | {
         "zero_amount": "set aside" if zero_amount == "exclude" else "kept",
         "duplicate_line": "set aside" if duplicates == "drop" else "kept",
     }
-    found = engine.query(FINDINGS_SQL).set_index("finding").reindex(list(treatment)).reset_index()
-    found[["rows", "customers"]] = found[["rows", "customers"]].fillna(0).astype("int64")
-    found["amount"] = [Decimal(0) if pd.isna(value) else value for value in found["amount"]]
-    return found.assign(treatment=found["finding"].map(treatment))
 
 
 def customer_table_ledger(customers: pd.DataFrame) -> pd.DataFrame:

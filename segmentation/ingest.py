@@ -84,6 +84,8 @@ def _check_transaction_columns(source: Source, columns: dict[str, str]) -> None:
         )
     wrong = {
         "amount": ("an exact DECIMAL", ("DECIMAL", *_NUMBERS)),
+        "unit_price": ("an exact DECIMAL", _NUMBERS),
+        "discount": ("an exact DECIMAL", _NUMBERS),
         "quantity": ("a number", (*_NUMBERS, "DOUBLE", "FLOAT")),
         "order_date": ("a DATE", ("DATE", "TIMESTAMP")),
         "registered_date": ("a DATE", ("DATE", "TIMESTAMP")),

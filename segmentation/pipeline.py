@@ -30,6 +30,8 @@ from segmentation import (
     evidence_stages,
     explore,
     features,
+    findings,
+    findings_stage,
     holdout_stage,
     ingest,
     recommend,
@@ -236,12 +238,22 @@ def _transactions(run: Run, engine: Engine, source: ingest.Source) -> dict[str, 
     customers = features.customer_features(engine, as_of=as_of)
     features.check_exact(customers, scale=_scale(ledger["amount"]))
     lines = explore.lines(engine)
+    registered = findings.registration_days(engine)
     return {
         "customer_features": customers,
         "ledger": ledger,
-        "findings": clean.findings(
-            engine, zero_amount=parameters.zero_amount, duplicates=parameters.duplicates
+        "line_findings": findings.line_findings(
+            engine,
+            source,
+            customers,
+            as_of=as_of,
+            first_registration=registered["day"].min().date() if len(registered) else None,
+            treatments=clean.treatments(
+                zero_amount=parameters.zero_amount, duplicates=parameters.duplicates
+            ),
         ),
+        "order_days": findings.order_days(engine),
+        "registration_days": registered,
         "returned_lines": special_lines.returned_lines(engine, as_of=as_of),
         "special_lines": special_lines.special_lines(engine),
         "raw_columns": ingest.describe_raw(engine, source),
@@ -280,7 +292,9 @@ def _customer_table(run: Run, engine: Engine, source: ingest.Source) -> dict[str
     return {
         "customer_features": customers,
         "ledger": ledger,
-        "findings": pd.DataFrame(columns=["finding", "rows", "customers", "amount", "treatment"]),
+        "line_findings": findings.customer_table_findings(exact),
+        "order_days": empty,
+        "registration_days": empty,
         "returned_lines": pd.DataFrame(columns=list(special_lines.RETURN_COLUMNS)),
         "special_lines": pd.DataFrame(columns=list(special_lines.SPECIAL_COLUMNS)),
         "raw_columns": ingest.describe_raw(engine, source),
@@ -305,6 +319,20 @@ def _customer_table(run: Run, engine: Engine, source: ingest.Source) -> dict[str
             "amount_scale": _scale(ledger["amount"]),
         },
     }
+
+
+def _findings(run: Run) -> dict[str, Any]:
+    def outcome(date_repair: str) -> tuple[pd.DataFrame, dict[str, Any]]:
+        other = run.with_parameters(date_repair=date_repair)
+        return other["customer_features"], other["overview"]
+
+    return findings_stage.all_findings(
+        run["line_findings"],
+        run["order_days"],
+        run["registration_days"],
+        outcome=outcome,
+        date_repair=run.parameters.date_repair,
+    )
 
 
 def _scale(amounts: pd.Series) -> int:
@@ -648,7 +676,9 @@ STAGES: dict[str, Stage] = {
             (
                 "customer_features",
                 "ledger",
-                "findings",
+                "line_findings",
+                "order_days",
+                "registration_days",
                 "returned_lines",
                 "special_lines",
                 "raw_columns",
@@ -661,6 +691,14 @@ STAGES: dict[str, Stage] = {
                 "overview",
             ),
             _orders,
+        ),
+        Stage(
+            "findings",
+            "says what is wrong with the data",
+            ("date_repair",),
+            ("orders",),
+            ("findings", "swap", "days_found", "repair", "group_moves"),
+            _findings,
         ),
         Stage(
             "prepared",

@@ -150,6 +150,20 @@ TRANSACTIONS: dict[str, Column] = {
             "flag",
             "The line was listed before, in a part of the source that overlaps.",
         ),
+        Column(
+            "unit_price",
+            "Unit price",
+            "currency",
+            "money",
+            "Price of one unit before discount, exact decimal; only to check the amount.",
+        ),
+        Column(
+            "discount",
+            "Discount",
+            "currency",
+            "money",
+            "Discount on the line, exact decimal; only to check the amount.",
+        ),
         Column("product", "Product", "", "text", "What was bought."),
         Column("category", "Category", "", "text", "Kind of product."),
         Column("payment_method", "Payment method", "", "text", "How it was paid."),
@@ -230,6 +244,7 @@ RULES: tuple[Rule, ...] = (
     ),
 )
 LEDGER_COLUMNS = ("rule", "rows", "customers", "amount")
+FINDING_COLUMNS = ("finding", "place", "rows", "customers", "amount", "treatment", "facts")
 RULE_WORDS = {rule.name: rule.words for rule in RULES} | {"raw": "raw lines", "kept": "kept"}
 
 CURRENCY_SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "INR": "₹", "PKR": "Rs "}

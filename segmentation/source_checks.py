@@ -10,6 +10,7 @@ from sqlglot.optimizer.scope import traverse_scope
 
 from segmentation.engine import Engine
 from segmentation.errors import SourceError, first_three
+from segmentation.source_links import equated, line_table, raw_tables_of
 from segmentation.source_sql import Source, one_select
 
 PLAIN_DATE = r"^(1[6-9]|2[0-9])[0-9]{2}-[0-9]{1,2}-[0-9]{1,2}([ T][0-9:.+Z-]*)?$"
@@ -29,7 +30,7 @@ def check_raw_columns(engine: Engine, source: Source) -> None:
         described = exp.select("*").from_(exp.to_table(table)).sql("duckdb")
         available[table.lower()] = [name.lower() for name in engine.columns(described)]
     for scope in traverse_scope(one_select(source.sql)):
-        tables = _raw_tables_of(scope)
+        tables = raw_tables_of(scope)
         only = next(iter(tables.values())) if len(scope.sources) == len(tables) == 1 else None
         for column in scope.columns:
             holder = tables.get(column.table) if column.table else only
@@ -38,11 +39,6 @@ def check_raw_columns(engine: Engine, source: Source) -> None:
                     f"{source.place_of(holder)}: has {engine.no_column} {column.name}; "
                     f"it has {', '.join(available[holder.lower()])}."
                 )
-
-
-def _raw_tables_of(scope: Any) -> dict[str, str]:
-    """Alias to name of the raw tables that a scope reads directly."""
-    return {alias: t.name for alias, t in scope.sources.items() if isinstance(t, exp.Table)}
 
 
 def check_casts(engine: Engine, source: Source) -> None:
@@ -164,12 +160,13 @@ def check_joins(engine: Engine, source: Source) -> None:
     query = one_select(source.sql)
     for scope in traverse_scope(query):
         select = scope.expression
-        tables = _raw_tables_of(scope)
+        tables = raw_tables_of(scope)
         if not isinstance(select, exp.Select) or len(tables) < 2 or select.args.get("group"):
             continue
-        lines = _line_table(select, tables)
+        lines = line_table(select, tables)
         for alias, table in tables.items() if lines else ():
-            if alias == lines or engine.is_key(table, _equated(select, alias)):
+            key = {own.name.lower() for own, _ in equated(select, alias)}
+            if alias == lines or engine.is_key(table, key):
                 continue
             multiplied = _multiplied(engine, _probe(query, select, keep_where=True), lines, alias)
             if multiplied:
@@ -179,32 +176,6 @@ def check_joins(engine: Engine, source: Source) -> None:
                     "their money would count more than once; list each key once in it, or join "
                     f"on all columns of its key in source {source.name}."
                 )
-
-
-def _equated(select: exp.Select, alias: str) -> set[str]:
-    """Columns of a joined table that its join sets equal to something of other tables."""
-    found = set()
-    for join in select.args.get("joins") or ():
-        condition = join.args.get("on") if join.alias_or_name == alias else None
-        for equal in condition.find_all(exp.EQ) if condition is not None else ():
-            sides = (equal.this, equal.expression)
-            if equal.find_ancestor(exp.Or, exp.Not, exp.Case, exp.Select) is not select:
-                continue
-            for own, other in (sides, sides[::-1]):
-                others = {column.table for column in other.find_all(exp.Column)}
-                if isinstance(own, exp.Column) and own.table == alias and alias not in others:
-                    found.add(own.name.lower())
-    return found
-
-
-def _line_table(select: exp.Select, tables: dict[str, str]) -> str:
-    for name in ("quantity", "amount"):
-        for projection in select.expressions:
-            if projection.alias_or_name.lower() == name:
-                used = {column.table for column in projection.find_all(exp.Column)}
-                if len(used) == 1 and used <= set(tables):
-                    return str(used.pop())
-    return ""
 
 
 def _multiplied(engine: Engine, probe: exp.Select, lines: str, joined: str) -> int:

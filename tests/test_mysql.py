@@ -177,17 +177,35 @@ def test_demonstration_tables_are_wide_enough_and_say_that_they_are_synthetic(
     engine.close()
 
 
-def test_real_marketplace_agrees_exactly(mariadb_server, tmp_path):
+@pytest.fixture(scope="module")
+def real_marketplace(mariadb_server) -> list[tuple[str, str]]:
+    """The real marketplace twice: engine and location of its files, and of its database."""
     if not REAL_MARKETPLACE.is_dir():
         pytest.skip("the real marketplace is not on this machine: ../shared/data/marketplace")
     name = database(mariadb_server, "real_marketplace")
     for table, definition in materialize._DEMO_TABLES.items():
         load_csv(mariadb_server, name, REAL_MARKETPLACE / f"{table}.csv", definition)
+    return [("duckdb", str(REAL_MARKETPLACE)), ("mysql", mariadb_server.location(name))]
+
+
+def test_findings_and_both_outcomes_of_the_real_marketplace_agree_exactly(
+    real_marketplace, tmp_path
+):
+    names = ("findings", "ledger", "customer_features", "days_found", "repair", "group_moves")
+    for repair in ("off", "swap_day_month"):
+        runs = []
+        for engine, location in real_marketplace:
+            values = {"engine": engine, "location": location, "date_repair": repair}
+            runs.append(Run(resolve("marketplace", overrides=values)[1], tmp_path))
+        for name in names:
+            one, other = (run[name] for run in runs)
+            assert one.to_csv() == other.to_csv(), (repair, name)
+        assert (runs[1]["findings"]["rows"] > 0).sum() == 13
+
+
+def test_real_marketplace_agrees_exactly(real_marketplace, tmp_path):
     folders = []
-    for engine, location in (
-        ("duckdb", str(REAL_MARKETPLACE)),
-        ("mysql", mariadb_server.location(name)),
-    ):
+    for engine, location in real_marketplace:
         values = {"engine": engine, "location": location, "k_max": 3, "n_init": 2}
         _, parameters = resolve("marketplace", overrides=values)
         folders.append(make_run("real", parameters, runs_dir=tmp_path, name=engine))

@@ -18,6 +18,7 @@ from conftest import ROOT
 from leaks import ids_of, leaks_in, plain_text
 
 from segmentation.insights.data import NO_ORDERS
+from segmentation.insights.dates import NO_DATES
 
 pytestmark = pytest.mark.slow
 
@@ -26,7 +27,7 @@ NO_CATEGORIES = "The source has no categories, payment methods or countries to c
 # Notebooks that read order lines, and what they say of a table without any. All the others are
 # run on such a table by the test of the book.
 WITHOUT_ORDERS = {
-    "01": [NO_ORDERS, NO_ORDERS, "cleaning and feature steps were done elsewhere"],
+    "01": [NO_ORDERS, NO_DATES, "cleaning and feature steps were done elsewhere"],
     "02": [NO_ORDERS, NO_ORDERS],
     "03": [NO_ORDERS, NO_CATEGORIES],
 }

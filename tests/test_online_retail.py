@@ -55,6 +55,16 @@ def test_published_best_month_and_country(published):
     assert countries["country", "United Kingdom"] == pytest.approx(7_308_391.554, abs=0.0005)
 
 
+def test_its_true_dates_raise_no_alarm_and_its_closed_days_are_found(published):
+    found = published["findings"].set_index("finding")
+
+    assert found.loc["swapped_dates", "rows"] == 0
+    assert published["repair"].empty
+    assert found.loc["date_gap", "rows"] == 11  # Christmas 2010
+    assert found.loc["missing_customer_id", "rows"] == 541_909 - 406_829
+    assert found.loc["dominating_line", "amount"] == Decimal("168469.600")
+
+
 def matched_one_by_one() -> int:
     """Matched returns of Online Retail by going through its lines with a purse of purchases."""
     table = pd.read_parquet(PARQUET)

@@ -2,6 +2,7 @@
 
 import decimal
 import warnings
+from dataclasses import asdict
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from segmentation import plots, schema, style
+from segmentation.date_swap import swap_evidence, swapped
 
 MONTHS = pd.date_range("2023-01-01", periods=14, freq="MS")
 FEATURES = list(schema.FEATURES)
@@ -88,6 +90,16 @@ def monthly_of(months):
             "revenue": 9000.5 + 700 * n,
         }
     )
+
+
+def calendar_of(months):
+    """Every day of some months with a line or two, day and month exchanged."""
+    days = pd.Series(pd.date_range(months[0], months[-1] + pd.offsets.MonthEnd(0)))
+    return pd.DataFrame({"day": swapped(days), "lines": 1 + np.arange(len(days)) % 2})
+
+
+def sign_of(calendar):
+    return asdict(swap_evidence(calendar.rename(columns={"lines": "rows"})))
 
 
 def cohorts_of(months):
@@ -278,6 +290,11 @@ def calls(customers, *, types, months, ledger, values, ks, eps, sizes):
     return {
         "ledger": (plots.plot_ledger, [ledger], money),
         "monthly": (plots.plot_monthly, [monthly_of(months)], money),
+        "calendar": (
+            plots.plot_calendar,
+            [calendar_of(months)],
+            {"swap": {"order_date": sign_of(calendar_of(months))}},
+        ),
         "cohorts": (plots.plot_cohorts, [cohorts_of(months)], {}),
         "categories": (plots.plot_categories, [categories_of(values)], money),
         "distributions": (plots.plot_distributions, [customers], money | {"names": FEATURES}),

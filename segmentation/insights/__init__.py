@@ -34,7 +34,6 @@ from segmentation.insights.data import (
     concentration_sentence,
     feature_table,
     features_sql,
-    findings_sentence,
     group_sentence,
     ledger_sentence,
     ledger_table,
@@ -45,6 +44,14 @@ from segmentation.insights.data import (
     skew_sentence,
     source_sql,
 )
+from segmentation.insights.dates import (
+    moves_sentence,
+    moves_table,
+    precision_sentence,
+    repair_sentence,
+    repair_table,
+    swap_sentence,
+)
 from segmentation.insights.evidence import (
     anomaly_choice,
     anomaly_reasons_table,
@@ -53,6 +60,7 @@ from segmentation.insights.evidence import (
     grid_sentence,
     silhouette_sentence,
 )
+from segmentation.insights.findings import findings_sentence, findings_table
 from segmentation.insights.handover import handover, model_card, weaknesses
 from segmentation.insights.prediction import (
     evidence_summary,
@@ -107,9 +115,10 @@ from segmentation.insights.structure import (
     k_table,
     planted_table,
 )
-from segmentation.insights.text import table_of
+from segmentation.insights.text import Prose, table_of
 
 __all__ = [
+    "Prose",
     "anomaly_choice",
     "anomaly_reasons_table",
     "anomaly_sentence",
@@ -139,6 +148,7 @@ __all__ = [
     "fidelity_sentence",
     "files_table",
     "findings_sentence",
+    "findings_table",
     "flips_sentence",
     "front_page",
     "grid_sentence",
@@ -157,12 +167,15 @@ __all__ = [
     "migration_table",
     "model_card",
     "month_sentence",
+    "moves_sentence",
+    "moves_table",
     "names_sentence",
     "outlier_sentence",
     "overview_sentence",
     "parameters_table",
     "plan_table",
     "planted_table",
+    "precision_sentence",
     "profile_sentence",
     "profile_table",
     "ranking_sentence",
@@ -171,6 +184,8 @@ __all__ = [
     "recommendation_cards",
     "refit_sentence",
     "relationship_sentence",
+    "repair_sentence",
+    "repair_table",
     "returns_choice_sentence",
     "returns_migration_table",
     "returns_movers_table",
@@ -192,6 +207,7 @@ __all__ = [
     "stability_sentence",
     "stability_table",
     "starts_sentence",
+    "swap_sentence",
     "table_of",
     "top_actions",
     "trial_sentence",

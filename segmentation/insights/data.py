@@ -11,6 +11,7 @@ import pandas as pd
 
 from segmentation.insights.text import (
     Html,
+    as_sentence,
     dollars,
     group_words,
     inert,
@@ -47,8 +48,8 @@ def banner(overview: dict[str, Any]) -> Html:
     text = f"Source {overview['source']}: {plural(overview['customers'], 'customer')}{window}."
     if overview["synthetic"]:
         made_up = (
-            "This part shows the demonstration marketplace. Its customers and orders are made up "
-            "by a seeded generator, so nothing here is a finding about a real shop."
+            "This part shows a demonstration. Its customers and orders are made up by a seeded "
+            "generator, so nothing here is a finding about a real shop."
         )
         return _admonition("warning", "Synthetic data", f"{made_up} {text}")
     return _admonition("note", "About this part", text)
@@ -112,8 +113,18 @@ def column_sentence(raw_columns: pd.DataFrame) -> str:
     total = (
         f"{plural(len(raw_columns), 'column')} in {plural(raw_columns['file'].nunique(), 'file')}"
     )
+    same = raw_columns[(raw_columns["distinct"] == 1) & (raw_columns["rows"] > 1)]
+    columns = [f"`{row.column}` of `{row.file}`" for row in same.head(3).itertuples()]
+    idle = (
+        f" The same value throughout, so it tells nothing: {listed(columns)}."
+        if len(same) == 1
+        else f" {len(same)} hold one value throughout, so they tell nothing, such as "
+        f"{listed(columns)}."
+        if len(same)
+        else ""
+    )
     if gaps.empty:
-        return f"No value is missing in any of the {total}."
+        return f"No value is missing in any of the {total}.{idle}"
     worst = gaps.sort_values(["missing", "column"], ascending=[False, True])
     named = listed(
         [
@@ -122,23 +133,7 @@ def column_sentence(raw_columns: pd.DataFrame) -> str:
         ]
     )
     verb = "has" if len(gaps) == 1 else "have"
-    return f"Of {total}, {len(gaps)} {verb} missing values, most of all {named}."
-
-
-def findings_sentence(findings: pd.DataFrame, *, currency: str) -> str:
-    """Zero amounts and copies: counted always, set aside only where the profile says so."""
-    if findings.empty:
-        return NO_ORDERS
-    words = {"zero_amount": "with an amount of zero", "duplicate_line": "that copy another exactly"}
-    parts = []
-    for row in findings.itertuples():
-        money = dollars(format_money(float(row.amount), currency))
-        worth = f", worth {money}" if row.amount else ""
-        lines = f"{plural(row.rows, 'line')} {words[row.finding]}"
-        treatment = f"**{row.treatment}**" if row.rows else "none to decide about"
-        by = f" by {plural(row.customers, 'customer')}" if row.rows else ""
-        parts.append(f"- {lines}{by}{worth}: {treatment}")
-    return "\n".join(["Two things are always counted, because shops differ on them:", "", *parts])
+    return f"Of {total}, {len(gaps)} {verb} missing values, most of all {named}.{idle}"
 
 
 def month_sentence(monthly: pd.DataFrame, *, currency: str) -> str:
@@ -351,15 +346,25 @@ def relationship_sentence(features: pd.DataFrame, *, names: Sequence[str]) -> st
 
 def outlier_sentence(features: pd.DataFrame, *, names: Sequence[str], currency: str) -> str:
     """How many customers lie beyond the far-out fence, and what they are worth."""
-    counts, far = {}, pd.Series(False, index=features.index)
+    counts, far, unfenced = {}, pd.Series(False, index=features.index), []
     for name in names:
         lower, upper = features[name].quantile([0.25, 0.75])
+        if lower == upper:  # a fence of no width would call everybody else far out
+            unfenced.append(label(name))
+            continue
         beyond = features[name] > upper + FAR_OUT_IQR * (upper - lower)
         counts[name] = int(beyond.sum())
         far |= beyond
     total = len(features)
+    has = "has" if len(unfenced) == 1 else "have"
+    note = (
+        f" {as_sentence(listed(unfenced))[:-1]} {has} no fence, because half of all customers or "
+        "more share one value there."
+        if unfenced
+        else ""
+    )
     if not far.any():
-        return f"No customer of {total:,} lies beyond the far-out fence of any feature."
+        return f"No customer of {total:,} lies beyond the far-out fence of any feature.{note}"
     worst = max(counts, key=lambda name: counts[name])
     spent = features["total_spent"]
     share = spent[far].sum() / spent.sum() if spent.sum() else 0.0
@@ -367,7 +372,7 @@ def outlier_sentence(features: pd.DataFrame, *, names: Sequence[str], currency: 
         f"**{format_share(far.mean(), total)}** of customers lie beyond the far-out fence (third "
         f"quartile + {FAR_OUT_IQR:g} interquartile ranges) of at least one feature and bring "
         f"{format_percent(share)} of revenue; {label(worst)} has most ({counts[worst]:,}). They are "
-        "kept: the best customers are outliers too."
+        f"kept: the best customers are outliers too.{note}"
     )
 
 

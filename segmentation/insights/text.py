@@ -26,6 +26,22 @@ class Html:
         return self.text
 
 
+class Prose:
+    """Markdown that a notebook shows; where there is nothing to say, nothing is shown.
+
+    IPython's own Markdown shows its class name in place of an empty text.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def _repr_markdown_(self) -> str | None:
+        return self.text or None
+
+    def __repr__(self) -> str:
+        return self.text
+
+
 def inert(text: object) -> str:
     """Text from data made harmless in Markdown: no markup, link, math or HTML survives.
 

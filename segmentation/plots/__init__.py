@@ -16,6 +16,7 @@ from segmentation.plots.data import (
     plot_outliers,
     plot_relationships,
 )
+from segmentation.plots.dates import plot_calendar
 from segmentation.plots.evidence import (
     plot_dbscan_grid,
     plot_explained,
@@ -47,6 +48,7 @@ __all__ = [
     "colours_of",
     "plot_alluvial",
     "plot_anomalies",
+    "plot_calendar",
     "plot_categories",
     "plot_cohorts",
     "plot_concentration",

@@ -396,12 +396,16 @@ def plot_outliers(features: pd.DataFrame, *, currency: str, names: Sequence[str]
         common.set_feature_axis(ax, "x", values, name, currency, most_ticks=8)
         quartile_1, quartile_3 = np.quantile(values, [0.25, 0.75])
         fence = float(quartile_3 + FAR_OUT * (quartile_3 - quartile_1))
-        beyond = np.sort(values[values > fence])
+        has_fence = quartile_1 < quartile_3  # one of no width would call the rest far out
+        beyond = np.sort(values[values > fence]) if has_fence else values[:0]
         drawn_all &= _draw_box(ax, values, beyond)
         ax.set_title(common.n_of(len(values)))
         share = schema.format_percent(len(beyond) / len(values))
+        limit = schema.format_value(fence, name, currency)
         ax.set_title(
-            f"{len(beyond):,} ({share}) beyond {schema.format_value(fence, name, currency)}",
+            f"{len(beyond):,} ({share}) beyond {limit}"
+            if has_fence
+            else f"no fence: half or more at {limit}",
             loc="right",
             color=style.ACCENT,
         )

@@ -11,6 +11,9 @@ SELECT
     CAST(o.is_valid AS INTEGER) = 1 AS is_valid,
     CAST(NULLIF(CAST(c.registered_date AS VARCHAR), '') AS DATE) AS registered_date,
     CAST(o.qty_ordered AS DECIMAL(18, 2)) < 0 AS is_return,
+    -- price and discount only serve to check the amount
+    CAST(o.price AS DECIMAL(18, 2)) AS unit_price,
+    CAST(o.discount_amount AS DECIMAL(18, 2)) AS discount,
     s.sku_name AS product,
     s.category AS category,
     p.payment_method AS payment_method

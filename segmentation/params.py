@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from segmentation.errors import ParameterError, first_three
 from segmentation.mysql import is_database, shown_location
 from segmentation.schema import FEATURES
+from segmentation.spark_place import is_spark_place, parse_place
 from segmentation.yaml_text import RepeatedKeyError, read_yaml
 
 if TYPE_CHECKING:  # `segmentation serve` reads parameters, but no table
@@ -41,8 +42,8 @@ def _unit(unit: str) -> dict[str, Any]:
     return {"unit": unit}
 
 
-_PASSWORD = re.compile(r"://.*:.*@|[?&](password|passwd|pwd)=", re.I | re.S)
-"""Signs of a password in an address: user:password@host, or one in the query."""
+_PASSWORD = re.compile(r"://.*:.*@|[?&;](password|passwd|pwd|token)=", re.I | re.S)
+"""Signs of a password in an address: user:password@host, or one (or a token) in the query."""
 
 
 class Parameters(BaseModel):
@@ -64,9 +65,9 @@ class Parameters(BaseModel):
         description="Folder, file or database (mysql://host:port/database) of the raw tables.",
         json_schema_extra=_unit("path"),
     )
-    engine: Literal["duckdb", "mysql"] = Field(
+    engine: Literal["duckdb", "mysql", "spark"] = Field(
         "duckdb",
-        description="What runs the SQL: duckdb on files, mysql inside the database at location.",
+        description="What runs the SQL: duckdb on files, mysql in the database at location, spark.",
         json_schema_extra=_unit("name"),
     )
     as_of: dt.date | Auto = Field(
@@ -572,6 +573,8 @@ def shown_path(text: str) -> str:
     """
     if is_database(text):
         return shown_location(text)
+    if is_spark_place(text):
+        return parse_place(text).shown
     path = Path(text).expanduser()
     if path.is_absolute() and path.is_relative_to(PROJECT_ROOT):
         return path.relative_to(PROJECT_ROOT).as_posix()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -101,12 +102,25 @@ class SparkEngine:
             if ready is not None and ready.suffix in (".csv", ".txt"):
                 rows = rows.persist()  # text is taken apart once, and read once per column
                 self._kept[table] = rows
-            rows.createOrReplaceTempView(table + _PLACED)
-            rows.drop(spark_tables.ROW).createOrReplaceTempView(table)
+            self._show(table, rows)
             self._raw[table] = rows
         if path is not None:
             self._files[table] = (path, _state_of(path))
         self._check_readable(table, path)
+
+    def _show(self, table: str, rows: Any) -> None:
+        rows.createOrReplaceTempView(table + _PLACED)
+        rows.drop(spark_tables.ROW).createOrReplaceTempView(table)
+
+    def rename(self, table: str, other_names: Mapping[str, str]) -> None:
+        """Give the columns of a bound table the names that the SQL uses."""
+        with in_words(self.place):
+            rows = self._raw[table]
+            held = {name.casefold(): name for name in rows.columns}
+            for other, wanted in other_names.items():
+                if other.casefold() in held and wanted.casefold() not in held:
+                    rows = rows.withColumnRenamed(held[other.casefold()], wanted)
+            self._show(table, rows)
 
     def _read(self, table: str, path: Path | None) -> Any:
         if path is not None:

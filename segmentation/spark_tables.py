@@ -47,9 +47,7 @@ def read_storage(session: Any, folder: str, table: str) -> Any:
         found = _if_there(lambda name=name, read=read: read(f"{folder}/{name}"))
         if found is not None:
             return found if ROW in found.columns else with_places(found)
-    raise SourceError(
-        f"location has no file for table {table}; looked for {', '.join(readers)}."
-    )
+    raise SourceError(f"location has no file for table {table}; looked for {', '.join(readers)}.")
 
 
 def read_database(session: Any, database: str, table: str) -> Any:

@@ -70,6 +70,17 @@ class Parameters(BaseModel):
         description="What runs the SQL: duckdb on files, mysql in the database at location, spark.",
         json_schema_extra=_unit("name"),
     )
+    fit_on: Annotated[int, Field(ge=100, le=10_000_000)] | Literal["all"] = Field(
+        "all",
+        description="Customers to fit on; a number (engine spark): the others stay on the cluster.",
+        json_schema_extra=_unit("customers"),
+    )
+    cluster_output: str = Field(
+        "run",
+        min_length=1,
+        description="Where Spark writes customers who stay: run (the run's folder) or storage.",
+        json_schema_extra=_unit("run, or a folder such as s3a://bucket/segments"),
+    )
     as_of: dt.date | Auto = Field(
         "auto",
         description="Last day of observation; auto: date of the last valid order.",
@@ -250,7 +261,7 @@ class Parameters(BaseModel):
     def _number_not_flag(cls, value: Any) -> Any:
         return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
-    @field_validator("location", "source")
+    @field_validator("location", "source", "cluster_output")
     @classmethod
     def _no_password(cls, value: str) -> str:
         if _PASSWORD.search(value):

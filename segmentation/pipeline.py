@@ -104,6 +104,11 @@ class Run:
         }
 
     @property
+    def is_sampled(self) -> bool:
+        """Whether models are fitted on a sample, and all other customers stay away."""
+        return self.parameters.fit_on != "all"
+
+    @property
     def source(self) -> ingest.Source:
         """The source's SELECT and the files found for it."""
         return self.snapshot.source
@@ -231,7 +236,10 @@ def _transactions(run: Run, engine: Engine, source: ingest.Source) -> dict[str, 
         # a return after the last valid order is not yet known on that day
         values = clean.clean(engine, **rules, as_of=as_of)
         ledger = clean.ledger(engine)
-    customers = features.customer_features(engine, as_of=as_of)
+    if parameters.fit_on == "all":
+        customers = features.customer_features(engine, as_of=as_of)
+    else:
+        customers = features.customer_sample(engine, as_of=as_of, n_customers=parameters.fit_on)
     features.check_exact(customers, scale=_scale(ledger["amount"]))
     lines = explore.lines(engine)
     return {
@@ -262,13 +270,19 @@ def _transactions(run: Run, engine: Engine, source: ingest.Source) -> dict[str, 
             "last_order": str(pd.Timestamp(lines["last_order"].item()).date()),
             "raw_rows": int(ledger["rows"].iloc[0]),
             "orders": int(lines["orders"].item()),
-            "customers": len(customers),
+            "customers": int(ledger["customers"].iloc[-1]),
+            "sampled": None if parameters.fit_on == "all" else len(customers),
             "amount_scale": _scale(ledger["amount"]),
         },
     }
 
 
 def _customer_table(run: Run, engine: Engine, source: ingest.Source) -> dict[str, Any]:
+    if run.is_sampled:
+        raise ParameterError(
+            f"fit_on is {run.parameters.fit_on}, but source {source.name} is a customer table "
+            "already; set fit_on: all, or name the source of orders."
+        )
     customers = features.read_customer_table(engine, name=source.name)
     exact = engine.query("SELECT customer_id, total_spent FROM customers")
     ledger = clean.customer_table_ledger(exact)
@@ -455,7 +469,8 @@ def _segments(run: Run) -> dict[str, Any]:
         amount_scale=overview["amount_scale"],
         info=info,
     )
-    segments.reconcile(built["profile"], run["ledger"])
+    if not run.is_sampled:
+        segments.reconcile(built["profile"], run["ledger"])
     return built
 
 
@@ -516,11 +531,17 @@ def _anomaly_evidence(run: Run) -> dict[str, Any]:
 def _sensitivity(run: Run) -> dict[str, Any]:
     policy = run.parameters.returns
     tables: dict[str, pd.DataFrame] = {policy: run["features"]}
+    if run.is_sampled:  # another policy would draw other customers
+        return _sensitivity_of(run, tables)
     other = run.with_parameters(returns="net" if policy == "exclude" else "exclude")
     excluding = run if policy == "exclude" else other
     returned = excluding["ledger"].set_index("rule").at["returned", "rows"]
     if returned:
         tables[other.parameters.returns] = other["features"]
+    return _sensitivity_of(run, tables)
+
+
+def _sensitivity_of(run: Run, tables: dict[str, pd.DataFrame]) -> dict[str, Any]:
     return sensitivity_stage.sensitivity(
         tables,
         run["segments"],
@@ -563,6 +584,8 @@ def _explanation(run: Run) -> dict[str, Any]:
 
 def _holdout(run: Run) -> dict[str, Any]:
     overview = run["overview"]
+    if run.is_sampled:
+        return holdout_stage.no_holdout("all but a sample of the customers stay on the cluster")
     if overview["is_customer_table"]:
         return holdout_stage.no_holdout("the source is a customer table without dates")
     first, last = (dt.date.fromisoformat(overview[n]) for n in ("first_order", "as_of"))
@@ -627,6 +650,7 @@ STAGES: dict[str, Stage] = {
             "reads the source, cleans it, accounts for every line and computes features",
             (
                 "engine",
+                "fit_on",
                 "as_of",
                 "returns",
                 "zero_amount",

@@ -37,6 +37,7 @@ class Snapshot:
         self.name, self.location = parameters.source, parameters.location
         self.is_database = parameters.engine == "mysql"
         self._wanted = parameters.engine
+        self._parameters = parameters
         self._engine: MySqlEngine | SparkEngine | None = None
         self._files = RawFiles()
 
@@ -62,7 +63,23 @@ class Snapshot:
             raise ParameterError(
                 f"location is for Spark to read, but engine is {self._wanted}; set engine: spark."
             )
+        self._check_sample()
         return find_source(self.name, self.location)
+
+    def _check_sample(self) -> None:
+        parameters = self._parameters
+        if parameters.fit_on == "all":
+            return
+        if parameters.engine != "spark":
+            raise ParameterError(
+                f"fit_on is {parameters.fit_on}, but engine is {parameters.engine}; customers stay "
+                "on a cluster only: set engine: spark, or fit_on: all."
+            )
+        if parameters.cluster_output == "run" and parse_place(self.location).kind:
+            raise ParameterError(
+                "cluster_output is run, but the cluster cannot write into a folder of this machine; "
+                "give a folder that it reaches, such as s3a://bucket/segments."
+            )
 
     @cached_property
     def inputs(self) -> dict[str, dict[str, Any]]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from decimal import Decimal
 
 import pandas as pd
 import pyarrow as pa
@@ -10,11 +12,15 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import ROOT, TinyShop, assert_refused, ordinary_orders
 
+from segmentation import clean, features, ingest
+from segmentation.engine import DuckDbEngine
 from segmentation.engine_spark import SparkEngine
 from segmentation.errors import ParameterError, SourceError
+from segmentation.model import load_model
 from segmentation.params import parameters_from, resolve
 from segmentation.pipeline import Run
 from segmentation.run_folder import _table
+from segmentation.source_sql import find_source
 from segmentation.spark_place import SparkPlace, parse_place
 from segmentation.spark_session import explained, session_for
 from segmentation.stage_cache import write_parquet
@@ -151,6 +157,83 @@ def test_online_retail_is_equal_to_the_penny(spark, tmp_path):
 
     for name in ("ledger", "customer_features"):
         pd.testing.assert_frame_equal(ours[name], reference[name], check_exact=True)
+
+
+# --- customers who stay on the cluster ----------------------------------------------------
+
+
+def classified(engine, rows, folder):
+    """An engine with the table ``classified`` of a tiny shop."""
+    shop = TinyShop(folder).lines(rows)
+    source = ingest.ingest(engine, find_source(shop.parameters["source"], str(folder)))
+    rules = dict.fromkeys(("zero_amount", "duplicates", "non_product"), "keep")
+    clean.clean(engine, **rules, returns="exclude", as_of=None)
+    return engine, source
+
+
+def test_sample_depends_on_what_customers_did_and_on_nothing_else(tmp_path):
+    """Other ids in another order: the same values are drawn, twins in their proportion."""
+    rows = ordinary_orders(200)
+    twins = [row | {"customer_id": "t" + row["customer_id"]} for row in rows]
+    twins = [row | {"order_id": "t" + row["order_id"]} for row in twins]
+    renamed = [r | {"customer_id": r["customer_id"][::-1] + "z"} for r in [*twins, *rows]][::-1]
+    drawn = []
+    for place, shop_rows in (("a", rows + twins), ("b", renamed)):
+        (tmp_path / place).mkdir()
+        engine, _ = classified(DuckDbEngine(), shop_rows, tmp_path / place)
+        as_of = features.last_valid_order(engine)
+        drawn.append(features.customer_sample(engine, as_of=as_of, n_customers=150))
+
+    values = [
+        t.drop(columns="customer_id").sort_values([*t.columns[1:]], ignore_index=True)
+        for t in drawn
+    ]
+    pd.testing.assert_frame_equal(*values, check_exact=True)
+    assert len(drawn[0]) == 150
+    assert 40 < drawn[0]["customer_id"].str.startswith("t").sum() < 110
+
+
+def test_customers_who_stay_are_assigned_by_the_model_and_add_up_to_the_cent(spark, shop):
+    rows = ordinary_orders(200)
+    shop.lines(rows)
+    outcome = shop.run(engine="spark", fit_on=120, k_max=2)
+    assert outcome.code == 0, outcome.err
+
+    made = pd.read_parquet(shop.result / "segments.parquet")
+    reference = shop_on("duckdb", shop)["features"]
+    model = load_model(shop.result / "model")
+    expected = model.assign(reference)
+    made = made.set_index("customer_id").loc[reference["customer_id"]].reset_index()
+    pd.testing.assert_frame_equal(made[list(reference.columns)], reference, check_dtype=False)
+    assert made["cluster"].tolist() == expected["cluster"].tolist()
+    assert made["segment"].tolist() == expected["segment"].tolist()
+
+    profile = pd.read_csv(shop.result / "profile.csv", dtype={"revenue": str})
+    ledger = pd.read_csv(shop.result / "ledger.csv", dtype={"amount": str})
+    assert profile["customers"].sum() == 200
+    assert str(sum(map(Decimal, profile["revenue"]))) == ledger["amount"].iloc[-1]
+    assert profile["revenue_share"].sum() == pytest.approx(1)
+    spent = made.groupby("segment")["total_spent"]
+    for row in profile.itertuples():
+        assert row.total_spent_median == pytest.approx(spent.median()[row.segment])
+        assert row.total_spent_mean == pytest.approx(spent.mean()[row.segment])
+    manifest = json.loads((shop.result / "manifest.json").read_text("utf-8"))
+    assert manifest["rows"]["customers"] == 200
+    assert manifest["rows"]["fitted_on"] == 120
+    assert not (shop.result / "customer_segmentation_output.xlsx").exists()
+
+
+@pytest.mark.parametrize(
+    ("changed", "needed"),
+    [
+        ({"engine": "duckdb"}, "set engine: spark"),
+        ({"engine": "spark", "location": "sc://127.0.0.1:9/shop"}, "cluster_output is run"),
+    ],
+)
+def test_fit_on_a_sample_without_a_cluster_or_a_place_is_refused(shop, changed, needed):
+    shop.lines(ordinary_orders(5))
+
+    assert_refused(shop.run(fit_on=500, **changed), needed)
 
 
 # --- mistakes, in one sentence ----------------------------------------------------------

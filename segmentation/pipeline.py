@@ -554,6 +554,8 @@ def _sensitivity_of(run: Run, tables: dict[str, pd.DataFrame]) -> dict[str, Any]
 def _returns_choice(run: Run) -> dict[str, Any]:
     if run["returned_lines"].empty:
         return returns_stage.no_choice("the source marks no line of a customer as a return")
+    if run.is_sampled:
+        return returns_stage.no_choice("all but a sample of the customers stay on the cluster")
     policy = run.parameters.returns
     changed: dict[str, Any] = {"returns": "net" if policy == "exclude" else "exclude"}
     if run.parameters.n_clusters != "auto":

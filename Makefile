@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
-setup: $(STAMP)  ## make .venv from requirements.txt (exact pins with hashes), byte-compiled
+setup: $(STAMP) $(EXTRAS:%=$(VENV)/.installed-%)  ## make .venv from requirements.txt (exact pins with hashes); EXTRAS=spark adds PySpark
 
 $(STAMP): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
@@ -20,6 +20,10 @@ $(STAMP): requirements.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	$(BIN)/python -m compileall -q segmentation
 	@touch $(STAMP)
+
+$(VENV)/.installed-%: requirements-%.txt $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --compile -r $<
+	@touch $@
 
 report: setup  ## run the notebooks on the shipped data, build the book, say where it is
 	$(BIN)/segmentation report
@@ -43,10 +47,14 @@ bench: setup  ## measure the server: make bench RUN=runs/cdnow (needs wrk)
 notebooks: setup  ## write every .ipynb and parameters cell from its .py script
 	$(BIN)/python -m segmentation.notebook_pairs
 
-lock: setup  ## write requirements.txt anew from pyproject.toml
+lock: setup  ## write requirements*.txt anew from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
 	  --group dev pyproject.toml --output-file requirements.txt
+	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["spark"], sep="\n")' \
+	  | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" \
+	  --constraint requirements.txt - --output-file requirements-spark.txt
 
 publish:  ## push _build/html to the branch gh-pages of origin
 	@test -f _build/html/index.html || { echo "make report first" >&2; exit 2; }

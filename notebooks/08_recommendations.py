@@ -25,7 +25,9 @@
 # %% tags=["parameters", "hide-input"]
 source: str = "cdnow"  # Where orders come from: a shipped source, or a path to a source SQL file.
 location: str = "data/raw_data/cdnow"  # Folder, file or database (mysql://host:port/database) of the raw tables.
-engine: str = "duckdb"  # What runs the SQL: duckdb on files, mysql inside the database at location.
+engine: str = "duckdb"  # What runs the SQL: duckdb on files, mysql in the database at location, spark.
+fit_on: str = "all"  # Customers to fit on; a number (engine spark): the others stay on the cluster.
+cluster_output: str = "run"  # Where Spark writes customers who stay: run (the run's folder) or storage.
 as_of = "auto"  # Last day of observation; auto: date of the last valid order.
 returns: str = "exclude"  # exclude: sales only; net: returns reduce the customer's units and spend.
 zero_amount: str = "keep"  # Lines with an amount of zero; reported either way.

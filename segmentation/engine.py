@@ -121,8 +121,8 @@ class DuckDbEngine:
             self._bind_parquet(table, path, name)
             return
         if path.suffix != ".txt":
-            _check_quotes(path)
-        columns = ["line"] if path.suffix == ".txt" else _header(path)
+            check_quotes(path)
+        columns = ["line"] if path.suffix == ".txt" else csv_header(path)
         lines = path.suffix == ".txt"
         try:
             relation = self.connection.read_csv(
@@ -226,7 +226,7 @@ class DuckDbEngine:
         return int(self.connection.execute(query.sql("duckdb")).fetchall()[0][0])
 
 
-def _check_quotes(path: Path) -> None:
+def check_quotes(path: Path) -> None:
     """Refuse a quote that is never closed: it would swallow all lines up to the next one.
 
     Only a file with an odd number of quotation marks can hold one that the reader does
@@ -248,7 +248,14 @@ def _check_quotes(path: Path) -> None:
             ) from None
 
 
-def _header(path: Path) -> list[str]:
+def csv_header(path: Path) -> list[str]:
+    """Column names in the first line of a CSV file.
+
+    Raises
+    ------
+    SourceError
+        If a column has no name, or two have the same.
+    """
     with path.open(encoding="utf-8-sig", newline="") as file:
         names = [name.strip() for name in next(csv.reader(file), [])]
     folded = [name.casefold() for name in names]  # SQL does not tell capitals apart
@@ -281,3 +288,13 @@ def file_fingerprint(path: Path) -> str:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def path_fingerprint(path: Path) -> dict[str, Any]:
+    """Checksum and size of a raw table's file, or of the folder of its parts."""
+    if path.is_file():
+        return {"sha256": file_fingerprint(path), "bytes": path.stat().st_size}
+    parts = sorted(part for part in path.rglob("*") if part.is_file())
+    named = [(part.relative_to(path).as_posix(), file_fingerprint(part)) for part in parts]
+    digest = hashlib.sha256(repr(named).encode()).hexdigest()
+    return {"sha256": digest, "bytes": sum(part.stat().st_size for part in parts)}

@@ -14,6 +14,9 @@ from segmentation.schema import FEATURES
 
 FEATURES_SQL = (Path(__file__).parent / "sql" / "features.sql").read_text(encoding="utf-8")
 FOLLOWED_SQL = (Path(__file__).parent / "sql" / "followed.sql").read_text(encoding="utf-8")
+SAMPLE_SQL = (Path(__file__).parent / "sql" / "sample.sql").read_text(encoding="utf-8")
+ALL_CUSTOMERS = "customer_features"
+"""Name of the table of features where it stays with the engine."""
 _WHOLE_NUMBERS = ("first_to_last_order", "recency", "frequency", "tenure")
 
 
@@ -37,6 +40,25 @@ def customer_features(engine: Engine, *, as_of: dt.date) -> pd.DataFrame:
     """
     table = engine.query(FEATURES_SQL, {"as_of": as_of})
     if table["register_to_order"].isna().all():
+        table = table.drop(columns="register_to_order")
+    return _typed(table)
+
+
+def customer_sample(engine: Engine, *, as_of: dt.date, n_customers: int) -> pd.DataFrame:
+    """Features of some customers, drawn by a hash of their values; all others stay.
+
+    The same values give the same sample, whatever the ids and the order of rows. It holds
+    customers who did the same as often as chance has it, so shares stay right.
+
+    Returns
+    -------
+    DataFrame sorted by ``customer_id``
+        As `customer_features` gives it, of `n_customers` customers or fewer.
+    """
+    engine.create(ALL_CUSTOMERS, FEATURES_SQL, {"as_of": as_of})
+    known = engine.query("SELECT COUNT(register_to_order) AS n FROM customer_features")
+    table = engine.query(SAMPLE_SQL, {"n": n_customers})
+    if not known["n"].item():
         table = table.drop(columns="register_to_order")
     return _typed(table)
 

@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from segmentation.errors import ParameterError, first_three
 from segmentation.mysql import is_database, shown_location
 from segmentation.schema import FEATURES
+from segmentation.spark_place import is_spark_place, parse_place
 from segmentation.yaml_text import RepeatedKeyError, read_yaml
 
 if TYPE_CHECKING:  # `segmentation serve` reads parameters, but no table
@@ -41,8 +42,8 @@ def _unit(unit: str) -> dict[str, Any]:
     return {"unit": unit}
 
 
-_PASSWORD = re.compile(r"://.*:.*@|[?&](password|passwd|pwd)=", re.I | re.S)
-"""Signs of a password in an address: user:password@host, or one in the query."""
+_PASSWORD = re.compile(r"://.*:.*@|[?&;](password|passwd|pwd|token)=", re.I | re.S)
+"""Signs of a password in an address: user:password@host, or one (or a token) in the query."""
 
 
 class Parameters(BaseModel):
@@ -64,10 +65,21 @@ class Parameters(BaseModel):
         description="Folder, file or database (mysql://host:port/database) of the raw tables.",
         json_schema_extra=_unit("path"),
     )
-    engine: Literal["duckdb", "mysql"] = Field(
+    engine: Literal["duckdb", "mysql", "spark"] = Field(
         "duckdb",
-        description="What runs the SQL: duckdb on files, mysql inside the database at location.",
+        description="What runs the SQL: duckdb on files, mysql in the database at location, spark.",
         json_schema_extra=_unit("name"),
+    )
+    fit_on: Annotated[int, Field(ge=100, le=10_000_000)] | Literal["all"] = Field(
+        "all",
+        description="Customers to fit on; a number (engine spark): the others stay on the cluster.",
+        json_schema_extra=_unit("customers"),
+    )
+    cluster_output: str = Field(
+        "run",
+        min_length=1,
+        description="Where Spark writes customers who stay: run (the run's folder) or storage.",
+        json_schema_extra=_unit("run, or a folder such as s3a://bucket/segments"),
     )
     as_of: dt.date | Auto = Field(
         "auto",
@@ -249,7 +261,7 @@ class Parameters(BaseModel):
     def _number_not_flag(cls, value: Any) -> Any:
         return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
-    @field_validator("location", "source")
+    @field_validator("location", "source", "cluster_output")
     @classmethod
     def _no_password(cls, value: str) -> str:
         if _PASSWORD.search(value):
@@ -572,6 +584,8 @@ def shown_path(text: str) -> str:
     """
     if is_database(text):
         return shown_location(text)
+    if is_spark_place(text):
+        return parse_place(text).shown
     path = Path(text).expanduser()
     if path.is_absolute() and path.is_relative_to(PROJECT_ROOT):
         return path.relative_to(PROJECT_ROOT).as_posix()

@@ -108,6 +108,11 @@ class Run:
         }
 
     @property
+    def is_sampled(self) -> bool:
+        """Whether models are fitted on a sample, and all other customers stay away."""
+        return self.parameters.fit_on != "all"
+
+    @property
     def source(self) -> ingest.Source:
         """The source's SELECT and the files found for it."""
         return self.snapshot.source
@@ -235,7 +240,10 @@ def _transactions(run: Run, engine: Engine, source: ingest.Source) -> dict[str, 
         # a return after the last valid order is not yet known on that day
         values = clean.clean(engine, **rules, as_of=as_of)
         ledger = clean.ledger(engine)
-    customers = features.customer_features(engine, as_of=as_of)
+    if parameters.fit_on == "all":
+        customers = features.customer_features(engine, as_of=as_of)
+    else:
+        customers = features.customer_sample(engine, as_of=as_of, n_customers=parameters.fit_on)
     features.check_exact(customers, scale=_scale(ledger["amount"]))
     lines = explore.lines(engine)
     registered = findings.registration_days(engine)
@@ -277,13 +285,19 @@ def _transactions(run: Run, engine: Engine, source: ingest.Source) -> dict[str, 
             "last_order": str(pd.Timestamp(lines["last_order"].item()).date()),
             "raw_rows": int(ledger["rows"].iloc[0]),
             "orders": int(lines["orders"].item()),
-            "customers": len(customers),
+            "customers": int(ledger["customers"].iloc[-1]),
+            "sampled": None if parameters.fit_on == "all" else len(customers),
             "amount_scale": _scale(ledger["amount"]),
         },
     }
 
 
 def _customer_table(run: Run, engine: Engine, source: ingest.Source) -> dict[str, Any]:
+    if run.is_sampled:
+        raise ParameterError(
+            f"fit_on is {run.parameters.fit_on}, but source {source.name} is a customer table "
+            "already; set fit_on: all, or name the source of orders."
+        )
     customers = features.read_customer_table(engine, name=source.name)
     exact = engine.query("SELECT customer_id, total_spent FROM customers")
     ledger = clean.customer_table_ledger(exact)
@@ -487,7 +501,8 @@ def _segments(run: Run) -> dict[str, Any]:
         amount_scale=overview["amount_scale"],
         info=info,
     )
-    segments.reconcile(built["profile"], run["ledger"])
+    if not run.is_sampled:
+        segments.reconcile(built["profile"], run["ledger"])
     return built
 
 
@@ -548,11 +563,17 @@ def _anomaly_evidence(run: Run) -> dict[str, Any]:
 def _sensitivity(run: Run) -> dict[str, Any]:
     policy = run.parameters.returns
     tables: dict[str, pd.DataFrame] = {policy: run["features"]}
+    if run.is_sampled:  # another policy would draw other customers
+        return _sensitivity_of(run, tables)
     other = run.with_parameters(returns="net" if policy == "exclude" else "exclude")
     excluding = run if policy == "exclude" else other
     returned = excluding["ledger"].set_index("rule").at["returned", "rows"]
     if returned:
         tables[other.parameters.returns] = other["features"]
+    return _sensitivity_of(run, tables)
+
+
+def _sensitivity_of(run: Run, tables: dict[str, pd.DataFrame]) -> dict[str, Any]:
     return sensitivity_stage.sensitivity(
         tables,
         run["segments"],
@@ -565,6 +586,8 @@ def _sensitivity(run: Run) -> dict[str, Any]:
 def _returns_choice(run: Run) -> dict[str, Any]:
     if run["returned_lines"].empty:
         return returns_stage.no_choice("the source marks no line of a customer as a return")
+    if run.is_sampled:
+        return returns_stage.no_choice("all but a sample of the customers stay on the cluster")
     policy = run.parameters.returns
     changed: dict[str, Any] = {"returns": "net" if policy == "exclude" else "exclude"}
     if run.parameters.n_clusters != "auto":
@@ -595,6 +618,8 @@ def _explanation(run: Run) -> dict[str, Any]:
 
 def _holdout(run: Run) -> dict[str, Any]:
     overview = run["overview"]
+    if run.is_sampled:
+        return holdout_stage.no_holdout("all but a sample of the customers stay on the cluster")
     if overview["is_customer_table"]:
         return holdout_stage.no_holdout("the source is a customer table without dates")
     first, last = (dt.date.fromisoformat(overview[n]) for n in ("first_order", "as_of"))
@@ -665,6 +690,7 @@ STAGES: dict[str, Stage] = {
             "reads the source, cleans it, accounts for every line and computes features",
             (
                 "engine",
+                "fit_on",
                 "as_of",
                 "returns",
                 "zero_amount",

@@ -56,9 +56,11 @@ def make_run(profile: str, parameters: Parameters, *, runs_dir: Path, name: str)
     run = Run(parameters, runs_dir, progress=True)
     with contextlib.closing(run.snapshot):
         compute_stages(run, label=name)
-    with scratch_folder(target) as working:
-        write_run(run, working, profile=profile)
-        swap_folder(working, target)
+        if not run.is_sampled:  # else all customers are yet to be assigned over there
+            run.snapshot.close()
+        with scratch_folder(target) as working:
+            write_run(run, working, profile=profile)
+            swap_folder(working, target)
     if name == profile and _is_shipped(parameters):
         publish_workbook(target)
     return target
@@ -69,6 +71,12 @@ def make_report(profiles: dict[str, Parameters], *, runs_dir: Path) -> Report:
 
     Nothing is replaced until everything has succeeded.
     """
+    for name, asked in profiles.items():
+        if asked.fit_on != "all":
+            raise ParameterError(
+                f"{name}: fit_on is {asked.fit_on}, but a report is about all customers; use "
+                "segmentation run, or set fit_on: all."
+            )
     _make_folder(runs_dir)
     runs = {name: Run(p, runs_dir, progress=True) for name, p in profiles.items()}
     for name, run in runs.items():

@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from segmentation import __version__
 from segmentation.atomic import atomic_path
+from segmentation.cluster_outputs import write_customers
 from segmentation.naming import fact_sentence
 from segmentation.params import PROJECT_ROOT, SHIPPED
 from segmentation.pipeline import STAGES, Run
@@ -79,10 +80,13 @@ def write_run(run: Run, folder: Path, *, profile: str) -> None:
         if getattr(run.parameters, name) != SHIPPED:  # own rules belong to what made the run
             text = yaml.safe_dump(rules, sort_keys=False, allow_unicode=True)
             (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
-    write_parquet(_table(run["features"]), folder / "features.parquet")
-    write_parquet(_table(run["segments"]), folder / "segments.parquet")
+    customers_at = "run"
+    if run.is_sampled:
+        everybody, customers_at = write_customers(run, folder)
+        _write_csv(everybody, folder / "profile.csv")
+    else:
+        _write_customers_here(run, folder)
     _write_csv(run["ledger"], folder / "ledger.csv")
-    _write_csv(run["profile"], folder / "profile.csv")
     _write_csv(run["k_evidence"], folder / "tuning_k.csv")
     _write_csv(run["tuning_dbscan"], folder / "tuning_dbscan.csv")
     _write_csv(run["findings"], folder / "findings.csv")
@@ -91,12 +95,20 @@ def write_run(run: Run, folder: Path, *, profile: str) -> None:
     _write_csv(run["returns_migration"], folder / "returns_migration.csv")
     for result, name in EVIDENCE_FILES.items():
         _write_csv(run[result], folder / name)
+    shutil.copytree(run.stage("segments") / "model", folder / "model")
+    made = manifest_of(run, profile=profile) | {"customers_at": customers_at}
+    manifest = json.dumps(made, indent=2, ensure_ascii=False)
+    (folder / "manifest.json").write_text(manifest + "\n", encoding="utf-8")
+
+
+def _write_customers_here(run: Run, folder: Path) -> None:
+    """What holds one row per customer, or figures of all of them that need each row."""
+    write_parquet(_table(run["features"]), folder / "features.parquet")
+    write_parquet(_table(run["segments"]), folder / "segments.parquet")
+    _write_csv(run["profile"], folder / "profile.csv")
     for name in ("recommendations", "campaign_plan", "campaign_arms"):
         _write_csv(run[name], folder / f"{name}.csv")
-    shutil.copytree(run.stage("segments") / "model", folder / "model")
     _write_workbook(run, folder / WORKBOOK)
-    manifest = json.dumps(manifest_of(run, profile=profile), indent=2, ensure_ascii=False)
-    (folder / "manifest.json").write_text(manifest + "\n", encoding="utf-8")
 
 
 def _table(frame: pd.DataFrame) -> pa.Table:
@@ -166,7 +178,8 @@ def manifest_of(run: Run, *, profile: str) -> dict[str, Any]:
         "rows": {
             "raw": int(ledger.at["raw", "rows"]),
             "kept": int(ledger.at["kept", "rows"]),
-            "customers": len(run["segments"]),
+            "customers": run["overview"]["customers"],
+            "fitted_on": len(run["segments"]),
         },
         "amount": {
             "raw": _exact(ledger.at["raw", "amount"]),

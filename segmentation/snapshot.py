@@ -9,13 +9,15 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
-from segmentation.engine import DuckDbEngine, Engine, file_fingerprint
+from segmentation.engine import DuckDbEngine, Engine, path_fingerprint
 from segmentation.engine_mysql import MySqlEngine
+from segmentation.engine_spark import SparkEngine
 from segmentation.errors import ParameterError, SourceError, first_three
 from segmentation.mysql import is_database, parse_location
 from segmentation.params import Parameters
 from segmentation.raw_files import RawFiles
 from segmentation.source_sql import Source, find_source
+from segmentation.spark_place import is_spark_place, parse_place
 from segmentation.stage_cache import key_of
 
 PIN = "SEGMENTATION_SNAPSHOT_"
@@ -35,7 +37,8 @@ class Snapshot:
         self.name, self.location = parameters.source, parameters.location
         self.is_database = parameters.engine == "mysql"
         self._wanted = parameters.engine
-        self._engine: MySqlEngine | None = None
+        self._parameters = parameters
+        self._engine: MySqlEngine | SparkEngine | None = None
         self._files = RawFiles()
 
     @cached_property
@@ -56,16 +59,33 @@ class Snapshot:
             raise ParameterError(
                 f"location is a MySQL database, but engine is {self._wanted}; set engine: mysql."
             )
+        if is_spark_place(self.location) and self._wanted != "spark":
+            raise ParameterError(
+                f"location is for Spark to read, but engine is {self._wanted}; set engine: spark."
+            )
+        self._check_sample()
         return find_source(self.name, self.location)
+
+    def _check_sample(self) -> None:
+        parameters = self._parameters
+        if parameters.fit_on == "all":
+            return
+        if parameters.engine != "spark":
+            raise ParameterError(
+                f"fit_on is {parameters.fit_on}, but engine is {parameters.engine}; customers stay "
+                "on a cluster only: set engine: spark, or fit_on: all."
+            )
+        if parameters.cluster_output == "run" and parse_place(self.location).kind:
+            raise ParameterError(
+                "cluster_output is run, but the cluster cannot write into a folder of this machine; "
+                "give a folder that it reaches, such as s3a://bucket/segments."
+            )
 
     @cached_property
     def inputs(self) -> dict[str, dict[str, Any]]:
         """Checksum and size of every raw table, as the manifest records them."""
-        if not self.is_database:
-            return {
-                path.name: {"sha256": file_fingerprint(path), "bytes": path.stat().st_size}
-                for path in self.source.files.values()
-            }
+        if self.source.files:
+            return {path.name: path_fingerprint(path) for path in self.source.files.values()}
         pinned = os.environ.get(self._pin)
         if pinned:
             found: dict[str, dict[str, Any]] = json.loads(pinned)
@@ -84,7 +104,7 @@ class Snapshot:
         Their kernels inherit the environment; without it each would connect by itself
         and, if the shop has sold something meanwhile, report on other rows.
         """
-        if not self.is_database:
+        if self.source.files:
             yield
             return
         os.environ[self._pin] = json.dumps(self.inputs)
@@ -102,25 +122,29 @@ class Snapshot:
         SourceError
             If a database has changed since the inputs were recorded, or while it was read.
         """
-        engine: Engine = self._connected() if self.is_database else DuckDbEngine(self._files)
+        is_here = self._wanted == "duckdb"
+        engine: Engine = DuckDbEngine(self._files) if is_here else self._connected()
         try:
-            if self._engine is not None:
+            if self._engine is not None and not self.source.files:
                 self._check_recorded(self._engine)
             yield engine
             engine.check_unchanged()
         finally:
-            if not self.is_database:
+            if is_here:
                 engine.close()
 
-    def _connected(self) -> MySqlEngine:
+    def _connected(self) -> MySqlEngine | SparkEngine:
         if self._engine is None:
             source = self.source
-            self._engine = MySqlEngine(parse_location(self.location))
+            if self.is_database:
+                self._engine = MySqlEngine(parse_location(self.location))
+            else:
+                self._engine = SparkEngine(parse_place(self.location), self._files)
             for table in source.tables:
-                self._engine.bind(table)
+                self._engine.bind(table, source.files.get(table))
         return self._engine
 
-    def _check_recorded(self, engine: MySqlEngine) -> None:
+    def _check_recorded(self, engine: MySqlEngine | SparkEngine) -> None:
         changed = [
             name
             for name, entry in self.inputs.items()

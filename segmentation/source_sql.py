@@ -14,6 +14,7 @@ from segmentation.errors import SourceError, first_three, in_one_sentence
 from segmentation.mysql import is_database
 from segmentation.params import SHIPPED_SOURCES, resolve_path
 from segmentation.raw_files import HOLD_SEVERAL_TABLES, RAW_SUFFIXES
+from segmentation.spark_place import is_spark_place
 
 SQL_FOLDER = Path(__file__).parent / "sql"
 SYNTHETIC_MARKER = "SYNTHETIC.md"
@@ -72,7 +73,7 @@ def find_source(source: str, location: str) -> Source:
     """
     name, sql = _source_sql(source)
     tables = raw_tables(sql)
-    if is_database(location):
+    if is_database(location) or is_spark_place(location):
         return Source(name, sql, {}, tables=tuple(tables))
     place = resolve_path(location)
     try:
@@ -130,6 +131,9 @@ def _table_file(folder: Path, location: str, table: str) -> Path:
         path = folder / f"{table}{suffix}"
         if path.is_file():
             return path
+    for parts in (folder / f"{table}.parquet", folder / table):
+        if parts.is_dir() and any(parts.glob("*.parquet")):
+            return parts
     raise SourceError(
         f"location {location!r} has no file for table {table}; "
         f"looked for {table}{f', {table}'.join(RAW_SUFFIXES)}."

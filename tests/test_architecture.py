@@ -17,14 +17,15 @@ PACKAGE = ROOT / "segmentation"
 LAYERS = {
     "foundation": "errors schema params style geometry reasons group_model model_checks model atomic "
     "engine stage_cache source_sql source_links source_checks date_swap yaml_text mysql "
-    "mysql_dialect mysql_tables engine_mysql snapshot rule_files drift guarded_csv "
+    "mysql_dialect mysql_tables engine_mysql engine_spark spark_place spark_dialect spark_session "
+    "spark_tables snapshot rule_files drift guarded_csv "
     "raw_files text_encoding zip_member workbook_reader download",
     "stages": "ingest clean features findings date_findings explore prepare cluster anomalies evidence "
     "naming recommend compare concentration campaign support special_lines portraits",
     "presentation": "plots insights workbook",
-    "assembling": "campaign_plan segments evidence_stages holdout_stage sensitivity_stage returns_stage findings_stage "
-    "pipeline run_comparison",
-    "top": "api explorer reduce run_folder book report score scoring_sql campaign_files cli "
+    "assembling": "campaign_plan segments evidence_stages holdout_stage sensitivity_stage returns_stage "
+    "findings_stage pipeline run_comparison",
+    "top": "api cluster_outputs explorer reduce run_folder book report score scoring_sql campaign_files cli "
     "notebook_pairs document_links demo materialize publish fetch __main__",
 }
 PACKAGES_OF_MODULES = ("plots", "insights", "evidence", "anomalies", "workbook")

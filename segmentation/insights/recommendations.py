@@ -41,7 +41,7 @@ def recommendation_cards(
             "Why this play": as_sentence(row.why),
             **(campaign if row.is_campaign else {}),
             "Measure": as_sentence(row.measure),
-            "What the data say against it": limit_words(row),
+            "Limits": limit_words(row),
         }
         items = "".join(
             f"<dt>{html.escape(name)}</dt><dd>{with_code(text)}</dd>"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import tracemalloc
 from decimal import Decimal
 from pathlib import Path
 
@@ -13,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_workbook import column_of_sheet, segments_of, tables_of
 
+from segmentation import guarded_csv
 from segmentation.guarded_csv import guarded, unguarded, write_guarded_csv
-from segmentation.workbook import write_workbook
+from segmentation.workbook import sheet_writer, write_workbook
 from segmentation.workbook.sheets import list_name
 
 SIX = {
@@ -251,3 +253,22 @@ def test_numbers_are_in_full_and_texts_in_quotes(tmp_path):
         '"\'=1+1","",-3,False\r\n'
         '"say ""x""\n","","",True\r\n'
     )
+
+
+def test_writing_takes_no_memory_for_each_cell(tmp_path, monkeypatch):
+    """A cell in memory takes about a hundred bytes; a list of one segment is a few per row."""
+    monkeypatch.setattr(sheet_writer, "CHUNK", 100)
+    monkeypatch.setattr(guarded_csv, "_ROWS_AT_ONCE", 100)
+
+    def peak(n: int) -> int:
+        ids = [f"{number:05d}" for number in range(n)]
+        tables = tables_of(segments_of(ids, segment=["Low", "High"] * (n // 2)))
+        tracemalloc.start()
+        write_workbook(tmp_path / f"{n}.xlsx", csv_folder=tmp_path, max_rows=n // 3, **tables)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most
+
+    peak(100)  # what is loaded and kept once
+    n_cells = 10 * (900 - 300) * 2
+    assert (peak(900) - peak(300)) / n_cells < 20

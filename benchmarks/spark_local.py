@@ -8,6 +8,7 @@ extra: ``make setup EXTRAS=spark``, and Java 17.
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import sys
 import tempfile
@@ -70,7 +71,8 @@ def _customers(path: str, engine: str) -> dict[str, Any]:
 def main() -> None:
     """Measure every size and keep the results."""
     sizes = tuple(int(text) for text in sys.argv[1:]) or SIZES
-    found: list[dict[str, Any]] = []
+    before = json.loads(RESULTS.read_text("utf-8"))["sizes"] if RESULTS.exists() else []
+    found: list[dict[str, Any]] = [each for each in before if each["rows"] not in sizes]
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         for size in sizes:
             found.append(_measured(Path(folder), size))
@@ -87,6 +89,7 @@ def _measured(folder: Path, size: int) -> dict[str, Any]:
     path = data.order_lines(folder, size)
     sides: dict[str, list[float]] = {"ours": [], "spark": []}
     starts: list[float] = []
+    loads = [os.getloadavg()[0]]
     for _ in range(PAIRS):
         answers = {}
         for side, seconds in sides.items():
@@ -94,12 +97,14 @@ def _measured(folder: Path, size: int) -> dict[str, Any]:
             answers[side] = done["answer"]
             seconds.append(round(done["seconds"], 2))
         starts.append(answers["spark"].pop("start_seconds"))
+        loads.append(os.getloadavg()[0])
         if answers["ours"] != answers["spark"]:
             raise RuntimeError(f"{size} rows: the engines answer {answers}.")
     ratios = [s / o for o, s in zip(sides["ours"], sides["spark"], strict=True)]
     return {
         "rows": size,
         "pairs": PAIRS,
+        "load_average": round(statistics.mean(loads), 1),
         "duckdb_seconds": sides["ours"],
         "spark_seconds": sides["spark"],
         "spark_start_seconds": starts,

@@ -22,12 +22,14 @@ from segmentation import insights, plots
 from segmentation.atomic import scratch_folder, swap_folder
 from segmentation.errors import OutputError
 from segmentation.explorer import explorer_script, explorer_section
+from segmentation.insights import scale
 from segmentation.model import load_model
 from segmentation.params import PATHS, PROJECT_ROOT, Parameters
 from segmentation.pipeline import Run
 from segmentation.schema import FEATURES, RULES, SEGMENT_COLUMNS, TRANSACTIONS
 
 BOOK_FILES = ("_config.yml", "_toc.yml")
+SPARK_RESULTS = PROJECT_ROOT / "benchmarks" / "spark.json"
 PART_TITLES = {
     "cdnow": "CDNOW: real orders of an online retailer",
     "marketplace": "Demonstration marketplace (synthetic)",
@@ -126,6 +128,7 @@ def _write_generated(runs: dict[str, Run], folders: dict[str, Path], source: Pat
             _reproducibility(n, run, folders[n]) for n, run in runs.items()
         ),
         "data_dictionary": data_dictionary,
+        "crossover": lambda: scale.crossover(_measured()),
         "explorer": lambda: "\n".join(
             [*(_explorer(name, folder) for name, folder in folders.items()), explorer_script()]
         ),
@@ -137,6 +140,14 @@ def _write_generated(runs: dict[str, Run], folders: dict[str, Path], source: Pat
             if marker in text:
                 text = text.replace(marker, make())
         page.write_text(text, encoding="utf-8")
+
+
+def _measured() -> dict[str, Any] | None:
+    """Both engines on one machine, where that was measured."""
+    if not SPARK_RESULTS.exists():
+        return None
+    found: dict[str, Any] = json.loads(SPARK_RESULTS.read_text(encoding="utf-8"))
+    return found
 
 
 def _front(name: str, run: Run, source: Path) -> str:

@@ -53,9 +53,12 @@ def _date_difference(writer: Any, node: exp.DateDiff) -> str:
 
 
 def _truncated(writer: Any, node: Any) -> str:
-    """First day of the month (or year) of a day."""
+    """First day of the month, quarter or year of a day."""
     unit = (node.text("unit") or "day").lower()
     day = writer.sql(node, "this")
+    if unit == "quarter":
+        first = f"MAKEDATE(YEAR({day}), 1)"
+        return f"CAST(DATE_ADD({first}, INTERVAL (QUARTER({day}) - 1) QUARTER) AS DATE)"
     back = {"month": f"DAYOFMONTH({day}) - 1", "year": f"DAYOFYEAR({day}) - 1", "day": "0"}
     if unit not in back:
         writer.unsupported(f"DATE_TRUNC to {unit}")

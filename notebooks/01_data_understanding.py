@@ -81,7 +81,7 @@ insights.column_table(run["raw_columns"])
 Markdown(insights.column_sentence(run["raw_columns"]))
 
 # %% tags=["remove-input"]
-Markdown(insights.reading_sentence(run["overview"]))
+insights.Prose(insights.reading_sentence(run["overview"]))
 
 # %% [markdown]
 # ## How raw tables become order lines

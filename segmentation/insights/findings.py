@@ -286,9 +286,15 @@ def findings_sentence(findings: pd.DataFrame) -> str:
     found = set(findings.loc[findings["rows"] > 0, "finding"])
     tried = set(findings["finding"])
     clean = [SAID[name][0] for name in SAID if name in tried - found]
-    text = f"{plural(len(found), 'kind')} of finding in {plural(len(tried), 'check')}."
+    checks = plural(len(tried), "check")
+    text = (
+        f"{plural(len(found), 'kind')} of finding in {checks}."
+        if found
+        else f"Nothing was found in {checks}."
+    )
     if clean:
-        text += f" **Looked for and not found:** {listed([*clean, REFUSED])}."
+        refused = [REFUSED] if "missing_order_date" in tried else []
+        text += f" **Looked for and not found:** {listed([*clean, *refused])}."
     lacking: dict[str, list[str]] = {}
     for name, need in _NEEDS.items():
         if name not in tried:

@@ -186,8 +186,7 @@ def log_ticks(low: float, high: float, *, threshold: float | None, most: int) ->
         first = round(np.log10(threshold))
         up = [10.0**e for e in range(first, 13) if 10.0**e <= high]
         down = [-(10.0**e) for e in range(first, 13) if 10.0**e <= -low]
-        if len(up) >= most - 1:  # in a narrow panel its label would touch that of zero
-            up = up[1:]
+        up = up[len(up) >= most - 1 :]  # else the first label touches that of zero
         step = -(-(len(up) + len(down) + 1) // most)
         return [*down[::-step], 0.0, *up[::-1][::step][::-1]]
     exponents = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)

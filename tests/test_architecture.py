@@ -199,7 +199,15 @@ EVERY_SQL = pytest.mark.parametrize("path", SQL_FILES, ids=lambda path: path.nam
 
 
 def test_sql_files_are_found():
-    wanted = {"cdnow", "marketplace", "customer_segmentation_data", "clean", "features", "ledger"}
+    wanted = {
+        "cdnow",
+        "marketplace",
+        "customer_segmentation_data",
+        "clean",
+        "returns",
+        "features",
+        "ledger",
+    }
     assert wanted <= {path.stem for path in SQL_FILES}
 
 

@@ -221,7 +221,9 @@ class DuckDbEngine:
 
     def lock(self) -> None:
         """Close the door behind the bound files: from here on no SQL reaches the disk."""
-        allowed = exp.Array(expressions=[exp.Literal.string(str(path)) for path, _ in self._in_place.values()])
+        allowed = exp.Array(
+            expressions=[exp.Literal.string(str(path)) for path, _ in self._in_place.values()]
+        )
         setting = exp.SetItem(this=exp.EQ(this=exp.var("allowed_paths"), expression=allowed))
         self.connection.execute(exp.Set(expressions=[setting]).sql("duckdb"))
         self.connection.execute("SET enable_external_access = false")
@@ -276,6 +278,12 @@ class DuckDbEngine:
         with self._room():
             table = self.connection.sql(sql, params=values or None).to_arrow_table()
         return table.to_pandas(date_as_object=False)
+
+    def parts(self, sql: str, rows: int) -> Iterator[pd.DataFrame]:
+        """Run a query and give its rows in their order, so many at a time."""
+        with self._room():
+            for batch in self.connection.sql(sql).to_arrow_reader(rows):
+                yield batch.to_pandas(date_as_object=False)
 
     @contextlib.contextmanager
     def _room(self) -> Iterator[None]:

@@ -134,7 +134,10 @@ def page(results: dict[str, Any]) -> str:
 
 
 def _large(found: dict[str, Any]) -> str:
-    rows = [[name.replace("_", " "), f"{value:,}"] for name, value in found.items()]
+    rows = [
+        [name.replace("_", " "), value if isinstance(value, str) else f"{value:,}"]
+        for name, value in found.items()
+    ]
     return table(["what", "measured"], rows)
 
 

@@ -28,6 +28,7 @@ from segmentation.raw_files import RawFiles
 
 MEMORY_VARIABLE = "SEGMENTATION_MEMORY_LIMIT"
 """Environment variable with the most memory that the embedded engine may use, as 4GB."""
+_AMOUNT = re.compile(r"\s*\d+(\.\d+)?\s*[KMGT]i?B\s*", re.I)
 _CHUNK = 1 << 20
 
 
@@ -113,13 +114,12 @@ class DuckDbEngine:
             "temp_directory": "" if scratch is None else str(scratch),
         }
         if limit := os.environ.get(MEMORY_VARIABLE):
+            if not _AMOUNT.fullmatch(limit):
+                raise ParameterError(
+                    f"{MEMORY_VARIABLE} is {limit!r}; give an amount of memory such as 4GB."
+                )
             settings["memory_limit"] = limit
-        try:
-            self.connection = duckdb.connect(config=settings)
-        except duckdb.Error:
-            raise ParameterError(
-                f"{MEMORY_VARIABLE} is {limit!r}; give an amount of memory such as 4GB."
-            ) from None
+        self.connection = duckdb.connect(config=settings)
         self._in_place: dict[str, tuple[Path, os.stat_result]] = {}
 
     def close(self) -> None:

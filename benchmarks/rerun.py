@@ -16,7 +16,7 @@ REMEMBERED = ".cache"
 
 def n_clusters(path: str, size: int, command: str) -> Callable[[], dict[str, Any]]:
     """The same with another ``n_clusters``: nothing before clustering is computed again."""
-    return _rerun(path, command, ["-p", "n_clusters", "3"])
+    return _rerun(path, command, ["-p", "n_clusters", "5"])
 
 
 def currency(path: str, size: int, command: str) -> Callable[[], dict[str, Any]]:

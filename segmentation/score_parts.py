@@ -36,9 +36,7 @@ ORDER BY place
 """
 
 
-def assigned_parts(
-    engine: DuckDbEngine, model: SegmentModel, name: str
-) -> Iterator[pd.DataFrame]:
+def assigned_parts(engine: DuckDbEngine, model: SegmentModel, name: str) -> Iterator[pd.DataFrame]:
     """Segments tables of the customers bound as ``customers``, in their order.
 
     Raises

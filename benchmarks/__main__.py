@@ -42,14 +42,18 @@ def main() -> int:
             return compare(kept.get("quick", {}), found)
         for case in cases:
             result = measure(case, folder, pairs=asked.pairs)
-            again = measure(case, folder, quick=True) if case.rivals and case.quick_size else None
-            kept = _kept(asked.results)  # another process may have written meanwhile
-            kept["machine"] = machine()
-            kept.setdefault("cases", {})[case.name] = result
-            if again:
-                kept.setdefault("quick", {})[case.name] = _medians(again)
-            write_results(kept, asked.results)
+            _keep("cases", case.name, result, asked.results)
+            if case.rivals and case.quick_size:
+                again = measure(case, folder, quick=True)
+                _keep("quick", case.name, _medians(again), asked.results)
     return 0
+
+
+def _keep(part: str, name: str, found: dict[str, Any], path: Path) -> None:
+    kept = _kept(path)  # another process may have written meanwhile
+    kept["machine"] = machine()
+    kept.setdefault(part, {})[name] = found
+    write_results(kept, path)
 
 
 def _kept(path: Path) -> dict[str, Any]:

@@ -33,7 +33,7 @@ HEIGHT = {name: height for height, layer in enumerate(LAYERS.values()) for name 
 LONG_MODULES = {
     "engine_mysql.py": (640, "one engine: its snapshot, checks and queries share the connection"),
     "params.py": (640, "the one definition of every parameter, a field with its help each"),
-    "pipeline.py": (860, "the table of stages beside the function of each"),
+    "pipeline.py": (920, "the table of stages beside the function of each"),
     "plots/data.py": (520, "one short function per figure of the first three chapters"),
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))

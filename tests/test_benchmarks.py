@@ -37,9 +37,12 @@ def test_every_result_is_of_a_case_that_exists_with_its_bar():
 
 
 def test_missed_bars_are_said():
-    result = RESULT["cases"]["features"] | {"least": {"hand_written": 1000.0}}
-    rows = page.rows_of({"cases": {"features": result}})
-    assert next(row for row in rows if row[2] == "hand-written query")[5] == "**missed**"
+    result = RESULT["cases"]["kmeans"]
+    for least, said in ((0.001, "held"), (1000.0, "**missed**")):
+        ((*_, verdict),) = page.rows_of(
+            {"cases": {"kmeans": result | {"least": {"scikit_learn": least}}}}
+        )
+        assert verdict == said
 
 
 @pytest.mark.parametrize(("now", "code"), [(2.1, 0), (2.0, 0), (1.9, 1)])

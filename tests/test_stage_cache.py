@@ -14,7 +14,7 @@ from segmentation.params import resolve
 from segmentation.pipeline import STAGES, Run
 from segmentation.stage_cache import StageCache
 
-BEFORE_CLUSTERING = {"orders", "cut", "prepared", "tuning", "structure", "anomalies"}
+BEFORE_CLUSTERING = {"orders", "findings", "cut", "prepared", "tuning", "structure", "anomalies"}
 
 
 def stages_of(folder: Path) -> dict[str, bool]:
@@ -35,7 +35,7 @@ def test_run_says_what_it_computed_and_what_it_reused(finished):
 
     line = again.out.splitlines()[0]
     computed, reused = line.removeprefix("stages: ").split("; ")
-    assert reused == "reused orders, cut, prepared, tuning, structure, anomalies"
+    assert reused == "reused orders, findings, cut, prepared, tuning, structure, anomalies"
     assert computed.startswith("computed segments ")
     assert {s for s, was in stages_of(finished.result).items() if was} == BEFORE_CLUSTERING
 

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup report test check serve bench notebooks lock publish clean
+.PHONY: help setup report test check serve bench bench-quick bench-serving notebooks lock publish clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -41,7 +41,15 @@ check: setup  ## lint, formats, types, notebook pairing, links
 serve: setup  ## serve a model on this machine: make serve MODEL=runs/cdnow/model
 	$(BIN)/segmentation serve $(or $(MODEL),runs/cdnow/model)
 
-bench: setup  ## measure the server: make bench RUN=runs/cdnow (needs wrk)
+bench: setup  ## all performance comparisons: results.json, the book's page, the README's table
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "polars>=1"
+	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.page
+
+bench-quick: setup  ## small comparisons; fails where a ratio fell below half of the committed one
+	$(BIN)/python -m benchmarks --quick
+
+bench-serving: setup  ## measure the server: make bench-serving RUN=runs/cdnow (needs wrk)
 	$(BIN)/python benchmarks/serving.py $(or $(RUN),runs/cdnow)
 
 notebooks: setup  ## write every .ipynb and parameters cell from its .py script

@@ -15,7 +15,8 @@ def order_lines(folder: Path, size: int) -> Path:
     """Order lines as Parquet, one customer for every `LINES_PER_CUSTOMER` lines.
 
     DuckDB writes them: customers follow a power law, an order has one to five lines,
-    amounts are heavy-tailed decimals, 5% of lines are invalid.
+    amounts are heavy-tailed decimals, popular products take most lines, 5% of lines are
+    invalid, and one line of 500 is listed again.
     """
     path = folder / f"lines-{size}.parquet"
     if path.exists():
@@ -24,13 +25,19 @@ def order_lines(folder: Path, size: int) -> Path:
     connection.execute("SET preserve_insertion_order = false")
     # every column is a hash of the row number, so that any number of threads gives one file
     query = """
-        WITH numbered AS (SELECT i, i // 3 AS visit FROM range($size) AS r(i)),
+        WITH rows AS (
+            -- one line of 500 is the line before it once more
+            SELECT CASE WHEN r.i % 500 = 499 THEN r.i - 1 ELSE r.i END AS i
+            FROM range($size) AS r(i)
+        ),
+        numbered AS (SELECT i, i // 3 AS visit FROM rows),
         drawn AS (
             SELECT i, visit,
                 hash(visit * 7 + 1) / 18446744073709551616.0 AS u_customer,
                 hash(visit * 7 + 2) / 18446744073709551616.0 AS u_day,
                 hash(i * 7 + 3) / 18446744073709551616.0 AS u_amount,
                 hash(i * 7 + 4) / 18446744073709551616.0 AS u_quantity,
+                hash(i * 7 + 6) / 18446744073709551616.0 AS u_product,
                 hash(visit * 7 + 5) / 18446744073709551616.0 AS u_valid
             FROM numbered
         )
@@ -41,7 +48,8 @@ def order_lines(folder: Path, size: int) -> Path:
             CAST($first AS DATE) + CAST(floor(u_day * $days) AS INTEGER) AS order_date,
             CAST(1 + floor(-ln(1 - u_quantity) * 2) AS DECIMAL(18, 2)) AS quantity,
             CAST(5 * pow(1 - u_amount, -0.6) AS DECIMAL(18, 2)) AS amount,
-            u_valid > 0.05 AS is_valid
+            u_valid > 0.05 AS is_valid,
+            'P' || CAST(CAST(floor(pow(u_product, 3.0) * 20000) AS BIGINT) AS VARCHAR) AS product
         FROM drawn
     """
     values = {

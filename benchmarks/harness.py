@@ -6,6 +6,7 @@ meet about the same machine, and the median of several such pairs is worth compa
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import platform
@@ -22,7 +23,8 @@ import numpy as np
 from tqdm import tqdm
 
 ROOT = Path(__file__).resolve().parent.parent
-OURS = "ours"
+OPTIONAL = ("polars",)
+"""Rivals that are named as the package they need."""
 
 
 @dataclass(frozen=True)
@@ -35,31 +37,34 @@ class Case:
     module : str
         Module of ``benchmarks`` with one function per side: it loads its input and
         returns a callable that does the work and returns a small answer.
-    rivals : tuple of str
-        Names of the other sides' functions.
     make : callable (folder, size) -> path
         Writes (or finds) the seeded input of that size.
+    agree : callable (our answer, rival's answer) -> bool
+        Whether both sides did the same work.
     sizes, quick_size : int
         Rows; three sizes show how the cost grows.
     pairs : int
         Alternating pairs at the largest size.
-    agree : callable (our answer, rival's answer) -> bool
-        Whether both sides did the same work.
+    rivals : tuple of str
+        Names of the other sides' functions; ``own`` is ours.
     bar : str
-        What `DESIGN` holds the case to, in words; ``least`` is the ratio it needs.
+        What the case is held to, in words; ``least`` is the ratio it needs against a
+        rival, ``most_mb`` the memory that ours may take.
     """
 
     name: str
     title: str
     module: str
-    rivals: tuple[str, ...]
     make: Callable[[Path, int], Path]
+    agree: Callable[[Any, Any], bool]
     sizes: tuple[int, ...]
     quick_size: int
     pairs: int
-    agree: Callable[[Any, Any], bool]
     bar: str
-    least: float
+    rivals: tuple[str, ...] = ()
+    least: dict[str, float] = field(default_factory=dict)
+    most_mb: int | None = None
+    own: str = "ours"
     settings: dict[str, Any] = field(default_factory=dict)
 
 
@@ -75,68 +80,91 @@ def run_side(case: Case, side: str, path: Path, size: int) -> dict[str, Any]:
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
-def measure(case: Case, folder: Path, *, quick: bool) -> dict[str, Any]:
+def measure(
+    case: Case, folder: Path, *, quick: bool = False, pairs: int | None = None
+) -> dict[str, Any]:
     """Results of one case: growth of ours, and the ratio to every rival at the top size."""
     sizes = (case.quick_size,) if quick else case.sizes
-    growth = []
-    for size in sizes[:-1]:
-        own = run_side(case, OURS, case.make(folder, size), size)
-        growth.append({"rows": size, "seconds": own["seconds"], "peak_mb": own["peak_mb"]})
-    top = sizes[-1]
+    growth = [
+        _grown(size, [run_side(case, case.own, case.make(folder, size), size)])
+        for size in sizes[:-1]
+    ]
+    top, rivals = sizes[-1], _installed(case.rivals)
     path = case.make(folder, top)
-    rounds: dict[str, list[tuple[dict[str, Any], dict[str, Any]]]] = {r: [] for r in case.rivals}
-    n_pairs = 3 if quick else case.pairs
-    with tqdm(total=n_pairs * len(case.rivals), desc=case.name, unit="pair") as bar:
+    n_pairs = pairs or (3 if quick else case.pairs)
+    rounds: dict[str, list[tuple[dict[str, Any], dict[str, Any]]]] = {r: [] for r in rivals}
+    owns = []
+    with tqdm(total=n_pairs * max(1, len(rivals)), desc=case.name, unit="pair") as bar:
         for _ in range(n_pairs):
-            for rival in case.rivals:
-                own, other = run_side(case, OURS, path, top), run_side(case, rival, path, top)
-                if not case.agree(own["answer"], other["answer"]):
-                    raise RuntimeError(
-                        f"{case.name}: ours answers {own['answer']}, {rival} {other['answer']}; "
-                        "times of different work are not compared."
-                    )
-                rounds[rival].append((own, other))
+            for rival in rivals:
+                rounds[rival].append(_pair(case, rival, path, top))
+                owns.append(rounds[rival][-1][0])
                 bar.update()
-    owns = [own for pairs in rounds.values() for own, _ in pairs]
-    growth.append(
-        {
-            "rows": top,
-            "seconds": statistics.median(own["seconds"] for own in owns),
-            "peak_mb": max(own["peak_mb"] for own in owns),
-        }
-    )
+            if not rivals:
+                owns.append(run_side(case, case.own, path, top))
+                bar.update()
+    growth.append(_grown(top, owns))
     return {
         "title": case.title,
         "bar": case.bar,
         "least": case.least,
+        "most_mb": case.most_mb,
         "rows": top,
         "pairs": n_pairs,
+        "load": round(os.getloadavg()[1], 1),
         "growth": growth,
         "exponent": _exponent(growth),
         "answer": owns[-1]["answer"],
-        "rivals": {rival: _compared(pairs) for rival, pairs in rounds.items()},
+        "rivals": {rival: _compared(found) for rival, found in rounds.items()},
+    }
+
+
+def _pair(case: Case, rival: str, path: Path, size: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    own, other = run_side(case, case.own, path, size), run_side(case, rival, path, size)
+    if not case.agree(own["answer"], other["answer"]):
+        raise RuntimeError(
+            f"{case.name}: ours answers {own['answer']}, {rival} {other['answer']}; "
+            "times of different work are not compared."
+        )
+    return own, other
+
+
+def _installed(rivals: tuple[str, ...]) -> list[str]:
+    """Rivals that can run here: a package that is a rival only is no dependency."""
+    return [r for r in rivals if r not in OPTIONAL or importlib.util.find_spec(r) is not None]
+
+
+def _grown(size: int, runs: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "rows": size,
+        "seconds": round(statistics.median(run["seconds"] for run in runs), 3),
+        "processor_seconds": round(statistics.median(run["processor"] for run in runs), 3),
+        "peak_mb": max(run["peak_mb"] for run in runs),
     }
 
 
 def _compared(pairs: list[tuple[dict[str, Any], dict[str, Any]]]) -> dict[str, Any]:
     ratios = [other["seconds"] / own["seconds"] for own, other in pairs]
+    processor = [other["processor"] / max(own["processor"], 1e-3) for own, other in pairs]
     return {
         "times_faster_median": round(statistics.median(ratios), 2),
         "times_faster_min": round(min(ratios), 2),
         "times_faster_max": round(max(ratios), 2),
+        "times_less_processor_median": round(statistics.median(processor), 2),
         "ours_seconds": [round(own["seconds"], 3) for own, _ in pairs],
         "rival_seconds": [round(other["seconds"], 3) for _, other in pairs],
         "ours_peak_mb": max(own["peak_mb"] for own, _ in pairs),
         "rival_peak_mb": max(other["peak_mb"] for _, other in pairs),
+        "rival_answer": pairs[-1][1]["answer"],
     }
 
 
 def _exponent(growth: list[dict[str, Any]]) -> float | None:
-    """Slope of log seconds over log rows: 1 grows in step with the data."""
+    """Slope of log processor seconds over log rows: 1 grows in step with the data."""
     if len(growth) < 2:
         return None
     rows = np.log([point["rows"] for point in growth])
-    seconds = np.log([max(point["seconds"], 1e-4) for point in growth])
+    seconds = np.log([max(point["processor_seconds"], 1e-3) for point in growth])
     return round(float(np.polyfit(rows, seconds, 1)[0]), 2)
 
 

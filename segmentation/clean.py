@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import sqlglot
+from sqlglot import exp
 
 from segmentation.engine import Engine
 from segmentation.errors import ParameterError, SourceError, first_three
@@ -15,7 +17,27 @@ from segmentation.schema import LEDGER_COLUMNS, RULE_WORDS, RULES
 
 _SQL = Path(__file__).parent / "sql"
 CLEAN_SQL = (_SQL / "clean.sql").read_text(encoding="utf-8")
+LONE_RETURNS_SQL = (_SQL / "lone_returns.sql").read_text(encoding="utf-8")
 LEDGER_SQL = (_SQL / "ledger.sql").read_text(encoding="utf-8")
+
+
+def rules_sql(*, returns: str) -> str:
+    """The query that gives every line its rule, as it runs and as the book shows it.
+
+    Only under ``net`` must customers be looked through for returns without a purchase:
+    ``lone_returns.sql`` then reads what ``clean.sql`` gives.
+    """
+    if returns != "net":
+        return CLEAN_SQL
+    rules: Any = sqlglot.parse_one(CLEAN_SQL, dialect="duckdb")
+    query: Any = sqlglot.parse_one(LONE_RETURNS_SQL, dialect="duckdb")
+    before, after = rules.ctes, query.ctes
+    rules.selects[-1].set("alias", exp.to_identifier("first_rule"))
+    rules.set("with_", None)
+    # side by side and not one inside the other, which MariaDB does not read
+    ruled = exp.CTE(this=rules, alias=exp.TableAlias(this=exp.to_identifier("ruled")))
+    query.set("with_", exp.With(expressions=[*before, ruled, *after]))
+    return str(query.sql("duckdb", pretty=True))
 
 
 def clean(
@@ -54,7 +76,7 @@ def clean(
         "non_product": non_product,
         "as_of": as_of,
     }
-    engine.create("classified", CLEAN_SQL, values)
+    engine.create("classified", rules_sql(returns=returns), values)
     return values
 
 

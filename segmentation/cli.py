@@ -44,6 +44,12 @@ SingleParameters = click.option(
     help="One parameter that overrides profile and file; may be repeated.",
 )
 
+NoCache = click.option(
+    "--no-cache",
+    is_flag=True,
+    help="Compute every stage anew instead of reusing results of earlier runs.",
+)
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="segmentation")
@@ -56,19 +62,26 @@ def cli() -> None:
 @ParameterFile
 @SingleParameters
 @RunsDir
+@NoCache
 def report(
-    profiles: tuple[str, ...], file: Path | None, pairs: tuple[tuple[str, str], ...], runs_dir: Path
+    profiles: tuple[str, ...],
+    file: Path | None,
+    pairs: tuple[tuple[str, str], ...],
+    runs_dir: Path,
+    no_cache: bool,
 ) -> None:
     """Run the notebooks for each PROFILE (default: the shipped ones) and build the book."""
     from segmentation.report import make_report
+    from segmentation.run_folder import stages_sentence
 
     resolved = [
         resolve(profile, file=file, overrides=_overrides(pairs))
         for profile in profiles or SHIPPED_PROFILES
     ]
     _refuse_equal_names([name for name, _ in resolved])
-    made = make_report(dict(resolved), runs_dir=runs_dir.absolute())
+    made = make_report(dict(resolved), runs_dir=runs_dir.absolute(), reuse=not no_cache)
     for name, folder in made.runs.items():
+        click.echo(f"stages of {name}: {stages_sentence(folder)}")
         click.echo(f"run {name}: {_shown(folder)}")
     for path in made.workbooks:
         click.echo(f"workbook: {_shown(path)}")
@@ -80,16 +93,19 @@ def report(
 @ParameterFile
 @SingleParameters
 @RunsDir
+@NoCache
 @click.option("--name", help="Name of the run's folder; default: the profile's name.")
 def run(
     profile: str,
     file: Path | None,
     pairs: tuple[tuple[str, str], ...],
     runs_dir: Path,
+    no_cache: bool,
     name: str | None,
 ) -> None:
     """Run all stages of PROFILE without notebooks; print the run folder last."""
     from segmentation.report import make_run
+    from segmentation.run_folder import stages_sentence
 
     profile_name, parameters = resolve(profile, file=file, overrides=_overrides(pairs))
     folder = make_run(
@@ -97,7 +113,9 @@ def run(
         parameters,
         runs_dir=runs_dir.absolute(),
         name=_run_name(profile_name if name is None else name),
+        reuse=not no_cache,
     )
+    click.echo(f"stages: {stages_sentence(folder)}")
     click.echo(_shown(folder))
 
 

@@ -7,10 +7,12 @@ of any of them.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -21,9 +23,12 @@ import pyarrow.parquet as pq
 import sqlglot
 from sqlglot import exp
 
-from segmentation.errors import SourceError, first_three
+from segmentation.errors import OutputError, ParameterError, SourceError, first_three
 from segmentation.raw_files import RawFiles
 
+MEMORY_VARIABLE = "SEGMENTATION_MEMORY_LIMIT"
+"""Environment variable with the most memory that the embedded engine may use, as 4GB."""
+_AMOUNT = re.compile(r"\s*\d+(\.\d+)?\s*[KMGT]i?B\s*", re.I)
 _CHUNK = 1 << 20
 
 
@@ -81,18 +86,41 @@ class Engine(Protocol):
 
 
 class DuckDbEngine:
-    """DuckDB in memory, without extensions, on files bound as tables."""
+    """DuckDB in memory, without extensions, on files bound as tables.
+
+    Parameters
+    ----------
+    scratch : Path, optional
+        Folder for what does not fit into the memory limit, which is `MEMORY_VARIABLE` of
+        the environment, else DuckDB's own (four fifths of the machine). Without a folder
+        nothing is ever written to disk.
+
+    Raises
+    ------
+    ParameterError
+        If the environment's limit is no amount of memory.
+    """
 
     dialect = "duckdb"
     error: ClassVar[type[Exception]] = duckdb.Error
     no_column: ClassVar[str] = "no column"
     is_synthetic = False  # files say so beside them, see Source
 
-    def __init__(self, files: RawFiles | None = None) -> None:
+    def __init__(self, files: RawFiles | None = None, *, scratch: Path | None = None) -> None:
         self.files = files or RawFiles()
-        self.connection = duckdb.connect(
-            config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}
-        )
+        settings: dict[str, Any] = {
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "temp_directory": "" if scratch is None else str(scratch),
+        }
+        if limit := os.environ.get(MEMORY_VARIABLE):
+            if not _AMOUNT.fullmatch(limit):
+                raise ParameterError(
+                    f"{MEMORY_VARIABLE} is {limit!r}; give an amount of memory such as 4GB."
+                )
+            settings["memory_limit"] = limit
+        self.connection = duckdb.connect(config=settings)
+        self._in_place: dict[str, tuple[Path, os.stat_result]] = {}
 
     def close(self) -> None:
         """Give the memory back."""
@@ -145,14 +173,18 @@ class DuckDbEngine:
             raise SourceError(f"{path.name}: has a header but no rows; export it again.")
 
     def _bind_parquet(self, table: str, path: Path, name: str) -> None:
+        """Read the file where it is: it is columns already, and may be larger than memory."""
+        path = path.resolve()
         try:
             pq.ParquetFile(path, page_checksum_verification=True)
-            self.connection.read_parquet(str(path)).create(table)
+            self.connection.read_parquet(str(path)).create_view(table)
+            self._in_place[table] = (path, path.stat())
+            is_empty = self.count(table) == 0
         except (duckdb.Error, pa.ArrowException, OSError) as error:
             raise SourceError(
                 f"{name}: is not a readable Parquet file ({type(error).__name__}); export it again."
             ) from None
-        if self.count(table) == 0:
+        if is_empty:
             raise SourceError(f"{name}: has columns but no rows; export it again.")
 
     def rename(self, table: str, other_names: Mapping[str, str]) -> None:
@@ -163,17 +195,37 @@ class DuckDbEngine:
         """
         described = exp.select("*").from_(exp.to_table(table)).sql("duckdb")
         held = {name.casefold(): name for name in self.columns(described)}
-        for other, wanted in other_names.items():
-            if other.casefold() in held and wanted.casefold() not in held:
-                action = exp.RenameColumn(
-                    this=exp.to_identifier(held[other.casefold()], quoted=True),
-                    to=exp.to_identifier(wanted, quoted=True),
-                )
-                change = exp.Alter(this=exp.to_table(table), kind="TABLE", actions=[action])
-                self.connection.execute(change.sql("duckdb"))
+        renamed = {
+            held[other.casefold()]: wanted
+            for other, wanted in other_names.items()
+            if other.casefold() in held and wanted.casefold() not in held
+        }
+        if not renamed:
+            return
+        if table in self._in_place:
+            columns = [
+                exp.alias_(exp.column(name, quoted=True), renamed.get(name, name), quoted=True)
+                for name in held.values()
+            ]
+            projected = ", ".join(column.sql("duckdb") for column in columns)
+            file = self.connection.read_parquet(str(self._in_place[table][0]))
+            file.project(projected).create_view(table, replace=True)
+            return
+        for name, wanted in renamed.items():
+            action = exp.RenameColumn(
+                this=exp.to_identifier(name, quoted=True),
+                to=exp.to_identifier(wanted, quoted=True),
+            )
+            change = exp.Alter(this=exp.to_table(table), kind="TABLE", actions=[action])
+            self.connection.execute(change.sql("duckdb"))
 
     def lock(self) -> None:
         """Close the door behind the bound files: from here on no SQL reaches the disk."""
+        allowed = exp.Array(
+            expressions=[exp.Literal.string(str(path)) for path, _ in self._in_place.values()]
+        )
+        setting = exp.SetItem(this=exp.EQ(this=exp.var("allowed_paths"), expression=allowed))
+        self.connection.execute(exp.Set(expressions=[setting]).sql("duckdb"))
         self.connection.execute("SET enable_external_access = false")
         self.connection.execute("SET lock_configuration = true")
 
@@ -194,7 +246,17 @@ class DuckDbEngine:
         return exp.not_(exp.func("ISFINITE", value))
 
     def check_unchanged(self) -> None:
-        """Nothing to do: files were read once."""
+        """Refuse results over files that were read where they are and changed meanwhile.
+
+        Raises
+        ------
+        SourceError
+            Names the file.
+        """
+        for path, before in self._in_place.values():
+            now = path.stat()
+            if (now.st_mtime_ns, now.st_size) != (before.st_mtime_ns, before.st_size):
+                raise SourceError(f"{path.name}: changed while it was read; run it again.")
 
     def description(self) -> dict[str, str]:
         """What ran the SQL (its version is among the packages), and how files were read."""
@@ -208,12 +270,30 @@ class DuckDbEngine:
             expression=sqlglot.parse_one(sql, dialect="duckdb"),
             replace=True,
         )
-        self.connection.execute(statement.sql("duckdb"), values or None)
+        with self._room():
+            self.connection.execute(statement.sql("duckdb"), values or None)
 
     def query(self, sql: str, values: dict[str, Any] | None = None) -> pd.DataFrame:
         """Run a query into pandas; exact decimals arrive as ``decimal.Decimal``."""
-        table = self.connection.sql(sql, params=values or None).to_arrow_table()
+        with self._room():
+            table = self.connection.sql(sql, params=values or None).to_arrow_table()
         return table.to_pandas(date_as_object=False)
+
+    def parts(self, sql: str, rows: int) -> Iterator[pd.DataFrame]:
+        """Run a query and give its rows in their order, so many at a time."""
+        with self._room():
+            for batch in self.connection.sql(sql).to_arrow_reader(rows):
+                yield batch.to_pandas(date_as_object=False)
+
+    @contextlib.contextmanager
+    def _room(self) -> Iterator[None]:
+        try:
+            yield
+        except duckdb.OutOfMemoryException:
+            raise OutputError(
+                "the orders need more memory and scratch space than there is; free the disk that "
+                f"holds --runs-dir, or allow more memory by {MEMORY_VARIABLE} (as 4GB)."
+            ) from None
 
     def columns(self, sql: str) -> dict[str, str]:
         """Column names and types that a query returns, without running it."""

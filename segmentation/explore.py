@@ -8,40 +8,76 @@ from sqlglot import exp
 from segmentation.engine import Engine
 
 MONTHLY_SQL = """
-WITH lines AS (
-    SELECT classified.*, MIN(order_date) OVER (PARTITION BY customer_id) AS first_order
+-- Lines are first added up to orders: counting distinct orders of every month among all
+-- lines would keep each line's text. An order of two days may fall into two months.
+WITH orders AS (
+    SELECT
+        CAST(DATE_TRUNC('month', order_date) AS DATE) AS month,
+        customer_id,
+        order_id,
+        SUM(quantity) AS units,
+        SUM(amount) AS revenue,
+        MIN(order_date) AS first_day,
+        MAX(order_date) AS last_day
     FROM classified
     WHERE rule = 'kept'
+    GROUP BY 1, 2, 3
+),
+firsts AS (
+    SELECT MIN(first_day) AS first_day FROM orders GROUP BY customer_id
+),
+began AS (
+    SELECT CAST(DATE_TRUNC('month', first_day) AS DATE) AS month, COUNT(*) AS new_customers
+    FROM firsts
+    GROUP BY 1
+),
+months AS (
+    SELECT
+        month,
+        COUNT(DISTINCT order_id) AS orders,
+        COUNT(DISTINCT customer_id) AS customers,
+        SUM(units) AS units,
+        SUM(revenue) AS revenue,
+        MIN(first_day) AS first_day,
+        MAX(last_day) AS last_day
+    FROM orders
+    GROUP BY month
 )
 SELECT
-    CAST(DATE_TRUNC('month', order_date) AS DATE) AS month,
-    COUNT(DISTINCT order_id) AS orders,
-    COUNT(DISTINCT customer_id) AS customers,
-    COUNT(DISTINCT CASE WHEN order_date = first_order THEN customer_id END) AS new_customers,
-    CAST(SUM(quantity) AS DOUBLE) AS units,
-    CAST(SUM(amount) AS DOUBLE) AS revenue,
-    MIN(order_date) AS first_day,
-    MAX(order_date) AS last_day
-FROM lines
-GROUP BY 1
+    months.month,
+    months.orders,
+    months.customers,
+    COALESCE(began.new_customers, 0) AS new_customers,
+    CAST(months.units AS DOUBLE) AS units,
+    CAST(months.revenue AS DOUBLE) AS revenue,
+    months.first_day,
+    months.last_day
+FROM months
+LEFT JOIN began ON began.month = months.month
 ORDER BY 1
 """
 
 COHORTS_SQL = """
-WITH lines AS (
+WITH active AS (
     SELECT
-        customer_id, order_date, amount,
-        CAST(DATE_TRUNC('month', MIN(order_date) OVER (PARTITION BY customer_id)) AS DATE) AS cohort
+        customer_id,
+        CAST(DATE_TRUNC('month', order_date) AS DATE) AS month,
+        SUM(amount) AS revenue
     FROM classified
     WHERE rule = 'kept' AND NOT is_return
+    GROUP BY 1, 2
+),
+firsts AS (
+    SELECT customer_id, MIN(month) AS cohort FROM active GROUP BY customer_id
 ),
 counted AS (
     SELECT
-        cohort,
-        DATE_DIFF('month', cohort, order_date) AS months_since,
-        COUNT(DISTINCT customer_id) AS customers,
-        CAST(SUM(amount) AS DOUBLE) AS revenue
-    FROM lines
+        firsts.cohort,
+        DATE_DIFF('month', firsts.cohort, active.month) AS months_since,
+        COUNT(*) AS customers,
+        CAST(SUM(active.revenue) AS DOUBLE) AS revenue
+    FROM active
+    INNER JOIN firsts ON firsts.customer_id = active.customer_id
     GROUP BY 1, 2
 )
 SELECT
@@ -54,37 +90,73 @@ ORDER BY 1, 2
 
 LINES_SQL = """
 -- The median is the middle line, or the mean of the two middle lines: spelt out, because
--- not every engine has a function for it.
-WITH placed AS (
+-- not every engine has a function for it. A shop has few prices, so that lines of one
+-- amount are counted first and only the amounts are put in order.
+WITH amounts AS (
+    SELECT amount AS value, COUNT(*) AS n FROM classified WHERE rule = 'kept' GROUP BY amount
+),
+amounts_placed AS (
+    SELECT value, n, SUM(n) OVER (ORDER BY value) AS place, SUM(n) OVER () AS n_all FROM amounts
+),
+quantities AS (
+    SELECT quantity AS value, COUNT(*) AS n FROM classified WHERE rule = 'kept' GROUP BY quantity
+),
+quantities_placed AS (
+    SELECT value, n, SUM(n) OVER (ORDER BY value) AS place, SUM(n) OVER () AS n_all FROM quantities
+),
+middle_amount AS (
+    SELECT (CAST(MIN(value) AS DOUBLE) + CAST(MAX(value) AS DOUBLE)) / 2 AS median
+    FROM amounts_placed
+    WHERE 2 * place >= n_all AND 2 * (place - n) <= n_all
+),
+middle_quantity AS (
+    SELECT (CAST(MIN(value) AS DOUBLE) + CAST(MAX(value) AS DOUBLE)) / 2 AS median
+    FROM quantities_placed
+    WHERE 2 * place >= n_all AND 2 * (place - n) <= n_all
+),
+orders AS (
     SELECT
-        customer_id, order_id, order_date, quantity, amount,
-        ROW_NUMBER() OVER (ORDER BY amount) AS amount_place,
-        ROW_NUMBER() OVER (ORDER BY quantity) AS quantity_place,
-        COUNT(*) OVER () AS n
+        customer_id,
+        order_id,
+        COUNT(*) AS lines,
+        MIN(order_date) AS first_order,
+        MAX(order_date) AS last_order,
+        SUM(quantity) AS units,
+        SUM(amount) AS revenue,
+        MAX(amount) AS largest_line,
+        MAX(quantity) AS largest_quantity
     FROM classified
     WHERE rule = 'kept'
+    GROUP BY customer_id, order_id
 ),
-middle AS (
+totals AS (
     SELECT
-        placed.*,
-        CASE WHEN 2 * amount_place BETWEEN n AND n + 2 THEN amount END AS middle_amount,
-        CASE WHEN 2 * quantity_place BETWEEN n AND n + 2 THEN quantity END AS middle_quantity
-    FROM placed
+        CAST(SUM(lines) AS BIGINT) AS lines,
+        COUNT(DISTINCT order_id) AS orders,
+        COUNT(DISTINCT customer_id) AS customers,
+        MIN(first_order) AS first_order,
+        MAX(last_order) AS last_order,
+        CAST(SUM(units) AS DOUBLE) AS units,
+        CAST(SUM(revenue) AS DOUBLE) AS revenue,
+        CAST(MAX(largest_line) AS DOUBLE) AS largest_line,
+        CAST(MAX(largest_quantity) AS DOUBLE) AS largest_quantity
+    FROM orders
 )
 SELECT
-    COUNT(*) AS lines,
-    COUNT(DISTINCT order_id) AS orders,
-    COUNT(DISTINCT customer_id) AS customers,
-    MIN(order_date) AS first_order,
-    MAX(order_date) AS last_order,
-    CAST(SUM(quantity) AS DOUBLE) AS units,
-    CAST(SUM(amount) AS DOUBLE) AS revenue,
-    (CAST(MIN(middle_amount) AS DOUBLE) + CAST(MAX(middle_amount) AS DOUBLE)) / 2 AS median_line,
-    CAST(MAX(amount) AS DOUBLE) AS largest_line,
-    (CAST(MIN(middle_quantity) AS DOUBLE) + CAST(MAX(middle_quantity) AS DOUBLE)) / 2
-        AS median_quantity,
-    CAST(MAX(quantity) AS DOUBLE) AS largest_quantity
-FROM middle
+    totals.lines,
+    totals.orders,
+    totals.customers,
+    totals.first_order,
+    totals.last_order,
+    totals.units,
+    totals.revenue,
+    middle_amount.median AS median_line,
+    totals.largest_line,
+    middle_quantity.median AS median_quantity,
+    totals.largest_quantity
+FROM totals
+CROSS JOIN middle_amount
+CROSS JOIN middle_quantity
 """
 DIMENSIONS = ("category", "payment_method", "country")
 

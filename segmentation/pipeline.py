@@ -96,12 +96,13 @@ class Run:
         *,
         progress: bool = False,
         snapshot: Snapshot | None = None,
+        cache: StageCache | None = None,
     ) -> None:
         self.parameters = parameters
-        self.cache = StageCache(runs_dir / ".cache")
+        self.cache = cache or StageCache(runs_dir / ".cache")
         self.progress = progress
         self.reused: dict[str, bool] = {}
-        self.snapshot = snapshot or Snapshot(parameters)
+        self.snapshot = snapshot or Snapshot(parameters, scratch=self.cache.root)
         self.rules = {
             name: rule_files.load_rules(name, getattr(parameters, name))
             for name in rule_files.SHIPPED_FILES
@@ -154,6 +155,7 @@ class Run:
             self.cache.root.parent,
             progress=self.progress,
             snapshot=self.snapshot,
+            cache=self.cache,
         )
 
     @property
@@ -226,12 +228,7 @@ def _orders(run: Run) -> dict[str, Any]:
 
 def _transactions(run: Run, engine: Engine, source: ingest.Source) -> dict[str, Any]:
     parameters = run.parameters
-    rules = {
-        "returns": parameters.returns,
-        "zero_amount": parameters.zero_amount,
-        "duplicates": parameters.duplicates,
-        "non_product": parameters.non_product,
-    }
+    rules = _rules(parameters)
     asked = None if parameters.as_of == "auto" else parameters.as_of
     values = clean.clean(engine, **rules, as_of=asked)
     ledger = clean.ledger(engine)
@@ -272,7 +269,7 @@ def _transactions(run: Run, engine: Engine, source: ingest.Source) -> dict[str, 
         "categories": explore.categories(engine),
         "sql": {
             "source": source.sql,
-            "clean": clean.CLEAN_SQL,
+            "clean": clean.rules_sql(returns=parameters.returns),
             "features": features.FEATURES_SQL,
             "values": {**values, "as_of": as_of.isoformat()},
         },
@@ -616,12 +613,15 @@ def _explanation(run: Run) -> dict[str, Any]:
     )
 
 
-def _holdout(run: Run) -> dict[str, Any]:
+def _cut(run: Run) -> dict[str, Any]:
+    """The orders looked at from a day in the middle: known by then, and what followed."""
+    impossible = {"cut_features": pd.DataFrame(), "followed": pd.DataFrame()}
     overview = run["overview"]
     if run.is_sampled:
         return holdout_stage.no_holdout("all but a sample of the customers stay on the cluster")
     if overview["is_customer_table"]:
-        return holdout_stage.no_holdout("the source is a customer table without dates")
+        reason = "the source is a customer table without dates"
+        return impossible | {"cut": {"reason": reason}}
     first, last = (dt.date.fromisoformat(overview[n]) for n in ("first_order", "as_of"))
     asked = run.parameters.calibration_end
     cut = holdout_stage.middle_of(first, last) if asked == "auto" else asked
@@ -631,14 +631,28 @@ def _holdout(run: Run) -> dict[str, Any]:
                 f"calibration_end is {cut}, but orders run from {first} to {last}; give a day "
                 f"from {first} on that lies before {last}, or auto."
             )
-        return holdout_stage.no_holdout("all orders are of one day")
+        return impossible | {"cut": {"reason": "all orders are of one day"}}
+    with run.snapshot.opened() as engine:
+        _ingested(run, engine)
+        clean.clean(engine, **_rules(run.parameters), as_of=cut)
+        known = features.customer_features(engine, as_of=cut)
+        clean.clean(engine, **_rules(run.parameters), as_of=last)
+        followed = features.followed_customers(engine, cut=cut)
+    days = {"reason": "", "cut": cut.isoformat(), "last_day": last.isoformat()}
+    return {"cut_features": known, "followed": followed, "cut": days}
+
+
+def _holdout(run: Run) -> dict[str, Any]:
+    window = run["cut"]
+    if window["reason"]:
+        return holdout_stage.no_holdout(window["reason"])
     return holdout_stage.hold_out(
-        run.with_parameters(as_of=cut)["customer_features"],
-        _followed(run, cut, last),
+        run["cut_features"],
+        run["followed"],
         parameters=run.parameters,
         rules=run.rules["naming_rules"],
-        cut=cut,
-        last_day=last,
+        cut=dt.date.fromisoformat(window["cut"]),
+        last_day=dt.date.fromisoformat(window["last_day"]),
         progress=run.progress,
     )
 
@@ -647,19 +661,14 @@ def _ingested(run: Run, engine: Engine) -> ingest.Source:
     return ingest.ingest(engine, run.source, date_repair=run.parameters.date_repair)
 
 
-def _followed(run: Run, cut: dt.date, last: dt.date) -> pd.DataFrame:
-    parameters = run.parameters
-    with run.snapshot.opened() as engine:
-        _ingested(run, engine)
-        clean.clean(
-            engine,
-            returns=parameters.returns,
-            zero_amount=parameters.zero_amount,
-            duplicates=parameters.duplicates,
-            non_product=parameters.non_product,
-            as_of=last,
-        )
-        return features.followed_customers(engine, cut=cut)
+def _rules(parameters: Parameters) -> dict[str, str]:
+    """The parameters that choose cleaning rules."""
+    return {
+        "returns": parameters.returns,
+        "zero_amount": parameters.zero_amount,
+        "duplicates": parameters.duplicates,
+        "non_product": parameters.non_product,
+    }
 
 
 def _recommendations(run: Run) -> dict[str, Any]:
@@ -725,6 +734,14 @@ STAGES: dict[str, Stage] = {
             ("orders",),
             ("findings", "swap", "days_found", "repair", "group_moves"),
             _findings,
+        ),
+        Stage(
+            "cut",
+            "reads what customers had done by a cut and what they did after it",
+            ("calibration_end",),
+            ("orders",),
+            ("cut_features", "followed", "cut"),
+            _cut,
         ),
         Stage(
             "prepared",
@@ -847,7 +864,6 @@ STAGES: dict[str, Stage] = {
             "holdout",
             "follows customers after a cut",
             (
-                "calibration_end",
                 "features",
                 "split_pre_register",
                 "outliers",
@@ -862,7 +878,7 @@ STAGES: dict[str, Stage] = {
                 "dbscan_min_samples",
                 "anomalies_in_fit",
             ),
-            ("orders",),
+            ("cut",),
             (
                 "holdout_segments",
                 "holdout_rankings",

@@ -27,6 +27,7 @@ from segmentation.params import PATHS, PROJECT_ROOT, Parameters, resolve, shown_
 from segmentation.pipeline import Run
 from segmentation.run_comparison import open_changes
 from segmentation.run_folder import WORKBOOK, compute_stages, publish_workbook, write_run
+from segmentation.stage_cache import StageCache
 
 SHIPPED_WORKBOOK_PROFILE = "marketplace"
 NOTEBOOKS_AT_ONCE = max(1, min(os.cpu_count() or 1, 4))
@@ -42,8 +43,12 @@ class Report:
     book: Path
 
 
-def make_run(profile: str, parameters: Parameters, *, runs_dir: Path, name: str) -> Path:
+def make_run(
+    profile: str, parameters: Parameters, *, runs_dir: Path, name: str, reuse: bool = True
+) -> Path:
     """Run all stages without notebooks and put the run's folder in place.
+
+    With ``reuse`` false no result remembered from before is believed.
 
     Returns
     -------
@@ -53,7 +58,8 @@ def make_run(profile: str, parameters: Parameters, *, runs_dir: Path, name: str)
     _make_folder(runs_dir)
     target = runs_dir / name
     recover_folder(target)
-    run = Run(parameters, runs_dir, progress=True)
+    cache = StageCache(runs_dir / ".cache", reuse=reuse)
+    run = Run(parameters, runs_dir, progress=True, cache=cache)
     with contextlib.closing(run.snapshot):
         compute_stages(run, label=name)
         if not run.is_sampled:  # else all customers are yet to be assigned over there
@@ -66,10 +72,11 @@ def make_run(profile: str, parameters: Parameters, *, runs_dir: Path, name: str)
     return target
 
 
-def make_report(profiles: dict[str, Parameters], *, runs_dir: Path) -> Report:
+def make_report(profiles: dict[str, Parameters], *, runs_dir: Path, reuse: bool = True) -> Report:
     """Run the notebooks of every profile, build the book, then put all in place.
 
-    Nothing is replaced until everything has succeeded.
+    Nothing is replaced until everything has succeeded. With ``reuse`` false every stage is
+    computed anew, once; the notebooks read those results.
     """
     for name, asked in profiles.items():
         if asked.fit_on != "all":
@@ -78,7 +85,8 @@ def make_report(profiles: dict[str, Parameters], *, runs_dir: Path) -> Report:
                 "segmentation run, or set fit_on: all."
             )
     _make_folder(runs_dir)
-    runs = {name: Run(p, runs_dir, progress=True) for name, p in profiles.items()}
+    cache = StageCache(runs_dir / ".cache", reuse=reuse)
+    runs = {name: Run(p, runs_dir, progress=True, cache=cache) for name, p in profiles.items()}
     for name, run in runs.items():
         recover_folder(runs_dir / name)
         with contextlib.closing(run.snapshot):

@@ -189,6 +189,16 @@ def manifest_of(run: Run, *, profile: str) -> dict[str, Any]:
     }
 
 
+def stages_sentence(folder: Path) -> str:
+    """Which stages of a finished run were computed, with seconds, and which reused."""
+    stages = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["stages"]
+    computed = [f"{s['stage']} {s['seconds']:.1f} s" for s in stages if not s["reused"]]
+    reused = [s["stage"] for s in stages if s["reused"]]
+    said = [f"computed {', '.join(computed)}"] if computed else []
+    said += [f"reused {', '.join(reused)}"] if reused else []
+    return "; ".join(said)
+
+
 def _exact(amount: Decimal) -> str:
     return f"{amount:f}"
 

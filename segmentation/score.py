@@ -7,9 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
-from segmentation.atomic import atomic_path
+from segmentation.atomic import atomic_path, scratch_folder
 from segmentation.drift import (
     PSI_REFIT,
     PSI_WATCH,
@@ -22,10 +21,10 @@ from segmentation.drift import (
     stability_index,
 )
 from segmentation.engine import DuckDbEngine
-from segmentation.errors import OutputError, SourceError, first_three
+from segmentation.errors import OutputError, SourceError
 from segmentation.model import SegmentModel, load_model
 from segmentation.schema import FEATURES, group_labels
-from segmentation.stage_cache import write_parquet
+from segmentation.score_parts import assigned_parts, write_parts
 
 
 @dataclass(frozen=True)
@@ -46,6 +45,8 @@ DRIFT_COLUMNS = ("segment_type", "feature", "customers", "psi", "by_chance", "fi
 def score_file(model_folder: Path, customers: Path, output: Path) -> Scored:
     """Assign every customer of a CSV or Parquet file and write the segments table.
 
+    Customers pass through part by part, so that memory does not grow with the file.
+
     Returns
     -------
     Scored
@@ -58,14 +59,54 @@ def score_file(model_folder: Path, customers: Path, output: Path) -> Scored:
     if output.suffix not in (".csv", ".parquet"):
         raise OutputError(f"--output {output.name}: its ending must be .csv or .parquet.")
     model = load_model(model_folder)
-    segments = model.assign(read_customers(customers))
-    with atomic_path(output) as temporary:
-        if output.suffix == ".csv":
-            segments.to_csv(temporary, index=False, lineterminator="\n")
-        else:
-            table = pa.Table.from_pandas(segments, preserve_index=False)
-            write_parquet(table.replace_schema_metadata(None), temporary)
-    return Scored(len(segments), drift_from(model, segments))
+    if not customers.is_file():
+        raise SourceError(f"{customers}: no such file.")
+    if customers.suffix not in (".csv", ".parquet"):
+        raise SourceError(f"{customers.name}: give a .csv or .parquet file of customers.")
+    drift = DriftCounts(model)
+    with scratch_folder(output) as scratch, atomic_path(output) as temporary:
+        engine = DuckDbEngine(scratch=scratch)
+        try:
+            engine.bind_file("customers", customers)
+            parts = map(drift.counted, assigned_parts(engine, model, customers.name))
+            count = write_parts(parts, temporary, output.suffix)
+        finally:
+            engine.close()
+    return Scored(count, drift.table())
+
+
+class DriftCounts:
+    """Customers counted into the bins of a model's distributions, part by part."""
+
+    def __init__(self, model: SegmentModel) -> None:
+        self.model = model
+        self._found: dict[tuple[str, str], np.ndarray] = {}
+        self._customers: dict[str, int] = {}
+
+    def counted(self, customers: pd.DataFrame) -> pd.DataFrame:
+        """Count more customers; the same table, for a chain."""
+        for kind, group in self.model.groups.items():
+            own = customers[customers["segment_type"] == kind]
+            self._customers[kind] = self._customers.get(kind, 0) + len(own)
+            for name, (edges, _) in group.distributions.items():
+                now = counts_between(own[name].to_numpy(dtype=np.float64), np.array(edges))
+                self._found[kind, name] = self._found.get((kind, name), 0) + now
+        return customers
+
+    def table(self) -> pd.DataFrame:
+        """Drift of all counted so far, as `drift_from` gives it."""
+        rows = []
+        for (kind, name), now in self._found.items():
+            size = self._customers[kind]
+            if not size:
+                continue
+            fitted = np.array(self.model.groups[kind].distributions[name][1])
+            index = stability_index(fitted, now)
+            bins = int(((fitted > 0) | (now > 0)).sum())
+            chance = index_by_chance(int(fitted.sum()), size, bins=bins)
+            word = TOO_FEW if chance >= PSI_WATCH else finding(index)
+            rows.append((kind, name, size, index, chance, word))
+        return pd.DataFrame(rows, columns=list(DRIFT_COLUMNS))
 
 
 def drift_from(model: SegmentModel, customers: pd.DataFrame) -> pd.DataFrame:
@@ -84,20 +125,9 @@ def drift_from(model: SegmentModel, customers: pd.DataFrame) -> pd.DataFrame:
         ``shifting`` below 0.25, else ``shifted``, and ``too few to tell`` where chance
         alone reaches 0.1.
     """
-    rows = []
-    for kind, group in model.groups.items():
-        own = customers[customers["segment_type"] == kind]
-        for name, (edges, counts) in group.distributions.items():
-            if own.empty:
-                continue
-            fitted = np.array(counts)
-            now = counts_between(own[name].to_numpy(dtype=np.float64), np.array(edges))
-            index = stability_index(fitted, now)
-            bins = int(((fitted > 0) | (now > 0)).sum())
-            chance = index_by_chance(int(fitted.sum()), len(own), bins=bins)
-            word = TOO_FEW if chance >= PSI_WATCH else finding(index)
-            rows.append((kind, name, len(own), index, chance, word))
-    return pd.DataFrame(rows, columns=list(DRIFT_COLUMNS))
+    counts = DriftCounts(model)
+    counts.counted(customers)
+    return counts.table()
 
 
 def drift_sentences(drift: pd.DataFrame) -> list[str]:
@@ -123,43 +153,3 @@ def drift_sentences(drift: pd.DataFrame) -> list[str]:
     else:
         lines.append(f"Keep the model: no feature has an index of {PSI_WATCH} or more.")
     return lines
-
-
-def read_customers(path: Path) -> pd.DataFrame:
-    """Customers of a CSV or Parquet file, ids as text.
-
-    Raises
-    ------
-    SourceError
-        If the file is missing, of another kind, or not readable as a table.
-    """
-    if not path.is_file():
-        raise SourceError(f"{path}: no such file.")
-    if path.suffix not in (".csv", ".parquet"):
-        raise SourceError(f"{path.name}: give a .csv or .parquet file of customers.")
-    engine = DuckDbEngine()
-    try:
-        engine.bind_file("customers", path)
-        table = engine.query("SELECT * FROM customers")
-    finally:
-        engine.close()
-    if "customer_id" in table.columns:
-        _check_ids(table["customer_id"], path.name)
-        table["customer_id"] = table["customer_id"].astype(str)
-    return table
-
-
-def _check_ids(ids: pd.Series, name: str) -> None:
-    blank = ids.isna() | (ids.astype(str).str.strip() == "")
-    if blank.any():
-        rows = first_three(f"row {row + 1:,}" for row in np.flatnonzero(blank))
-        raise SourceError(
-            f"{name}: {int(blank.sum()):,} customer(s) have no customer_id ({rows}); "
-            "give every row one."
-        )
-    twice = ids[ids.duplicated()].drop_duplicates()
-    if len(twice):
-        raise SourceError(
-            f"{name}: {len(twice):,} customer(s) are listed more than once "
-            f"({first_three(twice)}); give one row per customer."
-        )

@@ -7,8 +7,10 @@ import json
 import os
 from collections.abc import Iterator
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
+from segmentation.atomic import scratch_folder
 from segmentation.engine import DuckDbEngine, Engine, path_fingerprint
 from segmentation.engine_mysql import MySqlEngine
 from segmentation.engine_spark import SparkEngine
@@ -31,9 +33,13 @@ class Snapshot:
     A database has no file to hash: its tables are read once for a checksum, in the very
     transaction that the orders then come from. A result is thus reused only while the
     tables hold the same rows.
+
+    ``scratch`` is the folder in which the embedded engine may put down what does not fit
+    into memory; nothing stays there.
     """
 
-    def __init__(self, parameters: Parameters) -> None:
+    def __init__(self, parameters: Parameters, *, scratch: Path) -> None:
+        self.scratch = scratch
         self.name, self.location = parameters.source, parameters.location
         self.is_database = parameters.engine == "mysql"
         self._wanted = parameters.engine
@@ -122,15 +128,20 @@ class Snapshot:
         SourceError
             If a database has changed since the inputs were recorded, or while it was read.
         """
-        is_here = self._wanted == "duckdb"
-        engine: Engine = DuckDbEngine(self._files) if is_here else self._connected()
-        try:
-            if self._engine is not None and not self.source.files:
-                self._check_recorded(self._engine)
-            yield engine
-            engine.check_unchanged()
-        finally:
-            if is_here:
+        if self._wanted != "duckdb":
+            connected = self._connected()
+            if not self.source.files:
+                self._check_recorded(connected)
+            yield connected
+            connected.check_unchanged()
+            return
+        self.scratch.mkdir(parents=True, exist_ok=True)
+        with scratch_folder(self.scratch / "orders") as folder:
+            engine = DuckDbEngine(self._files, scratch=folder)
+            try:
+                yield engine
+                engine.check_unchanged()
+            finally:
                 engine.close()
 
     def _connected(self) -> MySqlEngine | SparkEngine:

@@ -15,6 +15,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from functools import cache
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from segmentation.atomic import swap_folder
 from segmentation.errors import OutputError, in_one_sentence
 from segmentation.model import SegmentModel
 
@@ -39,13 +41,23 @@ PRESENTATION = {
     "demo",
 }
 """Modules that only show results; editing them recomputes nothing."""
+COMPUTING_PACKAGES = ("duckdb", "numpy", "pandas", "scikit-learn", "scipy", "sqlglot")
 
 
 class StageCache:
-    """A folder of stage results, safe for two processes at once."""
+    """A folder of stage results, safe for two processes at once.
 
-    def __init__(self, root: Path) -> None:
+    With ``reuse`` false nothing that was there before is believed: each stage is computed
+    once more and takes the place of its remembered result.
+    """
+
+    def __init__(self, root: Path, *, reuse: bool = True) -> None:
         self.root = root
+        self.reuse = reuse
+        self._fresh: set[Path] = set()
+
+    def _has(self, target: Path) -> bool:
+        return target.is_dir() and (self.reuse or target in self._fresh)
 
     def folder(self, stage: str, key: str) -> Path:
         """Where a stage's result is, or will be."""
@@ -65,19 +77,23 @@ class StageCache:
             If the cache cannot be written.
         """
         target = self.folder(stage, key)
-        if target.is_dir():
+        if self._has(target):
             return target
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             with self._lock(target):
-                if target.is_dir():
+                if self._has(target):
                     return target
                 working = self.root / f".{target.name}.{os.getpid()}"
                 shutil.rmtree(working, ignore_errors=True)
                 working.mkdir()
                 try:
                     compute(working)
-                    working.rename(target)
+                    if target.is_dir():
+                        swap_folder(working, target)
+                    else:
+                        working.rename(target)
+                    self._fresh.add(target)
                 finally:
                     shutil.rmtree(working, ignore_errors=True)
         except OSError as error:
@@ -153,9 +169,14 @@ def key_of(*parts: Any) -> str:
 
 @cache
 def code_fingerprint() -> str:
-    """Hash of the code and rules that decide results (not of what only shows them)."""
+    """Hash of the code and rules that decide results (not of what only shows them).
+
+    The packages that compute are code too: another version may give other numbers.
+    """
     package = Path(__file__).parent
     digest = hashlib.sha256()
+    for name in COMPUTING_PACKAGES:
+        digest.update(name.encode() + b"\0" + metadata.version(name).encode() + b"\0")
     files = [*package.rglob("*.py"), *package.rglob("*.sql"), *package.rglob("*.yaml")]
     for path in sorted(files):
         relative = path.relative_to(package)

@@ -29,6 +29,7 @@ CONTRACT = [
     "source",
     "location",
     "engine",
+    "fit_on",
     "as_of",
     "returns",
     "zero_amount",

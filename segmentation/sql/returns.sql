@@ -9,11 +9,15 @@ WITH lines AS (
         MAX(CASE WHEN rule = 'kept' AND NOT is_return THEN 1 ELSE 0 END)
             OVER (PARTITION BY customer_id) AS has_bought
     FROM classified
-    WHERE (rule = 'kept' AND NOT is_return)
-        -- set aside or deducted, a return after the last day of observation is not yet known
-        OR (
-            is_return AND rule IN ('kept', 'returned', 'return_without_purchase')
-            AND order_date <= CAST($as_of AS DATE)
+    -- who never gave anything back has nothing to be matched: most customers of most shops
+    WHERE customer_id IN (SELECT customer_id FROM classified WHERE is_return)
+        AND (
+            (rule = 'kept' AND NOT is_return)
+            -- set aside or deducted, a return after the last day of observation is not yet known
+            OR (
+                is_return AND rule IN ('kept', 'returned', 'return_without_purchase')
+                AND order_date <= CAST($as_of AS DATE)
+            )
         )
 ),
 running AS (

@@ -1,0 +1,67 @@
+"""What a rerun costs when one parameter has changed, against the first run of all."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+PROFILE = "marketplace"
+REMEMBERED = ".cache"
+
+
+def n_clusters(path: str, size: int, command: str) -> Callable[[], dict[str, Any]]:
+    """The same with another ``n_clusters``: nothing before clustering is computed again."""
+    return _rerun(path, command, ["-p", "n_clusters", "5"])
+
+
+def currency(path: str, size: int, command: str) -> Callable[[], dict[str, Any]]:
+    """The same with another ``currency``: only what is shown changes."""
+    return _rerun(path, command, ["-p", "currency", "USD"])
+
+
+def first(path: str, size: int, command: str) -> Callable[[], dict[str, Any]]:
+    """The first run, from an empty folder."""
+    return _run(tempfile.mkdtemp(prefix="bench-first-"), command, [])
+
+
+def _rerun(path: str, command: str, changed: list[str]) -> Callable[[], dict[str, Any]]:
+    runs = tempfile.mkdtemp(prefix="bench-rerun-")
+    shutil.copytree(Path(path) / command / REMEMBERED, Path(runs) / REMEMBERED)
+    return _run(runs, command, changed)
+
+
+def _run(runs: str, command: str, changed: list[str]) -> Callable[[], dict[str, Any]]:
+    def work() -> dict[str, Any]:
+        subprocess.run(
+            [sys.executable, "-m", "segmentation", command, PROFILE, "--runs-dir", runs, *changed],
+            check=True,
+            capture_output=True,
+        )
+        finished = (Path(runs) / PROFILE / "manifest.json").exists()
+        shutil.rmtree(runs)
+        return {"finished": finished}
+
+    return work
+
+
+def remembered(folder: Path, command: str) -> Path:
+    """A folder of runs in which the first run has been made."""
+    runs = folder / "remembered" / command
+    if not (runs / PROFILE).exists():
+        runs.mkdir(parents=True, exist_ok=True)
+        subprocess.run(
+            [sys.executable, "-m", "segmentation", command, PROFILE, "--runs-dir", str(runs)],
+            check=True,
+            capture_output=True,
+        )
+    return runs.parent
+
+
+def agree(ours_answer: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Both ended with a run's folder."""
+    return bool(ours_answer["finished"] and other["finished"])

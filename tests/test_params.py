@@ -30,6 +30,7 @@ CONTRACT = [
     "location",
     "engine",
     "fit_on",
+    "cluster_output",
     "as_of",
     "returns",
     "zero_amount",

@@ -154,8 +154,11 @@ def by_quarter(engine: Engine) -> pd.DataFrame:
     """
     table = engine.query(CONCENTRATION_SQL)
     numbers = [name for name in table.columns if name not in ("quarter", "customers")]
+    number = table["quarter"].astype("int64")
+    starts = pd.to_datetime({"year": number // 4, "month": number % 4 * 3 + 1, "day": 1})
     # sums of floats differ in their last digits with the order of the threads
-    return table.assign(**{name: table[name].astype("float64").round(10) for name in numbers})
+    exact = {name: table[name].astype("float64").round(10) for name in numbers}
+    return table.assign(quarter=starts, customers=table["customers"].astype("int64"), **exact)
 
 
 def over_time(

@@ -42,15 +42,18 @@ def stability_index(reference: np.ndarray, current: np.ndarray) -> float:
     """Population stability index of two rows of counts over the same bins.
 
     The sum over bins of ``(p - q) * ln(p / q)``. Half a customer is added to every bin of
-    both sides, so that an empty one has a logarithm.
+    both sides, so that an empty one has a logarithm. A bin that is empty on both sides says
+    nothing and is left out: half a customer weighs more in the smaller sample.
 
     Source: Siddiqi (2006), *Credit Risk Scorecards*, Wiley.
 
     Examples
     --------
-    >>> stability_index(np.array([5, 5]), np.array([50, 50]))
+    >>> stability_index(np.array([5, 5, 0]), np.array([5, 5, 0]))
     0.0
     """
+    used = (reference > 0) | (current > 0)
+    reference, current = reference[used], current[used]
     shares = [(counts + 0.5) / (counts + 0.5).sum() for counts in (reference, current)]
     return float(np.sum((shares[1] - shares[0]) * np.log(shares[1] / shares[0])))
 

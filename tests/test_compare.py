@@ -171,11 +171,11 @@ def test_margins_are_exact_where_the_runs_count_money_in_other_units():
 
 
 def test_stability_index_of_two_halves_is_the_formula_worked_by_hand():
-    """Bins <=0, (0, 0.5], (0.5, 1], >1, missing; half a customer is added to each of five."""
+    """Two of the bins <=0, (0, 0.5], (0.5, 1], >1, missing are filled: half a customer to each."""
     reference = np.array([0.0] * 50 + [1.0] * 50)
     current = np.array([0.0] * 75 + [1.0] * 25)
-    by_hand = (75.5 - 50.5) / 102.5 * math.log(75.5 / 50.5)
-    by_hand += (25.5 - 50.5) / 102.5 * math.log(25.5 / 50.5)
+    by_hand = (75.5 - 50.5) / 101 * math.log(75.5 / 50.5)
+    by_hand += (25.5 - 50.5) / 101 * math.log(25.5 / 50.5)
     assert population_stability(reference, current) == pytest.approx(by_hand, rel=1e-12)
 
 

@@ -27,7 +27,7 @@ from segmentation.stage_cache import write_parquet
 
 ONLINE_RETAIL = ROOT.parent / "shared" / "data" / "online-retail" / "online_retail.parquet"
 RESULTS = ("ledger", "customer_features", "findings", "raw_columns", "lines", "monthly")
-SUMMARIES = ("cohorts", "categories", "returned_lines", "special_lines")
+SUMMARIES = ("cohorts", "categories", "quarters", "returned_lines", "special_lines")
 
 
 def on_spark(profile, folder, **changed) -> Run:

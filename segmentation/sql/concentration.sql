@@ -1,10 +1,11 @@
--- Concentration of spend in every quarter: quarter, customers, revenue, gini and
+-- Concentration of spend in every quarter: quarter (year * 4 + 0 to 3), customers, revenue, gini and
 -- gini_error, top_share (of the best tenth of the customers) and top_error, largest_share.
 -- Customers count in the quarters they spent in. Standard errors come from influence
 -- values (Davidson 2009 for the Gini coefficient), so no customer has to travel.
 WITH spending AS (
     SELECT
-        CAST(DATE_TRUNC('quarter', order_date) AS DATE) AS quarter,
+        CAST(EXTRACT(YEAR FROM order_date) * 4 + FLOOR((EXTRACT(MONTH FROM order_date) - 1) / 3)
+            AS BIGINT) AS quarter,
         customer_id,
         SUM(amount) AS amount
     FROM classified

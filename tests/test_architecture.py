@@ -31,6 +31,7 @@ LAYERS = {
 PACKAGES_OF_MODULES = ("plots", "insights", "evidence", "anomalies", "workbook")
 HEIGHT = {name: height for height, layer in enumerate(LAYERS.values()) for name in layer.split()}
 LONG_MODULES = {
+    "cli.py": (480, "every command of the contract, each with its options and their help"),
     "engine_mysql.py": (640, "one engine: its snapshot, checks and queries share the connection"),
     "params.py": (640, "the one definition of every parameter, a field with its help each"),
     "pipeline.py": (920, "the table of stages beside the function of each"),

@@ -23,7 +23,7 @@ from segmentation.errors import SourceError, in_one_sentence
 from segmentation.raw_files import RawFiles
 from segmentation.source_sql import SYNTHETIC_MARKER
 from segmentation.spark_place import SparkPlace
-from segmentation.spark_session import in_words, session_for
+from segmentation.spark_session import check_reachable, in_words, session_for
 
 _WORDS = {
     "string": "VARCHAR",
@@ -64,6 +64,7 @@ class SparkEngine:
     def close(self) -> None:
         """Give the executors' memory back; the session stays for the next run."""
         with contextlib.suppress(Exception), in_words(self.place):
+            check_reachable(self.place)  # one that is gone keeps nothing
             for table in self._kept.values():
                 table.unpersist()
             for name in (*self._kept, *self._raw):

@@ -53,7 +53,7 @@ def session_for(place: SparkPlace) -> Any:
         If PySpark or Java is missing, or the cluster cannot be reached or has no worker.
     """
     _check_installed(place)
-    _check_reachable(place)
+    check_reachable(place)
     with _quiet() as log, in_words(place):
         session = _started(place, log)
         for name, value in _ALWAYS.items():
@@ -86,8 +86,14 @@ def _java() -> str | None:
     return shutil.which("java", path=str(Path(home) / "bin")) if home else shutil.which("java")
 
 
-def _check_reachable(place: SparkPlace) -> None:
-    """Ask each address for a connection: Spark itself tries for minutes, then says little."""
+def check_reachable(place: SparkPlace) -> None:
+    """Ask each address for a connection: Spark itself tries for minutes, then says little.
+
+    Raises
+    ------
+    SourceError
+        If the place names a cluster and none of its addresses answers.
+    """
     reasons = []
     for host, port in place.hosts:
         try:
@@ -231,7 +237,9 @@ _SENTENCES = {
 def in_words(place: SparkPlace) -> Iterator[None]:
     """Turn every fault of Spark inside the block into a `SourceError`."""
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=r"\[RETRIES_EXCEEDED\]")
+            yield
     except SourceError:
         raise
     except Exception as error:

@@ -56,7 +56,6 @@ plays: str = "shipped"  # What to do about segments: the shipped plays, or a YAM
 runs_dir: str = "runs"  # Folder of runs and of the stage cache.
 
 # %% tags=["hide-input"]
-from IPython.display import Markdown
 
 from segmentation import insights, plots
 from segmentation.pipeline import open_run
@@ -68,7 +67,7 @@ found = changes.comparison
 insights.banner(run["overview"])
 
 # %% tags=["remove-input"]
-Markdown(insights.compared_sentence(changes))
+insights.Prose(insights.compared_sentence(changes))
 
 # %% [markdown]
 # ## Who moved
@@ -81,7 +80,7 @@ Markdown(insights.compared_sentence(changes))
 plots.plot_alluvial(found and found.migration, colours=plots.colours_of(run["profile"]))
 
 # %% tags=["remove-input"]
-Markdown(insights.changes_sentence(found, currency=currency))
+insights.Prose(insights.changes_sentence(found, currency=currency))
 
 # %% tags=["remove-input"]
 insights.migration_table(found, currency=currency)
@@ -108,4 +107,4 @@ insights.drift_table(found, currency=currency)
 # ## Refit?
 
 # %% tags=["remove-input"]
-Markdown(insights.refit_sentence(found))
+insights.Prose(insights.refit_sentence(found))

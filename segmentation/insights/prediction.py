@@ -45,6 +45,8 @@ def holdout_sentence(holdout: dict[str, Any], segments: pd.DataFrame, *, currenc
         f"{n:,} customers followed for {plural(holdout['days_after'], 'day')}, up to "
         f"{holdout['last_day']}. {again:,} of them ({format_percent(again / n)}) bought again, for {money}."
     )
+    if "unregistered" in kinds:
+        text += " Never registered means here: not registered by that day."
     if best is None or worst is None:
         return f"{text} There are no two segments of {FEW} customers or more to compare."
     text += (

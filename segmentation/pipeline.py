@@ -618,7 +618,8 @@ def _cut(run: Run) -> dict[str, Any]:
     impossible = {"cut_features": pd.DataFrame(), "followed": pd.DataFrame()}
     overview = run["overview"]
     if run.is_sampled:
-        return holdout_stage.no_holdout("all but a sample of the customers stay on the cluster")
+        reason = "all but a sample of the customers stay on the cluster"
+        return impossible | {"cut": {"reason": reason}}
     if overview["is_customer_table"]:
         reason = "the source is a customer table without dates"
         return impossible | {"cut": {"reason": reason}}

@@ -293,7 +293,7 @@ def test_the_model_card_calls_an_unstable_segment_unstable(unstable):
 
     summary = insights.evidence_summary(stability, whole, none, pd.DataFrame(), ["normal"])
     card = insights.model_card(
-        title="Shop", model_groups={}, choice={}, evidence="", margin="", proof=summary,
+        title="Shop", model_groups={}, choice={}, evidence="", margin="", proof=summary, weak=[],
         overview={"first_order": None, "customers": 50},
     )  # fmt: skip
 

@@ -775,7 +775,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
              "-out", folder / f"{name}.pem"],
             check=True, capture_output=True,
         )  # fmt: skip
-    for path in (folder, folder.parent, folder.parent.parent, *folder.iterdir()):
+    for path in (folder, *folder.parents[:3], *folder.iterdir()):
         with contextlib.suppress(PermissionError):
             path.chmod(0o755)
     return folder

@@ -295,7 +295,10 @@ def test_names_of_the_shipped_runs_are_different_within_each_group(shipped_run):
 
 def test_lifecycle_names_of_the_marketplace_are_true_of_its_figures(marketplace_run):
     profile = pd.read_csv(marketplace_run / "profile.csv")
-    for _, group in profile.groupby("segment_type"):
+    for kind, group in profile.groupby("segment_type"):
+        if kind == "unregistered":  # too few for clusters of 30: one segment
+            assert group["segment"].tolist() == ["All customers (not segmented)"]
+            continue
         weight = group["customers"] / group["customers"].sum()
         mean = {n: (group[f"{n}_mean"] * weight).sum() for n in ("total_spent", "total_unit")}
         rows = group.set_index("segment")

@@ -191,7 +191,9 @@ def test_ci_runs_the_two_commands_of_the_readme_and_the_checks():
     script = (ROOT / ".ci" / "run").read_text("utf-8")
 
     assert re.findall(r"^(?:log=.*|make [a-z]+)", script, re.MULTILINE)[:1] == ["make report"]
-    assert re.findall(r"\bmake [a-z]+\b", script) == ["make report", "make check", "make test"]
+    assert re.findall(r"\bmake [a-z]+\b", script) == [
+        "make report", "make check", "make setup", "make test",
+    ]  # fmt: skip
     assert "export CI=true" in script
     assert run("bash", "-n", ".ci/run", cwd=ROOT).returncode == 0
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
@@ -225,7 +227,8 @@ def test_ci_prints_the_closing_line_of_pytest_last_and_ends_as_it_did(tmp_path, 
 
     assert done.returncode == code
     lines = done.stdout.splitlines()
-    assert lines[:3] == [f"make {target} with CI=true" for target in ("report", "check", "test")]
+    targets = ("report", "check", "setup", "test")
+    assert lines[:4] == [f"make {target} with CI=true" for target in targets]
     assert lines[-1] == f"==== {closing} in 4.20s (0:00:04) ===="
 
 

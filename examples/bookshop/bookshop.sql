@@ -1,5 +1,5 @@
 -- One row per item of a sale. Dates are written 31.12.2024, prices are whole cents, and a
--- reader number such as 00017 keeps its zeros because files are read as text.
+-- reader number that begins with zeros keeps them, because files are read as text.
 SELECT
     s.reader_no AS customer_id,
     s.sale_no AS order_id,

@@ -50,7 +50,7 @@ bench-quick: setup  ## small comparisons; fails where a ratio fell below half of
 	$(BIN)/python -m benchmarks --quick
 
 bench-serving: setup  ## measure the server: make bench-serving RUN=runs/cdnow (needs wrk)
-	$(BIN)/python benchmarks/serving.py $(or $(RUN),runs/cdnow)
+	$(BIN)/python benchmarks/serving.py $(or $(RUN),runs/cdnow) $(if $(MLFLOW),--mlflow-python $(MLFLOW) --out benchmarks/serving.json)
 
 notebooks: setup  ## write every .ipynb and parameters cell from its .py script
 	$(BIN)/python -m segmentation.notebook_pairs

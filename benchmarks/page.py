@@ -123,14 +123,32 @@ def page(results: dict[str, Any]) -> str:
         parts.append("## A hundred million order lines\n\n" + _large(results["large"]))
     if SERVING.exists():
         served = json.loads(SERVING.read_text(encoding="utf-8"))
-        rows = [[name, str(value)] for name, value in served.items() if not isinstance(value, dict)]
-        parts.append("## Serving\n\n" + table(["what", "measured"], rows))
+        parts.append("## Serving\n\n" + _serving(served))
     parts.append(
         f"## Machine\n\n{machine['cores']} cores, {machine['memory_gib']:g} GiB, "
         f"{machine['system']}, Python {machine['python']}, {versions}. Other work ran beside: "
         f"load average {min(loads):g} to {max(loads):g} while measuring."
     )
     return "\n\n".join(parts) + "\n"
+
+
+def _serving(served: dict[str, Any]) -> str:
+    """The scoring API against mlflow; their answers hold the cluster only."""
+    rows = [
+        [row["what"], f"{row['median']:g} ({row['least']:g} to {row['most']:g})", row["bar"]]
+        for row in served["ratios"]
+    ]
+    soak, one = served["soak"], served["ours"]["loads"]["one, c=1"]
+    versions = served["versions"]
+    return (
+        f"Ratios of ours to `mlflow models serve -w 2` (mlflow {versions['mlflow']}) with the same "
+        "scikit-learn pipeline, both up at once and driven in turns; our answers include margin, "
+        "anomaly flag and reasons.\n\n"
+        + table(["what", "ours to theirs", "bar"], rows)
+        + f"\n\nOne connection: half of the answers within {one['p50_ms']:g} ms, 99% within "
+        f"{one['p99_ms']:g} ms. Soak: {soak['requests/s']} requests a second, {soak['errors']} "
+        f"errors, memory {soak['memory growth']}."
+    )
 
 
 def _large(found: dict[str, Any]) -> str:

@@ -298,7 +298,7 @@ def by_sql(
         quantity=lambda t: t["quantity"].astype(float), product=None, category=None
     )
     table = table.assign(payment_method=None, country=None, is_non_product=False)
-    table = table.assign(unit_price=None, discount=None)
+    table = table.assign(unit_price=None, discount=None, is_listed_twice=False)
     table.to_parquet(folder / "lines.parquet")
     engine = DuckDbEngine()
     try:

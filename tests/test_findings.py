@@ -374,6 +374,9 @@ def test_the_chapter_always_shows_both_outcomes_and_says_which_one_it_uses(real)
         moved = insights.moves_sentence(run["group_moves"], run["repair"], currency="PKR")
         assert "462 of 2,864 customers" in moved
         assert "Not one of them is surely" in moved
+        table = insights.moves_table(run["group_moves"], currency="PKR").text
+        for words in ("registered before ordering", "ordered before registering"):
+            assert words in table
     assert real["off"]["group_moves"].equals(real["swap_day_month"]["group_moves"])
 
 

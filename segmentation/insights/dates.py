@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from segmentation.insights.text import Html, dollars, group_words, plural, table_of
-from segmentation.schema import format_money, format_percent
+from segmentation.insights.text import Html, dollars, plural, table_of
+from segmentation.schema import format_money, format_percent, group_labels
 
 PRECISION_DAYS = 31
 REPAIR_WORDS = {"off": "as found", "swap_day_month": "day and month exchanged"}
@@ -172,10 +172,11 @@ def moves_table(group_moves: pd.DataFrame, *, currency: str) -> Html:
     """The counterfactual: who would be in which registration group under the repair."""
     if len(group_moves) == 0 or group_moves["as_found"].nunique() < 2:
         return Html("", "")
+    words = group_labels({*group_moves["as_found"], *group_moves["repaired"]})
     rows = pd.DataFrame(
         {
-            "dates as found": group_moves["as_found"].map(group_words),
-            "day and month exchanged": group_moves["repaired"].map(group_words),
+            "dates as found": group_moves["as_found"].map(words),
+            "day and month exchanged": group_moves["repaired"].map(words),
             "customers": group_moves["customers"].map("{:,}".format),
             "revenue": [_money(amount, currency) for amount in group_moves["revenue"]],
         }

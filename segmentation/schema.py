@@ -22,7 +22,7 @@ SEGMENT_TYPES = ("normal", "pre_register", "unregistered")
 SEGMENT_TYPE_LABELS = {
     "normal": "registered before ordering",
     "pre_register": "ordered before registering",
-    "unregistered": "never registered",
+    "unregistered": "had not registered",
 }
 
 ALL_CUSTOMERS = "all customers"

@@ -279,6 +279,8 @@ def unstable():
                     "cluster": 0,
                     "segment": "Shaky",
                     "jaccard": 0.41,
+                    "jaccard_low": 0.3,
+                    "jaccard_high": 0.52,
                     "verdict": "unstable",
                 }
             ]
@@ -297,8 +299,24 @@ def test_the_model_card_calls_an_unstable_segment_unstable(unstable):
         overview={"first_order": None, "customers": 50},
     )  # fmt: skip
 
-    assert "Shaky **unstable** (0.41)" in card
+    assert "Shaky **unstable** (0.41; 0.30 to 0.52)" in card
     assert "Prediction: not tested, the source is a customer table without dates." in card
+
+
+def test_shares_of_later_revenue_in_the_summary_have_intervals(unstable):
+    rankings = pd.DataFrame(
+        {
+            "ranking": ["segments", "past spend"], "customers_share": 0.2,
+            "revenue_share": [0.62, 0.66], "revenue_share_low": [0.6, 0.64],
+            "revenue_share_high": [0.64, 0.68],
+        }
+    )  # fmt: skip
+
+    summary = insights.evidence_summary(
+        *unstable, {"possible": True, "cut": "1997-09-30"}, rankings, ["normal"]
+    )
+
+    assert "segments 62% (60%–64%) and past spend 66% (64%–68%)" in summary
 
 
 def test_the_workbook_sheet_carries_the_word_unstable(unstable, shipped_run):

@@ -45,8 +45,6 @@ def holdout_sentence(holdout: dict[str, Any], segments: pd.DataFrame, *, currenc
         f"{n:,} customers followed for {plural(holdout['days_after'], 'day')}, up to "
         f"{holdout['last_day']}. {again:,} of them ({format_percent(again / n)}) bought again, for {money}."
     )
-    if "unregistered" in kinds:
-        text += " Never registered means here: not registered by that day."
     if best is None or worst is None:
         return f"{text} There are no two segments of {FEW} customers or more to compare."
     text += (
@@ -201,22 +199,23 @@ def evidence_summary(
         one = overall[overall["method"] == "bootstrap"].iloc[0]
         each = listed(
             [
-                f"{row.segment} {VERDICTS[row.verdict]} ({row.jaccard:.2f})"
+                f"{row.segment} {VERDICTS[row.verdict]} "
+                f"({row.jaccard:.2f}; {row.jaccard_low:.2f} to {row.jaccard_high:.2f})"
                 for row in rows.itertuples()
             ]
         )
         lines.append(
             f"- Stability{_group_of(kind, kinds)}: adjusted Rand index over resamples "
             f"{one['agreement']:.2f} ({one['agreement_low']:.2f} to {one['agreement_high']:.2f}); "
-            f"mean Jaccard: {each}."
+            f"mean Jaccard and range: {each}."
         )
     if not holdout["possible"]:
         return "\n".join([*lines, f"- Prediction: not tested, {holdout['reason']}."])
     rows = rankings[rankings["customers_share"] == 0.2].set_index("ranking")
-    caught = [f"{name} {format_percent(rows.at[name, 'revenue_share'])}" for name in rows.index]
+    caught = [f"{row.Index} {percent_range(row, 'revenue_share')}" for row in rows.itertuples()]
     lines.append(
         f"- Prediction, cut after {holdout['cut']}: share of later revenue in the fifth of customers "
-        f"chosen by {listed(caught)}."
+        f"chosen by {listed(caught)}; in brackets 95% intervals."
     )
     return "\n".join(lines)
 

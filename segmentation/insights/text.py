@@ -160,7 +160,7 @@ def named(segment: str, kind: str, kinds: Sequence[str]) -> str:
     >>> named("High value", "normal", ["normal"])
     'High value'
     >>> named("High value", "unregistered", ["normal", "unregistered"])
-    'High value (never registered)'
+    'High value (had not registered)'
     """
     return f"{segment} ({group_words(kind, kinds)})" if len(set(kinds)) > 1 else segment
 

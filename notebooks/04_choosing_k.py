@@ -98,7 +98,7 @@ insights.k_table(run["k_evidence"])
 # customer; a band that tapers below zero holds customers who sit nearer to another segment.
 
 # %% mystnb={"figure": {"name": "fig-silhouettes", "caption": "Silhouette of every customer, by segment; dashed line: the mean."}, "image": {"alt": "One horizontal band per segment made of customers sorted by silhouette, with a dashed vertical line at the overall mean."}} tags=["hide-input"]
-plots.plot_silhouettes(run["silhouettes"], colours=plots.colours_of(run["profile"]))
+plots.plot_silhouettes(run["silhouettes"], colours=plots.colours_of(run["profile"], run.rules["naming_rules"]))
 
 # %% tags=["remove-input"]
 Markdown(insights.silhouette_sentence(run["silhouettes"], run["scan"]))

@@ -67,7 +67,7 @@ insights.banner(run["overview"])
 # ## Size and revenue
 
 # %% mystnb={"figure": {"name": "fig-shares", "caption": "Share of customers and share of revenue of each segment."}, "image": {"alt": "Paired horizontal bars for every segment: its share of customers and its share of revenue."}} tags=["hide-input"]
-plots.plot_shares(run["profile"], colours=plots.colours_of(run["profile"]))
+plots.plot_shares(run["profile"], colours=plots.colours_of(run["profile"], run.rules["naming_rules"]))
 
 # %% tags=["remove-input"]
 Markdown(insights.share_sentence(run["profile"], currency=currency))
@@ -87,7 +87,7 @@ insights.profile_table(run["profile"], currency=currency)
 differences = portraits.differences(run["customers"])
 journeys = portraits.journeys(run["customers"])
 cohorts = portraits.cohort_shares(run["customers"], as_of=run["overview"]["as_of"])
-insights.segment_cards(run["profile"], differences, journeys, cohorts, run["facts"], run["stability"], currency=currency, colours=plots.colours_of(run["profile"]))
+insights.segment_cards(run["profile"], differences, journeys, cohorts, run["facts"], run["stability"], currency=currency, colours=plots.colours_of(run["profile"], run.rules["naming_rules"]))
 
 # %% [markdown]
 # ## What sets them apart
@@ -123,7 +123,7 @@ Markdown(insights.fidelity_sentence(run["fidelity"], run["separation"], list(run
 # ## Spend by units
 
 # %% mystnb={"figure": {"name": "fig-scatter", "caption": "Total spent by units bought, coloured by segment, one panel per registration group."}, "image": {"alt": "Scatter of customers on log axes with a colour and marker per segment; segments occupy different regions."}} tags=["hide-input"]
-plots.plot_scatter(run["customers"], currency=currency, colours=plots.colours_of(run["profile"]))
+plots.plot_scatter(run["customers"], currency=currency, colours=plots.colours_of(run["profile"], run.rules["naming_rules"]))
 
 # %% tags=["remove-input"]
 Markdown(insights.scatter_sentence(run["customers"], run["profile"], currency=currency))
@@ -135,7 +135,7 @@ Markdown(insights.scatter_sentence(run["customers"], run["profile"], currency=cu
 # grows.
 
 # %% mystnb={"figure": {"name": "fig-projection", "caption": "Customers on the first two principal components, with the direction of each feature."}, "image": {"alt": "Scatter of customers coloured by segment with labelled arrows from the centre, one per feature."}} tags=["hide-input"]
-plots.plot_projection(run["projection"], run["loadings"], run["explained"], colours=plots.colours_of(run["profile"]))
+plots.plot_projection(run["projection"], run["loadings"], run["explained"], colours=plots.colours_of(run["profile"], run.rules["naming_rules"]))
 
 # %% tags=["remove-input"]
 Markdown(insights.explained_sentence(run["explained"], run["loadings"]))

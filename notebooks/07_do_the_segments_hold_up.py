@@ -73,7 +73,7 @@ insights.banner(run["overview"])
 # segment is called unstable.
 
 # %% mystnb={"figure": {"name": "fig-stability", "caption": "How whole each segment comes back on bootstrap resamples."}, "image": {"alt": "One dot with a range per segment on a scale of Jaccard similarity, with dashed lines at the limits for unstable and stable."}} tags=["hide-input"]
-plots.plot_stability(run["stability"], colours=plots.colours_of(run["profile"]))
+plots.plot_stability(run["stability"], colours=plots.colours_of(run["profile"], run.rules["naming_rules"]))
 
 # %% tags=["remove-input"]
 Markdown(insights.stability_sentence(run["stability"], run["stability_whole"], list(run["chosen"])))
@@ -133,7 +133,7 @@ insights.sensitivity_table(run["sensitivity"], currency=currency)
 # customers did after it.
 
 # %% mystnb={"figure": {"name": "fig-holdout", "caption": "What each segment did after the cut, with 95% intervals."}, "image": {"alt": "Two rows of dots with intervals, one dot per segment: share of customers who bought again, and lift of later revenue."}} tags=["hide-input"]
-plots.plot_holdout(run["holdout_segments"], colours=plots.colours_of(run["profile"]))
+plots.plot_holdout(run["holdout_segments"], colours=plots.colours_of(run["profile"], run.rules["naming_rules"]))
 
 # %% tags=["remove-input"]
 Markdown(insights.holdout_sentence(run["holdout"], run["holdout_segments"], currency=currency))

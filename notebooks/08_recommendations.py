@@ -68,7 +68,7 @@ insights.banner(run["overview"])
 # ## Money at stake
 
 # %% mystnb={"figure": {"name": "fig-stakes", "caption": "Revenue of each segment in the window with its 95% interval, and the play recommended."}, "image": {"alt": "Horizontal bars of revenue per segment, longest on top, each with a whisker for its interval and labelled with its play."}} tags=["hide-input"]
-plots.plot_stakes(run["recommendations"], currency=currency, colours=plots.colours_of(run["profile"]))
+plots.plot_stakes(run["recommendations"], currency=currency, colours=plots.colours_of(run["profile"], run.rules["naming_rules"]))
 
 # %% tags=["remove-input"]
 Markdown(insights.break_even_sentence(gross_margin=gross_margin, contact_cost=contact_cost, currency=currency))

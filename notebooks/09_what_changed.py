@@ -77,7 +77,7 @@ insights.Prose(insights.compared_sentence(changes))
 # later run draws the border of a segment elsewhere, the customer is counted as **redrawn**.
 
 # %% mystnb={"figure": {"name": "fig-movement", "caption": "Customers of each segment in the earlier run, left, and where they are in the later run, right."}, "image": {"alt": "Bands of customers flowing from blocks of earlier segments on the left to blocks of later segments on the right; most of a block usually flows straight across."}} tags=["hide-input"]
-plots.plot_alluvial(found and found.migration, colours=plots.colours_of(run["profile"]))
+plots.plot_alluvial(found and found.migration, colours=plots.colours_of(run["profile"], run.rules["naming_rules"]))
 
 # %% tags=["remove-input"]
 insights.Prose(insights.changes_sentence(found, currency=currency))

@@ -151,7 +151,9 @@ def _measured() -> dict[str, Any] | None:
 
 
 def _front(name: str, run: Run, source: Path) -> str:
-    figure = plots.plot_shares(run["profile"], colours=plots.colours_of(run["profile"]))
+    figure = plots.plot_shares(
+        run["profile"], colours=plots.colours_of(run["profile"], run.rules["naming_rules"])
+    )
     (source / "book" / "generated").mkdir(exist_ok=True)
     path = source / "book" / "generated" / f"shares-{name}.png"
     figure.savefig(path, dpi=160, metadata={"Software": None})

@@ -103,10 +103,9 @@ class Run:
         self.progress = progress
         self.reused: dict[str, bool] = {}
         self.snapshot = snapshot or Snapshot(parameters, scratch=self.cache.root)
-        self.rules = {
-            name: rule_files.load_rules(name, getattr(parameters, name))
-            for name in rule_files.SHIPPED_FILES
-        }
+        self.rules = rule_files.load_all(
+            {name: getattr(parameters, name) for name in rule_files.SHIPPED_FILES}
+        )
 
     @property
     def is_sampled(self) -> bool:
@@ -680,6 +679,7 @@ def _recommendations(run: Run) -> dict[str, Any]:
         responses=run["holdout_responses"],
         random_state=run.parameters.random_state,
         plays=run.rules["plays"]["plays"],
+        naming_rules=run.rules["naming_rules"],
     )
     sizes = campaign.sizes_by_segment(table)
     table = support.add_limits(table, sizes, run["stability"], no_holdout=run["holdout"]["reason"])
@@ -893,7 +893,7 @@ STAGES: dict[str, Stage] = {
         Stage(
             "recommendations",
             "says what to do about each segment, with its break-even",
-            ("gross_margin", "contact_cost", "random_state", "plays"),
+            ("gross_margin", "contact_cost", "random_state", "naming_rules", "plays"),
             ("segments", "stability", "holdout"),
             ("recommendations", "campaign_sizes", "campaign_arms", "campaign_plan"),
             _recommendations,

@@ -80,6 +80,7 @@ def recommend(
     responses: pd.DataFrame | None = None,
     random_state: int = 0,
     plays: list[dict[str, Any]] | None = None,
+    naming_rules: dict[str, Any] | None = None,
 ) -> pd.DataFrame:
     """One row per segment: who they are, what they are worth, the play, its break-even.
 
@@ -96,6 +97,8 @@ def recommend(
         Who ordered anyway after the cut of the hold-out; none where there is no hold-out.
     random_state : int
         Seed of the resamples behind the interval of revenue.
+    plays, naming_rules : as ``rule_files.load_rules`` gives them
+        The shipped ones unless given. A name's own plays are tried before the others.
 
     Returns
     -------
@@ -109,12 +112,14 @@ def recommend(
         Missing where the source cannot tell.
     """
     plays = plays or load_plays()
+    given = rule_files.with_names(naming_rules or rule_files.load_rules("naming_rules"))
     total = customers["total_spent"].sum()
     rows = []
     for (kind, _, segment), members in customers.groupby(["segment_type", "cluster", "segment"]):
         group = customers[customers["segment_type"] == kind]
         facts = _facts(members, group)
-        play = next(item for item in plays if _fits(facts, item["when"]))
+        own_plays = given.get(segment, {}).get("plays", [])
+        play = next(item for item in in_order(plays, own_plays) if _fits(facts, item["when"]))
         spent = members["total_spent"]
         low, high = revenue_interval(spent.to_numpy(), len(customers), random_state=random_state)
         days = play["outcome_days"]
@@ -150,6 +155,25 @@ def recommend(
         ["revenue", "segment_type", "segment"], ascending=[False, True, True]
     )
     return table.reset_index(drop=True)
+
+
+def in_order(plays: list[dict[str, Any]], of_name: list[str]) -> list[dict[str, Any]]:
+    """Plays in the order in which they are tried for a segment of a name.
+
+    First those for too few customers, then the name's own in its order, then the rest.
+
+    Examples
+    --------
+    >>> [play["play"] for play in in_order(load_plays(), ["Retain", "Win back"])][:4]
+    ['Watch', 'Retain', 'Win back', 'Look after bulk buyers']
+    """
+
+    def place(play: dict[str, Any]) -> int:
+        if "customers_below" in play["when"]:
+            return -1
+        return of_name.index(play["play"]) if play["play"] in of_name else len(of_name)
+
+    return sorted(plays, key=place)
 
 
 def _ordered_anyway(

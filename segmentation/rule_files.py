@@ -20,6 +20,8 @@ from segmentation.yaml_text import RepeatedKeyError, read_yaml
 
 SHIPPED_FILES = {name: Path(__file__).parent / f"{name}.yaml" for name in ("naming_rules", "plays")}
 MAX_FILE_BYTES = 1_000_000
+LEAST_CONTRAST = 3.0
+"""Of marks on white: WCAG 2.2, 1.4.11."""
 _NAME = re.compile(r"[^\W_][\w ,.'&/()+%-]{0,59}")
 
 
@@ -38,7 +40,20 @@ def _is_feature(value: str) -> str:
     return value
 
 
+def _is_colour(value: str) -> str:
+    if not re.fullmatch("#[0-9A-Fa-f]{6}", value):
+        raise ValueError("a colour is written as in '#12436D', in quotation marks")
+    from segmentation.style import contrast_ratio  # loads matplotlib; own files only
+
+    if (contrast := contrast_ratio(value)) < LEAST_CONTRAST:
+        raise ValueError(
+            f"{value} has a contrast of {contrast:.1f} on white; marks need {LEAST_CONTRAST:.0f}"
+        )
+    return value
+
+
 Name = Annotated[str, AfterValidator(_is_name)]
+Colour = Annotated[str, AfterValidator(_is_colour)]
 Feature = Annotated[str, AfterValidator(_is_feature)]
 Ratio = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Words = Annotated[str, Field(min_length=1, max_length=400, pattern=r"^[^\x00-\x1f\x7f]+$")]
@@ -69,7 +84,14 @@ class Condition(_Part):
         return self
 
 
-class NamingRule(_Part):
+class OfName(_Part):
+    """What comes with a name: how a segment is drawn, and what is done about it first."""
+
+    colour: Colour | None = None
+    plays: Annotated[list[Name], Field(min_length=1)] | None = None
+
+
+class NamingRule(OfName):
     """One name and what earns it."""
 
     name: Name
@@ -84,6 +106,7 @@ class ValueTiers(_Part):
     """Ladders of names for the RFM family, by number of clusters."""
 
     names: dict[Annotated[int, Field(ge=2, le=50)], list[Name]]
+    of_name: dict[Name, OfName] = {}
     min_step: Annotated[float, Field(ge=1, allow_inf_nan=False)]
     top_at_least: Ratio
     bottom_at_most: Ratio
@@ -93,6 +116,9 @@ class ValueTiers(_Part):
         for k, ladder in self.names.items():
             if len(ladder) != k or len(set(ladder)) != k:
                 raise ValueError(f"the ladder of {k} clusters needs {k} different names")
+        given = {name for ladder in self.names.values() for name in ladder}
+        if unknown := [name for name in self.of_name if name not in given]:
+            raise ValueError(f"of_name has {first_three(unknown)}, which no ladder gives")
         return self
 
 
@@ -195,6 +221,48 @@ def load_rules(parameter: str, choice: str = SHIPPED) -> dict[str, Any]:
     except ValidationError as error:
         raise ParameterError(f"{parameter} {choice}: {_mistake(error)}.") from None
     return values
+
+
+def load_all(choices: dict[str, str]) -> dict[str, dict[str, Any]]:
+    """Naming rules and plays of a run, each checked and the two against each other.
+
+    Parameters
+    ----------
+    choices : dict
+        ``naming_rules`` and ``plays``, each ``shipped`` or a path.
+
+    Raises
+    ------
+    ParameterError
+        Also where own naming rules recommend a play that there is not. Shipped naming
+        rules pass over plays that an analyst's own file has not.
+    """
+    rules = {parameter: load_rules(parameter, choice) for parameter, choice in choices.items()}
+    if (choice := choices["naming_rules"]) != SHIPPED:
+        there_are = [play["play"] for play in rules["plays"]["plays"]]
+        for name, given in with_names(rules["naming_rules"]).items():
+            if unknown := [play for play in given.get("plays") or [] if play not in there_are]:
+                raise ParameterError(
+                    f"naming_rules {choice}: {name} recommends {first_three(unknown)}, which the "
+                    f"plays in use have not; there are {', '.join(there_are)}."
+                )
+    return rules
+
+
+def with_names(naming_rules: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """What the rules give along with each name: ``colour`` and ``plays``, where they do.
+
+    Examples
+    --------
+    >>> with_names(load_rules("naming_rules"))["Extreme High Volume Buyers"]
+    {'colour': '#801650', 'plays': ['Look after bulk buyers']}
+    """
+    given = {rule["name"]: rule for rule in naming_rules["rules"]}
+    given |= naming_rules["value_tiers"].get("of_name") or {}
+    return {
+        name: {key: rule[key] for key in ("colour", "plays") if rule.get(key) is not None}
+        for name, rule in given.items()
+    }
 
 
 def fingerprint(rules: dict[str, Any]) -> str:

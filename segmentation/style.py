@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec
 
 import matplotlib as mpl
@@ -127,18 +127,27 @@ def segment_colours(names: Sequence[str]) -> dict[str, str]:
     return {name: PALETTE[i % len(PALETTE)] for i, name in enumerate(dict.fromkeys(names))}
 
 
-def segment_markers(names: Sequence[str]) -> dict[str, str]:
+def segment_markers(colours: Mapping[str, str]) -> dict[str, str]:
     """Give each segment a marker, so that no two of 36 segments share colour and marker.
+
+    Parameters
+    ----------
+    colours : mapping of name to colour
+        In which the palette's colours come equally often, as `segment_colours` gives them.
 
     Examples
     --------
-    >>> list(segment_markers([str(i) for i in range(8)]).values())
+    >>> list(segment_markers(segment_colours([str(i) for i in range(8)])).values())
     ['o', 's', '^', 'D', 'P', 'X', 's', '^']
     """
-    return {
-        name: MARKERS[(i + i // len(PALETTE)) % len(MARKERS)]
-        for i, name in enumerate(dict.fromkeys(names))
-    }
+    markers: dict[str, str] = {}
+    taken: set[tuple[str, str]] = set()
+    for i, (name, colour) in enumerate(colours.items()):
+        first = i + i // len(PALETTE)
+        tried = [MARKERS[(first + step) % len(MARKERS)] for step in range(len(MARKERS))]
+        markers[name] = next((mark for mark in tried if (colour, mark) not in taken), tried[0])
+        taken.add((colour, markers[name]))
+    return markers
 
 
 def relative_luminance(colour: str | tuple[float, ...]) -> float:

@@ -590,7 +590,8 @@ def test_every_mark_has_a_contrast_of_three_on_white():
 def test_a_segment_keeps_its_colour_and_no_two_of_twelve_look_the_same():
     names = [f"S{i}" for i in range(12)]
 
-    colours, markers = style.segment_colours(names), style.segment_markers(names)
+    colours = style.segment_colours(names)
+    markers = style.segment_markers(colours)
 
     assert style.segment_colours([*names, "S0"]) == colours
     assert len({(colours[name], markers[name]) for name in names}) == 12

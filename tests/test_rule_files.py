@@ -10,12 +10,13 @@ import pytest
 import yaml
 from conftest import assert_refused, call_cli, ordinary_orders
 
+from segmentation import plots, recommend, style
 from segmentation.errors import ParameterError
 from segmentation.params import parameters_from
 from segmentation.pipeline import Run
-from segmentation.rule_files import SHIPPED_FILES, load_rules
+from segmentation.rule_files import SHIPPED_FILES, load_all, load_rules, with_names
 
-TIERS = {"names": {2: ["Small spenders", "R&D's best (top 50%)"]}}
+TIERS = {"names": {2: ["Small spenders", "R&D's best (top 50%)"]}, "of_name": {}}
 
 
 @pytest.fixture
@@ -125,6 +126,22 @@ MISTAKES = [
         ("words lacks tenure",), id="word-missing",
     ),
     pytest.param(
+        "naming_rules", changed("naming_rules", "rules", 1, "colour", value="red"),
+        ("rules, number 2, colour", "'#12436D'"), id="no-colour",
+    ),
+    pytest.param(
+        "naming_rules", changed("naming_rules", "rules", 1, "colour", value="#FFEE00"),
+        ("#FFEE00 has a contrast of 1.2 on white; marks need 3",), id="pale-colour",
+    ),
+    pytest.param(
+        "naming_rules", changed("naming_rules", "rules", 1, "plays", value=[]),
+        ("rules, number 2, plays",), id="no-plays",
+    ),
+    pytest.param(
+        "naming_rules", changed("naming_rules", "value_tiers", "of_name", "Gold", value={}),
+        ("of_name has Gold, which no ladder gives",), id="of-no-name",
+    ),
+    pytest.param(
         "naming_rules", changed("naming_rules", "colour", value="red"),
         ("colour: is not known here",), id="unknown-key",
     ),
@@ -164,3 +181,101 @@ def test_the_command_refuses_a_wrong_file_before_it_reads_any_order(shop, tmp_pa
     assert_refused(shop.run(plays=str(tmp_path / "none.yaml")), "plays", "no such file")
     assert_refused(call_cli("run", "cdnow", "-p", "plays", "mine.txt"), "shipped, or *.yaml")
     assert not shop.result.exists()
+
+
+def test_every_shipped_name_has_a_colour_and_plays_that_exist():
+    rules, plays = load_rules("naming_rules"), load_rules("plays")["plays"]
+    names = [rule["name"] for rule in rules["rules"]]
+    names += [name for ladder in rules["value_tiers"]["names"].values() for name in ladder]
+    given = with_names(rules)
+    assert set(given) == set(names)
+    for name in names:
+        assert style.contrast_ratio(given[name]["colour"]) >= 3, name
+        assert set(given[name]["plays"]) <= {play["play"] for play in plays}, name
+
+
+def profile_of(*names: str) -> pd.DataFrame:
+    """Segments ascending by what a customer spends."""
+    return pd.DataFrame({"segment": names, "revenue": range(1, len(names) + 1), "customers": 1})
+
+
+def test_colours_belong_to_names_and_no_two_segments_are_drawn_alike():
+    rules = load_rules("naming_rules")
+    usual = plots.colours_of(profile_of("Low value", "Medium value", "High value"), rules)
+    turned = plots.colours_of(profile_of("High value", "Few units customers", "Low value"), rules)
+    assert turned["High value"] == usual["High value"] == with_names(rules)["High value"]["colour"]
+    assert turned["Low value"] == usual["Low value"]
+    assert turned["Few units customers"] not in (usual["High value"], usual["Low value"])
+    many = ["Low value", *(f"S{i}" for i in range(30)), "Loyal High-Value Customers", "High value"]
+    colours = plots.colours_of(profile_of(*many), rules)
+    markers = style.segment_markers(colours)
+    assert list(colours) == many
+    assert len({(colours[name], markers[name]) for name in many}) == len(many)
+
+
+def test_of_two_rules_with_one_colour_the_lower_in_spend_keeps_it():
+    rules = copy.deepcopy(load_rules("naming_rules"))
+    for name in ("Low value", "High value"):
+        rules["value_tiers"]["of_name"][name]["colour"] = "#0b5cad"
+    colours = plots.colours_of(profile_of("Low value", "High value"), rules)
+    assert colours == {"Low value": "#0B5CAD", "High value": style.PALETTE[0]}
+
+
+def customers_named(name: str) -> pd.DataFrame:
+    """Forty good customers of the name and sixty small ones; nobody has been away for long."""
+    spent = [400.0] * 40 + [10.0] * 60
+    return pd.DataFrame(
+        {
+            "segment_type": "all", "cluster": [0] * 40 + [1] * 60,
+            "segment": [name] * 40 + ["Others"] * 60, "is_anomaly": False,
+            "total_spent": spent, "total_unit": 1, "frequency": 2, "recency": 30,
+            "average_order_value": spent,
+        }
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("plays", "expected"),
+    [
+        (None, "Retain"),
+        (["Grow the basket"], "Grow the basket"),
+        (["Win back", "Grow the basket", "Retain"], "Grow the basket"),
+        (["Win back"], "Retain"),
+    ],
+    ids=["by-figures", "by-name", "first-that-fits", "none-fits"],
+)
+def test_a_name_recommends_its_plays_where_the_figures_fit(plays, expected):
+    rules = copy.deepcopy(load_rules("naming_rules"))
+    rules["value_tiers"]["of_name"]["High value"] = {} if plays is None else {"plays": plays}
+    table = recommend.recommend(
+        customers_named("High value"), gross_margin=0.3, contact_cost=0.5, naming_rules=rules
+    )
+    assert table.set_index("segment").loc["High value", "play"] == expected
+    few = customers_named("High value").iloc[15:]  # 25 of them: too few for any campaign
+    table = recommend.recommend(few, gross_margin=0.3, contact_cost=0.5, naming_rules=rules)
+    assert table.set_index("segment").loc["High value", "play"] == "Watch"
+
+
+def test_own_names_must_recommend_plays_that_there_are(tmp_path):
+    own_names, own_plays = tmp_path / "names.yaml", tmp_path / "plays.yaml"
+    own_names.write_text(changed("naming_rules", "rules", 0, "plays", value=["Send a card"]))
+    with pytest.raises(ParameterError, match="Extreme High Volume Buyers recommends Send a card"):
+        load_all({"naming_rules": str(own_names), "plays": "shipped"})
+    card = load_rules("plays")["plays"][-1] | {"play": "Send a card"}
+    own_plays.write_text(yaml.safe_dump({"plays": [card]}), encoding="utf-8")
+    alone = load_all({"naming_rules": "shipped", "plays": str(own_plays)})
+    assert [play["play"] for play in alone["plays"]["plays"]] == ["Send a card"]
+
+
+def test_a_files_colour_reaches_the_pages_of_a_run(shop, own_rules):
+    tiers = yaml.safe_load(own_rules.read_text(encoding="utf-8"))["value_tiers"]
+    tiers["of_name"] = {"Small spenders": {"colour": "#7A1FA2"}}
+    own_rules.write_text(yaml.safe_dump({"value_tiers": tiers}), encoding="utf-8")
+    shop.lines(ordinary_orders())
+    values = shop.parameters | {"n_clusters": 2, "naming_rules": str(own_rules)}
+    run = Run(parameters_from(values), shop.runs_dir)
+    colours = plots.colours_of(run["profile"], run.rules["naming_rules"])
+    assert colours["Small spenders"] == "#7A1FA2"
+    drawn = plots.plot_shares(run["profile"], colours=colours)
+    faces = {patch.get_facecolor() for ax in drawn.axes for patch in ax.patches}
+    assert (0x7A / 255, 0x1F / 255, 0xA2 / 255, 1.0) in faces

@@ -351,7 +351,7 @@ def draw_segments(
 
     Small segments are drawn over large ones, so that they stay visible.
     """
-    markers = style.segment_markers(list(colours))
+    markers = style.segment_markers(colours)
     shown = thin(group, [across, up])
     for segment in shown["segment"].value_counts(sort=True).index:
         members = shown[shown["segment"] == segment]
@@ -370,7 +370,7 @@ def draw_segments(
 
 def segment_keys(group: pd.DataFrame, colours: Mapping[str, str], *, width: int) -> list[Line2D]:
     """Legend entries: each segment with its n, in ascending order of value."""
-    markers = style.segment_markers(list(colours))
+    markers = style.segment_markers(colours)
     counts = group["segment"].value_counts()
     known = [name for name in colours if name in counts.index]
     names = known + sorted(set(counts.index) - set(known))

@@ -12,21 +12,15 @@ from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from segmentation.geometry import centre_distances
+from segmentation.geometry import centre_distances, nearest_centres
+from segmentation.large_kmeans import fit_large
 
 LARGE_GROUP = 200_000
 """Up to this many customers the fit is scikit-learn's own, bit for bit; beyond, random
 starts on a sample find the same optimum (benchmarks/results.json has the inertia)."""
-SAMPLE_SIZE = 20_000
-STARTS, CARRIED = 3, 3
-"""Random starts on the sample for every one asked for (they are cheap there), and the
-largest number of optima carried on to everybody."""
 LEAST_PER_CLUSTER = 30
 """Customers per cluster below which neither the outcome of a campaign nor the stability of
 a segment can be measured; a group beside a larger one is not clustered below it."""
-SAME_OPTIMUM, GOOD_OPTIMUM = 0.0005, 0.02
-"""Relative differences of inertia: below the first two fits are one optimum, above the
-second a fit on the sample is not worth carrying to everybody."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +78,8 @@ def fit_kmeans(
     Notes
     -----
     Groups of more than `LARGE_GROUP` customers are not started from random centres
-    ``n_init`` times: a sample is, and its good optima start the fits on everybody.
+    ``n_init`` times: a sample is, and its good optima start the fits on everybody
+    (`large_kmeans`).
 
     One thread: with several, scikit-learn adds partial sums in the order in which
     threads finish, and the last digits of the centres change from run to run.
@@ -100,15 +95,14 @@ def fit_kmeans(
         return _one_cluster(prepared, n_clusters, distinct)
     with threadpool_limits(limits=1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        if len(prepared) > LARGE_GROUP:
-            model = _fit_from_sample(prepared, n_clusters, n_init, random_state)
-        else:
-            model = KMeans(n_clusters=n_clusters, n_init=n_init, random_state=random_state)
+        model = KMeans(n_clusters=n_clusters, n_init=n_init, random_state=random_state)
+        found = fit_large(prepared, model) if len(prepared) > LARGE_GROUP else None
+        if found is None:
             model.fit(prepared)
-    order = number_by_spend(model.labels_, total_spent, model.cluster_centers_)
-    centers = model.cluster_centers_[order]
-    labels = centre_distances(prepared, centers).argmin(axis=1)
-    return Clustering(labels, centers, float(model.inertia_))
+            found = model.cluster_centers_, float(model.inertia_)
+    centers, inertia = found
+    centers = centers[number_by_spend(nearest_centres(prepared, centers), total_spent, centers)]
+    return Clustering(nearest_centres(prepared, centers), centers, inertia)
 
 
 def fit_without(
@@ -141,7 +135,7 @@ def fit_without(
         prepared[~left_out], total_spent[~left_out],
         n_clusters=n_clusters, n_init=n_init, random_state=random_state,
     )  # fmt: skip
-    nearest = centre_distances(prepared, some.centers).argmin(axis=1)
+    nearest = nearest_centres(prepared, some.centers)
     # everybody is assigned now, so the clusters are numbered anew
     centers = some.centers[number_by_spend(nearest, total_spent, some.centers)]
     distances = centre_distances(prepared, centers)
@@ -178,41 +172,6 @@ def _distinct_rows(prepared: np.ndarray, *, enough: int) -> int:
         return 1
     some = len(np.unique(prepared[: 20 * enough], axis=0))
     return some if some >= enough else len(np.unique(prepared, axis=0))
-
-
-def _fit_from_sample(
-    prepared: np.ndarray, n_clusters: int, n_init: int, random_state: int
-) -> KMeans:
-    """Best of the fits on everybody that start from the good optima of a sample.
-
-    The sample takes customers at equal steps through the canonical order, so from all
-    over the range. Optima that differ little on it are all carried on: which is best
-    for everybody cannot be told from a sample.
-    """
-    rows = np.linspace(0, len(prepared) - 1, SAMPLE_SIZE).round().astype(np.int64)
-    sequence = np.random.SeedSequence(random_state)
-    seeds = sequence.generate_state(STARTS * n_init)
-    tried = [
-        KMeans(n_clusters=n_clusters, n_init=1, random_state=int(seed)).fit(prepared[rows])
-        for seed in seeds
-    ]
-    tried.sort(key=lambda fit: float(fit.inertia_))
-    carried = [tried[0]]
-    for fit in tried[1:]:
-        alike = fit.inertia_ <= carried[-1].inertia_ * (1 + SAME_OPTIMUM)
-        if not alike and fit.inertia_ <= tried[0].inertia_ * (1 + GOOD_OPTIMUM):
-            carried.append(fit)
-    fits = [
-        KMeans(
-            n_clusters=n_clusters,
-            init=fit.cluster_centers_,
-            n_init=1,
-            tol=1e-5,
-            random_state=random_state,
-        ).fit(prepared)
-        for fit in carried[:CARRIED]
-    ]
-    return min(fits, key=lambda fit: float(fit.inertia_))
 
 
 def fit_range(

@@ -14,6 +14,7 @@ from segmentation.evidence_stages import labels_of, stacked
 from segmentation.params import Parameters
 from segmentation.prepare import PreparedGroup
 from segmentation.schema import SEGMENT_TYPES
+from segmentation.side_by_side import in_parallel
 
 TRANSFORMS = ("none", "log", "yeo-johnson")
 SCALERS = ("standard", "robust")
@@ -55,7 +56,7 @@ def sensitivity(
                    "scaler": scaler}  # fmt: skip
         return _cells(group, table, reference, chosen[kind]["k"], setting, parameters)
 
-    rows = evidence.in_parallel(job, cells, progress="sensitivity" if progress else "")
+    rows = in_parallel(job, cells, progress="sensitivity" if progress else "")
     table = pd.DataFrame([row for part in rows for row in part])
     return {"sensitivity": stacked([table], SENSITIVITY_COLUMNS)}
 

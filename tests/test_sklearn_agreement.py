@@ -23,7 +23,7 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 
-from segmentation import cluster
+from segmentation import cluster, geometry, large_kmeans, side_by_side
 from segmentation.anomalies import auto_eps, auto_min_samples, find_neighbours, fit_dbscan
 from segmentation.evidence import project, silhouettes
 from segmentation.geometry import yeo_johnson
@@ -397,12 +397,67 @@ def test_large_group_started_from_a_sample_reaches_the_inertia_of_random_starts(
     spent = spread[:, 0]
     everywhere = KMeans(n_clusters, n_init=10, random_state=42).fit(prepared)
     monkeypatch.setattr(cluster, "LARGE_GROUP", 1000)
-    monkeypatch.setattr(cluster, "SAMPLE_SIZE", 3000)
+    monkeypatch.setattr(large_kmeans, "SAMPLE_SIZE", 3000)
 
     fit = cluster.fit_kmeans(prepared, spent, n_clusters=n_clusters, n_init=10, random_state=42)
 
     assert fit.n_clusters == n_clusters
     assert fit.inertia <= everywhere.inertia_ * 1.0001
+
+
+@pytest.fixture(scope="module")
+def many() -> np.ndarray:
+    """Enough customers for several blocks of Lloyd's steps."""
+    spread = np.exp(np.random.default_rng(11).normal(3, 1.2, size=(150_000, 4)))
+    return np.log1p(spread[np.lexsort(spread.T[::-1])])
+
+
+@pytest.mark.parametrize("k", [2, 3, 8])
+def test_steps_on_everybody_end_where_those_of_scikit_learn_do(many, k):
+    start = many[np.linspace(0, len(many) - 1, k).astype(int)]
+    theirs = KMeans(k, init=start, n_init=1, tol=0, max_iter=1000).fit(many)
+    centers, inertia = large_kmeans.lloyd(many, start, enough=1e-20)
+    assert inertia == pytest.approx(theirs.inertia_, rel=1e-9)
+    assert centers == pytest.approx(theirs.cluster_centers_, rel=1e-7)
+
+
+def test_inertia_is_that_of_the_centres_also_where_steps_run_out(many, monkeypatch):
+    monkeypatch.setattr(large_kmeans, "MOST_STEPS", 2)
+    centers, inertia = large_kmeans.lloyd(many, many[[0, 75_000, 149_999]], enough=0.0)
+    gaps = ((many[:, None, :] - centers) ** 2).sum(axis=2).min(axis=1)
+    assert inertia == pytest.approx(gaps.sum(), rel=1e-12)
+
+
+def test_number_of_threads_changes_no_digit_of_a_large_fit(many, monkeypatch):
+    monkeypatch.setattr(cluster, "LARGE_GROUP", 1000)
+    found = []
+    for workers in (1, 2, 5):
+        monkeypatch.setattr(side_by_side, "WORKERS", workers)
+        fit = cluster.fit_kmeans(many, many[:, 0], n_clusters=4, n_init=3, random_state=1)
+        found.append((fit.centers.tobytes(), fit.labels.tobytes(), fit.inertia))
+    assert len(set(found)) == 1
+
+
+def test_large_group_that_loses_a_cluster_is_left_to_scikit_learn(monkeypatch):
+    monkeypatch.setattr(cluster, "LARGE_GROUP", 100)
+    monkeypatch.setattr(large_kmeans, "SAMPLE_SIZE", 50)
+    alike = np.zeros((10, 1))
+    assert large_kmeans.lloyd(alike, np.array([[0.0], [5.0]]), enough=0.0) is None
+    few = np.repeat([[0.0], [1.0], [2.0]], [400, 399, 1], axis=0)
+    fit = cluster.fit_kmeans(few, few[:, 0], n_clusters=3, n_init=2, random_state=0)
+    assert np.bincount(fit.labels).tolist() == [400, 399, 1]
+
+
+def test_distances_have_the_same_digits_alone_in_any_order_and_beyond_a_block(many):
+    wide = np.hstack([many, many[:, ::-1] * 3])[:40_000]
+    centers = wide[[5, 20_000, 39_000]]
+    together = geometry.centre_distances(wide, centers)
+    shuffled = np.random.default_rng(3).permutation(len(wide))
+    assert (geometry.centre_distances(wide[shuffled], centers) == together[shuffled]).all()
+    for row in (0, 8_191, 8_192, 39_999):
+        assert (geometry.centre_distances(wide[[row]], centers) == together[[row]]).all()
+    plain = np.sqrt(((wide[:, None, :] - centers) ** 2).sum(axis=2))
+    assert together == pytest.approx(plain, rel=1e-14)
 
 
 def test_rows_are_counted_as_different_also_where_the_first_thousands_are_alike():

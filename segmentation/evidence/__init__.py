@@ -16,7 +16,7 @@ from segmentation.evidence.k_scores import (
     silhouettes,
 )
 from segmentation.evidence.projection import Projection, map_agreement, project
-from segmentation.evidence.resampling import in_parallel, matched
+from segmentation.evidence.resampling import matched
 from segmentation.evidence.stability import (
     name_stability,
     resample_stability,
@@ -40,7 +40,6 @@ __all__ = [
     "explain",
     "follow",
     "gap_statistic",
-    "in_parallel",
     "map_agreement",
     "matched",
     "name_stability",

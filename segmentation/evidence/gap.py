@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 
 from segmentation.evidence.k_scores import silhouettes
-from segmentation.evidence.resampling import fit, in_parallel, seed_of
+from segmentation.evidence.resampling import fit, seed_of
+from segmentation.side_by_side import in_parallel
 
 REFERENCES = 10
 REFERENCE_CUSTOMERS = 10_000

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from segmentation.evidence.intervals import bootstrap_counts, wilson
-from segmentation.evidence.resampling import in_parallel
 from segmentation.schema import RESPONSE_DAYS
+from segmentation.side_by_side import in_parallel
 
 BOOTSTRAPS = 200
 FEW_BOOTSTRAPS = 60

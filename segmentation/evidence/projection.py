@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from sklearn.decomposition import PCA
 
-from segmentation.geometry import centre_distances
+from segmentation.geometry import nearest_centres
 
 
 @dataclass(frozen=True)
@@ -71,4 +71,4 @@ def map_agreement(points: np.ndarray, labels: np.ndarray) -> float:
     """
     centers = np.array([points[labels == label].mean(axis=0) for label in np.unique(labels)])
     own = np.unique(labels, return_inverse=True)[1]
-    return float((centre_distances(points, centers).argmin(axis=1) == own).mean())
+    return float((nearest_centres(points, centers) == own).mean())

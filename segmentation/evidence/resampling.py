@@ -1,66 +1,18 @@
-"""K-Means on resamples of one group, two at a time, with a progress bar."""
+"""K-Means on resamples of one group."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 from sklearn.cluster import KMeans
-from sklearn.exceptions import ConvergenceWarning
-from threadpoolctl import threadpool_limits
-from tqdm import tqdm
 
-from segmentation.geometry import centre_distances
+from segmentation.geometry import nearest_centres
 
-WORKERS = 2
 STARTS = 3
 """Random starts of a fit on a resample. All of them are cold (k-means++): a start from
 the published centres would make the partition look more stable than it is."""
-
-Task = TypeVar("Task")
-Result = TypeVar("Result")
-
-
-def in_parallel(
-    job: Callable[[Task], Result], tasks: Iterable[Task], *, progress: str = ""
-) -> list[Result]:
-    """Results of a job for every task, in the order of the tasks.
-
-    Parameters
-    ----------
-    progress : str
-        Label of the progress bar; empty = no bar.
-
-    Notes
-    -----
-    Two threads; each fit itself uses one, so that sums are added in one order and the
-    same seed gives the same digits.
-    """
-    listed = list(tasks)
-    with (
-        threadpool_limits(limits=1),
-        warnings.catch_warnings(),
-        ThreadPoolExecutor(WORKERS, initializer=one_thread_each) as pool,
-    ):
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        done = pool.map(job, listed)
-        silent = not (progress and listed)
-        bar = tqdm(done, total=len(listed), desc=progress, disable=silent, leave=False)
-        try:
-            return list(bar)
-        except BaseException:  # Ctrl-C does not wait for all that is left
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
-def one_thread_each() -> None:
-    """Keep OpenMP to one thread in the calling thread (its limit is kept per thread)."""
-    threadpool_limits(limits=1, user_api="openmp")
 
 
 @dataclass(frozen=True)
@@ -72,7 +24,7 @@ class Fitted:
 
     def assign(self, values: np.ndarray) -> np.ndarray:
         """Nearest centre of every customer."""
-        return centre_distances(values, self.centers).argmin(axis=1)
+        return nearest_centres(values, self.centers)
 
 
 def fit(values: np.ndarray, k: int, *, seed: int, starts: int = STARTS) -> Fitted:

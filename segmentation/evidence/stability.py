@@ -10,7 +10,8 @@ import pandas as pd
 
 from segmentation.evidence.agreement import agreement_of
 from segmentation.evidence.intervals import spread_of
-from segmentation.evidence.resampling import fit, in_parallel, matched, sample_rows, seed_of
+from segmentation.evidence.resampling import fit, matched, sample_rows, seed_of
+from segmentation.side_by_side import in_parallel
 
 RESAMPLES = 100
 NAMED_RESAMPLES = 25

@@ -29,7 +29,8 @@ report: setup  ## run the notebooks on the shipped data, build the book, say whe
 	$(BIN)/segmentation report
 
 test: setup  ## run all tests, files side by side
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile \
+	  --no-loadscope-reorder
 
 check: setup  ## lint, formats, types, notebook pairing, links
 	$(BIN)/ruff check .

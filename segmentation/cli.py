@@ -13,6 +13,7 @@ import click
 
 from segmentation import __version__
 from segmentation.errors import ParameterError, SegmentationError
+from segmentation.kernel_mother import MOTHER
 from segmentation.params import SHIPPED_PROFILES, describe, resolve, value_from_text
 
 MISTAKE = 2
@@ -71,14 +72,15 @@ def report(
     no_cache: bool,
 ) -> None:
     """Run the notebooks for each PROFILE (default: the shipped ones) and build the book."""
-    from segmentation.report import make_report
-    from segmentation.run_folder import stages_sentence
-
     resolved = [
         resolve(profile, file=file, overrides=_overrides(pairs))
         for profile in profiles or SHIPPED_PROFILES
     ]
     _refuse_equal_names([name for name, _ in resolved])
+    MOTHER.start()  # it imports what notebooks need while this process imports it too
+    from segmentation.report import make_report
+    from segmentation.run_folder import stages_sentence
+
     made = make_report(dict(resolved), runs_dir=runs_dir.absolute(), reuse=not no_cache)
     for name, folder in made.runs.items():
         click.echo(f"stages of {name}: {stages_sentence(folder)}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import shutil
+from collections.abc import Callable
 from decimal import Decimal
 from importlib import metadata
 from pathlib import Path
@@ -56,12 +57,21 @@ PACKAGES = (
 )
 
 
-def compute_stages(run: Run, *, label: str) -> None:
-    """Compute every stage in order, with a progress bar that says what is being done."""
+def compute_stages(
+    run: Run, *, label: str, after: Callable[[str], None] = lambda stage: None
+) -> None:
+    """Compute every stage in order, with a progress bar that says what is being done.
+
+    Parameters
+    ----------
+    after : callable
+        Told the name of each stage as soon as its results are there.
+    """
     with tqdm(list(STAGES.values()), unit="stage", desc=label) as bar:
         for stage in bar:
             bar.set_postfix_str(stage.does)
             run.stage(stage.name)
+            after(stage.name)
 
 
 def write_run(run: Run, folder: Path, *, profile: str) -> None:

@@ -52,9 +52,23 @@ _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _PROGRESS = re.compile(r"\d+%\|.*\||\d+(k|stage|notebook|book|[kMG]?B)? \[\d\d:\d\d")
 
 
+LONGEST = (
+    "test_spark.py", "test_spark_jdbc.py", "test_book.py", "test_mysql.py", "test_compare.py",
+    "test_api_server.py", "test_bad_input.py", "test_notebooks.py", "test_api_contract.py",
+    "test_own_shop.py", "test_evidence_settings.py", "test_params.py", "test_warm_kernels.py",
+)  # fmt: skip
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that run notebooks, the book or a browser come last: a defect shows early."""
-    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+    """Alone, tests that run notebooks, the book or a browser come last: a defect shows early.
+
+    Side by side the longest files come first, so that no process waits for another at the end.
+    """
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        place = {name: number for number, name in enumerate(LONGEST)}
+        items.sort(key=lambda item: place.get(item.path.name, len(LONGEST)))
+    else:
+        items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
 
 
 @dataclass(frozen=True)

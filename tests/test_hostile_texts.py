@@ -16,7 +16,7 @@ from conftest import SHOP_SQL, TinyShop, call_cli, ordinary_orders
 
 from segmentation import book
 from segmentation.guarded_csv import unguarded
-from segmentation.report import execute_notebook
+from segmentation.notebooks_at_work import execute_notebook
 
 MARKUP = '<img src=x onerror="window.ran=1"><script>window.ran=1</script>'
 LINK = "[click](javascript:window.ran=1) `code` $x^2$ **bold** {{x}} {raw}`x`"

@@ -1,0 +1,124 @@
+"""The process that notebook kernels are forked from, and the means to ask it for one.
+
+`python -m segmentation.kernel_mother MODULE ...` imports the modules, then forks a kernel for
+each line of standard input (JSON) and answers its process id on standard output. The end of
+the input is its end, and with it that of its kernels.
+"""
+
+from __future__ import annotations
+
+import atexit
+import importlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import warnings
+from pathlib import Path
+from typing import Any
+
+CAN_FORK = sys.platform == "linux"
+PRELOADED = (
+    "ipykernel.ipkernel",
+    "ipykernel.kernelapp",
+    "IPython.display",
+    "matplotlib_inline.backend_inline",
+    "segmentation.insights",
+    "segmentation.plots",
+    "segmentation.pipeline",
+    "segmentation.run_comparison",
+)
+
+
+class Mother:
+    """A handle on that process, from here."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[str] | None = None
+
+    def start(self) -> None:
+        """Start it where it does not run; it goes on importing while we go on working."""
+        if CAN_FORK and (self._process is None or self._process.poll() is not None):
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "segmentation.kernel_mother", *PRELOADED],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                # a process with one thread forks safely; kernels read results and draw
+                env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
+                start_new_session=True,  # Ctrl-C in the terminal is for the report alone
+            )
+
+    def fork(self, arguments: list[str], environment: dict[str, str]) -> int:
+        """Process id of a new kernel with these arguments.
+
+        Raises
+        ------
+        OSError, ValueError
+            If the mother has ended or cannot fork.
+        """
+        asked = {"arguments": arguments, "environment": environment, "folder": str(Path.cwd())}
+        with self._lock:
+            self.start()
+            if self._process is None or not (self._process.stdin and self._process.stdout):
+                raise OSError("no process to fork from")
+            self._process.stdin.write(json.dumps(asked) + "\n")
+            self._process.stdin.flush()
+            return int(self._process.stdout.readline())
+
+    def end(self) -> None:
+        """End it; kernels that are left notice and end too."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+
+MOTHER = Mother()
+atexit.register(MOTHER.end)
+
+
+def main() -> None:
+    """Import, then fork for every line until there are no more."""
+    # read at import: by this, kernels know whose end is theirs
+    os.environ["JPY_PARENT_PID"] = str(os.getpid())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name in sys.argv[1:]:
+            importlib.import_module(name)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the system buries those that ended
+    for line in sys.stdin:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # from 3.12 on: fork beside a library's idle thread
+            pid = os.fork()
+        if pid == 0:
+            _be_a_kernel(json.loads(line))
+        print(pid, flush=True)
+
+
+def _be_a_kernel(asked: dict[str, Any]) -> None:
+    """Take the place of ``python -m ipykernel_launcher``; never returns."""
+    os.setsid()
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(2, 1)
+    sys.stdin = os.fdopen(0)
+    os.chdir(asked["folder"])
+    os.environ.clear()
+    os.environ.update(asked["environment"] | {"JPY_PARENT_PID": str(os.getppid())})
+    from ipykernel.kernelapp import IPKernelApp
+
+    code = 1
+    try:
+        IPKernelApp.launch_instance(argv=asked["arguments"])
+        code = 0
+    finally:
+        sys.stdout.flush()
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    main()

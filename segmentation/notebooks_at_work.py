@@ -1,0 +1,194 @@
+"""Executes notebooks with papermill, each as soon as the stages that it reads are there."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import tempfile
+import time
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import nbformat
+import papermill
+from papermill.exceptions import PapermillExecutionError
+from tqdm import tqdm
+from traitlets.config import Config
+
+from segmentation import warm_kernels
+from segmentation.errors import ParameterError
+from segmentation.notebook_pairs import NOTEBOOK_FOLDER
+from segmentation.params import PATHS, Parameters, shown_path
+from segmentation.pipeline import STAGES
+
+NOTEBOOKS_AT_ONCE = max(1, min(os.cpu_count() or 1, 4))
+HIDDEN_INPUT, LEFT_OUT = "hide-input", "remove-cell"
+_READ = re.compile(r"run\[\\?[\"'](\w+)\\?[\"']\]")
+
+
+class NotebooksAtWork:
+    """The notebooks of a report, some side by side, while stages are still computed.
+
+    Leaving it early, for whatever reason, ends the kernels: nothing goes on behind.
+    """
+
+    def __init__(self, runs_dir: Path) -> None:
+        self._runs_dir = runs_dir
+        self._pool = ThreadPoolExecutor(NOTEBOOKS_AT_ONCE)
+        self._jobs: dict[Future[None], Path] = {}
+
+    def of_profile(self, parameters: Parameters, folder: Path) -> Chapters:
+        """The notebooks of one profile, to be begun when their stages are there."""
+        folder.mkdir()
+        values = notebook_values(parameters) | {"runs_dir": str(self._runs_dir)}
+        return Chapters(self, folder, values)
+
+    def begin(self, source: Path, target: Path, values: dict[str, Any]) -> None:
+        """Let one notebook be executed when it is its turn."""
+        self._jobs[self._pool.submit(execute_notebook, source, target, values)] = target
+
+    def finish(self) -> None:
+        """Wait for all, with a progress bar.
+
+        Raises
+        ------
+        ParameterError, RuntimeError
+            As `execute_notebook` does, for the first that fails.
+        """
+        with tqdm(total=len(self._jobs), unit="notebook", desc="notebooks") as bar:
+            for job in as_completed(self._jobs):
+                job.result()
+                bar.set_postfix_str(f"{self._jobs[job].stem} done")
+                bar.update()
+
+    def __enter__(self) -> NotebooksAtWork:
+        """Begin."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        """End what is still at work, so that nobody writes into folders that are gone."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        if not all(job.done() for job in self._jobs):
+            logging.getLogger().setLevel(logging.CRITICAL)  # all tell of what was cut short
+        while not all(job.done() for job in self._jobs):
+            warm_kernels.end_kernels()
+            time.sleep(0.1)
+
+
+class Chapters:
+    """The notebooks of one profile that have not begun, with the stages that each reads."""
+
+    def __init__(self, work: NotebooksAtWork, folder: Path, values: dict[str, Any]) -> None:
+        self._work, self._folder, self._values = work, folder, values
+        self._there: set[str] = set()
+        self._waiting = {
+            path: stages_read(path.read_text(encoding="utf-8"))
+            for path in sorted(NOTEBOOK_FOLDER.glob("[0-9][0-9]_*.ipynb"))
+        }
+
+    def begin_after(self, stage: str) -> None:
+        """Begin those for which this was the last stage they waited for."""
+        self._there.add(stage)
+        for path in [p for p, read in self._waiting.items() if read and read <= self._there]:
+            self._begin(path)
+
+    def begin_all(self) -> None:
+        """Begin those that are left: everything is there."""
+        for path in list(self._waiting):
+            self._begin(path)
+
+    def _begin(self, path: Path) -> None:
+        del self._waiting[path]
+        self._work.begin(path, self._folder / path.name, self._values)
+
+
+def stages_read(notebook: str) -> set[str]:
+    """Stages whose results a notebook's text asks for; empty where it reads runs otherwise.
+
+    Examples
+    --------
+    >>> sorted(stages_read('plot(run[\\"ledger\\"], run["segments"])'))
+    ['orders', 'segments']
+    >>> stages_read('found = open_changes(run); run["ledger"]')
+    set()
+    """
+    if "open_changes" in notebook:
+        return set()
+    read = set(_READ.findall(notebook))
+    return {stage.name for stage in STAGES.values() if read & set(stage.gives)}
+
+
+def notebook_values(parameters: Parameters) -> dict[str, Any]:
+    """The parameters that differ from the defaults: what papermill injects and shows."""
+    defaults = Parameters().as_plain()
+    return {k: v for k, v in parameters.as_plain().items() if v != defaults[k]}
+
+
+def execute_notebook(source: Path, target: Path, values: dict[str, Any]) -> None:
+    """Execute one notebook with papermill and make the result fit to publish.
+
+    Raises
+    ------
+    ParameterError
+        If a parameter is not one of the notebook's (papermill itself only warns).
+    RuntimeError
+        If a cell fails; names the notebook and the error.
+    """
+    known = papermill.inspect_notebook(str(source))
+    unknown = sorted(set(values) - set(known))
+    if unknown:
+        raise ParameterError(f"{source.name}: has no parameter {unknown[0]}.")
+    with tempfile.TemporaryDirectory(prefix="kernel-") as sockets:
+        # sockets in a folder of our own: no open port, and no two kernels on one name
+        config = Config(
+            KernelManager={"transport": "ipc", "ip": f"{sockets}/k"},
+            NotebookClient={"extra_arguments": ["--IPKernelApp.log_level=CRITICAL"]},
+        )
+        config.merge(warm_kernels.kernel_settings())
+        try:
+            notebook = papermill.execute_notebook(
+                str(source),
+                None,
+                parameters=values,
+                progress_bar=False,
+                kernel_name="python3",
+                config=config,
+            )
+        except PapermillExecutionError as error:
+            raise RuntimeError(f"{source.name} failed: {error.ename}: {error.evalue}") from None
+    nbformat.write(fit_to_publish(notebook), target)
+
+
+def fit_to_publish(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Take machine paths and timings out of an executed notebook and fold its inputs.
+
+    papermill writes paths into metadata and every parameter into a visible cell.
+    """
+    notebook.metadata.pop("papermill", None)
+    for cell in notebook.cells:
+        cell.metadata.pop("papermill", None)
+        cell.metadata.pop("execution", None)
+        if "parameters" in cell.metadata.get("tags", []):
+            cell.metadata.tags.append(LEFT_OUT)  # chapter "Using the results" lists them all
+        if "injected-parameters" in cell.metadata.get("tags", []):
+            cell.metadata.tags.append(HIDDEN_INPUT)
+            cell.source = "\n".join(_publishable(line) for line in cell.source.splitlines())
+    return notebook
+
+
+def _publishable(line: str) -> str:
+    if line.startswith("runs_dir"):
+        return 'runs_dir = "runs"'
+    for name in PATHS:
+        if line.startswith(f"{name} = "):
+            value = line.split(" = ", 1)[1].strip("\"'")
+            return f'{name} = "{shown_path(value)}"'
+    return line

@@ -185,4 +185,19 @@ CASES = (
         for command in ("run", "report")
         for changed, share in (("n_clusters", 0.6), ("currency", 0.3))
     ),
+    Case(
+        name="report_warm",
+        title="`segmentation report` with every stage remembered",
+        module="rerun",
+        make=partial(_run_before, command="report"),
+        agree=rerun.agree,
+        sizes=(1,),
+        quick_size=0,
+        pairs=3,
+        bar="at most 1.5 times the bare kernel starts, imports and build of the same pages",
+        rivals=("bare",),
+        least={"bare": 0.67},
+        own="nothing",
+        settings={"command": "report"},
+    ),
 )

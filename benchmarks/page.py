@@ -27,6 +27,7 @@ RIVALS = {
     "single": "one flagging",
     "scipy_query": "plain scipy",
     "first": "the first run",
+    "bare": "kernel starts, imports and build alone",
 }
 HEAD = """(performance)=
 # How fast, against whom

@@ -324,6 +324,8 @@ def check_pages(built: Path, runs: dict[str, Run], source: Path) -> None:
         where = page.relative_to(built).as_posix()
         if "Traceback (most recent call last)" in text:
             raise RuntimeError(f"{where} shows a traceback; the book is not published.")
+        if "&lt;Figure size" in text:
+            raise RuntimeError(f"{where} shows the name of a figure, not the figure itself.")
         if 'class="output stderr' in text:
             raise RuntimeError(f"{where} shows a warning of a cell; the book is not published.")
         for path in MACHINE_PATHS:

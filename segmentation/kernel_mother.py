@@ -24,12 +24,13 @@ PRELOADED = (
     "ipykernel.ipkernel",
     "ipykernel.kernelapp",
     "IPython.display",
-    "matplotlib_inline.backend_inline",
     "segmentation.insights",
     "segmentation.plots",
     "segmentation.pipeline",
     "segmentation.run_comparison",
 )
+INLINE = "module://matplotlib_inline.backend_inline"
+"""Loaded by the kernel, never before: it looks for the kernel when it is imported."""
 
 
 class Mother:
@@ -109,8 +110,11 @@ def _be_a_kernel(asked: dict[str, Any]) -> None:
     os.chdir(asked["folder"])
     os.environ.clear()
     os.environ.update(asked["environment"] | {"JPY_PARENT_PID": str(os.getppid())})
+    import matplotlib as mpl
     from ipykernel.kernelapp import IPKernelApp
 
+    # matplotlib read its backend at import, when there was no kernel to draw for
+    mpl.rcParams["backend"] = os.environ.get("MPLBACKEND", INLINE)
     code = 1
     try:
         IPKernelApp.launch_instance(argv=asked["arguments"])

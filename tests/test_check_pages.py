@@ -66,6 +66,7 @@ def test_parameter_that_looks_like_an_id_does_not_stop_the_book(tmp_path):
     ("text", "said"),
     [
         ("Traceback (most recent call last)", "shows a traceback"),
+        ("&lt;Figure size 640x480 with 1 Axes&gt;", "shows the name of a figure"),
         ('<div class="output stderr">UserWarning</div>', "shows a warning"),
         (f"<p>{ROOT}/segmentation</p>", "shows a path of this machine"),
     ],

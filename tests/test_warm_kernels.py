@@ -68,6 +68,21 @@ def test_kernel_works_in_the_folder_and_environment_of_the_report(tmp_path, monk
 
 
 @linux
+def test_kernel_draws_figures_as_one_that_jupyter_started(tmp_path, monkeypatch):
+    def drawn() -> list[dict]:
+        cell = "import matplotlib.pyplot as plt; _ = plt.plot([1, 2], [3, 4])"
+        executed(tmp_path, cell)
+        last = max(tmp_path.glob("*.ipynb"), key=lambda path: path.stat().st_mtime_ns)
+        outputs = nbformat.read(last, as_version=4).cells[-1].outputs
+        return [dict(output["data"]) for output in outputs]
+
+    forked = drawn()
+    monkeypatch.setattr(kernel_mother.MOTHER, "fork", lambda *_: int("no"))
+    assert forked == drawn()
+    assert [sorted(data) for data in forked] == [["image/png", "text/plain"]]
+
+
+@linux
 def test_kernel_is_started_by_jupyter_where_nothing_can_be_forked(tmp_path, monkeypatch):
     def refuse(*_: object) -> int:
         raise OSError("cannot fork")

@@ -2,7 +2,8 @@
 
 A location names the place, and in front of it the cluster if that is not this machine:
 ``sc://host:15002/shop`` is the database ``shop`` behind a Spark Connect server,
-``spark://host:7077/s3a://bucket/orders`` a folder that a standalone master's workers read.
+``spark://host:7077/s3a://bucket/orders`` a folder that a standalone master's workers read,
+``jdbc:mysql://host:3306/shop`` a database that Spark reads through JDBC.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from segmentation.errors import ParameterError
+from segmentation.jdbc_place import PREFIX, JdbcPlace, parse_jdbc
 
 CLUSTERS = {"spark": 7077, "sc": 15002}
 """Kinds of address in front of a place, and the port where none is given."""
 SHAPE = (
-    "a folder or file, a folder in storage (s3a://bucket/orders), or either of "
-    "spark://host:7077/PLACE and sc://host:15002/PLACE where PLACE is a database or such a folder"
+    "a folder or file, a folder in storage (s3a://bucket/orders), a database behind JDBC "
+    "(jdbc:mysql://host:3306/shop), or either of spark://host:7077/PLACE and "
+    "sc://host:15002/PLACE where PLACE is a catalogue's database or one of the others"
 )
 _ADDRESS = re.compile(r"^(spark|sc)://([^/;?#@\s]+)(?:/(.*))?$", re.S)
 _HOST = re.compile(r"^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?$")
@@ -34,6 +37,8 @@ class SparkPlace:
     folder: str = ""
     """Storage address; empty for a path of this machine and for a database."""
     database: str = ""
+    """A database of Spark's catalogue."""
+    jdbc: JdbcPlace | None = None
 
     @property
     def server(self) -> str:
@@ -44,7 +49,7 @@ class SparkPlace:
     @property
     def is_elsewhere(self) -> bool:
         """Whether the tables are no files of this machine, so that only Spark can read them."""
-        return bool(self.folder or self.database)
+        return bool(self.folder or self.database or self.jdbc)
 
     @property
     def shown(self) -> str:
@@ -52,6 +57,8 @@ class SparkPlace:
         if not self.is_elsewhere:
             return ""
         scheme = f"{self.kind}://…/" if self.kind else ""
+        if self.jdbc is not None:
+            return scheme + self.jdbc.shown
         return scheme + (self.database or _shown_folder(self.folder))
 
 
@@ -88,11 +95,15 @@ def parse_place(location: str) -> SparkPlace:
     ('sc://db.example.com:15002', 'shop')
     >>> parse_place("spark://a:7077,b:7077/s3a://bucket/orders").folder
     's3a://bucket/orders'
+    >>> parse_place("sc://a/jdbc:mysql://db/shop").shown
+    'sc://…/jdbc:mysql://…/shop'
     >>> parse_place("data/raw_data").is_elsewhere
     False
     """
     if "://" not in location:
         return SparkPlace()
+    if location.startswith(PREFIX):
+        return SparkPlace(jdbc=parse_jdbc(location))
     found = _ADDRESS.match(location)
     if found is None:
         if location.startswith(tuple(f"{kind}://" for kind in CLUSTERS)):
@@ -105,11 +116,13 @@ def parse_place(location: str) -> SparkPlace:
     return SparkPlace(kind, tuple(_host(text, kind) for text in hosts.split(",")), *where)
 
 
-def _tables_of(rest: str) -> tuple[str, str]:
+def _tables_of(rest: str) -> tuple[str, str, JdbcPlace | None]:
+    if rest.startswith(PREFIX):
+        return "", "", parse_jdbc(rest)
     if _STORAGE.match(rest):
-        return rest, ""
+        return rest, "", None
     if _DATABASE.match(rest):
-        return "", rest
+        return "", rest, None
     raise ParameterError(
         f"location: names {'no place' if not rest else 'a place that is neither'} after the "
         "server; give a database (sc://host:15002/shop) or a folder that the cluster reads "

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from segmentation.errors import SourceError, in_one_sentence
+from segmentation.jdbc_place import fault_of
 from segmentation.spark_place import SparkPlace
 
 INSTALL = "make setup EXTRAS=spark"
@@ -121,6 +122,9 @@ def _started(place: SparkPlace, log: Path) -> Any:
     if place.kind == "spark":
         builder = builder.master(place.server)
     settings = _local_settings(is_local=place.kind != "spark")
+    jar = place.jdbc.jar if place.jdbc is not None else None
+    if jar is not None:
+        settings["spark.jars"] = jar.as_posix()
     if not place.database:  # a catalogue's tables are where its own configuration says
         settings["spark.sql.warehouse.dir"] = f"{log.parent}/segmentation-warehouse-{os.getpid()}"
     for name, value in settings.items():
@@ -258,6 +262,9 @@ def explained(error: Exception, place: SparkPlace) -> SourceError:
     text = str(error)
     where = f"Spark at {place.server}" if place.server else "Spark"
     condition = _condition(error)
+    said = fault_of(_with_causes(error), place.jdbc) if place.jdbc is not None else None
+    if said is not None:
+        return said
     if re.search(_MEMORY, text):
         return SourceError(
             f"{where} ran out of memory; give its driver or executors more "
@@ -272,6 +279,15 @@ def explained(error: Exception, place: SparkPlace) -> SourceError:
         if condition.startswith(known):
             return SourceError(f"{where}: {words.format(what=_quoted(text))}.")
     return SourceError(f"{where} reports: {_reason(text)}.")
+
+
+def _with_causes(error: Exception | None) -> str:
+    """What an exception says and what caused it: a driver's own words stand there."""
+    said = []
+    while error is not None:
+        said += [str(error), str(getattr(error, "_stackTrace", None) or "")]
+        error = getattr(error, "_cause", None)
+    return "\n".join(said)
 
 
 def _condition(error: Exception) -> str:

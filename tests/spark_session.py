@@ -6,12 +6,17 @@ import importlib.util
 import os
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 INSTALL = "make setup EXTRAS=spark && apt-get install -y openjdk-17-jre-headless"
+MARIADB_JAR = Path("/usr/share/java/mariadb-java-client.jar")
 QUICK = {
-    "PYSPARK_SUBMIT_ARGS": "--master local[2] pyspark-shell",
+    # a jar that is missing is no fault of tests that need none: those of JDBC then skip
+    "PYSPARK_SUBMIT_ARGS": "--master local[2] "
+    + (f"--jars {MARIADB_JAR} " if MARIADB_JAR.is_file() else "")
+    + "pyspark-shell",
     "SPARK_DRIVER_MEMORY": "1g",
     # short queries end before a second compiler would pay
     "JAVA_TOOL_OPTIONS": "-XX:TieredStopAtLevel=1 -Xshare:auto",

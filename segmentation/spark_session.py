@@ -123,8 +123,9 @@ def _started(place: SparkPlace, log: Path) -> Any:
         builder = builder.master(place.server)
     settings = _local_settings(is_local=place.kind != "spark")
     jar = place.jdbc.jar if place.jdbc is not None else None
-    if jar is not None:
+    if jar is not None and not _names_jars_itself():
         settings["spark.jars"] = jar.as_posix()
+        _end_session_without(jar)
     if not place.database:  # a catalogue's tables are where its own configuration says
         settings["spark.sql.warehouse.dir"] = f"{log.parent}/segmentation-warehouse-{os.getpid()}"
     for name, value in settings.items():
@@ -140,6 +141,24 @@ def _started(place: SparkPlace, log: Path) -> Any:
             f"Spark cannot start: {in_one_sentence(ValueError(reason)).rstrip('.')}; needed is "
             "Java 17 or newer."
         ) from None
+
+
+def _names_jars_itself() -> bool:
+    """Whether Spark's own configuration says which jars there are: then it stays as it is."""
+    if "jars" in os.environ.get("PYSPARK_SUBMIT_ARGS", ""):
+        return True
+    folder = os.environ.get("SPARK_CONF_DIR") or f"{os.environ.get('SPARK_HOME', '')}/conf"
+    defaults = Path(folder) / "spark-defaults.conf"
+    return defaults.is_file() and "spark.jars" in defaults.read_text("utf-8", "replace")
+
+
+def _end_session_without(jar: Path) -> None:
+    """A session that began for files has no driver, and gets none any more."""
+    from pyspark.sql import SparkSession
+
+    active = SparkSession.getActiveSession()
+    if active is not None and jar.name not in str(active.conf.get("spark.jars", "")):
+        active.stop()
 
 
 def _try_less_long(session: Any) -> None:

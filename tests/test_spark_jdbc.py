@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from decimal import Decimal
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import Outcome, TinyShop, assert_refused, ordinary_orders
+from conftest import ROOT, Outcome, TinyShop, assert_refused, ordinary_orders
 from mariadb import MariaDbServer
-from spark_session import skip_without_spark
+from spark_session import QUICK, skip_without_spark
 
 from segmentation import clean, features, ingest, jdbc_place, materialize
 from segmentation.engine_spark import SparkEngine
@@ -21,11 +25,9 @@ from segmentation.jdbc_place import (
     parse_jdbc,
     properties_for,
 )
-from segmentation.params import parameters_from, resolve
+from segmentation.params import parameters_from
 from segmentation.pipeline import Run
-from segmentation.run_folder import _table
 from segmentation.spark_place import parse_place
-from segmentation.stage_cache import write_parquet
 
 USER, PASSWORD = "reader", "s3cret@:/%#'\" word"
 ORDERS = """
@@ -107,22 +109,31 @@ def refused(shop: TinyShop, location: str, *needed: str) -> str:
 
 
 def test_demonstration_marketplace_is_equal_to_the_embedded_engine_byte_by_byte(
-    spark, server, tmp_path
+    server, marketplace_run, tmp_path
 ):
+    """As a user starts it: a process of its own, Spark with the driver that the system has."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MYSQL_USER", "root")
         patch.delenv("MYSQL_PASSWORD")
         materialize.load_marketplace(server.location("through_jdbc"))
-    changed = {"engine": "spark", "location": jdbc(server, "through_jdbc")}
-    found, hashes = accounts(Run(resolve("marketplace", overrides=changed)[1], tmp_path))
-    expected, _ = accounts(Run(resolve("marketplace")[1], tmp_path))
+    place = jdbc(server, "through_jdbc")
+    environment = {k: v for k, v in os.environ.items() if k != "PYSPARK_SUBMIT_ARGS"}
+    environment |= {n: v for n, v in QUICK.items() if n != "PYSPARK_SUBMIT_ARGS"}
+    command = [sys.executable, "-m", "segmentation", "run", "marketplace", "--name", "read",
+               "--runs-dir", str(tmp_path), "-p", "engine", "spark", "-p", "location", place]  # fmt: skip
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=300, check=False
+    )
 
-    assert "table order_detail" in hashes
-    ledgers = [table.to_csv(index=False) for table, _ in (found, expected)]
-    assert ledgers[0] == ledgers[1]
-    for name, (_, customers) in (("ours", found), ("files", expected)):
-        write_parquet(_table(customers), tmp_path / name)
-    assert (tmp_path / "ours").read_bytes() == (tmp_path / "files").read_bytes()
+    assert done.returncode == 0, done.stderr[-2000:]
+    made = tmp_path / "read"
+    for name in ("features.parquet", "segments.parquet", "ledger.csv", "profile.csv"):
+        assert (made / name).read_bytes() == (marketplace_run / name).read_bytes(), name
+    manifest = json.loads((made / "manifest.json").read_text(encoding="utf-8"))
+    assert "table order_detail" in manifest["inputs"]
+    shown = b"".join(path.read_bytes() for path in made.rglob("*") if path.is_file())
+    assert PASSWORD not in done.stdout + done.stderr
+    assert PASSWORD.encode() not in shown
 
 
 @pytest.mark.parametrize("kind", ["mysql", "mariadb"])

@@ -11,6 +11,10 @@ from scipy.spatial import cKDTree
 from segmentation.geometry import Preparation, centre_distances, margins
 from segmentation.reasons import limit_reasons, rare_combination
 
+MANY_CUSTOMERS = 10_000
+"""Above this many the search for near core points takes all cores; below, starting threads
+costs more than they save, and a server has a process per core anyway."""
+
 
 @dataclass(frozen=True)
 class Assignment:
@@ -90,7 +94,7 @@ class GroupModel:
 
     @cached_property
     def _core_tree(self) -> cKDTree:
-        return cKDTree(self.core_points)
+        return cKDTree(self.core_points, leafsize=32, balanced_tree=False)  # sooner built
 
     @cached_property
     def _name_array(self) -> np.ndarray:
@@ -115,7 +119,8 @@ class GroupModel:
         """
         if len(self.core_points) == 0 or len(prepared) == 0:
             return np.full(len(prepared), self.eps > 0), np.full(len(prepared), -1)
-        distance, nearest = self._core_tree.query(prepared)
+        workers = -1 if len(prepared) > MANY_CUSTOMERS else 1
+        distance, nearest = self._core_tree.query(prepared, workers=workers)
         return distance > self.eps, nearest
 
     def _reasons(self, values: np.ndarray, prepared: np.ndarray, nearest: np.ndarray) -> list[str]:

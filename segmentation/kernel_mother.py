@@ -8,6 +8,7 @@ the input is its end, and with it that of its kernels.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import importlib
 import json
 import os
@@ -90,7 +91,7 @@ def main() -> None:
         warnings.simplefilter("ignore")
         for name in sys.argv[1:]:
             importlib.import_module(name)
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the system buries those that ended
+    signal.signal(signal.SIGCHLD, _bury)
     for line in sys.stdin:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # from 3.12 on: fork beside a library's idle thread
@@ -98,6 +99,13 @@ def main() -> None:
         if pid == 0:
             _be_a_kernel(json.loads(line))
         print(pid, flush=True)
+
+
+def _bury(*_: object) -> None:
+    """Take note of the kernels that ended; what they used then counts as used here."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
 
 
 def _be_a_kernel(asked: dict[str, Any]) -> None:

@@ -78,7 +78,7 @@ def rows_of(results: dict[str, Any]) -> list[list[str]]:
                     RIVALS[rival],
                     f"{found['times_faster_median']:g} ({found['times_faster_min']:g} to "
                     f"{found['times_faster_max']:g})",
-                    f"{found['times_less_processor_median']:g}",
+                    _number(found["times_less_processor_median"]),
                     verdict(result, rival),
                 ]
             )
@@ -86,6 +86,11 @@ def rows_of(results: dict[str, Any]) -> list[list[str]]:
             said = {"held": "held", "**missed**": "**missed**"}.get(verdict(result, "memory"), "–")
             rows.append([result["title"], size, "–", "–", "–", said])
     return rows
+
+
+def _number(value: float | None) -> str:
+    """A ratio, or a dash where it could not be taken."""
+    return "–" if value is None else f"{value:g}"
 
 
 COLUMNS = ["what", "rows", "against", "times faster", "processor", "bar"]

@@ -105,7 +105,7 @@ Markdown(insights.profile_sentence(run["profile"], currency=currency))
 # rule is described by what sets it apart.
 
 # %% tags=["remove-input"]
-Markdown(insights.facts_list(run["facts"], run["profile"], currency=currency))
+Markdown(insights.facts_list(run["facts"], run["profile"], run.rules["naming_rules"], currency=currency))
 
 # %% [markdown]
 # ## Segments as rules

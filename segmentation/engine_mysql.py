@@ -26,6 +26,7 @@ from sqlglot.optimizer.qualify import qualify
 from segmentation import mysql_dialect
 from segmentation.errors import SourceError, first_three, in_one_sentence
 from segmentation.mysql import Address, connect, driver_words, in_words
+from segmentation.source_sql import columns_named
 
 ROWS_AT_ONCE = 20_000
 SYNTHETIC_COMMENT = "SYNTHETIC"
@@ -273,9 +274,7 @@ class MySqlEngine:
         SourceError
             Names table and column, with the count and the first three.
         """
-        used = {
-            c.name.lower() for c in sqlglot.parse_one(sql, dialect="duckdb").find_all(exp.Column)
-        }
+        used = columns_named(sql)
         for table, columns in self._raw.items():
             for column in columns:
                 if column.kind in _DATE_TYPES and column.name.lower() in used:

@@ -21,7 +21,7 @@ from sqlglot import exp
 from segmentation import spark_dialect, spark_tables
 from segmentation.errors import SourceError, first_three, in_one_sentence
 from segmentation.raw_files import RawFiles
-from segmentation.source_sql import SYNTHETIC_MARKER
+from segmentation.source_sql import SYNTHETIC_MARKER, columns_named
 from segmentation.spark_jdbc import JdbcReader, JdbcTable
 from segmentation.spark_place import SparkPlace
 from segmentation.spark_session import check_reachable, in_words, session_for
@@ -210,9 +210,7 @@ class SparkEngine:
         SourceError
             Names table and column, with the count and the first three.
         """
-        used = {
-            c.name.lower() for c in sqlglot.parse_one(sql, dialect="duckdb").find_all(exp.Column)
-        }
+        used = columns_named(sql)
         for table, read in self._jdbc.items():
             for name in read.days:
                 if name.lower() in used:

@@ -76,11 +76,13 @@ class NotebooksAtWork:
     ) -> None:
         """End what is still at work, so that nobody writes into folders that are gone."""
         self._pool.shutdown(wait=False, cancel_futures=True)
-        if not all(job.done() for job in self._jobs):
-            logging.getLogger().setLevel(logging.CRITICAL)  # all tell of what was cut short
+        log = logging.getLogger()
+        before = log.level
+        log.setLevel(logging.CRITICAL)  # else everybody tells of what is cut short here
         while not all(job.done() for job in self._jobs):
             warm_kernels.end_kernels()
             time.sleep(0.1)
+        log.setLevel(before)
 
 
 class Chapters:

@@ -105,6 +105,7 @@ class NamingRule(OfName):
 class ValueTiers(_Part):
     """Ladders of names for the RFM family, by number of clusters."""
 
+    words: Words | None = None
     names: dict[Annotated[int, Field(ge=2, le=50)], list[Name]]
     of_name: dict[Name, OfName] = {}
     min_step: Annotated[float, Field(ge=1, allow_inf_nan=False)]
@@ -250,17 +251,21 @@ def load_all(choices: dict[str, str]) -> dict[str, dict[str, Any]]:
 
 
 def with_names(naming_rules: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """What the rules give along with each name: ``colour`` and ``plays``, where they do.
+    """What the rules give along with each name: ``words``, ``colour`` and ``plays``, where they do.
 
     Examples
     --------
-    >>> with_names(load_rules("naming_rules"))["Extreme High Volume Buyers"]
-    {'colour': '#801650', 'plays': ['Look after bulk buyers']}
+    >>> given = with_names(load_rules("naming_rules"))
+    >>> given["Extreme High Volume Buyers"]["plays"], given["Low value"]["colour"]
+    (['Look after bulk buyers'], '#12436D')
     """
-    given = {rule["name"]: rule for rule in naming_rules["rules"]}
-    given |= naming_rules["value_tiers"].get("of_name") or {}
+    tiers = naming_rules["value_tiers"]
+    names = {name for ladder in tiers["names"].values() for name in ladder}
+    of_name = tiers.get("of_name") or {}
+    given = {name: {"words": tiers.get("words")} | of_name.get(name, {}) for name in names}
+    given |= {rule["name"]: rule for rule in naming_rules["rules"]}
     return {
-        name: {key: rule[key] for key in ("colour", "plays") if rule.get(key) is not None}
+        name: {k: rule[k] for k in ("words", "colour", "plays") if rule.get(k) is not None}
         for name, rule in given.items()
     }
 

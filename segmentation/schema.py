@@ -264,6 +264,17 @@ def column_of(name: str) -> Column:
     raise KeyError(name)
 
 
+def shorten(text: str, most: int) -> str:
+    """Cut a text of the data that no panel or sentence could hold; tables have it whole.
+
+    Examples
+    --------
+    >>> shorten("Kitchen towels", 8), shorten("Towels", 8)
+    ('Kitchen…', 'Towels')
+    """
+    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
+
+
 def format_money(value: float, currency: str) -> str:
     """Money as people read it: short above ten thousand, exact below.
 

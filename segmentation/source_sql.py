@@ -169,6 +169,18 @@ def raw_tables(sql: str) -> list[str]:
 _ROW_MAKERS = (exp.Unnest, exp.GenerateSeries, exp.Values)
 
 
+def columns_named(sql: str) -> set[str]:
+    """Names of all columns that a `SELECT` of DuckDB's dialect mentions, in small letters.
+
+    Examples
+    --------
+    >>> sorted(columns_named('SELECT o.Id AS n FROM orders AS o WHERE "day" IS NOT NULL'))
+    ['day', 'id']
+    """
+    query = sqlglot.parse_one(sql, dialect="duckdb")
+    return {column.name.lower() for column in query.find_all(exp.Column)}
+
+
 def one_select(sql: str) -> Any:
     """The parsed SELECT of a source.
 

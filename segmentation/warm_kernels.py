@@ -13,6 +13,7 @@ import contextlib
 import os
 import select
 import signal
+import weakref
 from typing import Any
 
 from jupyter_client.manager import AsyncKernelManager
@@ -54,7 +55,7 @@ class _Forked:
         os.close(self._handle)
 
 
-_KERNELS: list[_Forked] = []
+_KERNELS: weakref.WeakSet[_Forked] = weakref.WeakSet()
 
 
 def kernel_settings() -> Config:
@@ -89,7 +90,7 @@ class ForkingProvisioner(LocalProvisioner):
             kernel = _Forked(MOTHER.fork(cmd[cmd.index("-f") :], environment))
         except (OSError, ValueError):
             return await super().launch_kernel(cmd, **settings)
-        _KERNELS.append(kernel)
+        _KERNELS.add(kernel)
         self.process: Any = kernel
         self.pid = self.pgid = kernel.pid
         return self.connection_info

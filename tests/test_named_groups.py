@@ -30,7 +30,9 @@ def sentences(run: Run) -> dict[str, str]:
             run["holdout"], run["holdout_segments"], currency=currency
         ),
         "actions": "\n\n".join(insights.top_actions(recommendations, currency=currency)),
-        "facts": insights.facts_list(run["facts"], run["profile"], currency=currency),
+        "facts": insights.facts_list(
+            run["facts"], run["profile"], run.rules["naming_rules"], currency=currency
+        ),
         "rules": insights.rules_list(run["rules"], kinds, currency=currency),
     }
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from conftest import assert_refused, call_cli, ordinary_orders
 
-from segmentation import plots, recommend, style
+from segmentation import insights, plots, recommend, style
 from segmentation.errors import ParameterError
 from segmentation.params import parameters_from
 from segmentation.pipeline import Run
@@ -279,3 +279,18 @@ def test_a_files_colour_reaches_the_pages_of_a_run(shop, own_rules):
     drawn = plots.plot_shares(run["profile"], colours=colours)
     faces = {patch.get_facecolor() for ax in drawn.axes for patch in ax.patches}
     assert (0x7A / 255, 0x1F / 255, 0xA2 / 255, 1.0) in faces
+
+
+def test_every_name_is_listed_with_its_rule_in_words(shop, own_rules):
+    shop.lines(ordinary_orders())
+    run = Run(parameters_from(shop.parameters | {"n_clusters": 2}), shop.runs_dir)
+    rules = copy.deepcopy(run.rules["naming_rules"])
+    named = set(run["profile"]["segment"])
+    assert named <= set(with_names(rules)), "the small shop has tiers"
+    listed = insights.facts_list(run["facts"], run["profile"], rules, currency="EUR")
+    assert listed.count(f"- rule: {rules['value_tiers']['words']}") == 2
+    del rules["value_tiers"]["words"]
+    assert "- rule" not in insights.facts_list(run["facts"], run["profile"], rules, currency="EUR")
+    rules["value_tiers"]["names"] = {}
+    without = insights.facts_list(run["facts"], run["profile"], rules, currency="EUR")
+    assert without.count("- no rule names it, so it is described by what sets it apart") == 2

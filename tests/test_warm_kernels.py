@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import logging
 import os
 import re
 import signal
@@ -15,7 +17,7 @@ import nbformat
 import pytest
 from conftest import ROOT, Outcome, assert_refused, contents_of, leftovers_in, ordinary_orders
 
-from segmentation import kernel_mother, notebooks_at_work
+from segmentation import kernel_mother, notebooks_at_work, warm_kernels
 from segmentation.errors import ParameterError
 from segmentation.notebooks_at_work import Chapters, NotebooksAtWork, execute_notebook, stages_read
 from segmentation.params import Parameters
@@ -107,6 +109,28 @@ def test_cell_that_kills_its_kernel_fails_the_notebook_and_no_other(tmp_path):
     with pytest.raises(Exception, match="died"):
         executed(tmp_path, "import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
     assert executed(tmp_path, "print('well')") == ["well"]
+
+
+@linux
+def test_nothing_is_held_of_a_kernel_that_ended(tmp_path):
+    executed(tmp_path, "print(1)")
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(3):
+        executed(tmp_path, "print(1)")
+    gc.collect()
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before
+    assert len(warm_kernels._KERNELS) == 0
+
+
+def test_a_report_cut_short_leaves_the_log_as_it_was(tmp_path, monkeypatch):
+    level = logging.getLogger().level
+    monkeypatch.setattr(notebooks_at_work, "execute_notebook", lambda *_: time.sleep(0.5))
+    with pytest.raises(KeyboardInterrupt), NotebooksAtWork(tmp_path) as work:
+        work.of_profile(Parameters(), tmp_path / "notebooks").begin_all()
+        raise KeyboardInterrupt
+    assert all(job.done() for job in work._jobs)
+    assert any(job.cancelled() for job in work._jobs)
+    assert logging.getLogger().level == level
 
 
 def test_every_notebook_waits_for_the_stages_whose_results_it_reads():

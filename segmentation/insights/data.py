@@ -29,6 +29,7 @@ from segmentation.schema import (
     format_percent,
     format_share,
     format_value,
+    shorten,
 )
 
 FAR_OUT_IQR = 3.0
@@ -433,16 +434,11 @@ def category_sentence(categories: pd.DataFrame, *, currency: str) -> str:
         total = rows["revenue"].sum()
         share = format_percent(best["revenue"] / total) if total else "0%"
         parts.append(
-            f"- {str(dimension).replace('_', ' ')}: **{inert(best['value'])}** leads {len(rows)} "
+            f"- {str(dimension).replace('_', ' ')}: **{inert(shorten(str(best['value']), 60))}** leads {len(rows)} "
             f"values with {dollars(format_money(best['revenue'], currency))} ({share} of revenue, "
             f"{plural(int(best['customers']), 'customer')})"
         )
     return "\n".join(["Largest by revenue:", "", *parts])
-
-
-def feature_words(names: Sequence[str]) -> str:
-    """Features in a sentence."""
-    return listed([label(name) for name in names])
 
 
 def typical(features: pd.DataFrame, name: str, currency: str) -> str:

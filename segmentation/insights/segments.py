@@ -12,6 +12,7 @@ from segmentation.insights.text import (
     customers_of,
     dollars,
     in_group,
+    inert,
     label,
     listed,
     named,
@@ -20,6 +21,7 @@ from segmentation.insights.text import (
     table_of,
 )
 from segmentation.naming import fact_sentence
+from segmentation.rule_files import with_names
 from segmentation.schema import (
     FEATURES,
     SEGMENT_COLUMNS,
@@ -111,9 +113,12 @@ def profile_sentence(profile: pd.DataFrame, *, currency: str) -> str:
     return "\n\n".join(parts)
 
 
-def facts_list(facts: pd.DataFrame, profile: pd.DataFrame, *, currency: str) -> str:
-    """Each name with the facts that earned it."""
+def facts_list(
+    facts: pd.DataFrame, profile: pd.DataFrame, naming_rules: dict[str, Any], *, currency: str
+) -> str:
+    """Each name with its rule in words and the facts that earned it."""
     parts = []
+    given = with_names(naming_rules)
     kinds = list(profile["segment_type"].unique())
     for row in profile.itertuples():
         own = facts[(facts["segment_type"] == row.segment_type) & (facts["cluster"] == row.cluster)]
@@ -124,7 +129,12 @@ def facts_list(facts: pd.DataFrame, profile: pd.DataFrame, *, currency: str) -> 
                 "\n- one segment holds the whole group, so there is nothing to tell apart\n"
             )
             continue
-        sentences = [
+        sentences = []
+        if row.segment not in given:
+            sentences = ["- no rule names it, so it is described by what sets it apart"]
+        elif "words" in given[row.segment]:
+            sentences = [f"- rule: {inert(given[row.segment]['words'])}"]
+        sentences += [
             f"- {dollars(fact_sentence(fact, currency=currency))}" for _, fact in own.iterrows()
         ]
         parts.append("\n".join(["", *sentences, ""]))

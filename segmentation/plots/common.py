@@ -404,11 +404,6 @@ def key_below(ax: Axes, keys: Sequence[Line2D], *, columns: int) -> None:
     )
 
 
-def shorten(text: str, most: int) -> str:
-    """Cut a name that no panel could hold; the tables beside a figure have it whole."""
-    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
-
-
 def frame(ax: Axes, column: int, row: int) -> None:
     """Frame one cell of a heat map."""
     ax.add_patch(

@@ -247,7 +247,7 @@ def plot_categories(categories: pd.DataFrame, *, currency: str) -> Figure:
         total = float(group["revenue"].sum())
         bare_bars(
             ax,
-            [common.shorten(str(value), 28) for value in top["value"]],
+            [schema.shorten(str(value), 28) for value in top["value"]],
             top["revenue"].tolist(),
             [
                 f"{style.money_label(row.revenue, currency)} ({_share_text(row.revenue, total)}), "

@@ -141,7 +141,7 @@ def _draw_knives(ax: Axes, group: pd.DataFrame, colours: Mapping[str, str]) -> N
         ax.fill_betweenx(bottom + heights * len(values), 0, edge, color=colour, linewidth=0)
         middles.append(bottom + len(values) / 2)
         mean = style.score_label(float(values.mean()))
-        texts.append(f"{common.shorten(segment, 30)}\nmean {mean}, n = {len(values):,}")
+        texts.append(f"{schema.shorten(segment, 30)}\nmean {mean}, n = {len(values):,}")
         fills.append(colour)
         bottom += len(values) + gap
     top = bottom - gap

@@ -173,7 +173,7 @@ def plot_profile(profile: pd.DataFrame, *, names: Sequence[str], currency: str) 
         ax.set_yticks(
             range(len(group)),
             labels=[
-                f"{common.wrap(common.shorten(str(row.segment), 46), 24)}\nn = {int(row.customers):,}"
+                f"{common.wrap(schema.shorten(str(row.segment), 46), 24)}\nn = {int(row.customers):,}"
                 for row in group.itertuples()
             ],
         )
@@ -254,7 +254,7 @@ def _draw_pairs(ax: Axes, group: pd.DataFrame, colours: Mapping[str, str], width
         )
         ax.barh(place + 0.25, of_revenue, 0.26, color=colour)
         ax.annotate(
-            common.wrap(common.shorten(str(row.segment), 46), width), (0, place - 0.2), (0, 1),
+            common.wrap(schema.shorten(str(row.segment), 46), width), (0, place - 0.2), (0, 1),
             va="bottom",
             textcoords="offset points", xycoords=("axes fraction", "data"), fontweight="bold",
         )  # fmt: skip

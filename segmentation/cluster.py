@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
-from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from segmentation.geometry import centre_distances, nearest_centres
 from segmentation.large_kmeans import fit_large
+from segmentation.side_by_side import one_thread
 
 LARGE_GROUP = 200_000
 """Up to this many customers the fit is scikit-learn's own, bit for bit; beyond, random
@@ -93,7 +93,7 @@ def fit_kmeans(
     distinct = _distinct_rows(prepared, enough=n_clusters)
     if n_clusters == 1 or distinct < n_clusters or len(prepared) <= n_clusters:
         return _one_cluster(prepared, n_clusters, distinct)
-    with threadpool_limits(limits=1), warnings.catch_warnings():
+    with one_thread(), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         model = KMeans(n_clusters=n_clusters, n_init=n_init, random_state=random_state)
         found = fit_large(prepared, model) if len(prepared) > LARGE_GROUP else None

@@ -55,7 +55,7 @@ def fit_large(prepared: np.ndarray, model: KMeans) -> tuple[np.ndarray, float] |
     def started(seed: np.uint32) -> KMeans:
         return clone(model).set_params(n_init=1, random_state=int(seed)).fit(sample)
 
-    tried = in_parallel(started, seeds)
+    tried = in_parallel(started, seeds, customers=len(sample))
     tried.sort(key=lambda fit: float(fit.inertia_))
     carried = [tried[0]]
     for fit in tried[1:]:
@@ -101,7 +101,7 @@ def lloyd(
         ) -> tuple[np.ndarray, np.ndarray, float]:
             return _block_sums(prepared[start : start + _BLOCK], centers)
 
-        blocks = in_parallel(add_up, starts)
+        blocks = in_parallel(add_up, starts, customers=len(prepared))
         sizes, sums, squares = (np.sum(part, axis=0) for part in zip(*blocks, strict=True))
         if not moved or step == MOST_STEPS:
             break

@@ -56,7 +56,9 @@ def sensitivity(
                    "scaler": scaler}  # fmt: skip
         return _cells(group, table, reference, chosen[kind]["k"], setting, parameters)
 
-    rows = in_parallel(job, cells, progress="sensitivity" if progress else "")
+    rows = in_parallel(
+        job, cells, customers=len(segments), progress="sensitivity" if progress else ""
+    )
     table = pd.DataFrame([row for part in rows for row in part])
     return {"sensitivity": stacked([table], SENSITIVITY_COLUMNS)}
 

@@ -75,7 +75,9 @@ def split_half_agreement(
         return agreement_of(*both)
 
     tasks = [(number, k) for number in range(SPLITS) for k in k_values]
-    found = np.array(in_parallel(job, tasks, progress=progress)).reshape(SPLITS, len(k_values))
+    found = np.array(in_parallel(job, tasks, customers=half, progress=progress)).reshape(
+        SPLITS, len(k_values)
+    )
     low, high = np.quantile(found, [0.025, 0.975], axis=0)
     return pd.DataFrame(
         {

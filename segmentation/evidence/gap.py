@@ -63,7 +63,9 @@ def gap_statistic(
         starts = REFERENCE_STARTS
         return [scale * fit(points, k, seed=seed, starts=starts).inertia for k in k_values]
 
-    found = np.array(in_parallel(job, range(REFERENCES), progress=progress))
+    found = np.array(
+        in_parallel(job, range(REFERENCES), customers=len(prepared), progress=progress)
+    )
     with np.errstate(divide="ignore"):
         logs, own = np.log(found), np.log(np.array([inertia[k] for k in k_values]))
     gap = np.where(np.isfinite(own), logs.mean(axis=0) - own, np.nan)
@@ -94,7 +96,9 @@ def silhouette_without_structure(
         return [float(values.mean()) for values in found]
 
     tasks = [(kind, number) for kind in ("uniform", "normal") for number in range(REFERENCES)]
-    found = np.array(in_parallel(job, tasks, progress=progress)).reshape(2, REFERENCES, -1)
+    found = np.array(in_parallel(job, tasks, customers=NULL_CUSTOMERS, progress=progress)).reshape(
+        2, REFERENCES, -1
+    )
     means, deviations = found.mean(axis=1), found.std(axis=1, ddof=1)
     larger = means.argmax(axis=0)
     columns = np.arange(len(k_values))

@@ -251,7 +251,7 @@ def _by_ranking(
 
     own = measure(np.ones(len(customers)))
     weights = (weight.astype(float) for weight in counts)
-    drawn = np.array(in_parallel(measure, weights, progress=progress))
+    drawn = np.array(in_parallel(measure, weights, customers=len(customers), progress=progress))
     rows = []
     for i, name in enumerate(rankings):
         for j, share in enumerate(sizes):

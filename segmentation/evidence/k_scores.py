@@ -10,7 +10,8 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 from sklearn.metrics import calinski_harabasz_score, davies_bouldin_score
-from threadpoolctl import threadpool_limits
+
+from segmentation.side_by_side import one_thread
 
 EXACT_SILHOUETTE_CUSTOMERS = 40_000
 """Up to this many customers the silhouette of everybody is computed."""
@@ -134,7 +135,7 @@ def silhouettes(
             block = sums[:, offset : offset + len(count)]
             result[start : start + step] = _silhouette_block(block, own, count)
 
-    with threadpool_limits(limits=1), ThreadPoolExecutor(_WORKERS) as pool:
+    with one_thread(), ThreadPoolExecutor(_WORKERS) as pool:
         list(pool.map(fill, range(0, len(measured), step)))
     return results
 

@@ -114,7 +114,7 @@ def resample_stability(
             found != labels,
         )
 
-    found = in_parallel(job, tasks, progress=progress)
+    found = in_parallel(job, tasks, customers=len(values), progress=progress)
     parts = {"bootstrap": found[:RESAMPLES], "subsample": found[RESAMPLES:]}
     flips = np.mean([each.flipped for each in parts["bootstrap"]], axis=0)
     return Stability(
@@ -247,7 +247,9 @@ def name_stability(
         again = np.array([given.get(label, "") for label in range(k)], dtype=object)[labels]
         return [float((again[names == name] == name).mean()) for name in segments]
 
-    found = np.array(in_parallel(job, range(NAMED_RESAMPLES), progress=progress))
+    found = np.array(
+        in_parallel(job, range(NAMED_RESAMPLES), customers=len(values), progress=progress)
+    )
     rows = []
     for column, name in enumerate(segments):
         mean, low, high = spread_of(found[:, column])
@@ -288,7 +290,9 @@ def seed_sensitivity(
             "moved": float((found != labels[rows]).mean()),
         }
 
-    table = pd.DataFrame(in_parallel(job, range(SEED_STARTS), progress=progress))
+    table = pd.DataFrame(
+        in_parallel(job, range(SEED_STARTS), customers=len(values), progress=progress)
+    )
     best = min(float(table["inertia"].min()), published_inertia)
     excess = table["inertia"] / best - 1 if best > 0 else table["inertia"] * 0.0
     table = table.assign(excess=excess, reached_best=excess <= SAME_INERTIA)

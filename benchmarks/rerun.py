@@ -25,7 +25,7 @@ def n_clusters(path: str, size: int, command: str) -> Callable[[], dict[str, Any
 
 def currency(path: str, size: int, command: str) -> Callable[[], dict[str, Any]]:
     """The same with another ``currency``: only what is shown changes."""
-    return _rerun(path, command, ["-p", "currency", "USD"])
+    return _rerun(path, command, ["-p", "currency", "EUR"])
 
 
 def first(path: str, size: int, command: str) -> Callable[[], dict[str, Any]]:

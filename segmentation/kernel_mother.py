@@ -22,14 +22,16 @@ from typing import Any
 
 CAN_FORK = sys.platform == "linux"
 PRELOADED = (
-    "ipykernel.ipkernel",
-    "ipykernel.kernelapp",
-    "IPython.display",
+    *("ipykernel.ipkernel", "ipykernel.kernelapp", "ipykernel.debugger"),
+    *("IPython.display", "IPython.core.pylabtools", "IPython.extensions.storemagic"),
+    *("IPython.core.completerlib", "matplotlib.backends.backend_agg", "PIL.PngImagePlugin"),
+    "segmentation.portraits",
     "segmentation.insights",
     "segmentation.plots",
     "segmentation.pipeline",
     "segmentation.run_comparison",
 )
+QUIET_DEBUGGER = "PYDEVD_DISABLE_FILE_VALIDATION"
 INLINE = "module://matplotlib_inline.backend_inline"
 """Loaded by the kernel, never before: it looks for the kernel when it is imported."""
 
@@ -50,7 +52,7 @@ class Mother:
                 stdout=subprocess.PIPE,
                 text=True,
                 # a process with one thread forks safely; kernels read results and draw
-                env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
+                env=os.environ | {"OPENBLAS_NUM_THREADS": "1", QUIET_DEBUGGER: "1"},
                 start_new_session=True,  # Ctrl-C in the terminal is for the report alone
             )
 

@@ -24,7 +24,8 @@ from segmentation.notebook_pairs import NOTEBOOK_FOLDER
 from segmentation.params import PATHS, Parameters, shown_path
 from segmentation.pipeline import STAGES
 
-NOTEBOOKS_AT_ONCE = max(1, min(os.cpu_count() or 1, 4))
+NOTEBOOKS_AT_ONCE = min((os.cpu_count() or 1) + 1, 4)
+"""One more than processors: a third of a short notebook's time is waiting for its kernel."""
 HIDDEN_INPUT, LEFT_OUT = "hide-input", "remove-cell"
 _READ = re.compile(r"run\[\\?[\"'](\w+)\\?[\"']\]")
 
@@ -35,8 +36,8 @@ class NotebooksAtWork:
     Leaving it early, for whatever reason, ends the kernels: nothing goes on behind.
     """
 
-    def __init__(self, runs_dir: Path) -> None:
-        self._runs_dir = runs_dir
+    def __init__(self, runs_dir: Path, *, figures: Path | None = None) -> None:
+        self._runs_dir, self._figures = runs_dir, figures
         self._pool = ThreadPoolExecutor(NOTEBOOKS_AT_ONCE)
         self._jobs: dict[Future[None], Path] = {}
 
@@ -48,7 +49,8 @@ class NotebooksAtWork:
 
     def begin(self, source: Path, target: Path, values: dict[str, Any]) -> None:
         """Let one notebook be executed when it is its turn."""
-        self._jobs[self._pool.submit(execute_notebook, source, target, values)] = target
+        job = self._pool.submit(execute_notebook, source, target, values, figures=self._figures)
+        self._jobs[job] = target
 
     def finish(self) -> None:
         """Wait for all, with a progress bar.
@@ -134,8 +136,15 @@ def notebook_values(parameters: Parameters) -> dict[str, Any]:
     return {k: v for k, v in parameters.as_plain().items() if v != defaults[k]}
 
 
-def execute_notebook(source: Path, target: Path, values: dict[str, Any]) -> None:
+def execute_notebook(
+    source: Path, target: Path, values: dict[str, Any], *, figures: Path | None = None
+) -> None:
     """Execute one notebook with papermill and make the result fit to publish.
+
+    Parameters
+    ----------
+    figures : Path or None
+        Folder of remembered figures; None = every figure is drawn.
 
     Raises
     ------
@@ -154,7 +163,7 @@ def execute_notebook(source: Path, target: Path, values: dict[str, Any]) -> None
             KernelManager={"transport": "ipc", "ip": f"{sockets}/k"},
             NotebookClient={"extra_arguments": ["--IPKernelApp.log_level=CRITICAL"]},
         )
-        config.merge(warm_kernels.kernel_settings())
+        config.merge(warm_kernels.kernel_settings(figures))
         try:
             notebook = papermill.execute_notebook(
                 str(source),

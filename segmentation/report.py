@@ -76,7 +76,9 @@ def make_report(profiles: dict[str, Parameters], *, runs_dir: Path, reuse: bool 
         recover_folder(runs_dir / name)
     with contextlib.ExitStack() as stack:
         folders = {name: stack.enter_context(scratch_folder(runs_dir / name)) for name in runs}
-        notebooks = stack.enter_context(NotebooksAtWork(runs_dir))
+        notebooks = stack.enter_context(
+            NotebooksAtWork(runs_dir, figures=cache.root / "figures" if reuse else None)
+        )
         for name, run in runs.items():
             chapters = notebooks.of_profile(run.parameters, folders[name] / "notebooks")
             with contextlib.closing(run.snapshot):

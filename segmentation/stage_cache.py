@@ -37,6 +37,7 @@ PRESENTATION = {
     "workbook",
     "guarded_csv",
     "publish",
+    "remembered_figures",
     "book",
     "demo",
 }

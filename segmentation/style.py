@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import Formatter, FuncFormatter
 
 from segmentation import schema
+from segmentation.remembered_figures import remember
 
 P = ParamSpec("P")
 
@@ -98,10 +99,12 @@ def report_figure(draw: Callable[P, Figure]) -> Callable[P, Figure]:
         apply_style()
         open_before = set(plt.get_fignums())
         try:
-            return draw(*args, **kwargs)
+            figure = draw(*args, **kwargs)
         finally:
             for number in set(plt.get_fignums()) - open_before:
                 plt.close(number)
+        remember(figure, draw, (args, kwargs))
+        return figure
 
     return styled
 

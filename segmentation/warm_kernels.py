@@ -14,13 +14,16 @@ import os
 import select
 import signal
 import weakref
+from pathlib import Path
 from typing import Any
 
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
+from traitlets import Unicode
 from traitlets.config import Config
 
-from segmentation.kernel_mother import CAN_FORK, MOTHER
+from segmentation.kernel_mother import MOTHER
+from segmentation.remembered_figures import FOLDER_VARIABLE
 
 
 class _Forked:
@@ -58,9 +61,18 @@ class _Forked:
 _KERNELS: weakref.WeakSet[_Forked] = weakref.WeakSet()
 
 
-def kernel_settings() -> Config:
-    """What nbclient must know to take its kernels from here."""
-    return Config(NotebookClient={"kernel_manager_class": WarmKernelManager} if CAN_FORK else {})
+def kernel_settings(figures: Path | None) -> Config:
+    """What nbclient must know to take its kernels from here.
+
+    Parameters
+    ----------
+    figures : Path or None
+        Folder in which kernels remember the pictures of figures; None = none remembered.
+    """
+    return Config(
+        NotebookClient={"kernel_manager_class": WarmKernelManager},
+        WarmKernelManager={"figures": str(figures or "")},
+    )
 
 
 def end_kernels() -> None:
@@ -72,7 +84,11 @@ def end_kernels() -> None:
 class WarmKernelManager(AsyncKernelManager):
     """Jupyter's own manager, with kernels forked from the mother process."""
 
+    figures = Unicode(config=True)
+
     async def _async_pre_start_kernel(self, **settings: Any) -> Any:
+        environment = settings.get("env") or os.environ
+        settings["env"] = {**environment, FOLDER_VARIABLE: self.figures}
         if self.provisioner is None:
             self.provisioner = ForkingProvisioner(
                 kernel_id=self.kernel_id, kernel_spec=self.kernel_spec, parent=self

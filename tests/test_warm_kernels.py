@@ -124,7 +124,7 @@ def test_nothing_is_held_of_a_kernel_that_ended(tmp_path):
 
 def test_a_report_cut_short_leaves_the_log_as_it_was(tmp_path, monkeypatch):
     level = logging.getLogger().level
-    monkeypatch.setattr(notebooks_at_work, "execute_notebook", lambda *_: time.sleep(0.5))
+    monkeypatch.setattr(notebooks_at_work, "execute_notebook", lambda *_, **__: time.sleep(0.5))
     with pytest.raises(KeyboardInterrupt), NotebooksAtWork(tmp_path) as work:
         work.of_profile(Parameters(), tmp_path / "notebooks").begin_all()
         raise KeyboardInterrupt
@@ -150,7 +150,7 @@ def test_every_notebook_waits_for_the_stages_whose_results_it_reads():
 def test_notebooks_begin_as_soon_as_their_last_stage_is_there_and_once(tmp_path, monkeypatch):
     begun = []
     monkeypatch.setattr(
-        notebooks_at_work, "execute_notebook", lambda source, target, values: begun.append(target)
+        notebooks_at_work, "execute_notebook", lambda source, target, *_, **__: begun.append(target)
     )
     with NotebooksAtWork(tmp_path) as work:
         chapters = work.of_profile(Parameters(), tmp_path / "notebooks")

@@ -10,7 +10,8 @@ import tempfile
 from pathlib import Path
 
 from segmentation.params import resolve
-from segmentation.pipeline import STAGES, Run
+from segmentation.pipeline import Run
+from segmentation.stage_table import STAGES
 
 EVIDENCE = ("structure", "stability", "anomaly_evidence", "sensitivity", "explanation", "holdout")
 

@@ -22,7 +22,7 @@ from segmentation import warm_kernels
 from segmentation.errors import ParameterError
 from segmentation.notebook_pairs import NOTEBOOK_FOLDER
 from segmentation.params import PATHS, Parameters, shown_path
-from segmentation.pipeline import STAGES
+from segmentation.stage_table import STAGES
 
 NOTEBOOKS_AT_ONCE = min((os.cpu_count() or 1) + 1, 4)
 """One more than processors: a third of a short notebook's time is waiting for its kernel."""

@@ -24,8 +24,9 @@ from segmentation.compare import (
 from segmentation.errors import OutputError, SourceError, in_one_sentence
 from segmentation.guarded_csv import write_guarded_csv
 from segmentation.model import load_model
+from segmentation.model_stages import result_of
 from segmentation.params import resolve_path
-from segmentation.pipeline import Run, result_of
+from segmentation.pipeline import Run
 from segmentation.schema import amount_scale
 
 MARKER = "comparison.json"

@@ -21,8 +21,9 @@ from segmentation.atomic import atomic_path
 from segmentation.cluster_outputs import write_customers
 from segmentation.naming import fact_sentence
 from segmentation.params import PROJECT_ROOT, SHIPPED
-from segmentation.pipeline import STAGES, Run
+from segmentation.pipeline import Run
 from segmentation.stage_cache import code_fingerprint, write_parquet
+from segmentation.stage_table import STAGES
 from segmentation.workbook import write_workbook
 
 WORKBOOK = "customer_segmentation_output.xlsx"

@@ -24,7 +24,7 @@ LAYERS = {
     "naming recommend compare concentration campaign support special_lines portraits",
     "presentation": "plots insights workbook",
     "assembling": "campaign_plan segments evidence_stages holdout_stage sensitivity_stage returns_stage "
-    "findings_stage pipeline run_comparison",
+    "findings_stage order_stages model_stages stage_table pipeline run_comparison",
     "top": "kernel_mother warm_kernels notebooks_at_work api cluster_outputs explorer reduce run_folder book report score_parts score scoring_sql campaign_files cli "
     "notebook_pairs document_links demo materialize publish fetch __main__",
 }
@@ -34,7 +34,6 @@ LONG_MODULES = {
     "cli.py": (480, "every command of the contract, each with its options and their help"),
     "engine_mysql.py": (640, "one engine: its snapshot, checks and queries share the connection"),
     "params.py": (640, "the one definition of every parameter, a field with its help each"),
-    "pipeline.py": (920, "the table of stages beside the function of each"),
     "plots/data.py": (520, "one short function per figure of the first three chapters"),
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))

@@ -30,7 +30,7 @@ from conftest import (
 )
 
 from segmentation.params import Parameters
-from segmentation.pipeline import STAGES
+from segmentation.stage_table import STAGES
 
 HEADER = ",".join(SHOP_COLUMNS) + "\n"
 GOOD = "C1,1,2023-01-01,1,5.00,true,false,\nC2,2,2023-01-02,2,6.00,true,false,\n"

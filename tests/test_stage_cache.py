@@ -11,8 +11,9 @@ from conftest import call_cli, ordinary_orders
 
 from segmentation import stage_cache
 from segmentation.params import resolve
-from segmentation.pipeline import STAGES, Run
+from segmentation.pipeline import Run
 from segmentation.stage_cache import StageCache
+from segmentation.stage_table import STAGES
 
 BEFORE_CLUSTERING = {"orders", "findings", "cut", "prepared", "tuning", "structure", "anomalies"}
 

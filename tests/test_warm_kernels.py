@@ -21,7 +21,7 @@ from segmentation import kernel_mother, notebooks_at_work, warm_kernels
 from segmentation.errors import ParameterError
 from segmentation.notebooks_at_work import Chapters, NotebooksAtWork, execute_notebook, stages_read
 from segmentation.params import Parameters
-from segmentation.pipeline import STAGES
+from segmentation.stage_table import STAGES
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 linux = pytest.mark.skipif(not kernel_mother.CAN_FORK, reason="kernels are forked on Linux only")

@@ -106,8 +106,8 @@ def run(
     name: str | None,
 ) -> None:
     """Run all stages of PROFILE without notebooks; print the run folder last."""
-    from segmentation.report import make_run
     from segmentation.run_folder import stages_sentence
+    from segmentation.single_run import make_run
 
     profile_name, parameters = resolve(profile, file=file, overrides=_overrides(pairs))
     folder = make_run(

@@ -33,6 +33,7 @@ PRESENTATION = {
     "plots",
     "insights",
     "report",
+    "single_run",
     "cli",
     "workbook",
     "guarded_csv",

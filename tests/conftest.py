@@ -23,7 +23,7 @@ from spark_session import spark  # noqa: F401  (a fixture for all test files)
 
 from segmentation import cli as command_line
 from segmentation.params import resolve
-from segmentation.report import make_run
+from segmentation.single_run import make_run
 
 ROOT = Path(__file__).resolve().parents[1]
 SHOP_COLUMNS = (

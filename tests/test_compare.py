@@ -22,8 +22,8 @@ from segmentation.geometry import Preparation
 from segmentation.model import GroupModel, SegmentModel
 from segmentation.params import resolve
 from segmentation.pipeline import Run
-from segmentation.report import make_run
 from segmentation.run_comparison import compare_folders, open_changes, read_run
+from segmentation.single_run import make_run
 
 NAMES = ("Low", "Middle", "High")
 CENTRES = (10.0, 100.0, 1000.0)

@@ -42,7 +42,7 @@ from segmentation.mysql import (
 )
 from segmentation.params import parameters_from, resolve
 from segmentation.pipeline import Run
-from segmentation.report import make_run
+from segmentation.single_run import make_run
 
 REAL_MARKETPLACE = ROOT.parent / "shared" / "data" / "marketplace"
 PASSWORD = "s3cret@:/%#'\" word"

@@ -10,17 +10,20 @@ drawn is drawn again.
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import hashlib
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from decimal import Decimal
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import joblib
 import matplotlib as mpl
+import numpy as np
+import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -66,11 +69,50 @@ def remember(figure: Figure, drawn_by: Callable[..., Figure], arguments: Any) ->
     folder = os.environ.get(FOLDER_VARIABLE, "")
     if not folder:
         return
-    with contextlib.suppress(Exception):  # arguments that cannot be told apart: drawn anew
+    with contextlib.suppress(TypeError):  # arguments that cannot be told apart: drawn anew
         name = f"{drawn_by.__module__}.{drawn_by.__qualname__}"
-        key = f"{name} {joblib.hash(arguments, hash_name='sha1')} {_drawing_code()}"
+        key = f"{name} {digest_of(arguments)} {_drawing_code()}"
         RememberingCanvas(figure, key, Path(folder))
         figure.stale = False  # any change from here on says so
+
+
+def digest_of(value: Any) -> str:
+    """The same text for equal tables and plain values, in whatever process.
+
+    Raises
+    ------
+    TypeError
+        If something in it is neither.
+
+    Examples
+    --------
+    >>> digest_of({"a": [1, 2.0]}) == digest_of({"a": [1, 2.0]})
+    True
+    >>> digest_of([1, "1"]) == digest_of([1, 1])
+    False
+    """
+    return hashlib.sha256(repr(_plain(value)).encode()).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    """A value as nested tuples whose text says all there is to it."""
+    if value is None or isinstance(value, bool | int | float | str | Decimal | dt.date):
+        return type(value).__name__, repr(value)
+    if isinstance(value, pd.DataFrame | pd.Series):
+        rows = pd.util.hash_pandas_object(value).to_numpy().tobytes()
+        kinds = value.dtypes if isinstance(value, pd.DataFrame) else [value.dtype]
+        names = list(value.columns) if isinstance(value, pd.DataFrame) else [value.name]
+        return "table", repr(names), [str(kind) for kind in kinds], hashlib.sha256(rows).hexdigest()
+    if isinstance(value, np.ndarray | np.generic):
+        array = np.asarray(value)
+        if array.dtype == object:
+            return "objects", array.shape, _plain(array.ravel().tolist())
+        return str(array.dtype), array.shape, hashlib.sha256(array.tobytes()).hexdigest()
+    if isinstance(value, Mapping):
+        return "mapping", [(_plain(key), _plain(each)) for key, each in value.items()]
+    if isinstance(value, list | tuple):
+        return "sequence", [_plain(each) for each in value]
+    raise TypeError(f"{type(value).__name__} is no plain value")
 
 
 @cache

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+from decimal import Decimal
 from pathlib import Path
 
 import matplotlib as mpl
 import nbformat
+import numpy as np
 import pandas as pd
 import pytest
 from IPython.core.pylabtools import print_figure
@@ -15,7 +17,7 @@ from matplotlib.figure import Figure
 
 from segmentation import remembered_figures, style
 from segmentation.notebooks_at_work import execute_notebook
-from segmentation.remembered_figures import FOLDER_VARIABLE, RememberingCanvas
+from segmentation.remembered_figures import FOLDER_VARIABLE, RememberingCanvas, digest_of
 
 TABLE = pd.DataFrame({"name": ["a", "b"], "value": [1.0, 2.0]})
 
@@ -174,3 +176,35 @@ def test_kernels_remember_where_they_are_told_to_and_nowhere_else(tmp_path):
     before = picture.stat().st_mtime_ns
     execute_notebook(tmp_path / "own.ipynb", tmp_path / "out.ipynb", {}, figures=figures)
     assert picture.stat().st_mtime_ns == before
+
+
+def test_equal_arguments_have_one_digest_and_others_another():
+    table = pd.DataFrame({"name": ["a", None], "value": [1.0, np.nan], "n": [1, 2]})
+    again = pd.DataFrame({"name": ["a", None], "value": [1.0, np.nan], "n": [1, 2]})
+    assert digest_of([table, {"k": 3}]) == digest_of([again, {"k": 3}])
+    others = [
+        table.assign(name=["a", "b"]),
+        table.assign(value=[1.0, 0.0]),
+        table.assign(n=[1.0, 2.0]),
+        table.rename(columns={"n": "m"}),
+        table[["value", "name", "n"]],
+        table[::-1],
+        table.set_axis([5, 6]),
+        table["n"],
+        table.head(1),
+        table.head(0),
+        None,
+        np.array([1, 2]),
+        np.array([1, 2], dtype="float64"),
+        np.array([[1, 2]]),
+        np.array([1, "2"], dtype=object),
+        {"n": 1},
+        {"n": True},
+        {"n": "1"},
+        {"n": Decimal(1)},
+        ["n", 1],
+        [["n"], 1],
+    ]
+    assert len({digest_of(other) for other in [table, *others]}) == len(others) + 1
+    with pytest.raises(TypeError):
+        digest_of([table, object()])

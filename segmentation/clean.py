@@ -11,7 +11,7 @@ import pandas as pd
 import sqlglot
 from sqlglot import exp
 
-from segmentation.engine import Engine
+from segmentation.engine import Engine, Shortcut
 from segmentation.errors import ParameterError, SourceError, first_three
 from segmentation.schema import LEDGER_COLUMNS, RULE_WORDS, RULES
 
@@ -37,6 +37,21 @@ def rules_sql(*, returns: str) -> str:
     # side by side and not one inside the other, which MariaDB does not read
     ruled = exp.CTE(this=rules, alias=exp.TableAlias(this=exp.to_identifier("ruled")))
     query.set("with_", exp.With(expressions=[*before, ruled, *after]))
+    return str(query.sql("duckdb", pretty=True))
+
+
+def without_copies(sql: str) -> str:
+    """The query of `rules_sql` that looks for no copies: where they are kept, no rule asks.
+
+    Every row is as before but for its ``copy_number``, which is 1.
+    """
+    query: Any = sqlglot.parse_one(sql, dialect="duckdb")
+    plain = sqlglot.parse_one("SELECT transactions.*, 1 AS copy_number FROM transactions")
+    ctes = [cte for cte in query.ctes if cte.alias != "copied_orders"]
+    for cte in ctes:
+        if cte.alias == "numbered":
+            cte.set("this", plain)
+    query.set("with_", exp.With(expressions=ctes))
     return str(query.sql("duckdb", pretty=True))
 
 
@@ -76,7 +91,9 @@ def clean(
         "non_product": non_product,
         "as_of": as_of,
     }
-    engine.create("classified", rules_sql(returns=returns), values)
+    sql = rules_sql(returns=returns)
+    shortcut = Shortcut("copy_number", without_copies(sql)) if duplicates == "keep" else None
+    engine.create("classified", sql, values, shortcut=shortcut)
     return values
 
 

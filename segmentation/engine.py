@@ -13,6 +13,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -30,6 +31,18 @@ MEMORY_VARIABLE = "SEGMENTATION_MEMORY_LIMIT"
 """Environment variable with the most memory that the embedded engine may use, as 4GB."""
 _AMOUNT = re.compile(r"\s*\d+(\.\d+)?\s*[KMGT]i?B\s*", re.I)
 _CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Shortcut:
+    """A query that gives a table's rows but for one column, at less cost.
+
+    An engine that runs a table's query in every query that reads it takes the shortcut where
+    nobody asks for that column; one that keeps the table's rows needs none.
+    """
+
+    column: str
+    sql: str
 
 
 class Engine(Protocol):
@@ -54,7 +67,14 @@ class Engine(Protocol):
     def check_dates(self, sql: str) -> None:
         """Refuse raw dates that no calendar has."""
 
-    def create(self, table: str, sql: str, values: dict[str, Any] | None = None) -> None:
+    def create(
+        self,
+        table: str,
+        sql: str,
+        values: dict[str, Any] | None = None,
+        *,
+        shortcut: Shortcut | None = None,
+    ) -> None:
         """Define a query as a table, anew if it is there."""
 
     def query(self, sql: str, values: dict[str, Any] | None = None) -> pd.DataFrame:
@@ -262,7 +282,14 @@ class DuckDbEngine:
         """What ran the SQL (its version is among the packages), and how files were read."""
         return {"engine": "duckdb", **self.files.notes}
 
-    def create(self, table: str, sql: str, values: dict[str, Any] | None = None) -> None:
+    def create(
+        self,
+        table: str,
+        sql: str,
+        values: dict[str, Any] | None = None,
+        *,
+        shortcut: Shortcut | None = None,
+    ) -> None:
         """Materialise a query as a table (anew, if it is there); the driver binds values."""
         statement = exp.Create(
             this=exp.to_table(table),

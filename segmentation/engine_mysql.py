@@ -13,7 +13,6 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any, ClassVar
 
 import pandas as pd
@@ -24,11 +23,12 @@ from sqlglot.optimizer.annotate_types import annotate_types
 from sqlglot.optimizer.qualify import qualify
 
 from segmentation import mysql_dialect
+from segmentation.engine import Shortcut
 from segmentation.errors import SourceError, first_three, in_one_sentence
 from segmentation.mysql import Address, connect, driver_words, in_words
+from segmentation.mysql_answers import KINDS, batch, fetched
 from segmentation.source_sql import columns_named
 
-ROWS_AT_ONCE = 20_000
 SYNTHETIC_COMMENT = "SYNTHETIC"
 """How the comment of a table begins that `segmentation demo` wrote."""
 _MODES = (
@@ -94,6 +94,8 @@ class MySqlEngine:
         self.connection = connect(address)
         self._raw: dict[str, list[_RawColumn]] = {}
         self._views: dict[str, tuple[Any, dict[str, Any]]] = {}
+        self._shortcuts: dict[str, tuple[str, Any]] = {}
+        self._shortened: set[str] = set()
         self._fingerprints: dict[str, dict[str, Any]] = {}
         self._unsafe: list[str] = []
         self.is_synthetic = False
@@ -297,14 +299,21 @@ class MySqlEngine:
 
     # --- queries ----------------------------------------------------------------------
 
-    def create(self, table: str, sql: str, values: dict[str, Any] | None = None) -> None:
+    def create(
+        self,
+        table: str,
+        sql: str,
+        values: dict[str, Any] | None = None,
+        *,
+        shortcut: Shortcut | None = None,
+    ) -> None:
         """Define a query as a table (anew, if it is there); it is run by those that read it."""
-        query = _parsed(sql)
         # each table keeps its own values, whatever later queries call theirs
         bound = {f"{table}.{name}": value for name, value in (values or {}).items()}
-        for parameter in query.find_all(exp.Placeholder):
-            parameter.set("this", f"{table}.{parameter.name}")
-        self._views[table] = (query, bound)
+        self._views[table] = (_of_table(table, sql), bound)
+        self._shortcuts.pop(table, None)
+        if shortcut is not None:
+            self._shortcuts[table] = (shortcut.column, _of_table(table, shortcut.sql))
         self.columns(exp.select("*").from_(exp.to_table(table)).sql("duckdb"))
 
     def query(self, sql: str, values: dict[str, Any] | None = None) -> pd.DataFrame:
@@ -323,7 +332,7 @@ class MySqlEngine:
             described = list(cursor.description)
         flags = self._flags(query)
         return {
-            column[0]: "BOOLEAN" if column[0].lower() in flags else _KINDS.get(column[1], "VARCHAR")
+            column[0]: "BOOLEAN" if column[0].lower() in flags else KINDS.get(column[1], "VARCHAR")
             for column in described
         }
 
@@ -367,10 +376,10 @@ class MySqlEngine:
         with in_words(self.address), self.connection.cursor(buffered=False) as cursor:
             cursor.execute(text, bound)
             names = [column[0] for column in cursor.description]
-            kinds = [_KINDS.get(column[1], "VARCHAR") for column in cursor.description]
-            batches = [_batch(names, kinds, rows) for rows in _fetched(cursor)]
-        empty = _batch(names, kinds, [])
-        tables = [pa.Table.from_batches([batch]) for batch in batches or [empty]]
+            kinds = [KINDS.get(column[1], "VARCHAR") for column in cursor.description]
+            batches = [batch(names, kinds, rows) for rows in fetched(cursor)]
+        empty = batch(names, kinds, [])
+        tables = [pa.Table.from_batches([each]) for each in batches or [empty]]
         return pa.concat_tables(tables, promote_options="permissive")
 
     def _rows(self, text: str, values: Any = None) -> list[tuple[Any, ...]]:
@@ -383,6 +392,14 @@ class MySqlEngine:
         try:
             query = _hoisted(query.copy())
             self._keys: set[tuple[str, str]] = set()
+            self._shortened = {
+                table
+                for table, (column, _) in self._shortcuts.items()
+                if not any(
+                    _asks_for(column, table, text)
+                    for text in (query, *(v for n, (v, _) in self._views.items() if n != table))
+                )
+            }
             self._join_by_index(query)
             text = mysql_dialect.write(self._with_views(_with_row_ids(query)))
         except sqlglot.errors.SqlglotError as error:
@@ -424,7 +441,9 @@ class MySqlEngine:
             if name in self._raw:
                 needed[prefix + name] = self._raw_select(name)
             else:
-                body = _hoisted(self._views[name][0].copy())
+                short = name in self._shortened
+                whole = self._shortcuts[name][1] if short else self._views[name][0]
+                body = _hoisted(whole.copy())
                 if prefix:
                     self._join_by_index(body)
                 self._collect(body, needed, prefix)
@@ -506,20 +525,34 @@ WHERE table_schema = %s AND table_name = %s AND non_unique = 0
 """
 _STORED = "stored "
 """How the second name of a column begins under which it keeps its index."""
-_KINDS = {
-    0: "DECIMAL",
-    246: "DECIMAL",
-    **dict.fromkeys((1, 2, 3, 8, 9, 13, 16), "BIGINT"),
-    4: "DOUBLE",
-    5: "DOUBLE",
-    **dict.fromkeys((10, 14), "DATE"),
-    **dict.fromkeys((7, 12), "TIMESTAMP"),
-}
-"""The protocol's numbers for types; all others are text."""
 
 
 def _parsed(sql: str) -> Any:
     return sqlglot.parse_one(sql, dialect="duckdb")
+
+
+def _of_table(table: str, sql: str) -> Any:
+    """A table's query, with its placeholders named as its own."""
+    query = _parsed(sql)
+    for parameter in query.find_all(exp.Placeholder):
+        parameter.set("this", f"{table}.{parameter.name}")
+    return query
+
+
+def _asks_for(column: str, table: str, query: Any) -> bool:
+    """Whether a query names a column, or takes all columns of the table that has it."""
+    if any(named.name.lower() == column for named in query.find_all(exp.Column)):
+        return True
+    for star in query.find_all(exp.Star):
+        select = star.find_ancestor(exp.Select)
+        if isinstance(star.parent, exp.Count) or select is None:
+            continue
+        if any(
+            read.name.lower() == table and read.find_ancestor(exp.Select) is select
+            for read in select.find_all(exp.Table)
+        ):
+            return True
+    return False
 
 
 def _text(value: Any) -> str:
@@ -597,36 +630,3 @@ def _with_row_ids(query: Any) -> Any:
             numbered = exp.select("*", exp.alias_(number, "rowid")).from_(plain)
             table.replace(numbered.subquery(table.alias_or_name))
     return query
-
-
-def _fetched(cursor: Any) -> Iterator[list[tuple[Any, ...]]]:
-    while rows := cursor.fetchmany(ROWS_AT_ONCE):
-        yield rows
-
-
-def _batch(names: list[str], kinds: list[str], rows: list[tuple[Any, ...]]) -> pa.RecordBatch:
-    columns = list(zip(*rows, strict=True)) if rows else [()] * len(names)
-    arrays = [_array(kind, values) for kind, values in zip(kinds, columns, strict=True)]
-    return pa.RecordBatch.from_arrays(arrays, names=names)
-
-
-_ARROW = {
-    "BIGINT": pa.int64(),
-    "DOUBLE": pa.float64(),
-    "DATE": pa.date32(),
-    "TIMESTAMP": pa.timestamp("us"),
-    "VARCHAR": pa.string(),
-}
-
-
-def _array(kind: str, values: Sequence[Any]) -> pa.Array:
-    if kind != "DECIMAL":
-        if kind == "VARCHAR":
-            values = [None if value is None else _text(value) for value in values]
-        return pa.array(values, _ARROW[kind])
-    found = next((value for value in values if value is not None), Decimal(0))
-    scale = max(0, -int(found.as_tuple().exponent))
-    try:
-        return pa.array(values, pa.decimal128(38, scale))
-    except pa.ArrowInvalid:
-        raise SourceError("an exact number has more than 38 digits; check the amounts.") from None

@@ -19,6 +19,7 @@ import sqlglot
 from sqlglot import exp
 
 from segmentation import spark_dialect, spark_tables
+from segmentation.engine import Shortcut
 from segmentation.errors import SourceError, first_three, in_one_sentence
 from segmentation.raw_files import RawFiles
 from segmentation.source_sql import SYNTHETIC_MARKER, columns_named
@@ -251,7 +252,14 @@ class SparkEngine:
 
     # --- queries ----------------------------------------------------------------------
 
-    def create(self, table: str, sql: str, values: dict[str, Any] | None = None) -> None:
+    def create(
+        self,
+        table: str,
+        sql: str,
+        values: dict[str, Any] | None = None,
+        *,
+        shortcut: Shortcut | None = None,
+    ) -> None:
         """Define a query as a table, anew if it is there; executors keep it once it was read."""
         rows = self._rows(sqlglot.parse_one(sql, dialect="duckdb"), values or {})
         with in_words(self.place):

@@ -22,8 +22,7 @@ placed AS (
         CAST(SUM(amount) OVER (
             PARTITION BY quarter ORDER BY amount ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         ) AS DOUBLE) AS running,
-        CAST(SUM(amount) OVER (PARTITION BY quarter) AS DOUBLE) AS total,
-        CAST(MAX(amount) OVER (PARTITION BY quarter) AS DOUBLE) AS largest
+        CAST(SUM(amount) OVER (PARTITION BY quarter) AS DOUBLE) AS total
     FROM spending
     WHERE amount > 0
 ),
@@ -48,7 +47,7 @@ influences AS (
         tops.quarter,
         tops.n,
         tops.total,
-        tops.largest,
+        tops.spent,
         quarters.gini,
         quarters.top_share,
         (2.0 * place - 1) / n * spent - 2.0 * running / n - (quarters.gini + 1) * spent AS of_gini,
@@ -67,7 +66,7 @@ SELECT
     MAX(top_share) AS top_share,
     SQRT(GREATEST(SUM(of_top * of_top) - SUM(of_top) * SUM(of_top) / MAX(n), 0)) / MAX(total)
         AS top_error,
-    MAX(largest) / MAX(total) AS largest_share
+    MAX(spent) / MAX(total) AS largest_share
 FROM influences
 GROUP BY quarter
 ORDER BY quarter

@@ -6,8 +6,8 @@ WITH lines AS (
     SELECT
         customer_id, product, order_id, order_date, amount, is_return,
         ABS(quantity) AS units,
-        MAX(CASE WHEN rule = 'kept' AND NOT is_return THEN 1 ELSE 0 END)
-            OVER (PARTITION BY customer_id) AS has_bought
+        SUM(CASE WHEN rule = 'kept' AND NOT is_return THEN 1 ELSE 0 END)
+            OVER (PARTITION BY customer_id) AS purchases
     FROM classified
     -- who never gave anything back has nothing to be matched: most customers of most shops
     WHERE customer_id IN (SELECT customer_id FROM classified WHERE is_return)
@@ -22,7 +22,7 @@ WITH lines AS (
 ),
 running AS (
     SELECT
-        customer_id, product, order_id, order_date, amount, is_return, units, has_bought,
+        customer_id, product, order_id, order_date, amount, is_return, units, purchases,
         SUM(CASE WHEN is_return THEN -1 ELSE 1 END) OVER (
             PARTITION BY customer_id, product, units
             ORDER BY order_date, CASE WHEN is_return THEN 1 ELSE 0 END, amount, order_id
@@ -32,7 +32,7 @@ running AS (
 ),
 placed AS (
     SELECT
-        customer_id, product, order_id, order_date, amount, is_return, units, has_bought, balance,
+        customer_id, product, order_id, order_date, amount, is_return, units, purchases, balance,
         MIN(balance) OVER (
             PARTITION BY customer_id, product, units
             ORDER BY order_date, CASE WHEN is_return THEN 1 ELSE 0 END, amount, order_id
@@ -44,7 +44,7 @@ judged AS (
     SELECT
         customer_id, amount, units,
         CASE
-            WHEN has_bought = 0 THEN 'without_purchase'
+            WHEN purchases = 0 THEN 'without_purchase'
             WHEN product IS NULL THEN 'unmatched'
             WHEN balance >= 0 OR balance >= lowest_before THEN 'matched'
             ELSE 'unmatched'

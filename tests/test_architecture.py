@@ -225,6 +225,18 @@ def test_sql_file_does_not_ask_what_day_it_is(path):
     assert not SQL_CLOCK.search(path.read_text("utf-8"))
 
 
+@EVERY_SQL
+def test_no_query_takes_the_largest_or_smallest_of_a_whole_partition(path):
+    """MariaDB looks through the partition again for every row: 48 times the time for 10 times
+    the rows. A sum does not, and a GROUP BY gives the largest once."""
+    if path.stem == "online_retail":
+        return  # its file is never in a database: engine mysql has no such source
+    (query,) = sqlglot.parse(path.read_text("utf-8"), dialect="duckdb")
+    for window in query.find_all(exp.Window):
+        whole = window.args.get("spec") is None
+        assert not (whole and isinstance(window.this, exp.Max | exp.Min)), window.sql()
+
+
 STATEMENT = re.compile(
     r"^\s*(SELECT|WITH|INSERT|UPDATE|DELETE|CREATE|DROP|COPY|DESCRIBE|ATTACH)\s", re.I
 )

@@ -494,3 +494,29 @@ def test_shop_that_changes_is_read_again_and_not_from_the_cache(shop):
     assert shop.lines(more).run().code == 0
 
     assert "new" in set(pd.read_parquet(shop.result / "segments.parquet")["customer_id"])
+
+
+@pytest.mark.parametrize("returns", ["exclude", "net"])
+def test_query_that_looks_for_no_copies_gives_every_line_the_same_rule(shop, engine, returns):
+    lines = ordinary_orders()
+    cleaned(engine, shop.lines(lines + lines[:3] + [lines[0]]), returns=returns)
+    values = {
+        "returns": returns,
+        "zero_amount": "keep",
+        "duplicates": "keep",
+        "non_product": "keep",
+        "as_of": None,
+    }
+    sql = clean.without_copies(clean.rules_sql(returns=returns))
+    assert "copied_orders" not in sql
+    short = engine.query(sql, values)
+    whole = engine.query("SELECT * FROM classified")
+    assert list(short.columns) == list(whole.columns)
+    assert (whole["copy_number"].max(), short["copy_number"].max()) == (3, 1)
+    columns = [name for name in whole.columns if name != "copy_number"]
+    pd.testing.assert_frame_equal(
+        *(
+            table[columns].sort_values(columns, ignore_index=True).astype(str)
+            for table in (short, whole)
+        )
+    )

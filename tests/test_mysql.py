@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import sqlglot
 import yaml
 from conftest import (
     ROOT,
@@ -30,7 +31,7 @@ from conftest import (
 )
 from mariadb import MariaDbServer, private_server
 
-from segmentation import materialize
+from segmentation import clean, ingest, materialize
 from segmentation.engine_mysql import MySqlEngine
 from segmentation.errors import SourceError
 from segmentation.mysql import (
@@ -247,8 +248,10 @@ def test_ids_that_differ_in_capitals_or_blanks_stay_two_customers(shop, mariadb_
     assert len(pd.read_parquet(in_database / "features.parquet")) == 45
 
 
-@pytest.mark.parametrize("returns", ["exclude", "net"])
-def test_rules_set_the_same_lines_aside(shop, mariadb_server, returns):
+@pytest.mark.parametrize(
+    ("returns", "duplicates"), [("exclude", "drop"), ("net", "drop"), ("net", "keep")]
+)
+def test_rules_set_the_same_lines_aside(shop, mariadb_server, returns, duplicates):
     lines = ordinary_orders()
     lines += [
         order("", "n1", "2023-01-05", 1, "1.00"),
@@ -264,8 +267,43 @@ def test_rules_set_the_same_lines_aside(shop, mariadb_server, returns):
         *[order("D", "n10", "2023-02-05", 3, "0.01", registered_date="2023-03-01")] * 2,
     ]
     name = load_orders(mariadb_server, "ruled", lines)
-    settings = {"returns": returns, "zero_amount": "exclude", "duplicates": "drop"}
+    settings = {"returns": returns, "zero_amount": "exclude", "duplicates": duplicates}
     assert_equal_files(*both(shop.lines(lines), mariadb_server, name, **settings))
+
+
+COPIED = "v_classified copied_orders"
+
+
+@pytest.mark.parametrize("duplicates", ["keep", "drop"])
+@pytest.mark.parametrize("returns", ["exclude", "net"])
+def test_lines_are_compared_only_where_somebody_asks_for_copies(
+    mariadb_server, shop, returns, duplicates
+):
+    """Comparing all lines with one another took most of a run's time in the database."""
+    twice = [order("D", "n10", "2023-01-15", 3, "0.01")] * 3
+    name = load_orders(mariadb_server, "copies", ordinary_orders() + twice)
+    location = mariadb_server.location(name)
+    run = Run(
+        parameters_from(shop.parameters | {"engine": "mysql", "location": location}), shop.folder
+    )
+    rules = {"returns": returns, "zero_amount": "keep", "duplicates": duplicates}
+    queries = {
+        "SELECT rule, COUNT(*) AS n FROM classified GROUP BY rule ORDER BY rule": False,
+        "WITH own AS (SELECT customer_id, amount FROM classified) SELECT own.* FROM own": False,
+        "SELECT MAX(copy_number) AS n FROM classified": True,
+        "SELECT * FROM classified": True,
+        "SELECT classified.* FROM classified WHERE amount > 1": True,
+    }
+    with run.snapshot.opened() as engine:
+        ingest.ingest(engine, run.source)
+        clean.clean(engine, **rules, non_product="keep", as_of=None)
+        for sql, asks in queries.items():
+            text, _ = engine._assembled(sqlglot.parse_one(sql, dialect="duckdb"), {})
+            assert (COPIED in text) == (asks or duplicates == "drop"), sql
+        counted = engine.query("SELECT rule, COUNT(*) AS n FROM classified GROUP BY rule")
+        whole = engine.query("SELECT rule, copy_number FROM classified")
+    assert whole["copy_number"].max() == 3
+    assert counted.set_index("rule")["n"].to_dict() == whole["rule"].value_counts().to_dict()
 
 
 def test_every_table_of_the_exploration_agrees(mariadb_server, demo_run, runs_dir, demo_database):

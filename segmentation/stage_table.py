@@ -12,6 +12,15 @@ if TYPE_CHECKING:
     from segmentation.pipeline import Run
 
 
+PREPARATION = (
+    *("features", "split_pre_register", "outliers", "winsor_quantile"),
+    *("transform", "scaler"),
+)
+FITTING = ("n_init", "random_state")
+FLAGGING = ("dbscan_eps", "dbscan_min_samples")
+"""Parameters that decide together: what prepares, what fits centres, what flags."""
+
+
 @dataclass(frozen=True)
 class Stage:
     """One step of the method.
@@ -83,14 +92,7 @@ STAGES: dict[str, Stage] = {
         Stage(
             "prepared",
             "splits groups and puts features on one scale",
-            (
-                "features",
-                "split_pre_register",
-                "outliers",
-                "winsor_quantile",
-                "transform",
-                "scaler",
-            ),
+            PREPARATION,
             ("orders",),
             ("features", "groups"),
             order_stages.compute_prepared,
@@ -98,7 +100,7 @@ STAGES: dict[str, Stage] = {
         Stage(
             "tuning",
             "fits and scores every number of clusters",
-            ("n_init", "random_state"),
+            FITTING,
             ("prepared",),
             ("tuning_k", "scan"),
             model_stages.compute_tuning,
@@ -114,7 +116,7 @@ STAGES: dict[str, Stage] = {
         Stage(
             "anomalies",
             "flags customers whom no dense neighbourhood reaches",
-            ("dbscan_eps", "dbscan_min_samples"),
+            FLAGGING,
             ("prepared",),
             ("tuning_dbscan", "k_distance", "dbscan_choice"),
             model_stages.compute_anomalies,
@@ -124,8 +126,7 @@ STAGES: dict[str, Stage] = {
             "assigns and names segments and builds the model",
             (
                 "n_clusters",
-                "n_init",
-                "random_state",
+                *FITTING,
                 "features",
                 "naming_rules",
                 "anomalies_in_fit",
@@ -155,7 +156,7 @@ STAGES: dict[str, Stage] = {
         Stage(
             "anomaly_evidence",
             "tries the anomaly flags",
-            ("n_clusters", "n_init", "random_state", "anomalies_in_fit"),
+            ("n_clusters", *FITTING, "anomalies_in_fit"),
             ("segments",),
             ("dbscan_evidence", "planted", "anomaly_effect", "anomaly_agreement"),
             model_stages.compute_anomaly_evidence,
@@ -165,16 +166,9 @@ STAGES: dict[str, Stage] = {
             "fits other reasonable settings",
             (
                 "returns",
-                "features",
-                "split_pre_register",
-                "outliers",
-                "winsor_quantile",
-                "transform",
-                "scaler",
-                "n_init",
-                "random_state",
-                "dbscan_eps",
-                "dbscan_min_samples",
+                *PREPARATION,
+                *FITTING,
+                *FLAGGING,
                 "anomalies_in_fit",
             ),
             ("segments",),
@@ -201,18 +195,11 @@ STAGES: dict[str, Stage] = {
             "holdout",
             "follows customers after a cut",
             (
-                "features",
-                "split_pre_register",
-                "outliers",
-                "winsor_quantile",
-                "transform",
-                "scaler",
+                *PREPARATION,
                 "n_clusters",
-                "n_init",
-                "random_state",
+                *FITTING,
                 "naming_rules",
-                "dbscan_eps",
-                "dbscan_min_samples",
+                *FLAGGING,
                 "anomalies_in_fit",
             ),
             ("cut",),

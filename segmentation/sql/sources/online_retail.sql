@@ -51,16 +51,16 @@ parted AS (
         ) = 1 AS is_second_sheet
     FROM followed
 ),
+first_sheet AS (
+    SELECT MAX(invoice_day) AS last_day FROM parted WHERE NOT is_second_sheet
+),
 placed AS (
     SELECT
         line_number, invoice, stock_code, description, quantity, invoice_time, unit_price,
         customer_id, country, invoice_day,
-        COALESCE(
-            is_second_sheet
-            AND invoice_day <= MAX(CASE WHEN NOT is_second_sheet THEN invoice_day END) OVER (),
-            FALSE
-        ) AS is_overlap
+        COALESCE(is_second_sheet AND invoice_day <= last_day, FALSE) AS is_overlap
     FROM parted
+    CROSS JOIN first_sheet
 ),
 counted AS (
     SELECT

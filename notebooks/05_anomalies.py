@@ -124,4 +124,4 @@ insights.anomaly_reasons_table(run["customers"], currency=currency)
 # ## What anomalies do to the segments
 
 # %% tags=["remove-input"]
-Markdown(insights.effect_sentence(run["anomaly_effect"], run["anomaly_agreement"], list(run["chosen"]), in_fit=run.parameters.anomalies_in_fit))
+Markdown(insights.effect_sentence(run["anomaly_effect"], run["anomaly_agreement"], list(run["chosen"]), in_fit=anomalies_in_fit))

@@ -5,11 +5,8 @@ from __future__ import annotations
 import hashlib
 import html
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +17,7 @@ from tqdm import tqdm
 
 from segmentation import insights, plots
 from segmentation.atomic import scratch_folder, swap_folder
+from segmentation.book_press import Press
 from segmentation.errors import OutputError
 from segmentation.explorer import explorer_script, explorer_section
 from segmentation.insights import scale
@@ -36,7 +34,9 @@ PART_TITLES = {
 }
 
 
-def build_book(runs: dict[str, Run], folders: dict[str, Path], target: Path) -> None:
+def build_book(
+    runs: dict[str, Run], folders: dict[str, Path], target: Path, *, press: Press
+) -> None:
     """Build the book from finished runs and put it in place of the previous one.
 
     Parameters
@@ -45,6 +45,8 @@ def build_book(runs: dict[str, Run], folders: dict[str, Path], target: Path) -> 
     folders : dict of profile to the folder with its executed ``notebooks/`` and manifest
     target : Path
         The folder that holds ``index.html`` afterwards.
+    press : Press
+        Jupyter Book, ready to build.
 
     Raises
     ------
@@ -58,7 +60,7 @@ def build_book(runs: dict[str, Run], folders: dict[str, Path], target: Path) -> 
     with scratch_folder(target) as working:
         source = working / "source"
         assemble(runs, folders, source)
-        built = _run_jupyter_book(source, working / "output")
+        built = _run_jupyter_book(source, working / "output", press)
         leave_out_icon_script(built)
         check_pages(built, runs, PROJECT_ROOT)
         swap_folder(built, target)
@@ -262,26 +264,14 @@ def data_dictionary() -> str:
     return "\n\n".join(parts)
 
 
-def _run_jupyter_book(source: Path, output: Path) -> Path:
+def _run_jupyter_book(source: Path, output: Path, press: Press) -> Path:
     """Run Jupyter Book with warnings as errors; its log is shown only if it fails."""
-    command = [
-        sys.executable,
-        "-c",
-        "from jupyter_book.cli.main import main; main()",
-        "build",
-        str(source),
-        "--path-output",
-        str(output),
-        "-W",
-        "--keep-going",
-        "--quiet",
-    ]
-    environment = os.environ | {"PYTHONWARNINGS": "ignore", "SOURCE_DATE_EPOCH": "0"}
+    command = ["build", str(source), "--path-output", str(output), "-W", "--keep-going", "--quiet"]
     with tqdm(total=1, desc="book", unit="book") as bar:
-        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+        code, log = press.run(*command)
         bar.update()
-    if done.returncode != 0:
-        log = (done.stdout + done.stderr).replace(str(source), "")
+    if code != 0:
+        log = log.replace(str(source), "")
         lines = [line for line in log.splitlines() if re.search("WARNING|ERROR|rror:", line)]
         raise RuntimeError(
             "the book did not build:\n" + "\n".join(lines[:20] or log.splitlines()[-20:])

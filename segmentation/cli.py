@@ -84,6 +84,7 @@ def report(
     made = make_report(dict(resolved), runs_dir=runs_dir.absolute(), reuse=not no_cache)
     for name, folder in made.runs.items():
         click.echo(f"stages of {name}: {stages_sentence(folder)}")
+        click.echo(f"notebooks of {name}: {made.notebooks_sentence(name)}")
         click.echo(f"run {name}: {_shown(folder)}")
     for path in made.workbooks:
         click.echo(f"workbook: {_shown(path)}")

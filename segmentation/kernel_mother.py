@@ -1,12 +1,14 @@
 """The process that notebook kernels are forked from, and the means to ask it for one.
 
-`python -m segmentation.kernel_mother MODULE ...` imports the modules, then forks a kernel for
-each line of standard input (JSON) and answers its process id on standard output. The end of
-the input is its end, and with it that of its kernels.
+`python -m segmentation.kernel_mother MODULE ...` imports the modules, then forks for each line
+of standard input (JSON) a kernel, or a process that computes one stage of a run, and answers
+its process id on standard output. The end of the input is its end, and with it that of all
+its children.
 """
 
 from __future__ import annotations
 
+import _thread
 import atexit
 import contextlib
 import importlib
@@ -16,6 +18,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import warnings
 from pathlib import Path
 from typing import Any
@@ -64,7 +67,11 @@ class Mother:
         OSError, ValueError
             If the mother has ended or cannot fork.
         """
-        asked = {"arguments": arguments, "environment": environment, "folder": str(Path.cwd())}
+        return self._ask(
+            {"arguments": arguments, "environment": environment, "folder": str(Path.cwd())}
+        )
+
+    def _ask(self, asked: dict[str, Any]) -> int:
         with self._lock:
             self.start()
             if self._process is None or not (self._process.stdin and self._process.stdout):
@@ -72,6 +79,19 @@ class Mother:
             self._process.stdin.write(json.dumps(asked) + "\n")
             self._process.stdin.flush()
             return int(self._process.stdout.readline())
+
+    def compute(self, stage: str, parameters: dict[str, Any], runs_dir: Path) -> bool:
+        """Let another process compute a stage into the cache; False where there is none.
+
+        Who asks the cache for the stage meanwhile waits for the lock on it, and computes it
+        if that process has ended without a result.
+        """
+        asked = {"stage": stage, "parameters": parameters, "runs_dir": str(runs_dir)}
+        try:
+            self._ask(asked)
+        except (OSError, ValueError):
+            return False
+        return True
 
     def end(self) -> None:
         """End it; kernels that are left notice and end too."""
@@ -99,7 +119,10 @@ def main() -> None:
             warnings.simplefilter("ignore")  # from 3.12 on: fork beside a library's idle thread
             pid = os.fork()
         if pid == 0:
-            _be_a_kernel(json.loads(line))
+            asked = json.loads(line)
+            if "stage" in asked:
+                _compute(asked)
+            _be_a_kernel(asked)
         print(pid, flush=True)
 
 
@@ -131,6 +154,36 @@ def _be_a_kernel(asked: dict[str, Any]) -> None:
         code = 0
     finally:
         sys.stdout.flush()
+        os._exit(code)
+
+
+def _compute(asked: dict[str, Any]) -> None:
+    """Compute one stage of a run, unless the mother ends before; never returns."""
+    mother = os.getppid()
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    os.dup2(1, 2)  # who waits for the stage computes it again, and says what is wrong
+
+    def watch() -> None:
+        while os.getppid() == mother:
+            time.sleep(0.2)
+        _thread.interrupt_main()
+
+    threading.Thread(target=watch, daemon=True).start()
+    code = 1
+    try:
+        from threadpoolctl import threadpool_limits
+
+        from segmentation.params import Parameters
+        from segmentation.pipeline import Run
+
+        threadpool_limits(os.cpu_count() or 1, user_api="blas")  # as in the process that asks
+        run = Run(Parameters(**asked["parameters"]), Path(asked["runs_dir"]))
+        with contextlib.closing(run.snapshot):
+            run.stage(asked["stage"])
+        code = 0
+    finally:
         os._exit(code)
 
 

@@ -22,6 +22,7 @@ from segmentation import warm_kernels
 from segmentation.errors import ParameterError
 from segmentation.notebook_pairs import NOTEBOOK_FOLDER
 from segmentation.params import PATHS, Parameters, shown_path
+from segmentation.remembered_notebooks import INJECTED_TAG, PARAMETERS_TAG, RememberedNotebooks
 from segmentation.stage_table import STAGES
 
 NOTEBOOKS_AT_ONCE = min((os.cpu_count() or 1) + 1, 4)
@@ -41,16 +42,36 @@ class NotebooksAtWork:
         self._pool = ThreadPoolExecutor(NOTEBOOKS_AT_ONCE)
         self._jobs: dict[Future[None], Path] = {}
 
-    def of_profile(self, parameters: Parameters, folder: Path) -> Chapters:
-        """The notebooks of one profile, to be begun when their stages are there."""
+    def of_profile(
+        self,
+        parameters: Parameters,
+        folder: Path,
+        *,
+        remembered: RememberedNotebooks | None = None,
+    ) -> Chapters:
+        """The notebooks of one profile, to be begun when their stages are there.
+
+        Those that are ``remembered`` are there at once.
+        """
         folder.mkdir()
         values = notebook_values(parameters) | {"runs_dir": str(self._runs_dir)}
-        return Chapters(self, folder, values)
+        return Chapters(self, folder, values, remembered)
 
-    def begin(self, source: Path, target: Path, values: dict[str, Any]) -> None:
+    def begin(
+        self,
+        source: Path,
+        target: Path,
+        values: dict[str, Any],
+        remembered: RememberedNotebooks | None,
+    ) -> None:
         """Let one notebook be executed when it is its turn."""
-        job = self._pool.submit(execute_notebook, source, target, values, figures=self._figures)
-        self._jobs[job] = target
+
+        def work() -> None:
+            executed = execute_notebook(source, target, values, figures=self._figures)
+            if remembered is not None:
+                remembered.keep(source, executed)
+
+        self._jobs[self._pool.submit(work)] = target
 
     def finish(self) -> None:
         """Wait for all, with a progress bar.
@@ -88,15 +109,31 @@ class NotebooksAtWork:
 
 
 class Chapters:
-    """The notebooks of one profile that have not begun, with the stages that each reads."""
+    """The notebooks of one profile that have not begun, with the stages that each reads.
 
-    def __init__(self, work: NotebooksAtWork, folder: Path, values: dict[str, Any]) -> None:
+    ``executed`` and ``reused`` are the names of those that have, in order.
+    """
+
+    def __init__(
+        self,
+        work: NotebooksAtWork,
+        folder: Path,
+        values: dict[str, Any],
+        remembered: RememberedNotebooks | None,
+    ) -> None:
         self._work, self._folder, self._values = work, folder, values
+        self._remembered = remembered
         self._there: set[str] = set()
-        self._waiting = {
-            path: stages_read(path.read_text(encoding="utf-8"))
-            for path in sorted(NOTEBOOK_FOLDER.glob("[0-9][0-9]_*.ipynb"))
-        }
+        self.executed: list[str] = []
+        self.reused: list[str] = []
+        self._waiting: dict[Path, set[str]] = {}
+        for path in sorted(NOTEBOOK_FOLDER.glob("[0-9][0-9]_*.ipynb")):
+            known = remembered.recall(path, values) if remembered else None
+            if known is None:
+                self._waiting[path] = stages_read(path.read_text(encoding="utf-8"))
+            else:
+                nbformat.write(fit_to_publish(known), folder / path.name)
+                self.reused.append(path.stem)
 
     def begin_after(self, stage: str) -> None:
         """Begin those for which this was the last stage they waited for."""
@@ -111,7 +148,8 @@ class Chapters:
 
     def _begin(self, path: Path) -> None:
         del self._waiting[path]
-        self._work.begin(path, self._folder / path.name, self._values)
+        self._work.begin(path, self._folder / path.name, self._values, self._remembered)
+        self.executed.append(path.stem)
 
 
 def stages_read(notebook: str) -> set[str]:
@@ -138,8 +176,8 @@ def notebook_values(parameters: Parameters) -> dict[str, Any]:
 
 def execute_notebook(
     source: Path, target: Path, values: dict[str, Any], *, figures: Path | None = None
-) -> None:
-    """Execute one notebook with papermill and make the result fit to publish.
+) -> nbformat.NotebookNode:
+    """Execute one notebook with papermill, write it fit to publish, and return it.
 
     Parameters
     ----------
@@ -175,7 +213,9 @@ def execute_notebook(
             )
         except PapermillExecutionError as error:
             raise RuntimeError(f"{source.name} failed: {error.ename}: {error.evalue}") from None
-    nbformat.write(fit_to_publish(notebook), target)
+    notebook = fit_to_publish(notebook)
+    nbformat.write(notebook, target)
+    return notebook
 
 
 def fit_to_publish(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
@@ -187,9 +227,9 @@ def fit_to_publish(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     for cell in notebook.cells:
         cell.metadata.pop("papermill", None)
         cell.metadata.pop("execution", None)
-        if "parameters" in cell.metadata.get("tags", []):
+        if PARAMETERS_TAG in cell.metadata.get("tags", []):
             cell.metadata.tags.append(LEFT_OUT)  # chapter "Using the results" lists them all
-        if "injected-parameters" in cell.metadata.get("tags", []):
+        if INJECTED_TAG in cell.metadata.get("tags", []):
             cell.metadata.tags.append(HIDDEN_INPUT)
             cell.source = "\n".join(_publishable(line) for line in cell.source.splitlines())
     return notebook

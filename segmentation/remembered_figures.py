@@ -71,7 +71,7 @@ def remember(figure: Figure, drawn_by: Callable[..., Figure], arguments: Any) ->
         return
     with contextlib.suppress(TypeError):  # arguments that cannot be told apart: drawn anew
         name = f"{drawn_by.__module__}.{drawn_by.__qualname__}"
-        key = f"{name} {digest_of(arguments)} {_drawing_code()}"
+        key = f"{name} {digest_of(arguments)} {drawing_code()}"
         RememberingCanvas(figure, key, Path(folder))
         figure.stale = False  # any change from here on says so
 
@@ -116,7 +116,7 @@ def _plain(value: Any) -> Any:
 
 
 @cache
-def _drawing_code() -> str:
+def drawing_code() -> str:
     """Hash of the whole package and the versions that draw."""
     digest = hashlib.sha256()
     for name in DRAWING_PACKAGES:

@@ -8,10 +8,13 @@ from pathlib import Path
 
 from segmentation.atomic import recover_folder, scratch_folder, swap_folder
 from segmentation.book import build_book
+from segmentation.book_press import Press
 from segmentation.errors import ParameterError
-from segmentation.notebooks_at_work import NotebooksAtWork
+from segmentation.helping_process import Helper
+from segmentation.notebooks_at_work import Chapters, NotebooksAtWork
 from segmentation.params import PROJECT_ROOT, Parameters
 from segmentation.pipeline import Run
+from segmentation.remembered_notebooks import RememberedNotebooks
 from segmentation.run_comparison import open_changes
 from segmentation.run_folder import WORKBOOK, compute_stages, publish_workbook, write_run
 from segmentation.single_run import SHIPPED_WORKBOOK_PROFILE, is_shipped, make_folder
@@ -25,6 +28,14 @@ class Report:
     runs: dict[str, Path]
     workbooks: list[Path]
     book: Path
+    notebooks: dict[str, Chapters]
+
+    def notebooks_sentence(self, profile: str) -> str:
+        """Which notebooks of a profile were executed, and which reused."""
+        chapters = self.notebooks[profile]
+        said = [f"executed {', '.join(sorted(chapters.executed))}"] if chapters.executed else []
+        said += [f"reused {', '.join(chapters.reused)}"] if chapters.reused else []
+        return "; ".join(said)
 
 
 def make_report(profiles: dict[str, Parameters], *, runs_dir: Path, reuse: bool = True) -> Report:
@@ -49,23 +60,37 @@ def make_report(profiles: dict[str, Parameters], *, runs_dir: Path, reuse: bool 
         notebooks = stack.enter_context(
             NotebooksAtWork(runs_dir, figures=cache.root / "figures" if reuse else None)
         )
+        press = stack.enter_context(Press())
+        chapters = {}
         for name, run in runs.items():
-            chapters = notebooks.of_profile(run.parameters, folders[name] / "notebooks")
             with contextlib.closing(run.snapshot):
                 stack.enter_context(run.snapshot.pinned())
-                compute_stages(run, label=name, after=chapters.begin_after)
+                chapters[name] = notebooks.of_profile(
+                    run.parameters,
+                    folders[name] / "notebooks",
+                    remembered=RememberedNotebooks(cache.root / "notebooks", run)
+                    if reuse
+                    else None,
+                )
+                helper = Helper(run)
+
+                def after(stage: str, tell=(helper.after, chapters[name].begin_after)) -> None:
+                    for listener in tell:
+                        listener(stage)
+
+                compute_stages(run, label=name, after=after)
                 open_changes(run)  # its stages are then there for the notebook
-            chapters.begin_all()
+            chapters[name].begin_all()
             write_run(run, folders[name], profile=name)
         notebooks.finish()
         book = _book_folder(runs_dir)
-        build_book(runs, folders, book)
+        build_book(runs, folders, book, press=press)
         for name, folder in folders.items():
             swap_folder(folder, runs_dir / name)
     workbooks = [runs_dir / name / WORKBOOK for name in profiles]
     if SHIPPED_WORKBOOK_PROFILE in profiles and is_shipped(profiles[SHIPPED_WORKBOOK_PROFILE]):
         workbooks.append(publish_workbook(runs_dir / SHIPPED_WORKBOOK_PROFILE))
-    return Report({name: runs_dir / name for name in profiles}, workbooks, book)
+    return Report({name: runs_dir / name for name in profiles}, workbooks, book, chapters)
 
 
 def _book_folder(runs_dir: Path) -> Path:

@@ -39,7 +39,13 @@ PRESENTATION = {
     "guarded_csv",
     "publish",
     "remembered_figures",
+    "remembered_notebooks",
+    "notebooks_at_work",
+    "helping_process",
+    "kernel_mother",
+    "warm_kernels",
     "book",
+    "book_press",
     "demo",
 }
 """Modules that only show results; editing them recomputes nothing."""

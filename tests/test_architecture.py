@@ -25,7 +25,7 @@ LAYERS = {
     "presentation": "plots insights workbook",
     "assembling": "campaign_plan segments evidence_stages holdout_stage sensitivity_stage returns_stage "
     "findings_stage order_stages model_stages stage_table pipeline run_comparison",
-    "top": "kernel_mother warm_kernels notebooks_at_work api cluster_outputs explorer reduce run_folder single_run book report score_parts score scoring_sql campaign_files cli "
+    "top": "kernel_mother helping_process warm_kernels notebooks_at_work remembered_notebooks api cluster_outputs explorer reduce run_folder single_run book_press book report score_parts score scoring_sql campaign_files cli "
     "notebook_pairs document_links demo materialize publish fetch __main__",
 }
 PACKAGES_OF_MODULES = ("plots", "insights", "evidence", "anomalies", "workbook")

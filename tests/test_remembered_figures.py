@@ -104,7 +104,7 @@ def test_figure_that_was_changed_after_drawing_is_drawn_with_the_change(folder, 
 def test_other_settings_or_code_are_drawn_anew(folder, drawn, monkeypatch, what):
     print_figure(bars(TABLE))
     if what == "code":
-        monkeypatch.setattr(remembered_figures, "_drawing_code", lambda: "other")
+        monkeypatch.setattr(remembered_figures, "drawing_code", lambda: "other")
     figure = bars(TABLE)
     if what == "settings":
         monkeypatch.setitem(mpl.rcParams, "savefig.facecolor", "red")

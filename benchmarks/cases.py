@@ -169,25 +169,30 @@ CASES = (
     *(
         Case(
             name=f"{command}_again_{changed}",
-            title=f"`segmentation {command}` again with another `{changed}`",
+            title=title,
             module="rerun",
             make=partial(_run_before, command=command),
             agree=rerun.agree,
             sizes=(1,),
             quick_size=0,
             pairs=3,
-            bar=f"at most {share:.0%} of the first run",
+            bar=f"at most {share:.0%} of the first run" if share else "for reference",
             rivals=("first",),
-            least={"first": round(1 / share, 2)},
+            least={"first": round(1 / share, 2)} if share else {},
             own=changed,
             settings={"command": command},
         )
-        for command in ("run", "report")
-        for changed, share in (("n_clusters", 0.6), ("currency", 0.3))
+        for command, changed, share, title in (
+            ("run", "n_clusters", 0.6, "`segmentation run` again with another `n_clusters`"),
+            ("run", "currency", 0.3, "`segmentation run` again with another `currency`"),
+            ("report", "n_clusters", 0.6, "`make report` again, one profile: another `n_clusters`"),
+            ("report", "currency", 0.3, "`make report` again, one profile: another `currency`"),
+            ("report", "every_n_clusters", 0.0, "The same, every profile: another `n_clusters`"),
+        )
     ),
     Case(
         name="report_warm",
-        title="`segmentation report` with every stage remembered",
+        title="`make report` again, nothing changed",
         module="rerun",
         make=partial(_run_before, command="report"),
         agree=rerun.agree,

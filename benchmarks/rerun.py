@@ -1,4 +1,8 @@
-"""What a rerun costs when one parameter has changed, against the first run of all."""
+"""What a rerun costs when one line of a profile has changed, against the first run of all.
+
+`segmentation run` makes one profile, `segmentation report` (`make report`) all that are shipped;
+the line is changed in one of them, and in the cases named ``every`` in all.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-PROFILE = "marketplace"
+import yaml
+
+from segmentation.params import SHIPPED_PROFILES, resolve
+
+CHANGED = "marketplace"
 REMEMBERED = ".cache"
 IMPORTS = """from IPython.display import Markdown
 from segmentation import insights, plots
@@ -19,23 +27,28 @@ from segmentation.pipeline import open_run"""
 
 
 def n_clusters(path: str, size: int, command: str) -> Callable[[], dict[str, Any]]:
-    """The same with another ``n_clusters``: nothing before clustering is computed again."""
-    return _rerun(path, command, ["-p", "n_clusters", "5"])
+    """Another ``n_clusters`` in one profile: nothing before clustering is computed again."""
+    return _rerun(path, command, {"n_clusters": 5}, [CHANGED])
 
 
 def currency(path: str, size: int, command: str) -> Callable[[], dict[str, Any]]:
-    """The same with another ``currency``: only what is shown changes."""
-    return _rerun(path, command, ["-p", "currency", "EUR"])
+    """Another ``currency`` in one profile: only what is shown changes."""
+    return _rerun(path, command, {"currency": "EUR"}, [CHANGED])
+
+
+def every_n_clusters(path: str, size: int, command: str) -> Callable[[], dict[str, Any]]:
+    """Another ``n_clusters`` in every profile."""
+    return _rerun(path, command, {"n_clusters": 5}, profiles_of(command))
 
 
 def first(path: str, size: int, command: str) -> Callable[[], dict[str, Any]]:
     """The first run, from an empty folder."""
-    return _run(tempfile.mkdtemp(prefix="bench-first-"), command, [])
+    return _run(tempfile.mkdtemp(prefix="bench-first-"), command, {}, [])
 
 
 def nothing(path: str, size: int, command: str) -> Callable[[], dict[str, Any]]:
     """The same with the same parameters: only notebooks and book are made anew."""
-    return _rerun(path, command, [])
+    return _rerun(path, command, {}, [])
 
 
 def bare(path: str, size: int, command: str) -> Callable[[], dict[str, Any]]:
@@ -50,14 +63,14 @@ def bare(path: str, size: int, command: str) -> Callable[[], dict[str, Any]]:
     from segmentation.book import _run_jupyter_book, assemble
     from segmentation.book_press import Press
     from segmentation.notebooks_at_work import NOTEBOOKS_AT_ONCE
-    from segmentation.params import resolve
     from segmentation.pipeline import Run
 
-    runs = Path(path) / command
+    names = profiles_of(command)
+    folders = {name: Path(path) / command / name for name in names}
     place = Path(tempfile.mkdtemp(prefix="bench-bare-"))
-    run = Run(resolve(PROFILE)[1], runs)
-    assemble({PROFILE: run}, {PROFILE: runs / PROFILE}, place / "source")
-    notebooks = sorted((runs / PROFILE / "notebooks").glob("*.ipynb"))
+    runs = {name: Run(resolve(name)[1], Path(path) / command) for name in names}
+    assemble(runs, folders, place / "source")
+    notebooks = [one for f in folders.values() for one in sorted(f.glob("notebooks/*.ipynb"))]
 
     def start_and_import(_: Path) -> None:
         cell = nbformat.v4.new_code_cell(IMPORTS)
@@ -75,22 +88,39 @@ def bare(path: str, size: int, command: str) -> Callable[[], dict[str, Any]]:
     return work
 
 
-def _rerun(path: str, command: str, changed: list[str]) -> Callable[[], dict[str, Any]]:
+def profiles_of(command: str) -> list[str]:
+    """What a command makes here: all shipped profiles, or one."""
+    return list(SHIPPED_PROFILES) if command == "report" else [CHANGED]
+
+
+def _rerun(
+    path: str, command: str, changed: dict[str, Any], where: list[str]
+) -> Callable[[], dict[str, Any]]:
     runs = tempfile.mkdtemp(prefix="bench-rerun-")
     shutil.copytree(Path(path) / command / REMEMBERED, Path(runs) / REMEMBERED)
-    return _run(runs, command, changed)
+    return _run(runs, command, changed, where)
 
 
-def _run(runs: str, command: str, changed: list[str]) -> Callable[[], dict[str, Any]]:
+def _run(
+    runs: str, command: str, changed: dict[str, Any], where: list[str]
+) -> Callable[[], dict[str, Any]]:
+    profiles = []
+    for name in profiles_of(command):
+        plain = resolve(name)[1].as_plain() | (changed if name in where else {})
+        profile = Path(runs) / "profiles" / f"{name}.yaml"
+        profile.parent.mkdir(exist_ok=True)
+        profile.write_text(yaml.safe_dump(plain), encoding="utf-8")
+        profiles.append(str(profile))
+
     def work() -> dict[str, Any]:
         subprocess.run(
-            [sys.executable, "-m", "segmentation", command, PROFILE, "--runs-dir", runs, *changed],
+            [sys.executable, "-m", "segmentation", command, *profiles, "--runs-dir", runs],
             check=True,
             capture_output=True,
         )
-        finished = (Path(runs) / PROFILE / "manifest.json").exists()
+        made = all((Path(runs) / name / "manifest.json").exists() for name in profiles_of(command))
         shutil.rmtree(runs)
-        return {"finished": finished}
+        return {"finished": made}
 
     return work
 
@@ -98,10 +128,11 @@ def _run(runs: str, command: str, changed: list[str]) -> Callable[[], dict[str, 
 def remembered(folder: Path, command: str) -> Path:
     """A folder of runs in which the first run has been made."""
     runs = folder / "remembered" / command
-    if not (runs / PROFILE).exists():
+    if not (runs / CHANGED).exists():
         runs.mkdir(parents=True, exist_ok=True)
+        names = profiles_of(command)
         subprocess.run(
-            [sys.executable, "-m", "segmentation", command, PROFILE, "--runs-dir", str(runs)],
+            [sys.executable, "-m", "segmentation", command, *names, "--runs-dir", str(runs)],
             check=True,
             capture_output=True,
         )

@@ -13,6 +13,7 @@ import click
 
 from segmentation import __version__
 from segmentation.errors import ParameterError, SegmentationError
+from segmentation.helping_process import begin_early
 from segmentation.kernel_mother import MOTHER
 from segmentation.params import SHIPPED_PROFILES, describe, resolve, value_from_text
 
@@ -107,10 +108,12 @@ def run(
     name: str | None,
 ) -> None:
     """Run all stages of PROFILE without notebooks; print the run folder last."""
+    profile_name, parameters = resolve(profile, file=file, overrides=_overrides(pairs))
+    if not no_cache:
+        begin_early(parameters)
     from segmentation.run_folder import stages_sentence
     from segmentation.single_run import make_run
 
-    profile_name, parameters = resolve(profile, file=file, overrides=_overrides(pairs))
     folder = make_run(
         profile_name,
         parameters,

@@ -1,7 +1,7 @@
 """The process that notebook kernels are forked from, and the means to ask it for one.
 
 `python -m segmentation.kernel_mother MODULE ...` imports the modules, then forks for each line
-of standard input (JSON) a kernel, or a process that computes one stage of a run, and answers
+of standard input (JSON) a kernel, or a process that computes stages of a run, and answers
 its process id on standard output. The end of the input is its end, and with it that of all
 its children.
 """
@@ -46,11 +46,16 @@ class Mother:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[str] | None = None
 
-    def start(self) -> None:
+    @property
+    def is_there(self) -> bool:
+        """Whether it runs."""
+        return self._process is not None and self._process.poll() is None
+
+    def start(self, modules: tuple[str, ...] = PRELOADED) -> None:
         """Start it where it does not run; it goes on importing while we go on working."""
-        if CAN_FORK and (self._process is None or self._process.poll() is not None):
+        if CAN_FORK and not self.is_there:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "segmentation.kernel_mother", *PRELOADED],
+                [sys.executable, "-m", "segmentation.kernel_mother", *modules],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
@@ -80,13 +85,13 @@ class Mother:
             self._process.stdin.flush()
             return int(self._process.stdout.readline())
 
-    def compute(self, stage: str, parameters: dict[str, Any], runs_dir: Path) -> bool:
-        """Let another process compute a stage into the cache; False where there is none.
+    def compute(self, stages: list[str], parameters: dict[str, Any], runs_dir: Path) -> bool:
+        """Let another process compute stages into the cache; False where there is none.
 
-        Who asks the cache for the stage meanwhile waits for the lock on it, and computes it
-        if that process has ended without a result.
+        Who asks the cache for such a stage meanwhile waits for the lock on it, and computes
+        it if that process has ended without a result.
         """
-        asked = {"stage": stage, "parameters": parameters, "runs_dir": str(runs_dir)}
+        asked = {"stages": stages, "parameters": parameters, "runs_dir": str(runs_dir)}
         try:
             self._ask(asked)
         except (OSError, ValueError):
@@ -120,7 +125,7 @@ def main() -> None:
             pid = os.fork()
         if pid == 0:
             asked = json.loads(line)
-            if "stage" in asked:
+            if "stages" in asked:
                 _compute(asked)
             _be_a_kernel(asked)
         print(pid, flush=True)
@@ -158,7 +163,7 @@ def _be_a_kernel(asked: dict[str, Any]) -> None:
 
 
 def _compute(asked: dict[str, Any]) -> None:
-    """Compute one stage of a run, unless the mother ends before; never returns."""
+    """Compute stages of a run, unless the mother ends before; never returns."""
     mother = os.getppid()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
@@ -181,7 +186,8 @@ def _compute(asked: dict[str, Any]) -> None:
         threadpool_limits(os.cpu_count() or 1, user_api="blas")  # as in the process that asks
         run = Run(Parameters(**asked["parameters"]), Path(asked["runs_dir"]))
         with contextlib.closing(run.snapshot):
-            run.stage(asked["stage"])
+            for stage in asked["stages"]:
+                run.stage(stage)
         code = 0
     finally:
         os._exit(code)

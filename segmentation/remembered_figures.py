@@ -27,6 +27,8 @@ import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from segmentation.stage_cache import package_fingerprint
+
 FOLDER_VARIABLE = "SEGMENTATION_FIGURES"
 """Names the folder to the kernels of a report; without it nothing is remembered."""
 DRAWING_PACKAGES = ("matplotlib", "numpy", "pandas", "pillow")
@@ -121,7 +123,5 @@ def drawing_code() -> str:
     digest = hashlib.sha256()
     for name in DRAWING_PACKAGES:
         digest.update(f"{name} {metadata.version(name)}\0".encode())
-    package = Path(__file__).parent
-    for path in sorted(package.rglob("*.py")):
-        digest.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes())
+    digest.update(package_fingerprint().encode())
     return digest.hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import platform
 import shutil
@@ -19,15 +20,22 @@ from tqdm import tqdm
 from segmentation import __version__
 from segmentation.atomic import atomic_path
 from segmentation.cluster_outputs import write_customers
+from segmentation.engine import path_fingerprint
 from segmentation.naming import fact_sentence
 from segmentation.params import PROJECT_ROOT, SHIPPED
 from segmentation.pipeline import Run
-from segmentation.stage_cache import code_fingerprint, write_parquet
+from segmentation.stage_cache import (
+    code_fingerprint,
+    key_of,
+    package_fingerprint,
+    write_parquet,
+)
 from segmentation.stage_table import STAGES
 from segmentation.workbook import write_workbook
 
 WORKBOOK = "customer_segmentation_output.xlsx"
 WORKBOOK_CSV = "workbook_csv"
+DIGESTS = "sha256.json"
 PROCESSED_FOLDER = PROJECT_ROOT / "data" / "processed_data"
 EVIDENCE_FILES = {
     "stability": "evidence_stability.csv",
@@ -119,7 +127,7 @@ def _write_customers_here(run: Run, folder: Path) -> None:
     _write_csv(run["profile"], folder / "profile.csv")
     for name in ("recommendations", "campaign_plan", "campaign_arms"):
         _write_csv(run[name], folder / f"{name}.csv")
-    _write_workbook(run, folder / WORKBOOK)
+    _put_workbook(run, folder)
 
 
 def _table(frame: pd.DataFrame) -> pa.Table:
@@ -131,14 +139,43 @@ def _write_csv(table: pd.DataFrame, path: Path) -> None:
     table.to_csv(path, index=False, lineterminator="\n")
 
 
-def _write_workbook(run: Run, path: Path) -> None:
+def _put_workbook(run: Run, folder: Path) -> None:
+    """The workbook and its CSV twins: from memory where all that decides them is the same."""
+
+    def make(working: Path) -> None:
+        _write_workbook(run, working)
+        (working / DIGESTS).write_text(json.dumps(_digests(working)), encoding="utf-8")
+
+    key = key_of(
+        [run.key(stage) for stage in STAGES],
+        run.parameters.currency,
+        package_fingerprint(),
+        [metadata.version(name) for name in PACKAGES],
+    )
+    made = run.cache.get_or_compute("workbook", key, make)
+    with contextlib.suppress(FileNotFoundError, ValueError):
+        shutil.copyfile(made / WORKBOOK, folder / WORKBOOK)
+        shutil.copytree(made / WORKBOOK_CSV, folder / WORKBOOK_CSV)
+        if _digests(folder) == json.loads((made / DIGESTS).read_text(encoding="utf-8")):
+            return
+    # what was remembered is damaged or incomplete
+    (folder / WORKBOOK).unlink(missing_ok=True)
+    shutil.rmtree(folder / WORKBOOK_CSV, ignore_errors=True)
+    _write_workbook(run, folder)
+
+
+def _digests(folder: Path) -> dict[str, Any]:
+    return {name: path_fingerprint(folder / name) for name in (WORKBOOK, WORKBOOK_CSV)}
+
+
+def _write_workbook(run: Run, folder: Path) -> None:
     facts = run["facts"]
     currency = run.parameters.currency
-    csv_folder = path.parent / WORKBOOK_CSV
+    csv_folder = folder / WORKBOOK_CSV
     csv_folder.mkdir()
     sentences = [fact_sentence(fact, currency=currency) for _, fact in facts.iterrows()]
     write_workbook(
-        path,
+        folder / WORKBOOK,
         segments=run["segments"],
         customers=_with_arms(run["customers"], run["campaign_arms"]),
         profile=_with_stability(run["profile"], run["stability"]),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from segmentation.atomic import recover_folder, scratch_folder, swap_folder
 from segmentation.errors import OutputError
+from segmentation.helping_process import Helper
 from segmentation.params import Parameters, resolve
 from segmentation.pipeline import Run
 from segmentation.run_folder import compute_stages, publish_workbook, write_run
@@ -33,7 +34,7 @@ def make_run(
     cache = StageCache(runs_dir / ".cache", reuse=reuse)
     run = Run(parameters, runs_dir, progress=True, cache=cache)
     with contextlib.closing(run.snapshot):
-        compute_stages(run, label=name)
+        compute_stages(run, label=name, after=Helper(run).after)
         if not run.is_sampled:  # else all customers are yet to be assigned over there
             run.snapshot.close()
         with scratch_folder(target) as working:

@@ -7,9 +7,9 @@ import threading
 from pathlib import Path
 
 import pytest
-from conftest import call_cli, ordinary_orders
+from conftest import call_cli, contents_of, ordinary_orders
 
-from segmentation import stage_cache
+from segmentation import run_folder, stage_cache
 from segmentation.params import resolve
 from segmentation.pipeline import Run
 from segmentation.stage_cache import StageCache
@@ -78,6 +78,74 @@ def test_no_cache_computes_every_stage_once_and_gives_the_same_bytes(finished):
     assert (finished.result / "segments.parquet").read_bytes() == first
     kept = sorted(path.name for path in (finished.runs_dir / ".cache").glob("[a-z]*"))
     assert kept == cached
+
+
+@pytest.fixture
+def written(monkeypatch) -> list[int]:
+    """One entry for each workbook that is really written."""
+    times: list[int] = []
+    write = run_folder.write_workbook
+
+    def counted(*arguments, **settings):
+        times.append(1)
+        return write(*arguments, **settings)
+
+    monkeypatch.setattr(run_folder, "write_workbook", counted)
+    return times
+
+
+def workbook_of(shop) -> dict[str, bytes]:
+    """The workbook and its twins."""
+    everything = contents_of(shop.result)
+    return {name: everything[name] for name in everything if name.startswith(("work", "customer"))}
+
+
+def test_the_same_workbook_is_written_once(finished, written):
+    first = workbook_of(finished)
+    assert "customer_segmentation_output.xlsx" in first
+    assert len(first) > 5
+    assert finished.run(n_clusters=2).code == 0
+    assert workbook_of(finished) == first
+    assert written == []
+    assert call_cli(*finished.arguments(n_clusters=2), "--no-cache").code == 0
+    assert workbook_of(finished) == first
+    assert len(written) == 1
+
+
+@pytest.mark.parametrize("changed", [{"currency": "GBP"}, {"gross_margin": 0.5}, {"n_clusters": 3}])
+def test_another_workbook_is_written_where_anything_in_it_may_differ(finished, written, changed):
+    first = workbook_of(finished)
+    assert finished.run(**{"n_clusters": 2} | changed).code == 0
+    assert len(written) == 1
+    assert workbook_of(finished) != first
+
+
+def test_other_code_writes_the_workbook_anew(finished, written, monkeypatch):
+    monkeypatch.setattr(run_folder, "package_fingerprint", lambda: "other")
+    assert finished.run(n_clusters=2).code == 0
+    assert len(written) == 1
+
+
+@pytest.mark.parametrize("damage", ["flipped", "twin lost", "twin more", "digests lost", "no JSON"])
+def test_a_damaged_workbook_is_not_put_into_a_run(finished, written, damage):
+    first = workbook_of(finished)
+    (kept,) = (finished.runs_dir / ".cache").glob("workbook-*")
+    workbook, twin = kept / "customer_segmentation_output.xlsx", kept / "workbook_csv"
+    if damage == "flipped":
+        content = bytearray(workbook.read_bytes())
+        content[len(content) // 2] ^= 1
+        workbook.write_bytes(bytes(content))
+    elif damage == "twin lost":
+        next(twin.iterdir()).unlink()
+    elif damage == "twin more":
+        (twin / "more.csv").write_text("1")
+    elif damage == "digests lost":
+        (kept / "sha256.json").unlink()
+    else:
+        (kept / "sha256.json").write_text("{")
+    assert finished.run(n_clusters=2).code == 0
+    assert len(written) == 1
+    assert workbook_of(finished) == first
 
 
 def test_two_at_once_compute_a_stage_once_and_read_it_whole(tmp_path):

@@ -92,7 +92,7 @@ insights.segment_cards(run["profile"], differences, journeys, cohorts, run["fact
 # %% [markdown]
 # ## What sets them apart
 
-# %% mystnb={"figure": {"name": "fig-profile", "caption": "Median of each feature; colour: how far the segment's mean lies from the other segments of its group."}, "image": {"alt": "Grid with a row per segment and a column per feature, the median printed in each cell, coloured by distance from the group's average."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-profile", "caption": "Median of each feature; colour: how far the segment's mean lies from the average of its group."}, "image": {"alt": "Grid with a row per segment and a column per feature, the median printed in each cell, coloured by distance from the group's average."}} tags=["hide-input"]
 plots.plot_profile(run["profile"], names=features, currency=currency)
 
 # %% tags=["remove-input"]

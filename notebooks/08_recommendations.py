@@ -65,7 +65,7 @@ run = open_run(globals())
 insights.banner(run["overview"])
 
 # %% [markdown]
-# ## Money at stake
+# ## What each segment brought
 
 # %% mystnb={"figure": {"name": "fig-stakes", "caption": "Revenue of each segment in the window with its 95% interval, and the play recommended."}, "image": {"alt": "Horizontal bars of revenue per segment, longest on top, each with a whisker for its interval and labelled with its play."}} tags=["hide-input"]
 plots.plot_stakes(run["recommendations"], currency=currency, colours=plots.colours_of(run["profile"], run.rules["naming_rules"]))

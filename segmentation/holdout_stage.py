@@ -14,6 +14,7 @@ from segmentation.anomalies import fit_dbscan
 from segmentation.evidence import btyd, holdout
 from segmentation.evidence_stages import LEAST_CUSTOMERS, k_scores_of
 from segmentation.features import add_segment_type
+from segmentation.model import SegmentModel
 from segmentation.params import Parameters
 from segmentation.prepare import PreparedGroup
 from segmentation.schema import FEATURES, SEGMENT_TYPES
@@ -170,7 +171,7 @@ AA_DAYS = 90
 SEGMENT_COLUMNS = (
     "segment_type", "cluster", "segment", "customers", "bought_again", "orders", "revenue",
     *(f"{name}{end}" for name in ("share_again", "orders_per_customer", "revenue_per_customer",
-      "revenue_share", "lift") for end in ("", "_low", "_high")),
+      "revenue_share", "lift") for end in ("", "_low", "_high")), "as_today",
 )  # fmt: skip
 MEASURES = ("revenue_share", "lift", "share_again", "rank_correlation", "difference")
 HOLDOUT_RANKING_COLUMNS = (
@@ -192,10 +193,30 @@ def no_holdout(reason: str) -> dict[str, Any]:
     }
 
 
+def standing_by(model: SegmentModel, customers: pd.DataFrame) -> pd.DataFrame:
+    """Segment that a model gives to customers as they were at the cut; missing in groups it lacks.
+
+    Segments made at the cut may bear a name of today for other customers: names follow the
+    profile of a cluster, and clusters are drawn anew. What "such customers" did after the cut
+    is asked of those whom today's borders put into today's segment.
+    """
+    values = customers.reindex(columns=list(model.features)).to_numpy(dtype=np.float64)
+    kinds = customers["segment_type"].to_numpy(dtype=object)
+    known = np.zeros(len(customers), dtype=bool)
+    for kind, group in model.groups.items():
+        used = [model.features.index(name) for name in group.preparation.features]
+        known |= (kinds == kind) & np.isfinite(values[:, used]).all(axis=1)
+    segments = np.full(len(customers), None, dtype=object)
+    if known.any():
+        segments[known] = model.assign_values(values[known], kinds[known]).segment
+    return customers.assign(segment=segments)
+
+
 def hold_out(
     at_cut: pd.DataFrame,
     followed: pd.DataFrame,
     *,
+    model: SegmentModel,
     parameters: Parameters,
     rules: dict[str, Any],
     cut: dt.date,
@@ -211,6 +232,8 @@ def hold_out(
     followed : DataFrame, one row per customer who had bought by the cut
         ``customer_id, days_before, spent_first_day, orders_after, revenue_after`` (exact),
         ``days_to_order``.
+    model : SegmentModel
+        That of the whole window, by which customers of the cut are likened to today's.
     """
     if len(at_cut) < LEAST_CUSTOMERS:
         return no_holdout(f"only {len(at_cut):,} customer(s) had bought by {cut}")
@@ -226,21 +249,24 @@ def hold_out(
     if not (customers["orders_after"] > 0).any():
         return no_holdout(f"nobody bought between {cut} and {last_day}")
     horizon = (last_day - cut).days
-    scores, model = scores_at_cut(customers, horizon_days=horizon)
+    scores, fitted = scores_at_cut(customers, horizon_days=horizon)
     found = evidence.follow(
         customers, scores, random_state=parameters.random_state,
         progress="hold-out" if progress else "",
     )  # fmt: skip
     keys = ["segment_type", "cluster", "segment"]
     exact = customers.groupby(keys)["revenue_after"].agg(lambda money: sum(money))
+    today = standing_by(model, customers)
+    same = (today["segment"] == customers["segment"]).groupby([customers[k] for k in keys]).mean()
     by_segment = found.segments.assign(
-        revenue=[exact[tuple(key)] for key in found.segments[keys].itertuples(index=False)]
+        revenue=[exact[tuple(key)] for key in found.segments[keys].itertuples(index=False)],
+        as_today=[same[tuple(key)] for key in found.segments[keys].itertuples(index=False)],
     )
     return {
         "holdout_segments": by_segment[list(SEGMENT_COLUMNS)],
         "holdout_rankings": found.rankings[list(HOLDOUT_RANKING_COLUMNS)],
         "holdout_curve": found.curve[list(CURVE_COLUMNS)],
-        "holdout_responses": holdout.responses(customers, observed_days=horizon),
+        "holdout_responses": holdout.responses(today, observed_days=horizon),
         "holdout_aa": campaign_plan.trial_without_campaign(
             customers, days=min(AA_DAYS, horizon), seed=parameters.random_state
         ),
@@ -254,6 +280,6 @@ def hold_out(
             "bought_again": int((customers["orders_after"] > 0).sum()),
             "orders": int(customers["orders_after"].sum()),
             "revenue": str(sum(customers["revenue_after"])),
-            "model": model,
+            "model": fitted,
         },
     }

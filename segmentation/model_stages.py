@@ -289,6 +289,7 @@ def compute_holdout(run: Run) -> dict[str, Any]:
     return holdout_stage.hold_out(
         run["cut_features"],
         run["followed"],
+        model=load_model(run.stage("segments") / "model"),
         parameters=run.parameters,
         rules=run.rules["naming_rules"],
         cut=dt.date.fromisoformat(window["cut"]),

@@ -18,7 +18,14 @@ DRAWS, FEW_DRAWS = 400, 60
 MANY_CUSTOMERS = 100_000
 """Above this many customers 60 resamples are drawn: intervals are narrow then anyway."""
 INTERVAL = (0.025, 0.975)
-RESPONSE_VALUES = ("base", "base_low", "base_high", "base_customers", "base_ordered")
+RESPONSE_VALUES = {
+    "base": "share",
+    "base_low": "low",
+    "base_high": "high",
+    "base_customers": "customers",
+    "base_ordered": "ordered",
+    "base_recency": "median_recency",
+}
 
 
 def load_plays() -> list[dict[str, Any]]:
@@ -106,9 +113,10 @@ def recommend(
         ``segment_type, segment, play, is_campaign, why, do, measure, customers, revenue,
         revenue_low, revenue_high, revenue_share, largest_share, revenue_per_customer,
         one_time_share, median_recency, typical_order, break_even_response, campaign_cost,
-        outcome_days, base, base_low, base_high, base_customers, base_ordered, anomalies``.
-        ``base`` is the share of the segment of the same name at the cut that ordered
-        within ``outcome_days`` after it, without any campaign, with its 95% interval.
+        outcome_days, base, base_low, base_high, base_customers, base_ordered, base_recency,
+        anomalies``. ``base`` is the share that ordered within ``outcome_days`` after the cut,
+        without any campaign, of the customers whom the segment's borders held at the cut,
+        with its 95% interval; ``base_recency`` their median days since the last order then.
         Missing where the source cannot tell.
     """
     plays = plays or load_plays()
@@ -189,8 +197,7 @@ def _ordered_anyway(
     ]
     if own.empty:
         return dict.fromkeys(RESPONSE_VALUES, np.nan)
-    found = own[["share", "low", "high", "customers", "ordered"]].iloc[0]
-    return {name: float(value) for name, value in zip(RESPONSE_VALUES, found, strict=True)}
+    return {name: float(own[column].iloc[0]) for name, column in RESPONSE_VALUES.items()}
 
 
 def _facts(members: pd.DataFrame, group: pd.DataFrame) -> dict[str, Any]:
@@ -225,6 +232,10 @@ def _fits(facts: dict[str, Any], when: dict[str, Any]) -> bool:
             return False
     outgrow = when.get("units_outgrow_spend")
     if outgrow and not ratios.get("total_unit", 0.0) >= outgrow * ratios.get("total_spent", 0.0):
+        return False
+    if "median_recency_at_least" in when and not (
+        facts["median_recency"] >= when["median_recency_at_least"]
+    ):
         return False
     if "recency_over_group" in when and not (
         facts["recency_over_group"] >= when["recency_over_group"]

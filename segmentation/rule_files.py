@@ -149,6 +149,7 @@ class When(_Part):
     ratio_at_least: dict[Literal["total_spent", "total_unit"], Ratio] | None = None
     units_outgrow_spend: Ratio | None = None
     recency_over_group: Ratio | None = None
+    median_recency_at_least: Ratio | None = None
     one_time_share_at_least: Annotated[float, Field(ge=0, le=1)] | None = None
 
 

@@ -202,7 +202,7 @@ STAGES: dict[str, Stage] = {
                 *FLAGGING,
                 "anomalies_in_fit",
             ),
-            ("cut",),
+            ("cut", "segments"),
             (
                 "holdout_segments",
                 "holdout_rankings",

@@ -47,7 +47,8 @@ REACHED = {
     "Look after bulk buyers": segment("S", units=100.0, spent=120.0),
     "Win back": segment("S", spent=200.0, recency=400.0),
     "Retain": segment("S", spent=400.0, units=12.0),
-    "Win a second order": segment("S", orders=1, spent=60.0),
+    "Wake up cheaply": segment("S", orders=1, spent=60.0, recency=180.0),
+    "Win a second order": segment("S", orders=1, spent=60.0, recency=179.0),
     "Grow the basket": segment("S", spent=70.0),
 }
 
@@ -77,6 +78,9 @@ def test_every_play_says_why_what_and_how_it_is_measured():
             "Look after bulk buyers", segment("S", units=100.0, spent=900.0), id="spend-explains"
         ),
         pytest.param("Win a second order", segment("S", orders=2), id="everybody-came-back"),
+        pytest.param(
+            "Wake up cheaply", segment("S", orders=2, spent=60.0, recency=400.0), id="came-back"
+        ),
     ],
 )
 def test_play_is_not_recommended_just_short_of_its_condition(play, nearly):
@@ -141,7 +145,9 @@ def expected_play(own: pd.DataFrame, group: pd.DataFrame) -> str:
         return "Win back"
     if spend >= 1.5:
         return "Retain"
-    return "Win a second order" if (own["frequency"] == 1).mean() >= 0.5 else "Grow the basket"
+    if (own["frequency"] == 1).mean() < 0.5:
+        return "Grow the basket"
+    return "Wake up cheaply" if own["recency"].median() >= 180 else "Win a second order"
 
 
 def test_every_segment_has_exactly_one_recommendation(published):

@@ -12,8 +12,10 @@ from independent import cdnow_lines
 from test_recommend import REST, segment
 
 from segmentation.campaign import sizes_by_segment
-from segmentation.evidence.holdout import responses
+from segmentation.evidence.holdout import RESPONSE_COLUMNS, responses
 from segmentation.evidence.intervals import wilson
+from segmentation.insights import holdout_sentence, recommendation_cards
+from segmentation.model import load_model
 from segmentation.params import load_yaml, parameters_from
 from segmentation.pipeline import Run
 from segmentation.recommend import recommend, revenue_interval
@@ -31,12 +33,13 @@ def cdnow(cdnow_run, runs_dir) -> Run:
 
 
 def test_who_orders_anyway_equals_an_independent_recomputation(cdnow):
-    """Orders after the cut, from the raw file; segments from orders up to the cut alone."""
+    """Orders after the cut, from the raw file; today's borders on features up to the cut."""
     cut = dt.date(1997, 9, 30)
     lines = cdnow_lines(ROOT / "data" / "raw_data" / "cdnow" / "CDNOW_master.txt")
     later = lines[lines["day"] > cut].groupby("customer_id")["day"].min()
     days = later.map(lambda day: (day - cut).days)
-    at_cut = cdnow.with_parameters(as_of=cut, calibration_end="auto")["segments"]
+    known = cdnow.with_parameters(as_of=cut, calibration_end="auto")["features"]
+    at_cut = load_model(cdnow.stage("segments") / "model").assign(known)
     waited = at_cut["customer_id"].map(days)
     table = cdnow["holdout_responses"].set_index(["segment", "days"])
 
@@ -46,6 +49,37 @@ def test_who_orders_anyway_equals_an_independent_recomputation(cdnow):
         assert (row["customers"], row["ordered"]) == (len(own), (own <= period).sum())
         assert row["share"] == pytest.approx((own <= period).mean())
         assert (row["low"], row["high"]) == pytest.approx(wilson((own <= period).sum(), len(own)))
+        recency = known.loc[(at_cut["segment"] == name).to_numpy(), "recency"]
+        assert row["median_recency"] == recency.median()
+
+
+def test_a_name_that_others_earned_at_the_cut_does_not_answer_for_todays_customers(
+    marketplace_run, runs_dir
+):
+    """At the cut half of the bulk buyers by name were regular customers, who order all the time."""
+    run = Run(parameters_from(load_yaml(marketplace_run / "params.yaml")), runs_dir)
+    name = "Extreme High Volume Buyers"
+    today = run["customers"].query("segment_type == 'normal' and segment == @name")
+    by_name = run["holdout_segments"].query("segment_type == 'normal'").set_index("segment")
+    followed = run["holdout_responses"].query("segment_type == 'normal' and days == 90")
+    followed = followed.set_index("segment").loc[name]
+    assert by_name.at[name, "as_today"] < 0.8 <= by_name["as_today"].drop(name).min()
+    assert followed["customers"] < by_name.at[name, "customers"]
+    at_cut = run["cut_features"]
+    normal = at_cut[at_cut["register_to_order"] >= 0]
+    inside = load_model(run.stage("segments") / "model").assign(
+        normal.assign(segment_type="normal")
+    )
+    held = inside["segment"] == name
+    assert held.sum() == followed["customers"]
+    units = inside.loc[held, "total_unit"]
+    assert units.median() > 0.5 * today["total_unit"].median(), "bulk buyers, as today's are"
+    card = recommendation_cards(
+        run["recommendations"], currency="USD", customers=1, cut=run["holdout"]["cut"]
+    ).text
+    assert f"Of the {held.sum()} customers whom the borders of this segment held on" in card
+    said = holdout_sentence(run["holdout"], run["holdout_segments"], currency="USD")
+    assert f"of {name} (registered before ordering)" in said.split("not always that")[1]
 
 
 def test_a_segment_of_the_long_absent_still_orders_sometimes(cdnow):
@@ -69,7 +103,7 @@ def test_no_period_is_answered_beyond_what_was_observed():
 def test_base_is_that_of_the_plays_own_period():
     rates = pd.DataFrame(
         {"segment_type": "normal", "segment": "S", "days": [60, 90], "customers": 10,
-         "ordered": [1, 2], "share": [0.1, 0.2], "low": 0.0, "high": 0.5}
+         "ordered": [1, 2], "share": [0.1, 0.2], "low": 0.0, "high": 0.5, "median_recency": 9.0}
     )  # fmt: skip
     customers = pd.concat([segment("S", spent=400.0, units=12.0), REST], ignore_index=True)
     customers["cluster"] = (customers["segment"] == "S").astype(int)
@@ -138,8 +172,8 @@ def limits_of(*, n: int = 5000, base: float = 0.2, cost: float = 1.0, spent: flo
         customers.loc[0, "total_spent"] = more["whale"]
     customers["cluster"] = (customers["segment"] == "S").astype(int)
     rates = pd.DataFrame(
-        [("normal", "S", days, 900, 900 * base, base, base, base) for days in (60, 90)],
-        columns=["segment_type", "segment", "days", "customers", "ordered", "share", "low", "high"],
+        [("normal", "S", days, 900, 900 * base, base, base, base, 9.0) for days in (60, 90)],
+        columns=list(RESPONSE_COLUMNS),
     )
     table = recommend(customers, gross_margin=0.3, contact_cost=cost, responses=rates)
     tried = STABILITY

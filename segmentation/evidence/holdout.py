@@ -37,6 +37,7 @@ RESPONSE_COLUMNS = (
     "share",
     "low",
     "high",
+    "median_recency",
 )
 
 CURVE_POINTS = 101
@@ -306,20 +307,22 @@ def _curves(customers: pd.DataFrame, scores: Mapping[str, np.ndarray]) -> pd.Dat
 def responses(customers: pd.DataFrame, *, observed_days: int) -> pd.DataFrame:
     """How many of each segment order anyway: without a campaign, within so many days.
 
-    The segments were made before the days that are counted, so nobody is in a segment
-    because of the order that is counted here.
+    Who is in a segment is decided by what was known before the days that are counted, so
+    nobody is in it because of the order that is counted here.
 
     Parameters
     ----------
     customers : DataFrame, one row per customer known at the cut
-        ``segment_type, segment`` and ``days_to_order`` (NaN where no order followed).
+        ``segment_type, segment`` (missing = in none), ``days_to_order`` (NaN where no order
+        followed) and, where it is known, ``recency`` at the cut.
     observed_days : int
         Days from the cut to the last day of observation; no longer period is answered.
 
     Returns
     -------
     DataFrame of `RESPONSE_COLUMNS`, one row per segment and period
-        ``share`` is ``ordered / customers``, with its 95% interval (Wilson 1927).
+        ``share`` is ``ordered / customers``, with its 95% interval (Wilson 1927);
+        ``median_recency`` is that of the customers counted, at the cut.
 
     Examples
     --------
@@ -331,7 +334,9 @@ def responses(customers: pd.DataFrame, *, observed_days: int) -> pd.DataFrame:
     """
     rows = []
     for (kind, segment), members in customers.groupby(["segment_type", "segment"], sort=True):
+        recency = float(members["recency"].median()) if "recency" in members else np.nan
         for days in [period for period in RESPONSE_DAYS if period <= observed_days]:
             n, ordered = len(members), int((members["days_to_order"] <= days).sum())
-            rows.append((kind, segment, days, n, ordered, ordered / n, *wilson(ordered, n)))
+            ends = wilson(ordered, n)
+            rows.append((kind, segment, days, n, ordered, ordered / n, *ends, recency))
     return pd.DataFrame(rows, columns=list(RESPONSE_COLUMNS))

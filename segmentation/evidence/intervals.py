@@ -38,7 +38,9 @@ def wilson(successes: float, n: float) -> tuple[float, float]:
     share, squared = successes / n, Z95 * Z95
     middle = (share + squared / (2 * n)) / (1 + squared / n)
     half = Z95 / (1 + squared / n) * np.sqrt(share * (1 - share) / n + squared / (4 * n * n))
-    return max(float(middle - half), 0.0), min(float(middle + half), 1.0)
+    low = max(float(middle - half), 0.0) if successes > 0 else 0.0  # not a trace of rounding
+    high = min(float(middle + half), 1.0) if successes < n else 1.0
+    return low, high
 
 
 def bootstrap_counts(n: int, *, resamples: int, seed: int) -> np.ndarray:

@@ -93,7 +93,7 @@ def sample_size_table(sizes: pd.DataFrame, *, cut: str) -> Html:
     if sizes["segment_type"].nunique() < 2:
         rows = rows.drop(columns="group")
     anyway = (
-        f"order anyway: of customers who were in the segment on {cut}, by orders up to that day, "
+        f"order anyway: of the customers whom the borders of this segment held on {cut}, "
         "the share that ordered within so many days after it, without any campaign of this report; "
         "in brackets its 95% interval"
         if cut

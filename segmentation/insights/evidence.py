@@ -19,6 +19,7 @@ from segmentation.insights.text import (
 from segmentation.schema import format_money, format_percent, format_share
 
 MISPLACED_CLUSTER = 0.1
+FEW_FLAGS = 10
 
 
 def silhouette_sentence(silhouettes: pd.DataFrame, scan: dict[str, Any]) -> str:
@@ -74,22 +75,28 @@ def grid_sentence(tuning_dbscan: pd.DataFrame, choice: dict[str, Any]) -> str:
             continue
         eps, count = choice[kind]["eps"], choice[kind]["min_samples"]
         near = rows[(rows["min_samples"] == count) & (rows["eps"] != eps)]
-        around = near.iloc[(near["eps"] - eps).abs().argsort(kind="stable")[:2]].sort_values("eps")
+        near = near.sort_values("eps")
+        around = pd.concat([near[near["eps"] < eps].tail(1), near[near["eps"] > eps].head(1)])
         own = choice[kind]["anomalies"] / choice[kind]["customers"]
         moved = listed(
             [f"{format_percent(row.noise_share)} at eps {row.eps:g}" for row in around.itertuples()]
         )
-        sensitive = around["noise_share"].max() > 3 * max(own, 1e-9)
+        shares = [own, *around["noise_share"]]
+        sensitive = max(shares) > 2 * max(min(shares), 1e-9)
+        few = max(shares) * choice[kind]["customers"] < FEW_FLAGS
         text = (
             f"Chosen: {format_share(own, choice[kind]['customers'])} anomalies at eps {eps:g}; "
             f"with the same min_samples it would be {moved}."
         )
-        text += (
-            " The share depends strongly on eps: read the flags as a ranking of oddity, not as a "
-            "count of problems."
-            if sensitive
-            else " The share changes little around the choice."
-        )
+        if few:
+            text += f" Fewer than {FEW_FLAGS} customers are flagged: too few to say how it depends on eps."
+        elif sensitive:
+            text += (
+                " The share depends strongly on eps: read the flags as a ranking of oddity, not as a "
+                "count of problems."
+            )
+        else:
+            text += " The share changes little around the choice."
         parts.append(in_group(kind, kinds) + text)
     return "\n\n".join(parts)
 

@@ -21,6 +21,8 @@ from segmentation.insights.text import (
 from segmentation.schema import format_money, format_percent, group_labels
 
 FEW = 30  # customers; the sentence does not rest on a smaller segment
+LIKE_TODAY = 0.8
+"""Below this share of its customers a segment of the cut is not the one of that name today."""
 VERDICTS = {
     "stable": "stable",
     "uncertain": "a pattern, but with uncertain borders",
@@ -56,10 +58,26 @@ def holdout_sentence(holdout: dict[str, Any], segments: pd.DataFrame, *, currenc
         f"n = {worst['customers']:,}), {dollars(format_money(worst['revenue_per_customer'], currency))} each."
     )
     apart = best["revenue_per_customer_low"] > worst["revenue_per_customer_high"]
-    return text + (
-        " The intervals do not touch: the segments foretold who would spend."
+    text += (
+        " The intervals do not touch: the segments made at the cut foretold who would spend."
         if apart
-        else " The intervals overlap: **the segments did not foretell who would spend.**"
+        else " The intervals overlap: **the segments made at the cut did not foretell who would spend.**"
+    )
+    return text + _other_customers(large, kinds)
+
+
+def _other_customers(segments: pd.DataFrame, kinds: list[str]) -> str:
+    """Segments of the cut whose customers would not bear their name by today's borders."""
+    others = segments[segments["as_today"] < LIKE_TODAY]
+    if others.empty:
+        return ""
+    each = [
+        f"{format_percent(row.as_today)} of {named(row.segment, row.segment_type, kinds)}"
+        for row in others.itertuples()
+    ]
+    return (
+        " **A name at the cut is not always that of today's customers**: by today's borders only "
+        f"{listed(each)} at the cut would have been in the segment of that name."
     )
 
 
@@ -70,6 +88,7 @@ def holdout_table(segments: pd.DataFrame, *, currency: str) -> Html:
             "group": segments["segment_type"].map(group_labels(segments["segment_type"])),
             "segment at the cut": segments["segment"],
             "customers": segments["customers"].map("{:,}".format),
+            "same today": [format_percent(row.as_today) for row in segments.itertuples()],
             "bought again": [percent_range(row, "share_again") for row in segments.itertuples()],
             "orders": segments["orders"].map("{:,}".format),
             "revenue": [format_money(float(value), currency) for value in segments["revenue"]],
@@ -89,7 +108,7 @@ def holdout_table(segments: pd.DataFrame, *, currency: str) -> Html:
         rows = rows.drop(columns="group")
     return table_of(
         rows,
-        caption="What each segment did after the cut; in brackets 95% bootstrap intervals. Lift: share of revenue divided by share of customers.",
+        caption="What each segment did after the cut; in brackets 95% bootstrap intervals. Same today: share of its customers whom today's borders would have put into the segment of the same name. Lift: share of revenue divided by share of customers.",
         numeric=[name for name in rows.columns if name not in ("group", "segment at the cut")],
     )
 
@@ -201,6 +220,8 @@ def evidence_summary(
             [
                 f"{row.segment} {VERDICTS[row.verdict]} "
                 f"({row.jaccard:.2f}; {row.jaccard_low:.2f} to {row.jaccard_high:.2f})"
+                if row.customers >= FEW
+                else f"{row.segment} too small to say (n = {row.customers})"
                 for row in rows.itertuples()
             ]
         )

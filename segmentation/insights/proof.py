@@ -96,9 +96,15 @@ def names_sentence(stability: pd.DataFrame, kinds: list[str]) -> str:
             continue
         least = rows.loc[rows["same_name"].idxmin()]
         text = (
-            f"Named again on resamples, at least {format_percent(least['same_name'])} of the "
-            f"customers of every segment keep its name (least: {least['segment']})."
+            f"Named again on resamples, on average {format_percent(least['same_name'])} of the "
+            f"customers or more keep the name of their segment (least: {least['segment']}, from "
+            f"{format_percent(least['same_name_low'])} to {format_percent(least['same_name_high'])} "
+            "in 95% of the resamples)."
         )
+        if least["same_name_low"] < SENSITIVE:
+            text += (
+                " In some resamples most of them lose it: the name is less certain than the group."
+            )
         if least["same_name"] < SENSITIVE:
             text = (
                 f"The *name* {least['segment']} is fragile: only "

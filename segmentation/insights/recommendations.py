@@ -21,6 +21,8 @@ from segmentation.insights.text import (
 from segmentation.schema import format_money, format_percent, format_value
 
 UNREACHABLE = 1.0
+FURTHER = 1.5
+"""From this ratio of median days since the last order on, two groups are not called alike."""
 
 
 def recommendation_cards(
@@ -37,7 +39,7 @@ def recommendation_cards(
         }
         lines = {
             "Who": _who(row, currency, customers),
-            "At stake": stake_words(row, currency),
+            "In the window": stake_words(row, currency),
             "Why this play": as_sentence(row.why),
             **(campaign if row.is_campaign else {}),
             "Measure": as_sentence(row.measure),
@@ -88,14 +90,26 @@ def anyway_words(row: Any, cut: str) -> str:
     if pd.isna(row.base):
         return "Not known from these data."
     text = (
-        f"{format_percent(row.base)} of {row.base_customers:,.0f} such customers ordered within "
-        f"{row.outcome_days} days after {cut}, without any campaign of this report (95% interval "
-        f"{format_percent(row.base_low)} to {format_percent(row.base_high)})."
+        f"Of the {row.base_customers:,.0f} customers whom the borders of this segment held on {cut}, "
+        f"{format_percent(row.base)} ordered within {row.outcome_days} days after, without any "
+        f"campaign of this report (95% interval {format_percent(row.base_low)} to "
+        f"{format_percent(row.base_high)}).{_silent_words(row)}"
     )
-    needed = row.base + row.break_even_response
-    if needed <= 1:
-        text += f" A campaign pays when it raises this share to {format_percent(needed)}."
+    if row.base + row.break_even_response <= 1:
+        points = f"{100 * row.break_even_response:.1f}"
+        text += f" A campaign pays when it raises this share by {points} percentage points."
     return text
+
+
+def _silent_words(row: Any) -> str:
+    """Whether today's customers have been silent for much longer, or shorter, than those."""
+    then, now = row.base_recency, row.median_recency
+    if pd.isna(then) or pd.isna(now) or max(then, now) < FURTHER * max(min(then, now), 1.0):
+        return ""
+    return (
+        f" Half of those had been silent for {format_value(then, 'recency')} or longer, of today's "
+        f"customers for {format_value(now, 'recency')}: expect {'less' if now > then else 'more'} today."
+    )
 
 
 def limit_words(row: Any) -> str:
@@ -122,7 +136,7 @@ def break_even_words(row: Any, currency: str) -> str:
     orders = math.ceil(row.break_even_response * row.customers - 1e-9)
     return (
         f"Contacting all of them once costs {cost}; it pays when "
-        f"{format_percent(row.break_even_response)} ({plural(orders, 'customer')}) place one order "
+        f"{format_percent(row.break_even_response)} (at least {plural(orders, 'customer')}) place one order "
         f"of the typical size ({order}) that they would not have placed otherwise."
     )
 
@@ -138,7 +152,7 @@ def break_even_sentence(*, gross_margin: float, contact_cost: float, currency: s
 
 
 def top_actions(recommendations: pd.DataFrame, *, currency: str, limit: int = 3) -> list[str]:
-    """The actions with most money at stake, one line each, with what stands against them."""
+    """The actions for segments that brought most, one line each, with what stands against them."""
     kinds = list(recommendations["segment_type"].unique())
     lines = []
     for row in recommendations[recommendations["is_campaign"]].head(limit).itertuples():
@@ -154,7 +168,7 @@ def top_actions(recommendations: pd.DataFrame, *, currency: str, limit: int = 3)
         )
         lines.append(
             f"**{inert(row.play)}: {row.segment}**{group} – {plural(row.customers, 'customer')}, "
-            f"{dollars(format_money(row.revenue, currency))} at stake (95% interval "
+            f"{dollars(format_money(row.revenue, currency))} in the window (95% interval "
             f"{dollars(format_money(row.revenue_low, currency))} to "
             f"{dollars(format_money(row.revenue_high, currency))}; "
             f"{format_percent(row.revenue_share)} of revenue). {inert(row.do)}{needed}{against}"

@@ -32,6 +32,8 @@ from segmentation.schema import (
     group_labels,
 )
 
+ALIKE = 1.1
+"""Prices per unit within this ratio are called about the same."""
 BORDERLINE_MARGIN = 0.1
 
 
@@ -179,6 +181,13 @@ def scatter_sentence(customers: pd.DataFrame, profile: pd.DataFrame, *, currency
         if low["segment"] == high["segment"]:
             parts.append(in_group(kind, kinds) + "All segments pay the same for a unit.")
             continue
+        if high["per_unit"] < ALIKE * low["per_unit"]:
+            parts.append(
+                f"{in_group(kind, kinds)}A unit brings about the same from every segment: "
+                f"{shown(low['per_unit'], 'total_spent', currency)} to "
+                f"{shown(high['per_unit'], 'total_spent', currency)}."
+            )
+            continue
         parts.append(
             f"{in_group(kind, kinds)}A unit brings {shown(low['per_unit'], 'total_spent', currency)} "
             f"from {low['segment']} and {shown(high['per_unit'], 'total_spent', currency)} from "
@@ -234,7 +243,7 @@ def front_page(
         f"## {title}{synthetic}\n\n"
         f"{heads:,} customers, {dollars(format_money(money, currency))} of revenue{window}. "
         f"{share_sentence(profile, currency=currency)}\n\n"
-        f"**What to do first, by money at stake**\n\n{listed_actions or 'No action is supported by these data.'}\n\n"
+        f"**What to do first, by what segments brought in the window**\n\n{listed_actions or 'No action is supported by these data.'}\n\n"
         f"```{{figure}} {figure}\n:alt: Paired bars for every segment: its share of customers "
         f"above its share of revenue.\nShare of customers and of revenue by segment, n = {heads:,} "
         f"customers.\n```\n\n"

@@ -9,6 +9,11 @@ import pandas as pd
 from segmentation.insights.text import Html, in_group, listed, plural, table_of
 from segmentation.schema import format_percent, format_share, group_labels
 
+STAYS = 0.8
+"""Share of flags that must stay in nearly every trial for them to be called settled."""
+MANY_GROUPS = 10
+LOOKED_AT = (2, 8)
+"""Numbers of clusters among which the rule chooses."""
 STRUCTURE = ((0.71, "strong"), (0.51, "reasonable"), (0.26, "weak"))
 """Reading of the mean silhouette (Kaufman and Rousseeuw 1990, table 4)."""
 
@@ -76,9 +81,17 @@ def _what_stands(by_k: pd.DataFrame, rule: dict[str, Any]) -> str:
         )
     return (
         f"{text} The runner-up is {other}, whose separation above that of one cloud is "
-        f"{-lead:.2f} higher; the other split is taken because it repeats and still tightens clusters"
-        f"{', but the two are nearly as good' if rule['is_narrow'] else ''}."
+        f"{-lead:.2f} higher{' (nearly as good)' if rule['is_narrow'] else ''}. {_standing(rule)} pass "
+        "the three tests; of those that keep three quarters of the best separation, the finest is "
+        f"taken up to which the gap still rises clearly, and that is k = {rule['k']}."
     )
+
+
+def _standing(rule: dict[str, Any]) -> str:
+    """The numbers of clusters that pass the three tests, as the rule looked at them."""
+    low, high = LOOKED_AT
+    stand = [k for k in rule["scanned"] if low <= k <= high and str(k) not in rule["failed"]]
+    return f"k = {listed([str(k) for k in stand])}"
 
 
 def _scores(by_k: pd.DataFrame, k: int) -> str:
@@ -182,13 +195,16 @@ def dbscan_evidence_sentence(table: pd.DataFrame, choice: dict[str, Any]) -> str
             parts.append(in_group(kind, kinds) + "Nobody can be flagged here.")
             continue
         own = cell.iloc[0]
-        text = f"The setting in use sees {plural(int(own['dense_groups']), 'dense group')}"
+        groups = int(own["dense_groups"])
+        text = f"The setting in use sees {plural(groups, 'dense group')}"
+        if groups > MANY_GROUPS:
+            text += ", more than the few of a good setting"
         if pd.isna(own["stability"]):
             parts.append(f"{in_group(kind, kinds)}{text} and flags nobody.")
             continue
         judged = (
             "the flags hardly depend on who else is in the data"
-            if own["stability"] >= 0.8
+            if own["stability_low"] >= STAYS
             else "who is flagged depends noticeably on who else is in the data"
         )
         text += (
@@ -247,9 +263,12 @@ def effect_sentence(
         parts.append(
             f"{in_group(kind, kinds)}Fitted {other} the {plural(int(rows['anomalies'].sum()), 'anomaly')}, "
             f"K-Means would put {format_share(1 - stay / n, n)} of all customers into another segment "
-            f"(adjusted Rand index {agreement[kind]:.2f}). {judged} Most move out of "
-            f"**{most['segment']}**: {format_percent(most['moved'])} of its "
-            f"{plural(int(most['customers']), 'customer')}, 95% interval "
-            f"{format_percent(most['moved_low'])} to {format_percent(most['moved_high'])}."
+            f"(adjusted Rand index {agreement[kind]:.2f}). {judged}"
         )
+        if most["moved"] > 0:
+            parts[-1] += (
+                f" Most move out of **{most['segment']}**: {format_percent(most['moved'])} of its "
+                f"{plural(int(most['customers']), 'customer')}, 95% interval "
+                f"{format_percent(most['moved_low'])} to {format_percent(most['moved_high'])}."
+            )
     return "\n\n".join(parts)

@@ -31,8 +31,8 @@ _BASE = Column(
     "Response without campaign",
     "%",
     "share",
-    "Part of the segment of the same name at the cut of the hold-out that ordered within the "
-    "period after it, without any campaign.",
+    "Of the customers whom the segment's borders held at the cut of the hold-out, the part that "
+    "ordered within the period after it, without any campaign.",
 )
 _DETECTABLE = Column(
     "detectable",
@@ -105,6 +105,13 @@ SHEET_COLUMNS: dict[str, dict[str, Column]] = {
             "base_customers", "Customers followed", "customers", "count", "Whom the response is of."
         ),
         Column("base_ordered", "Of these ordered", "customers", "count", "Within the period."),
+        Column(
+            "base_recency",
+            "Days silent then",
+            "days",
+            "days",
+            "Median days since the last order of those followed, at the cut.",
+        ),
         Column("anomalies", "Anomalies", "customers", "count", "Customers flagged as unusual."),
         _DETECTABLE,
         Column(

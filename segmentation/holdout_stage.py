@@ -268,7 +268,7 @@ def hold_out(
         "holdout_curve": found.curve[list(CURVE_COLUMNS)],
         "holdout_responses": holdout.responses(today, observed_days=horizon),
         "holdout_aa": campaign_plan.trial_without_campaign(
-            customers, days=min(AA_DAYS, horizon), seed=parameters.random_state
+            today.dropna(subset="segment"), days=min(AA_DAYS, horizon), seed=parameters.random_state
         ),
         "holdout": {
             "possible": True,

@@ -258,9 +258,14 @@ def test_segments_that_foretell_nothing_are_called_that():
     holdout = {"possible": True, "customers": 400, "bought_again": 400, "revenue": "1800",
                "cut": "2023-01-01", "last_day": "2023-06-30", "days_after": 180}  # fmt: skip
 
-    sentence = holdout_sentence(holdout, found.segments, currency="USD")
+    segments = found.segments.assign(as_today=[1.0, 0.4])
+    sentence = holdout_sentence(holdout, segments, currency="USD")
 
     assert "did not foretell" in sentence
+    other = segments.at[1, "segment"]
+    assert f"only 40% of {other} at the cut would have been in the segment of that name" in sentence
+    alike = holdout_sentence(holdout, segments.assign(as_today=0.8), currency="USD")
+    assert "not always that of today" not in alike
 
 
 # --- BG/NBD and Gamma-Gamma ------------------------------------------------------------

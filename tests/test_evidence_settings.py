@@ -278,6 +278,7 @@ def unstable():
                     "segment_type": "normal",
                     "cluster": 0,
                     "segment": "Shaky",
+                    "customers": 30,
                     "jaccard": 0.41,
                     "jaccard_low": 0.3,
                     "jaccard_high": 0.52,
@@ -300,6 +301,9 @@ def test_the_model_card_calls_an_unstable_segment_unstable(unstable):
     )  # fmt: skip
 
     assert "Shaky **unstable** (0.41; 0.30 to 0.52)" in card
+    few = stability.assign(customers=29, verdict="stable")
+    said = insights.evidence_summary(few, whole, none, pd.DataFrame(), ["normal"])
+    assert "Shaky too small to say (n = 29)" in said
     assert "Prediction: not tested, the source is a customer table without dates." in card
 
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 import contextlib
 import importlib
 import json
-import os
 import subprocess
 import sys
 from types import TracebackType
+
+from segmentation.kernel_mother import environment_of_this_package, python_of_this_package
 
 NEEDED = (
     *("jupyter_book.cli.main", "jupyter_book.sphinx", "sphinx.builders.html"),
@@ -26,12 +27,13 @@ class Press:
     def __enter__(self) -> Press:
         """Start it; it goes on importing while we go on working."""
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "segmentation.book_press"],
+            [*python_of_this_package(), "segmentation.book_press"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env=os.environ | {"PYTHONWARNINGS": "ignore", "SOURCE_DATE_EPOCH": "0"},
+            env=environment_of_this_package()
+            | {"PYTHONWARNINGS": "ignore", "SOURCE_DATE_EPOCH": "0"},
         )
         return self
 

@@ -31,17 +31,22 @@ MOST_CUSTOMERS = 100_000
 def begin_early(parameters: Parameters) -> None:
     """Let the second process begin to import, where it will be of use, while we import too."""
     if _can_help(parameters):
-        MOTHER.start(COMPUTES_WITH)
+        MOTHER.start(COMPUTES_WITH, is_heard=False)
 
 
 def _can_help(parameters: Parameters) -> bool:
-    if not CAN_FORK or (os.cpu_count() or 1) < 2 or parameters.engine != "duckdb":
+    if not CAN_FORK or _processors() < 2 or parameters.engine != "duckdb":
         return False
     place = resolve_path(parameters.location)
     try:
         return _size(place) >= LEAST_BYTES
     except OSError:  # whoever reads it says what is wrong
         return False
+
+
+def _processors() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
 
 
 def _size(place: Path) -> int:

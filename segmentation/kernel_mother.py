@@ -34,9 +34,21 @@ PRELOADED = (
     "segmentation.pipeline",
     "segmentation.run_comparison",
 )
+SECONDS_TO_TIDY = 2
 QUIET_DEBUGGER = "PYDEVD_DISABLE_FILE_VALIDATION"
 INLINE = "module://matplotlib_inline.backend_inline"
 """Loaded by the kernel, never before: it looks for the kernel when it is imported."""
+
+
+def python_of_this_package() -> list[str]:
+    """Command of a child that takes no module from the folder it is started in."""
+    return [sys.executable, "-P", "-m"]
+
+
+def environment_of_this_package() -> dict[str, str]:
+    """Environment of a child that finds this very package, not another installed one."""
+    root, before = str(Path(__file__).resolve().parents[1]), os.environ.get("PYTHONPATH", "")
+    return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, (root, before)))}
 
 
 class Mother:
@@ -51,16 +63,22 @@ class Mother:
         """Whether it runs."""
         return self._process is not None and self._process.poll() is None
 
-    def start(self, modules: tuple[str, ...] = PRELOADED) -> None:
-        """Start it where it does not run; it goes on importing while we go on working."""
+    def start(self, modules: tuple[str, ...] = PRELOADED, *, is_heard: bool = True) -> None:
+        """Start it where it does not run; it goes on importing while we go on working.
+
+        One that is not heard has nothing to say that its asker would not say too.
+        """
         if CAN_FORK and not self.is_there:
+            self.end()
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "segmentation.kernel_mother", *modules],
+                [*python_of_this_package(), "segmentation.kernel_mother", *modules],
+                stderr=None if is_heard else subprocess.DEVNULL,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
                 # a process with one thread forks safely; kernels read results and draw
-                env=os.environ | {"OPENBLAS_NUM_THREADS": "1", QUIET_DEBUGGER: "1"},
+                env=environment_of_this_package()
+                | {"OPENBLAS_NUM_THREADS": "1", QUIET_DEBUGGER: "1"},
                 start_new_session=True,  # Ctrl-C in the terminal is for the report alone
             )
 
@@ -92,6 +110,7 @@ class Mother:
         it if that process has ended without a result.
         """
         asked = {"stages": stages, "parameters": parameters, "runs_dir": str(runs_dir)}
+        asked |= {"environment": dict(os.environ), "folder": str(Path.cwd())}
         try:
             self._ask(asked)
         except (OSError, ValueError):
@@ -103,6 +122,10 @@ class Mother:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
+            for pipe in (self._process.stdin, self._process.stdout):
+                if pipe is not None:
+                    with contextlib.suppress(OSError):
+                        pipe.close()
             self._process = None
 
 
@@ -166,6 +189,9 @@ def _compute(asked: dict[str, Any]) -> None:
     """Compute stages of a run, unless the mother ends before; never returns."""
     mother = os.getppid()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have had it ignored
+    os.chdir(asked["folder"])
+    os.environ.update(asked["environment"])
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     os.dup2(1, 2)  # who waits for the stage computes it again, and says what is wrong
@@ -174,6 +200,8 @@ def _compute(asked: dict[str, Any]) -> None:
         while os.getppid() == mother:
             time.sleep(0.2)
         _thread.interrupt_main()
+        time.sleep(SECONDS_TO_TIDY)
+        os._exit(1)  # in the middle of a long fit; the next run removes what is left
 
     threading.Thread(target=watch, daemon=True).start()
     code = 1

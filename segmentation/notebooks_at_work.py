@@ -69,7 +69,7 @@ class NotebooksAtWork:
         def work() -> None:
             executed = execute_notebook(source, target, values, figures=self._figures)
             if remembered is not None:
-                remembered.keep(source, executed)
+                remembered.executed(source, executed)
 
         self._jobs[self._pool.submit(work)] = target
 
@@ -201,7 +201,7 @@ def execute_notebook(
             KernelManager={"transport": "ipc", "ip": f"{sockets}/k"},
             NotebookClient={"extra_arguments": ["--IPKernelApp.log_level=CRITICAL"]},
         )
-        config.merge(warm_kernels.kernel_settings(figures))
+        config.merge(warm_kernels.kernel_settings(figures, profiles=Path(sockets) / "ipython"))
         try:
             notebook = papermill.execute_notebook(
                 str(source),

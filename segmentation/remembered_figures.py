@@ -27,6 +27,8 @@ import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from segmentation.atomic import atomic_path
+from segmentation.errors import OutputError
 from segmentation.stage_cache import package_fingerprint
 
 FOLDER_VARIABLE = "SEGMENTATION_FIGURES"
@@ -58,11 +60,11 @@ class RememberingCanvas(FigureCanvasAgg):
         drawn = io.BytesIO()
         result = super().print_figure(drawn, **how)
         filename.write(drawn.getvalue())
-        with contextlib.suppress(OSError):  # a report does not fail for want of memory
+        # a report does not fail for want of memory
+        with contextlib.suppress(OSError, OutputError):
             path.parent.mkdir(parents=True, exist_ok=True)
-            beside = path.with_suffix(f".{os.getpid()}")
-            beside.write_bytes(drawn.getvalue())
-            beside.replace(path)
+            with atomic_path(path) as beside:
+                beside.write_bytes(drawn.getvalue())
         return result
 
 

@@ -16,7 +16,6 @@ import hashlib
 import importlib
 import inspect
 import json
-import os
 import platform
 from dataclasses import dataclass, field
 from functools import cache
@@ -30,6 +29,8 @@ from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
 from segmentation import rule_files
+from segmentation.atomic import atomic_path
+from segmentation.errors import OutputError, SegmentationError
 from segmentation.params import PROJECT_ROOT, Parameters
 from segmentation.pipeline import Run
 from segmentation.remembered_figures import drawing_code
@@ -43,6 +44,12 @@ CALLABLE_BUILTINS = frozenset(
     {"abs", "all", "any", "bool", "dict", "enumerate", "float", "int", "len", "list", "max"}
     | {"min", "range", "round", "set", "sorted", "str", "sum", "tuple", "zip"}
 )
+LOOKING = frozenset(
+    {"columns", "empty", "get", "head", "iloc", "index", "items", "keys", "loc", "max", "mean"}
+    | {"median", "min", "reset_index", "round", "set_index", "shape", "sort_values", "sum", "tail"}
+    | {"values"}
+)
+"""What may be asked of a result. Others write files, draw lots or read names from text."""
 PARAMETERS_TAG, INJECTED_TAG = "parameters", "injected-parameters"
 EXECUTING_PACKAGES = ("ipykernel", "ipython", "matplotlib-inline", "nbclient", "papermill")
 _UNDERSTOOD = (
@@ -59,6 +66,17 @@ _IMPORTS = frozenset(
 )
 _IMPORTED_NAMES = frozenset(name for _, name in _IMPORTS)
 _PARAMETER_NAMES = frozenset(Parameters.model_fields)
+_GIVEN_NAMES = _PARAMETER_NAMES | {
+    "runs_dir",
+    "display",
+    "get_ipython",
+    "exit",
+    "quit",
+    "In",
+    "Out",
+}
+"""Names that a notebook has before its first cell; a cell that gives them another meaning
+may read more, or another run."""
 
 
 class _ReadsMoreError(Exception):
@@ -88,14 +106,28 @@ def reads_of(notebook: nbformat.NotebookNode) -> Reads | None:
     >>> read("open('prices.csv')") is None
     True
     """
-    reader = _Reader()
+    reader, code = _Reader(), [cell for cell in notebook.cells if cell.cell_type == "code"]
     try:
-        for cell in notebook.cells:
-            if cell.cell_type == "code" and PARAMETERS_TAG not in cell.metadata.get("tags", []):
-                reader.visit(ast.parse(cell.source))
+        for cell in code:
+            tree = ast.parse(cell.source)
+            if PARAMETERS_TAG in cell.metadata.get("tags", []):
+                _check_defaults(tree)
+            else:
+                reader.visit(tree)
     except (_ReadsMoreError, SyntaxError):
         return None
     return reader.reads if reader.loaded <= reader.known else None
+
+
+def _check_defaults(tree: ast.Module) -> None:
+    """Raise unless every parameter of a cell has a plain value."""
+    for node in tree.body:
+        if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None:
+            raise _ReadsMoreError
+        try:
+            ast.literal_eval(node.value)
+        except ValueError:
+            raise _ReadsMoreError from None
 
 
 class _Reader(ast.NodeVisitor):
@@ -167,13 +199,15 @@ class _Reader(ast.NodeVisitor):
             if inspect.ismodule(shows) or not callable(shows) or not own:
                 raise _ReadsMoreError
             return
+        if node.attr not in LOOKING:
+            raise _ReadsMoreError
         self.generic_visit(node)
 
     def visit_Name(self, node: ast.Name) -> None:
         if node.id == "run" or node.id in _IMPORTED_NAMES:
             raise _ReadsMoreError  # by itself: whoever gets it may ask it for anything
         if isinstance(node.ctx, ast.Store):
-            if hasattr(builtins, node.id):
+            if hasattr(builtins, node.id) or node.id in _GIVEN_NAMES:
                 raise _ReadsMoreError  # a name that means something else from here on
             self.known.add(node.id)
         elif isinstance(node.ctx, ast.Load):
@@ -191,35 +225,30 @@ def _constant(node: ast.expr) -> str | None:
 
 
 class RememberedNotebooks:
-    """A folder of outputs, for the notebooks of one run."""
+    """A folder of outputs, for the notebooks of one run.
 
-    def __init__(self, folder: Path, run: Run) -> None:
-        self._folder, self._run = folder, run
+    Parameters
+    ----------
+    reuse : bool
+        False: nothing that was there before is believed, and everything is kept anew.
+    """
+
+    def __init__(self, folder: Path, run: Run, *, reuse: bool = True) -> None:
+        self._folder, self._run, self._reuse = folder, run, reuse
+        self._asked: dict[Path, str] = {}
+        self._executed: dict[Path, nbformat.NotebookNode] = {}
 
     def key(self, source: Path) -> str | None:
         """Key of what a notebook shows in this run; None where it is executed every time."""
-        notebook = nbformat.read(source, as_version=4)
-        reads = reads_of(notebook)
-        if reads is None:
-            return None
-        run, plain = self._run, self._run.parameters.as_plain()
-        stages = [stage for stage in STAGES.values() if reads.results & set(stage.gives)]
-        if not reads.results <= {name for stage in stages for name in stage.gives}:
-            return None
-        if not reads.rules <= set(run.rules):
-            return None
-        return key_of(
-            [[cell.cell_type, cell.source, cell.metadata] for cell in notebook.cells],
-            {stage.name: run.key(stage.name) for stage in stages},
-            {name: rule_files.fingerprint(run.rules[name]) for name in reads.rules},
-            {name: plain[name] for name in reads.parameters},
-            executing_code(),
-        )
+        return _key(source, self._run)
 
     def recall(self, source: Path, values: dict[str, Any]) -> nbformat.NotebookNode | None:
         """The notebook as it would be after execution, from memory where it is there."""
         key = self.key(source)
         if key is None:
+            return None
+        self._asked[source] = key
+        if not self._reuse:
             return None
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             digest, text = self._path(source, key).read_text(encoding="utf-8").split("\n", 1)
@@ -239,23 +268,66 @@ class RememberedNotebooks:
             return notebook
         return None
 
-    def keep(self, source: Path, executed: nbformat.NotebookNode) -> None:
-        """Remember what an executed notebook showed, where a key can speak for it."""
-        key = self.key(source)
-        if key is None:
-            return
+    def executed(self, source: Path, notebook: nbformat.NotebookNode) -> None:
+        """Take note of what a notebook showed; `keep` decides whether to remember it."""
+        if source in self._asked:
+            self._executed[source] = notebook
+
+    def keep(self) -> None:
+        """Remember what was executed, once the report that shows it has been accepted.
+
+        Notebooks, rules or data that were changed meanwhile may have been read before or
+        after: what such notebooks showed is not remembered.
+        """
+        run = None
+        for source, notebook in self._executed.items():
+            try:
+                run = run or Run(self._run.parameters, self._run.cache.root.parent)
+                same = _key(source, run) == self._asked[source] and _same_cells(source, notebook)
+            except (OSError, SegmentationError):
+                continue
+            if same:
+                self._write(source, notebook)
+
+    def _write(self, source: Path, executed: nbformat.NotebookNode) -> None:
         cells = [cell for cell in executed.cells if cell.cell_type == "code"]
         known = {k: v for k, v in executed.metadata.items() if k in ("kernelspec", "language_info")}
         text = json.dumps({"outputs": [cell.outputs for cell in cells], "metadata": known})
-        path = self._path(source, key)
-        with contextlib.suppress(OSError):  # a report does not fail for want of memory
-            path.parent.mkdir(parents=True, exist_ok=True)
-            beside = path.with_suffix(f".{os.getpid()}")
-            beside.write_text(f"{_digest(text)}\n{text}", encoding="utf-8")
-            beside.replace(path)
+        # a report does not fail for want of memory
+        with contextlib.suppress(OSError, OutputError):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with atomic_path(self._path(source, self._asked[source])) as path:
+                path.write_text(f"{_digest(text)}\n{text}", encoding="utf-8")
 
     def _path(self, source: Path, key: str) -> Path:
         return self._folder / f"{source.stem}-{key}.json"
+
+
+def _key(source: Path, run: Run) -> str | None:
+    notebook = nbformat.read(source, as_version=4)
+    reads = reads_of(notebook)
+    if reads is None:
+        return None
+    stages = [stage for stage in STAGES.values() if reads.results & set(stage.gives)]
+    if not reads.results <= {name for stage in stages for name in stage.gives}:
+        return None
+    if not reads.rules <= set(run.rules):
+        return None
+    plain = run.parameters.as_plain()
+    return key_of(
+        [[cell.cell_type, cell.source, cell.metadata] for cell in notebook.cells],
+        {stage.name: run.key(stage.name) for stage in stages},
+        {name: rule_files.fingerprint(run.rules[name]) for name in sorted(reads.rules)},
+        {name: plain[name] for name in sorted(reads.parameters)},
+        executing_code(),
+    )
+
+
+def _same_cells(source: Path, executed: nbformat.NotebookNode) -> bool:
+    """Whether the cells that were executed are those of the notebook."""
+    own = [cell.source for cell in nbformat.read(source, as_version=4).cells]
+    tagged = [cell for cell in executed.cells if INJECTED_TAG not in cell.metadata.get("tags", [])]
+    return own == [cell.source for cell in tagged]
 
 
 def _digest(text: str) -> str:

@@ -61,16 +61,13 @@ def make_report(profiles: dict[str, Parameters], *, runs_dir: Path, reuse: bool 
             NotebooksAtWork(runs_dir, figures=cache.root / "figures" if reuse else None)
         )
         press = stack.enter_context(Press())
-        chapters = {}
+        chapters, remembered = {}, {}
         for name, run in runs.items():
             with contextlib.closing(run.snapshot):
                 stack.enter_context(run.snapshot.pinned())
+                remembered[name] = RememberedNotebooks(cache.root / "notebooks", run, reuse=reuse)
                 chapters[name] = notebooks.of_profile(
-                    run.parameters,
-                    folders[name] / "notebooks",
-                    remembered=RememberedNotebooks(cache.root / "notebooks", run)
-                    if reuse
-                    else None,
+                    run.parameters, folders[name] / "notebooks", remembered=remembered[name]
                 )
                 helper = Helper(run)
 
@@ -87,6 +84,7 @@ def make_report(profiles: dict[str, Parameters], *, runs_dir: Path, reuse: bool 
         build_book(runs, folders, book, press=press)
         for name, folder in folders.items():
             swap_folder(folder, runs_dir / name)
+            remembered[name].keep()
     workbooks = [runs_dir / name / WORKBOOK for name in profiles]
     if SHIPPED_WORKBOOK_PROFILE in profiles and is_shipped(profiles[SHIPPED_WORKBOOK_PROFILE]):
         workbooks.append(publish_workbook(runs_dir / SHIPPED_WORKBOOK_PROFILE))

@@ -36,6 +36,8 @@ from segmentation.workbook import write_workbook
 WORKBOOK = "customer_segmentation_output.xlsx"
 WORKBOOK_CSV = "workbook_csv"
 DIGESTS = "sha256.json"
+WORKBOOK_STAGES = ("orders", "segments", "stability", "recommendations")
+"""Stages whose results are in the workbook."""
 PROCESSED_FOLDER = PROJECT_ROOT / "data" / "processed_data"
 EVIDENCE_FILES = {
     "stability": "evidence_stability.csv",
@@ -147,18 +149,19 @@ def _put_workbook(run: Run, folder: Path) -> None:
         (working / DIGESTS).write_text(json.dumps(_digests(working)), encoding="utf-8")
 
     key = key_of(
-        [run.key(stage) for stage in STAGES],
+        [run.key(stage) for stage in WORKBOOK_STAGES],
         run.parameters.currency,
         package_fingerprint(),
         [metadata.version(name) for name in PACKAGES],
     )
     made = run.cache.get_or_compute("workbook", key, make)
-    with contextlib.suppress(FileNotFoundError, ValueError):
+    with contextlib.suppress(OSError, ValueError):
         shutil.copyfile(made / WORKBOOK, folder / WORKBOOK)
         shutil.copytree(made / WORKBOOK_CSV, folder / WORKBOOK_CSV)
         if _digests(folder) == json.loads((made / DIGESTS).read_text(encoding="utf-8")):
             return
     # what was remembered is damaged or incomplete
+    shutil.rmtree(made, ignore_errors=True)
     (folder / WORKBOOK).unlink(missing_ok=True)
     shutil.rmtree(folder / WORKBOOK_CSV, ignore_errors=True)
     _write_workbook(run, folder)

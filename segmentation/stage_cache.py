@@ -93,7 +93,8 @@ class StageCache:
                 if self._has(target):
                     return target
                 working = self.root / f".{target.name}.{os.getpid()}"
-                shutil.rmtree(working, ignore_errors=True)
+                for left in self.root.glob(f".{target.name}.[0-9]*"):  # of who was killed
+                    shutil.rmtree(left, ignore_errors=True)
                 working.mkdir()
                 try:
                     compute(working)

@@ -22,7 +22,7 @@ from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from traitlets import Unicode
 from traitlets.config import Config
 
-from segmentation.kernel_mother import MOTHER
+from segmentation.kernel_mother import INLINE, MOTHER
 from segmentation.remembered_figures import FOLDER_VARIABLE
 
 
@@ -61,17 +61,19 @@ class _Forked:
 _KERNELS: weakref.WeakSet[_Forked] = weakref.WeakSet()
 
 
-def kernel_settings(figures: Path | None) -> Config:
+def kernel_settings(figures: Path | None, *, profiles: Path) -> Config:
     """What nbclient must know to take its kernels from here.
 
     Parameters
     ----------
     figures : Path or None
         Folder in which kernels remember the pictures of figures; None = none remembered.
+    profiles : Path
+        Empty folder for IPython's own profile.
     """
     return Config(
         NotebookClient={"kernel_manager_class": WarmKernelManager},
-        WarmKernelManager={"figures": str(figures or "")},
+        WarmKernelManager={"figures": str(figures or ""), "profiles": str(profiles)},
     )
 
 
@@ -85,10 +87,16 @@ class WarmKernelManager(AsyncKernelManager):
     """Jupyter's own manager, with kernels forked from the mother process."""
 
     figures = Unicode(config=True)
+    profiles = Unicode(config=True)
 
     async def _async_pre_start_kernel(self, **settings: Any) -> Any:
         environment = settings.get("env") or os.environ
-        settings["env"] = {**environment, FOLDER_VARIABLE: self.figures}
+        settings["env"] = {
+            **environment,
+            FOLDER_VARIABLE: self.figures,
+            "MPLBACKEND": INLINE,
+            "IPYTHONDIR": self.profiles,  # nobody's own profile decides what a report shows
+        }
         if self.provisioner is None:
             self.provisioner = ForkingProvisioner(
                 kernel_id=self.kernel_id, kernel_spec=self.kernel_spec, parent=self

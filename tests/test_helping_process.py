@@ -104,7 +104,7 @@ def test_nobody_is_asked_for_what_is_there_or_must_be_computed_here(
             patch.setattr(helping_process, name, value)
             assert after_segments(run_of(profile, runs)) == [], name
     with monkeypatch.context() as single:
-        single.setattr(os, "cpu_count", lambda: 1)
+        single.setattr(os, "sched_getaffinity", lambda _: {0})
         assert after_segments(run_of(profile, runs)) == []
     Helper(run_of(profile, runs)).after("prepared")
     assert asked == []
@@ -127,7 +127,7 @@ def test_nobody_is_asked_for_what_is_there_or_must_be_computed_here(
 )
 def test_a_second_process_begins_where_it_can_be_of_use(monkeypatch, changed, begins):
     started = []
-    monkeypatch.setattr(kernel_mother.MOTHER, "start", started.append)
+    monkeypatch.setattr(kernel_mother.MOTHER, "start", lambda modules, **_: started.append(modules))
     begin_early(resolve("marketplace", overrides=changed)[1])
     assert started == ([helping_process.COMPUTES_WITH] if begins else [])
 

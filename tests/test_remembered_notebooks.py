@@ -7,6 +7,8 @@ from pathlib import Path
 import nbformat
 import pytest
 from conftest import ROOT, ordinary_orders
+from papermill.iorw import load_notebook_node
+from papermill.parameterize import parameterize_notebook
 
 from segmentation import remembered_notebooks
 from segmentation.notebooks_at_work import NotebooksAtWork, execute_notebook, notebook_values
@@ -25,10 +27,11 @@ SETUP = (
 
 def notebook_of(*cells: str) -> nbformat.NotebookNode:
     parameters = nbformat.v4.new_code_cell(
-        'currency: str = "USD"\nsecret = open("x")', metadata={"tags": ["parameters"]}
+        'currency: str = "USD"\nprice = -1.5', metadata={"tags": ["parameters"]}
     )
     made = [nbformat.v4.new_code_cell(cell) for cell in cells]
-    return nbformat.v4.new_notebook(cells=[parameters, *made])
+    kernel = {"name": "python3", "display_name": "", "language": "python"}
+    return nbformat.v4.new_notebook(cells=[parameters, *made], metadata={"kernelspec": kernel})
 
 
 @pytest.mark.parametrize(
@@ -116,6 +119,17 @@ def test_what_a_cell_reads_is_noted(cell, results, rules, parameters):
         "match currency:\n    case plots: 1",
         "(plots := 1)",
         "await currency",
+        "run['customers'].query('total_spent > @contact_cost')",
+        "run['customers'].eval('x = total_spent')",
+        "run['customers'].to_csv('export.csv')",
+        "run['customers'].sample(3)",
+        "run['customers'].iloc[0].to_json('export.json')",
+        "plots.plot_shares(run['profile']).savefig('own.png')",
+        "'{0.__globals__}'.format(insights.banner)",
+        "naming_rules = 'names.yaml'",
+        "runs_dir = 'elsewhere'",
+        "[0 for get_ipython in []]\nget_ipython().run_line_magic('cat', 'x')",
+        "display = print",
         "%matplotlib inline",
         "!ls",
         "print('a'",
@@ -129,6 +143,23 @@ def test_every_shipped_chapter_but_one_can_be_remembered():
     """What changed reads another run besides; the others must not fall back unnoticed."""
     never = [p.stem for p in NOTEBOOKS if reads_of(nbformat.read(p, as_version=4)) is None]
     assert never == ["09_what_changed"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import os",
+        "x = float(os.environ['X'])",
+        "x: int",
+        "x = [open('y')]",
+        "print(1)",
+        "x = f'{1}'",
+    ],
+)
+def test_parameters_that_are_no_plain_values_are_read_every_time(text):
+    made = notebook_of(SETUP)
+    made.cells[0].source = text
+    assert reads_of(made) is None
 
 
 def run_of(shop, **changed) -> Run:
@@ -156,6 +187,7 @@ def report_notebooks(run: Run, folder: Path):
         chapters = work.of_profile(run.parameters, folder, remembered=remembered)
         chapters.begin_all()
         work.finish()
+    remembered.keep()
     return chapters
 
 
@@ -246,6 +278,72 @@ def test_memory_that_cannot_be_written_fails_nothing(made, tmp_path):
     run = run_of(made)
     (tmp_path / "taken").write_text("a file, no folder")
     memory = RememberedNotebooks(tmp_path / "taken", run)
-    executed = nbformat.read(NOTEBOOKS[0], as_version=4)
-    memory.keep(NOTEBOOKS[0], executed)
     assert memory.recall(NOTEBOOKS[0], {}) is None
+    memory.executed(NOTEBOOKS[0], nbformat.read(NOTEBOOKS[0], as_version=4))
+    memory.keep()
+    assert memory.recall(NOTEBOOKS[0], {}) is None
+    assert (tmp_path / "taken").read_text() == "a file, no folder"
+
+
+def in_folder(path: Path, *cells: str) -> Path:
+    nbformat.write(notebook_of(SETUP, *cells), path)
+    return path
+
+
+def test_a_notebook_changed_while_it_is_executed_is_not_remembered(made, tmp_path):
+    """Its outputs may be those of before, under a text of after."""
+    run, source = run_of(made), in_folder(tmp_path / "own.ipynb", "'before'")
+    memory = RememberedNotebooks(tmp_path / "kept", run)
+    assert memory.recall(source, {}) is None
+    before = nbformat.read(source, as_version=4)
+    in_folder(source, "'after'")
+    memory.executed(source, before)
+    memory.keep()
+    assert not (tmp_path / "kept").exists()
+    in_folder(source, "'before'")  # and taken back: what was executed is another text
+    memory.executed(source, notebook_of(SETUP, "'after'"))
+    memory.keep()
+    assert not (tmp_path / "kept").exists()
+    memory.executed(source, before)
+    memory.keep()
+    assert len(list((tmp_path / "kept").iterdir())) == 1
+    source.unlink()
+    memory.keep()
+
+
+def test_rules_or_data_changed_while_notebooks_are_executed_are_not_remembered(tmp_path, shop):
+    shop.lines(ordinary_orders(12))
+    rules = tmp_path / "names.yaml"
+    shipped = (ROOT / "segmentation" / "naming_rules.yaml").read_text(encoding="utf-8")
+    rules.write_text(shipped)
+    shop.arguments(n_clusters=2, naming_rules=str(rules))
+    source = in_folder(
+        tmp_path / "own.ipynb", 'plots.colours_of(run["profile"], run.rules["naming_rules"])'
+    )
+
+    def kept(change) -> bool:
+        memory = RememberedNotebooks(tmp_path / "kept", run_of(shop))
+        assert memory.recall(source, {}) is None
+        change()
+        memory.executed(source, nbformat.read(source, as_version=4))
+        memory.keep()
+        return (tmp_path / "kept").exists()
+
+    assert not kept(lambda: rules.write_text(shipped.replace("min_step: 1.25", "min_step: 1.4")))
+    assert not kept(lambda: shop.lines(ordinary_orders(13)))
+    assert kept(lambda: None)
+
+
+def test_without_belief_everything_is_executed_and_kept_anew(made, tmp_path):
+    """``--no-cache`` heals a memory that holds something wrong."""
+    run, source = run_of(made), in_folder(tmp_path / "own.ipynb", "'right'")
+    for reuse, text in ((True, "wrong"), (False, "right")):
+        memory = RememberedNotebooks(tmp_path / "kept", run, reuse=reuse)
+        assert memory.recall(source, {}) is None
+        executed = parameterize_notebook(load_notebook_node(str(source)), {})
+        output = nbformat.v4.new_output("stream", name="stdout", text=text)
+        executed.cells[-1].outputs = [output]
+        memory.executed(source, executed)
+        memory.keep()
+        found = RememberedNotebooks(tmp_path / "kept", run).recall(source, {})
+        assert found.cells[-1].outputs[0].text == text

@@ -126,7 +126,9 @@ def test_other_code_writes_the_workbook_anew(finished, written, monkeypatch):
     assert len(written) == 1
 
 
-@pytest.mark.parametrize("damage", ["flipped", "twin lost", "twin more", "digests lost", "no JSON"])
+@pytest.mark.parametrize(
+    "damage", ["flipped", "twin lost", "twin more", "twin nowhere", "digests lost", "no JSON"]
+)
 def test_a_damaged_workbook_is_not_put_into_a_run(finished, written, damage):
     first = workbook_of(finished)
     (kept,) = (finished.runs_dir / ".cache").glob("workbook-*")
@@ -139,6 +141,8 @@ def test_a_damaged_workbook_is_not_put_into_a_run(finished, written, damage):
         next(twin.iterdir()).unlink()
     elif damage == "twin more":
         (twin / "more.csv").write_text("1")
+    elif damage == "twin nowhere":
+        (twin / "more.csv").symlink_to(twin / "gone.csv")
     elif damage == "digests lost":
         (kept / "sha256.json").unlink()
     else:
@@ -146,6 +150,34 @@ def test_a_damaged_workbook_is_not_put_into_a_run(finished, written, damage):
     assert finished.run(n_clusters=2).code == 0
     assert len(written) == 1
     assert workbook_of(finished) == first
+    assert finished.run(n_clusters=2).code == 0  # it was not left there
+    assert finished.run(n_clusters=2).code == 0
+    assert len(written) == 2
+    assert workbook_of(finished) == first
+
+
+def test_the_key_of_a_workbook_holds_every_stage_that_it_reads(finished, monkeypatch, tmp_path):
+    _, parameters = resolve(str(finished.folder / "shop.yaml"))
+    run, read, get = Run(parameters, finished.runs_dir), set(), Run.__getitem__
+
+    def noted(self, result):
+        read.add(result)
+        return get(self, result)
+
+    monkeypatch.setattr(Run, "__getitem__", noted)
+    run_folder._write_workbook(run, tmp_path)
+    stages = {stage.name for stage in STAGES.values() if read & set(stage.gives)}
+    assert stages == set(run_folder.WORKBOOK_STAGES)
+
+
+def test_what_a_killed_process_left_of_a_stage_is_removed(tmp_path):
+    for name in (".orders-key.99999", ".orders-key.99998.old", ".orders-other.99999"):
+        (tmp_path / name).mkdir()
+    StageCache(tmp_path).get_or_compute("orders", "key", lambda folder: None)
+    assert sorted(p.name for p in tmp_path.iterdir() if not p.name.endswith(".lock")) == [
+        ".orders-other.99999",
+        "orders-key",
+    ]
 
 
 def test_two_at_once_compute_a_stage_once_and_read_it_whole(tmp_path):

@@ -310,16 +310,17 @@ def test_the_model_card_calls_an_unstable_segment_unstable(unstable):
 def test_shares_of_later_revenue_in_the_summary_have_intervals(unstable):
     rankings = pd.DataFrame(
         {
-            "ranking": ["segments", "past spend"], "customers_share": 0.2,
+            "ranking": ["segments", "past spend"], "customers_share": 0.2, "customers": 10,
             "revenue_share": [0.62, 0.66], "revenue_share_low": [0.6, 0.64],
             "revenue_share_high": [0.64, 0.68],
         }
     )  # fmt: skip
 
     summary = insights.evidence_summary(
-        *unstable, {"possible": True, "cut": "1997-09-30"}, rankings, ["normal"]
+        *unstable, {"possible": True, "cut": "1997-09-30", "customers": 50}, rankings, ["normal"]
     )
 
+    assert "fifth of customers (n = 10 of 50) chosen by segments 62%" in summary
     assert "segments 62% (60%–64%) and past spend 66% (64%–68%)" in summary
 
 

@@ -206,10 +206,9 @@ def _unfold(counts):
     return first, second
 
 
-def table_of(verdict, jaccard):
-    return pd.DataFrame(
-        [{"segment_type": "normal", "segment": "Some", "jaccard": jaccard, "verdict": verdict}]
-    )
+def table_of(verdict, jaccard, customers=30):
+    row = {"segment_type": "normal", "segment": "Some", "jaccard": jaccard, "verdict": verdict}
+    return pd.DataFrame([row | {"customers": customers}])
 
 
 WHOLE = pd.DataFrame(
@@ -231,6 +230,15 @@ WHOLE = pd.DataFrame(
 )
 def test_the_verdict_on_stability_follows_the_figures(verdict, jaccard, words):
     assert words in stability_sentence(table_of(verdict, jaccard), WHOLE, ["normal"])
+
+
+def test_no_segment_of_few_customers_is_called_stable():
+    alone = table_of("stable", 0.9, customers=29)
+    assert "too small to say more" in stability_sentence(alone, WHOLE, ["normal"])
+    both = pd.concat([table_of("stable", 0.95), alone.assign(segment="Few")])
+    said = stability_sentence(both, WHOLE, ["normal"])
+    assert "**Every other segment is stable**: the lowest Jaccard is 0.95, of Some." in said
+    assert "Few (n = 29) is too small to say." in said
 
 
 def starts_of(moved):

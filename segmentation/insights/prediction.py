@@ -236,7 +236,8 @@ def evidence_summary(
     caught = [f"{row.Index} {percent_range(row, 'revenue_share')}" for row in rows.itertuples()]
     lines.append(
         f"- Prediction, cut after {holdout['cut']}: share of later revenue in the fifth of customers "
-        f"chosen by {listed(caught)}; in brackets 95% intervals."
+        f"(n = {int(rows['customers'].iloc[0]):,} of {holdout['customers']:,}) chosen by "
+        f"{listed(caught)}; in brackets 95% intervals."
     )
     return "\n".join(lines)
 

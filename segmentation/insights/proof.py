@@ -18,6 +18,7 @@ from segmentation.schema import format_money, format_percent, format_share, grou
 
 NOT_TESTED = "There is one segment or too few customers, so there is nothing to test."
 SENSITIVE = 0.6
+FEW = 30  # customers; nothing is called stable below
 LITTLE, MUCH = 0.01, 0.1  # share of customers that a single start places elsewhere
 
 
@@ -53,10 +54,15 @@ def _cluster_words(rows: pd.DataFrame) -> str:
     if len(uncertain):
         named = listed([f"{row.segment} ({row.jaccard:.2f})" for row in uncertain.itertuples()])
         return f"No segment is unstable; the borders of {named} are uncertain (Jaccard below 0.75)."
-    low = rows.loc[rows["jaccard"].idxmin()]
+    few, large = rows[rows["customers"] < FEW], rows[rows["customers"] >= FEW]
+    if large.empty:
+        return "Every segment is too small to say more."
+    low = large.loc[large["jaccard"].idxmin()]
+    small = [f"{row.segment} (n = {row.customers})" for row in few.itertuples()]
+    but = f" {listed(small)} {'is' if len(few) == 1 else 'are'} too small to say." if small else ""
     return (
-        f"**Every segment is stable**: the lowest Jaccard is {low['jaccard']:.2f}, of "
-        f"{low['segment']}."
+        f"**{'Every other segment' if small else 'Every segment'} is stable**: the lowest Jaccard is "
+        f"{low['jaccard']:.2f}, of {low['segment']}.{but}"
     )
 
 

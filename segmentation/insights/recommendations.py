@@ -136,7 +136,7 @@ def break_even_words(row: Any, currency: str) -> str:
     orders = math.ceil(row.break_even_response * row.customers - 1e-9)
     return (
         f"Contacting all of them once costs {cost}; it pays when "
-        f"{format_percent(row.break_even_response)} (at least {plural(orders, 'customer')}) place one order "
+        f"{format_percent(row.break_even_response)} (at least {plural(orders, 'customer')}) can be brought to place one order "
         f"of the typical size ({order}) that they would not have placed otherwise."
     )
 

@@ -57,6 +57,14 @@ def limit_reasons(
     return ["; ".join(reasons) for reasons in found]
 
 
+def _measured(name: str) -> str:
+    """A feature in words, with its unit where that is not said by the words."""
+    feature = FEATURES[name]
+    label = feature.label.lower()
+    said = feature.unit is None or feature.unit == "currency" or feature.unit in label
+    return label if said else feature.axis.lower()
+
+
 def rare_combination(
     values: np.ndarray, features: tuple[str, ...], gaps: np.ndarray, *, named: int = 2
 ) -> list[str]:
@@ -75,13 +83,13 @@ def rare_combination(
     >>> rare_combination(
     ...     np.array([[3.0, 900.0]]), ("frequency", "recency"), np.array([[0.1, 2.0]])
     ... )
-    ['rare combination: days since last order (days) 900 with orders (orders) 3']
+    ['rare combination: days since last order 900 with orders 3']
     """
     widest = np.argsort(-gaps, axis=1, kind="stable")[:, :named]
     texts = []
     for customer, columns in zip(values, widest, strict=True):
         parts = [
-            f"{FEATURES[features[column]].axis.lower()} {_number(float(customer[column]))}"
+            f"{_measured(features[column])} {_number(float(customer[column]))}"
             for column in columns
         ]
         texts.append("rare combination: " + " with ".join(parts))

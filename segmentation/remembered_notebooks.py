@@ -126,7 +126,7 @@ def _check_defaults(tree: ast.Module) -> None:
             raise _ReadsMoreError
         try:
             ast.literal_eval(node.value)
-        except ValueError:
+        except (TypeError, ValueError):
             raise _ReadsMoreError from None
 
 

@@ -80,7 +80,7 @@ def _of_response(row: Any, size: Any, no_holdout: str) -> list[str]:
         return []
     if not np.isfinite(row.base):
         why = no_holdout or (
-            "no segment of this name was there at the cut, or it was not followed for "
+            "the borders of this segment held nobody at the cut, or nobody was followed for "
             f"{row.outcome_days} days"
         )
         return [f"how many order anyway is not known: {why}"]

@@ -117,7 +117,7 @@ def sample_size_sentence(sizes: pd.DataFrame, *, no_holdout: str) -> str:
     """For how many segments the data can tell whether a campaign paid."""
     known = sizes[sizes["base"].notna()]
     if known.empty:
-        why = no_holdout or "no segment of today was there at the cut under the same name"
+        why = no_holdout or "the borders of today's segments held nobody at the cut"
         return (
             f"How many customers order anyway is not known ({why}), so nothing can be said about "
             "the size of a test. Run a first one with a control group of half the segment: the "
@@ -136,8 +136,8 @@ def sample_size_sentence(sizes: pd.DataFrame, *, no_holdout: str) -> str:
     if len(known) < len(sizes):
         missing = len(sizes) - len(known)
         text += (
-            f" For {plural(missing, 'segment')} more it is not known who orders anyway: at the cut "
-            "there was none of that name."
+            f" For {plural(missing, 'segment')} more it is not known who orders anyway: their "
+            "borders held nobody at the cut."
         )
     return text
 

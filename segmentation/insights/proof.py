@@ -204,7 +204,7 @@ def sensitivity_sentence(sensitivity: pd.DataFrame, kinds: list[str], *, currenc
         )
         text += f", that of {SETTINGS[best]} least ({known[best]:.2f})" if best != worst else ""
         text += (
-            f". The top segment holds {format_share(chosen['top_share'], int(chosen['customers']))} of "
+            f". The segment with the highest spend per customer holds {format_share(chosen['top_share'], int(chosen['customers']))} of "
             f"the customers and {dollars(format_money(chosen['top_revenue'], currency))} here; over all "
             f"settings its revenue lies between {dollars(format_money(low, currency))} and "
             f"{dollars(format_money(high, currency))}."
@@ -216,8 +216,8 @@ def sensitivity_sentence(sensitivity: pd.DataFrame, kinds: list[str], *, currenc
 
 
 SETTINGS = {
-    "transform": "transform",
-    "scaler": "scaler",
+    "transform": "the transform",
+    "scaler": "the scaler",
     "anomalies": "leaving anomalies out",
     "k": "the number of segments",
     "returns": "the returns policy",

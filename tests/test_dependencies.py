@@ -14,7 +14,6 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
 # Declared, but not imported by name: why it is needed all the same.
 NOT_IMPORTED = {
-    "jupyter-book": "runs as a process of its own",
     "openpyxl": "pandas.read_excel and the tests read workbooks with it",
     "seaborn": "analysts who fork a notebook draw with it; the reason is in CONTRIBUTING.md",
 }

@@ -11,7 +11,6 @@ import importlib
 import json
 import subprocess
 import sys
-from types import TracebackType
 
 from segmentation.kernel_mother import environment_of_this_package, python_of_this_package
 
@@ -37,12 +36,7 @@ class Press:
         )
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """End it, also in the middle of a build."""
         self._process.kill()
         self._process.communicate()

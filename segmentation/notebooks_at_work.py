@@ -9,7 +9,6 @@ import tempfile
 import time
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import nbformat
@@ -91,12 +90,7 @@ class NotebooksAtWork:
         """Begin."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """End what is still at work, so that nobody writes into folders that are gone."""
         self._pool.shutdown(wait=False, cancel_futures=True)
         log = logging.getLogger()

@@ -69,13 +69,8 @@ def make_report(profiles: dict[str, Parameters], *, runs_dir: Path, reuse: bool 
                 chapters[name] = notebooks.of_profile(
                     run.parameters, folders[name] / "notebooks", remembered=remembered[name]
                 )
-                helper = Helper(run)
-
-                def after(stage: str, tell=(helper.after, chapters[name].begin_after)) -> None:
-                    for listener in tell:
-                        listener(stage)
-
-                compute_stages(run, label=name, after=after)
+                told = (Helper(run).after, chapters[name].begin_after)
+                compute_stages(run, label=name, after=told)
                 open_changes(run)  # its stages are then there for the notebook
             chapters[name].begin_all()
             write_run(run, folders[name], profile=name)

@@ -34,7 +34,7 @@ def make_run(
     cache = StageCache(runs_dir / ".cache", reuse=reuse)
     run = Run(parameters, runs_dir, progress=True, cache=cache)
     with contextlib.closing(run.snapshot):
-        compute_stages(run, label=name, after=Helper(run).after)
+        compute_stages(run, label=name, after=(Helper(run).after,))
         if not run.is_sampled:  # else all customers are yet to be assigned over there
             run.snapshot.close()
         with scratch_folder(target) as working:

@@ -20,7 +20,8 @@ from segmentation.insights.text import (
 )
 from segmentation.schema import format_money, format_percent, group_labels
 
-FEW = 30  # customers; the sentence does not rest on a smaller segment
+FEW = 30
+"""Customers; no sentence rests on a smaller segment, and none calls it stable."""
 LIKE_TODAY = 0.8
 """Below this share of its customers a segment of the cut is not the one of that name today."""
 VERDICTS = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from segmentation.insights.prediction import FEW
 from segmentation.insights.segments import BORDERLINE_MARGIN
 from segmentation.insights.text import (
     Html,
@@ -18,7 +19,6 @@ from segmentation.schema import format_money, format_percent, format_share, grou
 
 NOT_TESTED = "There is one segment or too few customers, so there is nothing to test."
 SENSITIVE = 0.6
-FEW = 30  # customers; nothing is called stable below
 LITTLE, MUCH = 0.01, 0.1  # share of customers that a single start places elsewhere
 
 

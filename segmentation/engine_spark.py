@@ -20,10 +20,9 @@ from sqlglot import exp
 
 from segmentation import spark_dialect, spark_tables
 from segmentation.engine import Shortcut
-from segmentation.errors import SourceError, first_three, in_one_sentence
+from segmentation.errors import SourceError, in_one_sentence
 from segmentation.raw_files import RawFiles
-from segmentation.source_sql import SYNTHETIC_MARKER, columns_named
-from segmentation.spark_jdbc import JdbcReader, JdbcTable
+from segmentation.source_sql import SYNTHETIC_MARKER
 from segmentation.spark_place import SparkPlace
 from segmentation.spark_session import check_reachable, in_words, session_for
 
@@ -60,7 +59,6 @@ class SparkEngine:
         self.is_synthetic = False
         self._raw: dict[str, Any] = {}
         self._files: dict[str, tuple[Path, object]] = {}
-        self._jdbc: dict[str, JdbcTable] = {}
         self._kept: dict[str, Any] = {}
         self._fingerprints: dict[str, dict[str, Any]] = {}
 
@@ -129,8 +127,6 @@ class SparkEngine:
     def _read(self, table: str, path: Path | None) -> Any:
         if path is not None:
             return spark_tables.read_file(self.session, path)
-        if self.place.jdbc is not None:
-            return self._read_jdbc(table)
         if self.place.database:
             return spark_tables.read_database(self.session, self.place.database, table)
         folder = self.place.folder
@@ -138,19 +134,6 @@ class SparkEngine:
             self.session, folder, SYNTHETIC_MARKER
         )
         return spark_tables.read_storage(self.session, folder, table)
-
-    def _read_jdbc(self, table: str) -> Any:
-        """A table of a database, which is asked for its rows once: a dozen queries read them."""
-        reader = self._reader()
-        found = reader.table(table)
-        self.is_synthetic |= reader.is_synthetic(table)
-        self._kept[table] = found.rows.persist()
-        self._jdbc[table] = found
-        return found.typed()
-
-    def _reader(self) -> JdbcReader:
-        assert self.place.jdbc is not None
-        return JdbcReader(self.session, self.place.jdbc)
 
     def _check_readable(self, table: str, path: Path | None) -> None:
         """Read every value once: a ragged line or a damaged page shows here, with its name."""
@@ -179,15 +162,11 @@ class SparkEngine:
             self._fingerprints[table] = self._read_fingerprint(table)
         return self._fingerprints[table]
 
-    def _read_fingerprint(self, table: str, *, anew: bool = False) -> dict[str, Any]:
+    def _read_fingerprint(self, table: str) -> dict[str, Any]:
         from pyspark.sql import functions as f
 
         with in_words(self.place):
-            rows = self._raw[table]
-            if table in self._jdbc:  # the server's text: values that no type holds count too
-                read = self._reader().table(table) if anew else self._jdbc[table]
-                rows = read.rows
-            rows = rows.drop(spark_tables.ROW)
+            rows = self._raw[table].drop(spark_tables.ROW)
             columns = [f.col(_quoted(name)) for name in rows.columns]
             # a hash skips empty values: which ones are empty is a value too
             empty = f.array(*(column.isNull() for column in columns))
@@ -196,35 +175,14 @@ class SparkEngine:
                 for seed in (1, 2)
             )
             found = rows.agg(f.count(f.lit(1)), first, second).collect()[0]
-            kinds = self._jdbc[table].kinds if table in self._jdbc else {}
-            plain = repr((table, rows.dtypes, *kinds.items(), *map(str, found)))
+            plain = repr((table, rows.dtypes, *map(str, found)))
         return {"sha256": hashlib.sha256(plain.encode()).hexdigest(), "rows": int(found[0])}
 
     def lock(self) -> None:
         """Nothing to close: Spark's SQL reads no file by itself (``runSQLOnFiles`` is off)."""
 
     def check_dates(self, sql: str) -> None:
-        """Refuse dates of a database that no calendar has; a file's are text, or exist.
-
-        Raises
-        ------
-        SourceError
-            Names table and column, with the count and the first three.
-        """
-        used = columns_named(sql)
-        for table, read in self._jdbc.items():
-            for name in read.days:
-                if name.lower() in used:
-                    self._check_days_of(table, read, name)
-
-    def _check_days_of(self, table: str, read: JdbcTable, name: str) -> None:
-        with in_words(self.place):
-            found = read.no_days(name)
-        if found:
-            raise SourceError(
-                f"table {table}: {name} is no day of the calendar in {len(found):,} row(s): "
-                f"{first_three(found[:4])}; correct them, or store NULL where the day is unknown."
-            )
+        """Nothing to refuse: dates of files are text, or days that the calendar has."""
 
     def is_key(self, table: str, columns: set[str]) -> bool:
         """Never known: files have no keys."""
@@ -243,7 +201,7 @@ class SparkEngine:
             if path is not None:
                 changed = _state_of(path) != before
             else:
-                changed = self._read_fingerprint(table, anew=True) != self.fingerprint(table)
+                changed = self._read_fingerprint(table) != self.fingerprint(table)
             if changed:
                 name = path.name if path is not None else f"table {table}"
                 raise SourceError(

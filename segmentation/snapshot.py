@@ -19,7 +19,7 @@ from segmentation.mysql import is_database, parse_location
 from segmentation.params import Parameters
 from segmentation.raw_files import RawFiles
 from segmentation.source_sql import Source, find_source
-from segmentation.spark_place import is_spark_place, parse_place
+from segmentation.spark_place import EXPORT, is_spark_place, parse_place
 from segmentation.stage_cache import key_of
 
 PIN = "SEGMENTATION_SNAPSHOT_"
@@ -63,12 +63,16 @@ class Snapshot:
             )
         if is_database(self.location) and not self.is_database:
             raise ParameterError(
-                f"location is a MySQL database, but engine is {self._wanted}; set engine: mysql."
+                f"location is a MySQL database, but engine is {self._wanted}; set engine: mysql, or "
+                f"{EXPORT}."
             )
-        if is_spark_place(self.location) and self._wanted != "spark":
-            raise ParameterError(
-                f"location is for Spark to read, but engine is {self._wanted}; set engine: spark."
-            )
+        if is_spark_place(self.location):
+            parse_place(self.location)  # what no engine reads is said whatever the engine
+            if self._wanted != "spark":
+                raise ParameterError(
+                    f"location is for Spark to read, but engine is {self._wanted}; "
+                    "set engine: spark."
+                )
         self._check_sample()
         return find_source(self.name, self.location)
 

@@ -1,9 +1,8 @@
-"""Where a Spark run's tables are: a folder, storage that a cluster reads, or a database.
+"""Where a Spark run's tables are: a folder, storage that a cluster reads, or a catalogue.
 
 A location names the place, and in front of it the cluster if that is not this machine:
 ``sc://host:15002/shop`` is the database ``shop`` behind a Spark Connect server,
-``spark://host:7077/s3a://bucket/orders`` a folder that a standalone master's workers read,
-``jdbc:mysql://host:3306/shop`` a database that Spark reads through JDBC.
+``spark://host:7077/s3a://bucket/orders`` a folder that a standalone master's workers read.
 """
 
 from __future__ import annotations
@@ -13,19 +12,21 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from segmentation.errors import ParameterError
-from segmentation.jdbc_place import PREFIX, JdbcPlace, parse_jdbc
 
 CLUSTERS = {"spark": 7077, "sc": 15002}
 """Kinds of address in front of a place, and the port where none is given."""
 SHAPE = (
-    "a folder or file, a folder in storage (s3a://bucket/orders), a database behind JDBC "
-    "(jdbc:mysql://host:3306/shop), or either of spark://host:7077/PLACE and "
-    "sc://host:15002/PLACE where PLACE is a catalogue's database or one of the others"
+    "a folder or file, a folder in storage (s3a://bucket/orders), or either of "
+    "spark://host:7077/PLACE and sc://host:15002/PLACE where PLACE is a catalogue's database or "
+    "a folder in storage"
 )
 _ADDRESS = re.compile(r"^(spark|sc)://([^/;?#@\s]+)(?:/(.*))?$", re.S)
 _HOST = re.compile(r"^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?$")
 _STORAGE = re.compile(r"^[a-z][a-z0-9+.-]*://[^\s]+$")
 _DATABASE = re.compile(r"^\w+(\.\w+)?$")
+_JDBC = re.compile(r"(^|/)jdbc:", re.I)
+EXPORT = "export its tables to Parquet or CSV and give their folder"
+"""What to do about a database that Spark does not read."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,6 @@ class SparkPlace:
     """Storage address; empty for a path of this machine and for a database."""
     database: str = ""
     """A database of Spark's catalogue."""
-    jdbc: JdbcPlace | None = None
 
     @property
     def server(self) -> str:
@@ -49,7 +49,7 @@ class SparkPlace:
     @property
     def is_elsewhere(self) -> bool:
         """Whether the tables are no files of this machine, so that only Spark can read them."""
-        return bool(self.folder or self.database or self.jdbc)
+        return bool(self.folder or self.database)
 
     @property
     def shown(self) -> str:
@@ -57,8 +57,6 @@ class SparkPlace:
         if not self.is_elsewhere:
             return ""
         scheme = f"{self.kind}://…/" if self.kind else ""
-        if self.jdbc is not None:
-            return scheme + self.jdbc.shown
         return scheme + (self.database or _shown_folder(self.folder))
 
 
@@ -77,7 +75,8 @@ def is_spark_place(location: str) -> bool:
     >>> is_spark_place("data/raw_data"), is_spark_place("mysql://db:3306/shop")
     (False, False)
     """
-    return "://" in location and not location.startswith("mysql://")
+    is_address = "://" in location or _JDBC.search(location) is not None
+    return is_address and not location.startswith("mysql://")
 
 
 def parse_place(location: str) -> SparkPlace:
@@ -95,15 +94,16 @@ def parse_place(location: str) -> SparkPlace:
     ('sc://db.example.com:15002', 'shop')
     >>> parse_place("spark://a:7077,b:7077/s3a://bucket/orders").folder
     's3a://bucket/orders'
-    >>> parse_place("sc://a/jdbc:mysql://db/shop").shown
-    'sc://…/jdbc:mysql://…/shop'
     >>> parse_place("data/raw_data").is_elsewhere
     False
     """
+    if _JDBC.search(location):
+        raise ParameterError(
+            f"location: no database is read through JDBC; {EXPORT}, or set engine: mysql and "
+            "location: mysql://host:port/database."
+        )
     if "://" not in location:
         return SparkPlace()
-    if location.startswith(PREFIX):
-        return SparkPlace(jdbc=parse_jdbc(location))
     found = _ADDRESS.match(location)
     if found is None:
         if location.startswith(tuple(f"{kind}://" for kind in CLUSTERS)):
@@ -116,13 +116,11 @@ def parse_place(location: str) -> SparkPlace:
     return SparkPlace(kind, tuple(_host(text, kind) for text in hosts.split(",")), *where)
 
 
-def _tables_of(rest: str) -> tuple[str, str, JdbcPlace | None]:
-    if rest.startswith(PREFIX):
-        return "", "", parse_jdbc(rest)
+def _tables_of(rest: str) -> tuple[str, str]:
     if _STORAGE.match(rest):
-        return rest, "", None
+        return rest, ""
     if _DATABASE.match(rest):
-        return "", rest, None
+        return "", rest
     raise ParameterError(
         f"location: names {'no place' if not rest else 'a place that is neither'} after the "
         "server; give a database (sc://host:15002/shop) or a folder that the cluster reads "

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from segmentation.errors import SourceError, in_one_sentence
-from segmentation.jdbc_place import fault_of
 from segmentation.spark_place import SparkPlace
 
 INSTALL = "make setup EXTRAS=spark"
@@ -122,10 +121,6 @@ def _started(place: SparkPlace, log: Path) -> Any:
     if place.kind == "spark":
         builder = builder.master(place.server)
     settings = _local_settings(is_local=place.kind != "spark")
-    jar = place.jdbc.jar if place.jdbc is not None else None
-    if jar is not None and not _names_jars_itself():
-        settings["spark.jars"] = jar.as_posix()
-        _end_session_without(jar)
     if not place.database:  # a catalogue's tables are where its own configuration says
         settings["spark.sql.warehouse.dir"] = f"{log.parent}/segmentation-warehouse-{os.getpid()}"
     for name, value in settings.items():
@@ -141,24 +136,6 @@ def _started(place: SparkPlace, log: Path) -> Any:
             f"Spark cannot start: {in_one_sentence(ValueError(reason)).rstrip('.')}; needed is "
             "Java 17 or newer."
         ) from None
-
-
-def _names_jars_itself() -> bool:
-    """Whether Spark's own configuration says which jars there are: then it stays as it is."""
-    if "jars" in os.environ.get("PYSPARK_SUBMIT_ARGS", ""):
-        return True
-    folder = os.environ.get("SPARK_CONF_DIR") or f"{os.environ.get('SPARK_HOME', '')}/conf"
-    defaults = Path(folder) / "spark-defaults.conf"
-    return defaults.is_file() and "spark.jars" in defaults.read_text("utf-8", "replace")
-
-
-def _end_session_without(jar: Path) -> None:
-    """A session that began for files has no driver, and gets none any more."""
-    from pyspark.sql import SparkSession
-
-    active = SparkSession.getActiveSession()
-    if active is not None and jar.name not in str(active.conf.get("spark.jars", "")):
-        active.stop()
 
 
 def _try_less_long(session: Any) -> None:
@@ -281,9 +258,6 @@ def explained(error: Exception, place: SparkPlace) -> SourceError:
     text = str(error)
     where = f"Spark at {place.server}" if place.server else "Spark"
     condition = _condition(error)
-    said = fault_of(_with_causes(error), place.jdbc) if place.jdbc is not None else None
-    if said is not None:
-        return said
     if re.search(_MEMORY, text):
         return SourceError(
             f"{where} ran out of memory; give its driver or executors more "
@@ -298,15 +272,6 @@ def explained(error: Exception, place: SparkPlace) -> SourceError:
         if condition.startswith(known):
             return SourceError(f"{where}: {words.format(what=_quoted(text))}.")
     return SourceError(f"{where} reports: {_reason(text)}.")
-
-
-def _with_causes(error: Exception | None) -> str:
-    """What an exception says and what caused it: a driver's own words stand there."""
-    said = []
-    while error is not None:
-        said += [str(error), str(getattr(error, "_stackTrace", None) or "")]
-        error = getattr(error, "_cause", None)
-    return "\n".join(said)
 
 
 def _condition(error: Exception) -> str:

@@ -53,7 +53,7 @@ _PROGRESS = re.compile(r"\d+%\|.*\||\d+(k|stage|notebook|book|[kMG]?B)? \[\d\d:\
 
 
 LONGEST = (
-    "test_spark.py", "test_spark_jdbc.py", "test_book.py", "test_mysql.py", "test_compare.py",
+    "test_spark.py", "test_book.py", "test_mysql.py", "test_compare.py",
     "test_api_server.py", "test_bad_input.py", "test_notebooks.py", "test_api_contract.py",
     "test_own_shop.py", "test_evidence_settings.py", "test_params.py", "test_warm_kernels.py",
 )  # fmt: skip

@@ -6,17 +6,12 @@ import importlib.util
 import os
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 INSTALL = "make setup EXTRAS=spark && apt-get install -y openjdk-17-jre-headless"
-MARIADB_JAR = Path("/usr/share/java/mariadb-java-client.jar")
 QUICK = {
-    # a jar that is missing is no fault of tests that need none: those of JDBC then skip
-    "PYSPARK_SUBMIT_ARGS": "--master local[2] "
-    + (f"--jars {MARIADB_JAR} " if MARIADB_JAR.is_file() else "")
-    + "pyspark-shell",
+    "PYSPARK_SUBMIT_ARGS": "--master local[2] pyspark-shell",
     "SPARK_DRIVER_MEMORY": "1g",
     # short queries end before a second compiler would pay; the first alone gets 48 MB for its
     # code by itself, and where they are full, all that follows is interpreted

@@ -316,7 +316,11 @@ def test_missing_java_is_one_sentence_with_the_command(monkeypatch, tmp_path):
     ("engine", "location", "needed"),
     [
         ("duckdb", "s3a://bucket/orders", "engine: spark"),
-        ("spark", "mysql://127.0.0.1/shop", "engine: mysql"),
+        ("spark", "mysql://127.0.0.1/shop", "engine: mysql, or export its tables to Parquet"),
+        ("spark", "jdbc:mysql://127.0.0.1/shop", "export its tables to Parquet or CSV"),
+        ("duckdb", "jdbc:oracle:thin:@db:1521:shop", "no database is read through JDBC"),
+        ("spark", "sc://127.0.0.1:15002/jdbc:mariadb://db/shop", "set engine: mysql"),
+        ("mysql", "JDBC:mysql://127.0.0.1/shop", "give mysql://host:port/database"),
         ("spark", "sc://127.0.0.1:15002/", "names no place"),
         ("spark", "sc://127.0.0.1:99999/shop", "no host:port"),
         ("spark", "sc://127.0.0.1:15002/shop;token=hidden", "never is a parameter"),

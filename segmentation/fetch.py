@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import logging
+import re
 import shutil
 import zipfile
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from pathlib import Path
+from urllib.parse import urlsplit
+
+import pooch
+from tqdm import tqdm
 
 from segmentation.atomic import atomic_path, in_words, scratch_folder
-from segmentation.download import download, remove_part
 from segmentation.engine import DuckDbEngine, file_fingerprint
-from segmentation.errors import SourceError
+from segmentation.errors import ParameterError, SourceError
 from segmentation.ingest import ingest
 from segmentation.params import PROJECT_ROOT
 from segmentation.raw_files import RAW_SUFFIXES
@@ -64,6 +69,8 @@ def fetch_online_retail(
 
     Raises
     ------
+    ParameterError
+        If `url` is no address of a file on a server, or holds a password.
     SourceError
         If the file cannot be had, or is not the data set.
     OutputError
@@ -76,12 +83,10 @@ def fetch_online_retail(
         folder.mkdir(parents=True, exist_ok=True)
     if from_file is not None:
         return _import(from_file, folder, sha256)
-    part = folder / f".{SOURCE}.part"
-    download(url, part, timeout=timeout, label=SOURCE)
+    _check_address(url)
     with scratch_folder(folder / SOURCE) as scratch:
-        arrived = scratch / f"{SOURCE}{kind_of(part)}"
-        part.replace(arrived)
-        remove_part(part)
+        part = _download(url, scratch, timeout=timeout)
+        arrived = part.rename(scratch / f"{SOURCE}{kind_of(part)}")
         said = _checked(arrived, sha256)
         with atomic_path(folder / arrived.name) as temporary:
             arrived.replace(temporary)
@@ -100,6 +105,57 @@ def _import(copy: Path, folder: Path, sha256: str | None) -> tuple[Path, str]:
     with atomic_path(target) as temporary:
         shutil.copyfile(copy, temporary)
     return target, said
+
+
+def _check_address(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host, parts = None, urlsplit("")
+    if parts.scheme not in ("http", "https") or not host:
+        raise ParameterError("--url: give https://host/file; a file of this machine: --from-file.")
+    if parts.username or parts.password:
+        raise ParameterError("--url: holds a user or password; give an address without.")
+
+
+_FAULTS = {
+    r"SSLError": "the server cannot prove who it is (certificate)",
+    r"TooManyRedirects": "the server redirects without end",
+    r"timed out|Timeout": "the server sent nothing for {seconds:g} seconds",
+    r"ChunkedEncodingError|IncompleteRead": "the connection broke before the end of the file",
+}
+"""What goes wrong on the way: part of the HTTP library's words, and ours."""
+
+
+def _download(url: str, folder: Path, *, timeout: float) -> Path:
+    """The file at an address, as it comes: nobody has looked at it yet.
+
+    Raises
+    ------
+    SourceError
+        If the server does not answer, does not have it, or breaks off.
+    """
+    pooch.get_logger().setLevel(logging.ERROR)  # it would print where the folder is
+    headers = {"Accept-Encoding": "identity"}
+    try:
+        with tqdm(total=1, unit="B", unit_scale=True, desc=SOURCE) as bar:
+            ask = pooch.HTTPDownloader(bar, chunk_size=1 << 16, timeout=timeout, headers=headers)
+            return Path(pooch.retrieve(url, None, fname=SOURCE, path=folder, downloader=ask))
+    except OSError as error:
+        if error.errno is not None:  # the disk's; a fault on the way has no number
+            raise
+        said = f"{type(error).__name__} {error}"
+        found = (words for pattern, words in _FAULTS.items() if re.search(pattern, said))
+        why = next(found, "the server cannot be reached").format(seconds=timeout)
+        answer = getattr(error, "response", None)
+        if type(error).__name__ == "HTTPError" and answer is not None:
+            why = f"the server answers {answer.status_code} {answer.reason}".strip()
+        parts = urlsplit(url)
+        raise SourceError(
+            f"{parts.scheme}://{parts.netloc}{parts.path}: {why}; run it again, or give a copy "
+            "from elsewhere by --from-file."
+        ) from None
 
 
 def kind_of(path: Path) -> str:

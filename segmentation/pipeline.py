@@ -112,7 +112,10 @@ class Run:
 
     def stage(self, name: str) -> Path:
         """Folder of a stage's results, computed first where needed."""
-        definition = STAGES[name]
+        definition, key = STAGES[name], self.key(name)
+        if (found := self.cache.find(name, key)) is not None:
+            self.reused.setdefault(name, True)
+            return found
         for needed in self.needs(name):
             self.stage(needed)
         computed = []
@@ -129,7 +132,7 @@ class Run:
             }
             (folder / "cost.json").write_text(json.dumps(cost), encoding="utf-8")
 
-        folder = self.cache.get_or_compute(name, self.key(name), compute)
+        folder = self.cache.get_or_compute(name, key, compute)
         self.reused.setdefault(name, not computed)
         return folder
 

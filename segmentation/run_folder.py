@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import platform
 import shutil
@@ -20,7 +19,6 @@ from tqdm import tqdm
 from segmentation import __version__
 from segmentation.atomic import atomic_path
 from segmentation.cluster_outputs import write_customers
-from segmentation.engine import path_fingerprint
 from segmentation.naming import fact_sentence
 from segmentation.params import PROJECT_ROOT, SHIPPED
 from segmentation.pipeline import Run
@@ -35,7 +33,6 @@ from segmentation.workbook import write_workbook
 
 WORKBOOK = "customer_segmentation_output.xlsx"
 WORKBOOK_CSV = "workbook_csv"
-DIGESTS = "sha256.json"
 WORKBOOK_STAGES = ("orders", "segments", "stability", "recommendations")
 """Stages whose results are in the workbook."""
 PROCESSED_FOLDER = PROJECT_ROOT / "data" / "processed_data"
@@ -142,32 +139,15 @@ def _write_csv(table: pd.DataFrame, path: Path) -> None:
 
 def _put_workbook(run: Run, folder: Path) -> None:
     """The workbook and its CSV twins: from memory where all that decides them is the same."""
-
-    def make(working: Path) -> None:
-        _write_workbook(run, working)
-        (working / DIGESTS).write_text(json.dumps(_digests(working)), encoding="utf-8")
-
     key = key_of(
         [run.key(stage) for stage in WORKBOOK_STAGES],
         run.parameters.currency,
         package_fingerprint(),
         [metadata.version(name) for name in PACKAGES],
     )
-    made = run.cache.get_or_compute("workbook", key, make)
-    with contextlib.suppress(OSError, ValueError):
-        shutil.copyfile(made / WORKBOOK, folder / WORKBOOK)
-        shutil.copytree(made / WORKBOOK_CSV, folder / WORKBOOK_CSV)
-        if _digests(folder) == json.loads((made / DIGESTS).read_text(encoding="utf-8")):
-            return
-    # what was remembered is damaged or incomplete
-    shutil.rmtree(made, ignore_errors=True)
-    (folder / WORKBOOK).unlink(missing_ok=True)
-    shutil.rmtree(folder / WORKBOOK_CSV, ignore_errors=True)
-    _write_workbook(run, folder)
-
-
-def _digests(folder: Path) -> dict[str, Any]:
-    return {name: path_fingerprint(folder / name) for name in (WORKBOOK, WORKBOOK_CSV)}
+    made = run.cache.get_or_compute("workbook", key, lambda working: _write_workbook(run, working))
+    shutil.copyfile(made / WORKBOOK, folder / WORKBOOK)
+    shutil.copytree(made / WORKBOOK_CSV, folder / WORKBOOK_CSV)
 
 
 def _write_workbook(run: Run, folder: Path) -> None:

@@ -2,7 +2,8 @@
 
 The key of a stage is a hash of its own parameters, the keys of the stages it needs and
 the package's code; so a changed parameter, input file or line of code never reuses an
-old result. A result appears in the cache by one rename: it is complete or not there.
+old result. A result appears in the cache by one rename, once it is safely on the disk: it is
+complete or not there. What has been damaged since is computed anew.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import fcntl
 import hashlib
 import json
 import os
-import shutil
+import stat
 from collections.abc import Callable, Iterator
 from functools import cache
 from importlib import metadata
@@ -24,7 +25,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from segmentation.atomic import swap_folder
+from segmentation.atomic import scratch_folder, swap_folder
 from segmentation.errors import OutputError, in_one_sentence
 from segmentation.model import SegmentModel
 
@@ -49,6 +50,9 @@ PRESENTATION = {
     "demo",
 }
 """Modules that only show results; editing them recomputes nothing."""
+SEAL = "sha256.json"
+"""Written last into a stage's folder: a result without it, or unlike it, is computed anew."""
+NO_FILE = "no file"
 COMPUTING_PACKAGES = ("duckdb", "numpy", "pandas", "scikit-learn", "scipy", "sqlglot")
 
 
@@ -62,17 +66,24 @@ class StageCache:
     def __init__(self, root: Path, *, reuse: bool = True) -> None:
         self.root = root
         self.reuse = reuse
-        self._fresh: set[Path] = set()
-
-    def _has(self, target: Path) -> bool:
-        return target.is_dir() and (self.reuse or target in self._fresh)
+        self._sound: set[Path] = set()
 
     def folder(self, stage: str, key: str) -> Path:
         """Where a stage's result is, or will be."""
         return self.root / f"{stage}-{key}"
 
+    def find(self, stage: str, key: str) -> Path | None:
+        """Folder of a stage's result, if every file in it is as it was written.
+
+        Files are read for that once in the life of this object.
+        """
+        target = self.folder(stage, key)
+        if target not in self._sound and self.reuse and is_sealed(target):
+            self._sound.add(target)
+        return target if target in self._sound and target.is_dir() else None
+
     def get_or_compute(self, stage: str, key: str, compute: Callable[[Path], None]) -> Path:
-        """Folder of a stage's result; computed under a lock where it is not there yet.
+        """Folder of a stage's result; computed under a lock where it is not there, or damaged.
 
         Parameters
         ----------
@@ -85,26 +96,20 @@ class StageCache:
             If the cache cannot be written.
         """
         target = self.folder(stage, key)
-        if self._has(target):
+        if self.find(stage, key):
             return target
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             with self._lock(target):
-                if self._has(target):
+                if self.find(stage, key):
                     return target
-                working = self.root / f".{target.name}.{os.getpid()}"
-                for left in self.root.glob(f".{target.name}.[0-9]*"):  # of who was killed
-                    shutil.rmtree(left, ignore_errors=True)
-                working.mkdir()
-                try:
+                if target.is_symlink() or not target.is_dir():
+                    target.unlink(missing_ok=True)
+                with scratch_folder(target) as working:
                     compute(working)
-                    if target.is_dir():
-                        swap_folder(working, target)
-                    else:
-                        working.rename(target)
-                    self._fresh.add(target)
-                finally:
-                    shutil.rmtree(working, ignore_errors=True)
+                    seal(working, target.name)
+                    swap_folder(working, target)
+                self._sound.add(target)
         except OSError as error:
             number = error.errno or getattr(error.__cause__, "errno", None)
             reason = os.strerror(number) if number else in_one_sentence(error).rstrip(".")
@@ -122,6 +127,36 @@ class StageCache:
                 yield
             finally:
                 fcntl.flock(file, fcntl.LOCK_UN)
+
+
+def seal(folder: Path, name: str) -> None:
+    """Write down what a finished folder holds, and the name that it will have."""
+    text = json.dumps({"name": name, "files": _content_of(folder)}, indent=1)
+    (folder / SEAL).write_text(text, encoding="utf-8")
+
+
+def is_sealed(folder: Path) -> bool:
+    """Whether a folder holds what was in it when it was finished, and nothing else."""
+    try:
+        content = _content_of(folder)
+        if content.pop(SEAL, NO_FILE) == NO_FILE:
+            return False
+        sealed = json.loads((folder / SEAL).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return bool(sealed == {"name": folder.name, "files": content})
+
+
+def _content_of(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file below a folder by its name; what is no file is said to be none."""
+    content = {}
+    for path in sorted(folder.rglob("*")):
+        content[path.relative_to(folder).as_posix()] = NO_FILE
+        if stat.S_ISREG(path.lstat().st_mode):  # not a link, nor a pipe that nobody writes to
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            content[path.relative_to(folder).as_posix()] = digest
+    return content
 
 
 def save_results(folder: Path, results: dict[str, Any]) -> None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import threading
 from pathlib import Path
 
 import pytest
-from conftest import call_cli, contents_of, ordinary_orders
+from conftest import TinyShop, call_cli, contents_of, ordinary_orders
 
 from segmentation import run_folder, stage_cache
 from segmentation.params import resolve
 from segmentation.pipeline import Run
-from segmentation.stage_cache import StageCache
+from segmentation.stage_cache import StageCache, is_sealed
 from segmentation.stage_table import STAGES
 
 BEFORE_CLUSTERING = {"orders", "findings", "cut", "prepared", "tuning", "structure", "anomalies"}
@@ -24,10 +26,19 @@ def stages_of(folder: Path) -> dict[str, bool]:
     return {entry["stage"]: entry["reused"] for entry in manifest["stages"]}
 
 
-@pytest.fixture
-def finished(shop):
-    shop.lines(ordinary_orders(12))
+@pytest.fixture(scope="module")
+def made_once(tmp_path_factory):
+    shop = TinyShop(tmp_path_factory.mktemp("made")).lines(ordinary_orders(12))
     assert shop.run(n_clusters=2).code == 0
+    return shop
+
+
+@pytest.fixture
+def finished(shop, made_once):
+    """A small shop after its run: no stage needs computing again to have one."""
+    shop.lines(ordinary_orders(12))
+    shop.arguments(n_clusters=2)  # writes the profile
+    shutil.copytree(made_once.runs_dir, shop.runs_dir)
     return shop
 
 
@@ -126,34 +137,119 @@ def test_other_code_writes_the_workbook_anew(finished, written, monkeypatch):
     assert len(written) == 1
 
 
-@pytest.mark.parametrize(
-    "damage", ["flipped", "twin lost", "twin more", "twin nowhere", "digests lost", "no JSON"]
-)
-def test_a_damaged_workbook_is_not_put_into_a_run(finished, written, damage):
-    first = workbook_of(finished)
-    (kept,) = (finished.runs_dir / ".cache").glob("workbook-*")
-    workbook, twin = kept / "customer_segmentation_output.xlsx", kept / "workbook_csv"
-    if damage == "flipped":
-        content = bytearray(workbook.read_bytes())
-        content[len(content) // 2] ^= 1
-        workbook.write_bytes(bytes(content))
-    elif damage == "twin lost":
-        next(twin.iterdir()).unlink()
-    elif damage == "twin more":
-        (twin / "more.csv").write_text("1")
-    elif damage == "twin nowhere":
-        (twin / "more.csv").symlink_to(twin / "gone.csv")
-    elif damage == "digests lost":
-        (kept / "sha256.json").unlink()
-    else:
-        (kept / "sha256.json").write_text("{")
-    assert finished.run(n_clusters=2).code == 0
-    assert len(written) == 1
-    assert workbook_of(finished) == first
-    assert finished.run(n_clusters=2).code == 0  # it was not left there
-    assert finished.run(n_clusters=2).code == 0
-    assert len(written) == 2
-    assert workbook_of(finished) == first
+def flip(path: Path, place: int) -> None:
+    content = bytearray(path.read_bytes())
+    if not content:
+        content = bytearray(b"1")
+    content[place % len(content)] ^= 1
+    path.write_bytes(bytes(content))
+
+
+def swap(path: Path) -> None:
+    """Exchange a file with its neighbour."""
+    mine, other = path.read_bytes(), next(p for p in sorted(path.parent.iterdir()) if p != path)
+    path.write_bytes(other.read_bytes())
+    other.write_bytes(mine)
+
+
+DAMAGES = {
+    "bit at the start": lambda path: flip(path, 0),
+    "bit in the middle": lambda path: flip(path, path.stat().st_size // 2),
+    "bit at the end": lambda path: flip(path, -1),
+    "cut in half": lambda path: os.truncate(path, path.stat().st_size // 2),
+    "without its last byte": lambda path: os.truncate(path, path.stat().st_size - 1),
+    "zero length": lambda path: os.truncate(path, 0),
+    "longer": lambda path: path.write_bytes(path.read_bytes() + b"0"),
+    "as long, all zeros": lambda path: path.write_bytes(bytes(path.stat().st_size)),
+    "other JSON": lambda path: path.write_text("{}"),
+    "deep JSON": lambda path: path.write_text("[" * 5000),
+    "deleted": Path.unlink,
+    "renamed": lambda path: path.rename(path.with_name(f"{path.name}.old")),
+    "twin of another kind": lambda path: path.with_suffix(".parquet.json").write_text("1"),
+    "a folder": lambda path: (path.unlink(), path.mkdir()),
+    "a pipe": lambda path: (path.unlink(), os.mkfifo(path)),
+    "a link to nowhere": lambda path: (path.unlink(), path.symlink_to("gone")),
+    "a link to its content": lambda path: path.symlink_to(path.rename(path.parents[2] / path.name)),
+    "swapped": swap,
+    "not to be read": lambda path: path.chmod(0),
+}
+FOLDER_DAMAGES = {
+    "another stage's": lambda one, other: (one.rename(f"{one}.x"), shutil.copytree(other, one)),
+    "gone": lambda one, _: shutil.rmtree(one),
+    "emptied": lambda one, _: (shutil.rmtree(one), one.mkdir()),
+    "a file": lambda one, _: (shutil.rmtree(one), one.write_text("1")),
+    "a link": lambda one, other: (shutil.rmtree(one), one.symlink_to(other)),
+    "a folder more": lambda one, _: (one / "ledger.parquet").mkdir(exist_ok=True),
+    "not to be entered": lambda one, _: one.chmod(0),
+}
+
+
+def files_in(stage: Path) -> list[Path]:
+    return sorted(path for path in stage.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("stage", ["prepared", "segments"])  # tables, arrays, JSON and a model
+def test_every_damage_of_every_file_is_noticed(made_once, tmp_path, stage):
+    (whole,) = (made_once.runs_dir / ".cache").glob(f"{stage}-*")
+    copied, before = tmp_path / ".cache" / whole.name, contents_of(whole)
+    for file in before:
+        for name, damage in DAMAGES.items():
+            if name == "not to be read" and os.geteuid() == 0:  # nothing is closed to root
+                continue
+            shutil.copytree(whole, copied)
+            assert is_sealed(copied)
+            damage(copied / file)
+            assert not is_sealed(copied), (file, name)
+            shutil.rmtree(copied)
+
+
+@pytest.mark.parametrize("turn", range(3))
+def test_no_damage_gives_a_wrong_output_or_a_traceback(finished, made_once, turn):
+    """Each stage is damaged in another way, and in yet another in the next turn."""
+    finished.parameters |= made_once.parameters  # paths are told in the run's folder
+    expected = contents_of(finished.result)
+    cache = finished.runs_dir / ".cache"
+    stages = sorted(cache.glob("[a-z]*-*"))
+    for number, stage in enumerate(stages):
+        kind = number + turn * len(stages)
+        if kind % 4 == 3:
+            damage = list(FOLDER_DAMAGES.values())[kind // 4 % len(FOLDER_DAMAGES)]
+            damage(stage, stages[number - 1])
+        else:
+            files = files_in(cache / stage)
+            list(DAMAGES.values())[kind % len(DAMAGES)](files[kind % len(files)])
+
+    again = finished.run(n_clusters=2)
+
+    assert (again.code, again.said) == (0, [])
+    found = contents_of(finished.result)
+    assert {name for name in found if found[name] != expected[name]} == {"manifest.json"}
+    assert set(found) == set(expected)
+    assert finished.run(n_clusters=2).code == 0  # healed
+    assert all(stages_of(finished.result).values())
+
+
+def test_a_stage_is_on_the_disk_before_it_counts(tmp_path, monkeypatch):
+    synced, sync = [], os.fsync
+
+    def noted(handle: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{handle}").readlink().name)
+        assert not (tmp_path / "orders-key").exists() or synced[-1] == tmp_path.name
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    StageCache(tmp_path).get_or_compute("orders", "key", lambda f: (f / "one.json").write_text("1"))
+    assert {"one.json", stage_cache.SEAL, tmp_path.name} < set(synced)
+
+
+def test_a_result_is_verified_once_and_what_was_read_stays(tmp_path, monkeypatch):
+    StageCache(tmp_path).get_or_compute("orders", "key", lambda f: (f / "one.json").write_text("1"))
+    verified, verify = [], stage_cache.is_sealed
+    monkeypatch.setattr(stage_cache, "is_sealed", lambda f: verified.append(f) or verify(f))
+    cache = StageCache(tmp_path)
+    for _ in range(3):
+        assert cache.find("orders", "key") == tmp_path / "orders-key"
+    assert len(verified) == 1
 
 
 def test_the_key_of_a_workbook_holds_every_stage_that_it_reads(finished, monkeypatch, tmp_path):
@@ -171,11 +267,15 @@ def test_the_key_of_a_workbook_holds_every_stage_that_it_reads(finished, monkeyp
 
 
 def test_what_a_killed_process_left_of_a_stage_is_removed(tmp_path):
-    for name in (".orders-key.99999", ".orders-key.99998.old", ".orders-other.99999"):
+    for name in (
+        ".orders-key.0123abcd.tmp",
+        ".orders-key.89abcdef.tmp",
+        ".orders-other.0123abcd.tmp",
+    ):
         (tmp_path / name).mkdir()
     StageCache(tmp_path).get_or_compute("orders", "key", lambda folder: None)
     assert sorted(p.name for p in tmp_path.iterdir() if not p.name.endswith(".lock")) == [
-        ".orders-other.99999",
+        ".orders-other.0123abcd.tmp",
         "orders-key",
     ]
 
@@ -205,7 +305,7 @@ def test_two_at_once_compute_a_stage_once_and_read_it_whole(tmp_path):
     for thread in threads:
         thread.join(10)
     assert len(computed) == 1
-    assert found == [{"half", "whole"}] * 2
+    assert found == [{"half", "whole", stage_cache.SEAL}] * 2
 
 
 def test_failed_stage_leaves_nothing_and_keeps_what_was_there(tmp_path):

@@ -126,6 +126,19 @@ def run(
 
 
 @cli.command()
+@RunsDir
+@click.option("--all", "everything", is_flag=True, help="Remove all remembered results.")
+def clean(runs_dir: Path, everything: bool) -> None:
+    """Remove remembered results that were not used for long, or are too many.
+
+    They are computed again when they are asked for. What a running process uses stays.
+    """
+    from segmentation.cache_bounds import clean_runs
+
+    click.echo(str(clean_runs(runs_dir.absolute(), everything=everything)))
+
+
+@cli.command()
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("customers", type=click.Path(path_type=Path), metavar="INPUT")
 @click.option(

@@ -9,6 +9,7 @@ from pathlib import Path
 from segmentation.atomic import recover_folder, scratch_folder, swap_folder
 from segmentation.book import build_book
 from segmentation.book_press import Press
+from segmentation.cache_bounds import keep_in_bounds
 from segmentation.errors import ParameterError
 from segmentation.helping_process import Helper
 from segmentation.notebooks_at_work import Chapters, NotebooksAtWork
@@ -80,6 +81,7 @@ def make_report(profiles: dict[str, Parameters], *, runs_dir: Path, reuse: bool 
         for name, folder in folders.items():
             swap_folder(folder, runs_dir / name)
             remembered[name].keep()
+    keep_in_bounds(cache)
     workbooks = [runs_dir / name / WORKBOOK for name in profiles]
     if SHIPPED_WORKBOOK_PROFILE in profiles and is_shipped(profiles[SHIPPED_WORKBOOK_PROFILE]):
         workbooks.append(publish_workbook(runs_dir / SHIPPED_WORKBOOK_PROFILE))

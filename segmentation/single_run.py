@@ -6,6 +6,7 @@ import contextlib
 from pathlib import Path
 
 from segmentation.atomic import recover_folder, scratch_folder, swap_folder
+from segmentation.cache_bounds import keep_in_bounds
 from segmentation.errors import OutputError
 from segmentation.helping_process import Helper
 from segmentation.params import Parameters, resolve
@@ -40,6 +41,7 @@ def make_run(
         with scratch_folder(target) as working:
             write_run(run, working, profile=profile)
             swap_folder(working, target)
+    keep_in_bounds(cache)
     if name == profile and is_shipped(parameters):
         publish_workbook(target)
     return target

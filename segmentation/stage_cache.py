@@ -9,11 +9,13 @@ complete or not there. What has been damaged since is computed anew.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
 import os
 import stat
+import weakref
 from collections.abc import Callable, Iterator
 from functools import cache
 from importlib import metadata
@@ -47,6 +49,7 @@ PRESENTATION = {
     "warm_kernels",
     "book",
     "book_press",
+    "cache_bounds",
     "demo",
 }
 """Modules that only show results; editing them recomputes nothing."""
@@ -67,6 +70,8 @@ class StageCache:
         self.root = root
         self.reuse = reuse
         self._sound: set[Path] = set()
+        self._held: list[int] = []
+        weakref.finalize(self, _close, self._held)
 
     def folder(self, stage: str, key: str) -> Path:
         """Where a stage's result is, or will be."""
@@ -78,8 +83,10 @@ class StageCache:
         Files are read for that once in the life of this object.
         """
         target = self.folder(stage, key)
-        if target not in self._sound and self.reuse and is_sealed(target):
+        if target not in self._sound and self.reuse and self._hold(target) and is_sealed(target):
             self._sound.add(target)
+            with contextlib.suppress(OSError):  # a cache that may only be read
+                os.utime(target / SEAL)  # says when it was last used
         return target if target in self._sound and target.is_dir() else None
 
     def get_or_compute(self, stage: str, key: str, compute: Callable[[Path], None]) -> Path:
@@ -100,7 +107,7 @@ class StageCache:
             return target
         try:
             self.root.mkdir(parents=True, exist_ok=True)
-            with self._lock(target):
+            with locked(lock_of(target), fcntl.LOCK_EX, create=True):
                 if self.find(stage, key):
                     return target
                 if target.is_symlink() or not target.is_dir():
@@ -109,6 +116,7 @@ class StageCache:
                     compute(working)
                     seal(working, target.name)
                     swap_folder(working, target)
+                self._hold(target)
                 self._sound.add(target)
         except OSError as error:
             number = error.errno or getattr(error.__cause__, "errno", None)
@@ -119,14 +127,52 @@ class StageCache:
             ) from None
         return target
 
-    @contextlib.contextmanager
-    def _lock(self, target: Path) -> Iterator[None]:
-        with (self.root / f".{target.name}.lock").open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            try:
-                yield
-            finally:
-                fcntl.flock(file, fcntl.LOCK_UN)
+    def _hold(self, target: Path) -> bool:
+        """Let nobody remove a result as long as we may read it; False where there is none."""
+        try:
+            self._held.append(_open_locked(target, fcntl.LOCK_SH))
+        except OSError as error:
+            return error.errno in (errno.ENOLCK, errno.ENOTSUP)  # no locks on this disk
+        return True
+
+    def release(self) -> None:
+        """Let results be removed again; what is asked for after this is verified anew."""
+        _close(self._held)
+        self._sound.clear()
+
+
+def _close(handles: list[int]) -> None:
+    while handles:
+        os.close(handles.pop())
+
+
+def lock_of(target: Path) -> Path:
+    """The file whose lock is held by who computes or removes a result."""
+    return target.with_name(f".{target.name}.lock")
+
+
+@contextlib.contextmanager
+def locked(path: Path, how: int, *, create: bool = False) -> Iterator[None]:
+    """Hold a lock on the file or folder of that name."""
+    handle = _open_locked(path, how, os.O_CREAT | os.O_RDWR if create else os.O_RDONLY)
+    try:
+        yield
+    finally:
+        os.close(handle)
+
+
+def _open_locked(path: Path, how: int, flags: int = os.O_RDONLY) -> int:
+    while True:
+        handle = os.open(path, flags | os.O_NONBLOCK, 0o666)  # a pipe in its place: no waiting
+        try:
+            fcntl.flock(handle, how)
+            with contextlib.suppress(FileNotFoundError):  # another took its place meanwhile
+                if os.path.samestat(os.fstat(handle), path.stat()):
+                    return handle
+        except BaseException:
+            os.close(handle)
+            raise
+        os.close(handle)
 
 
 def seal(folder: Path, name: str) -> None:

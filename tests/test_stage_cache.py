@@ -174,10 +174,14 @@ DAMAGES = {
     "not to be read": lambda path: path.chmod(0),
 }
 FOLDER_DAMAGES = {
-    "another stage's": lambda one, other: (one.rename(f"{one}.x"), shutil.copytree(other, one)),
+    "another stage's": lambda one, other: (
+        one.rename(f"{one}.x"),
+        shutil.copytree(other, one, symlinks=True),
+    ),
     "gone": lambda one, _: shutil.rmtree(one),
     "emptied": lambda one, _: (shutil.rmtree(one), one.mkdir()),
     "a file": lambda one, _: (shutil.rmtree(one), one.write_text("1")),
+    "a pipe": lambda one, _: (shutil.rmtree(one), os.mkfifo(one)),
     "a link": lambda one, other: (shutil.rmtree(one), one.symlink_to(other)),
     "a folder more": lambda one, _: (one / "ledger.parquet").mkdir(exist_ok=True),
     "not to be entered": lambda one, _: one.chmod(0),

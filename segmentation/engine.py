@@ -8,7 +8,6 @@ of any of them.
 from __future__ import annotations
 
 import contextlib
-import csv
 import hashlib
 import os
 import re
@@ -24,7 +23,8 @@ import pyarrow.parquet as pq
 import sqlglot
 from sqlglot import exp
 
-from segmentation.errors import OutputError, ParameterError, SourceError, first_three
+from segmentation.csv_checks import bind_csv, bind_lines
+from segmentation.errors import OutputError, ParameterError, SourceError
 from segmentation.raw_files import RawFiles
 
 MEMORY_VARIABLE = "SEGMENTATION_MEMORY_LIMIT"
@@ -168,28 +168,12 @@ class DuckDbEngine:
         if path.suffix == ".parquet":
             self._bind_parquet(table, path, name)
             return
-        if path.suffix != ".txt":
-            check_quotes(path)
-        columns = ["line"] if path.suffix == ".txt" else csv_header(path)
-        lines = path.suffix == ".txt"
-        try:
-            relation = self.connection.read_csv(
-                str(path),
-                columns=dict.fromkeys(columns, "VARCHAR"),
-                header=not lines,
-                sep="\x1f" if lines else ",",
-                quotechar="" if lines else '"',
-                escapechar="" if lines else '"',
-                auto_detect=False,
-                strict_mode=True,
-                parallel=False,
-            )
-            if lines:
-                relation = relation.project("ROW_NUMBER() OVER () AS line_number, line")
-            relation.create(table)
-        except duckdb.Error as error:
-            raise SourceError(_csv_sentence(path, error)) from None
-        if self.count(table) == (1 if lines else 0):
+        is_text = path.suffix == ".txt"
+        if is_text:
+            bind_lines(self.connection, table, path)
+        else:
+            self.files.spanning[table] = bind_csv(self.connection, table, path)
+        if self.count(table) == (1 if is_text else 0):
             raise SourceError(f"{path.name}: has a header but no rows; export it again.")
 
     def _bind_parquet(self, table: str, path: Path, name: str) -> None:
@@ -331,61 +315,6 @@ class DuckDbEngine:
         """Number of rows of a table."""
         query = exp.select(exp.Count(this=exp.Star())).from_(exp.to_table(table))
         return int(self.connection.execute(query.sql("duckdb")).fetchall()[0][0])
-
-
-def check_quotes(path: Path) -> None:
-    """Refuse a quote that is never closed: it would swallow all lines up to the next one.
-
-    Only a file with an odd number of quotation marks can hold one that the reader does
-    not meet itself, so that most files are read once only.
-    """
-    with path.open("rb") as file:
-        marks = sum(chunk.count(b'"') for chunk in iter(lambda: file.read(_CHUNK), b""))
-    if marks % 2 == 0:
-        return
-    ended = 0
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        lines = csv.reader(file, strict=True)
-        try:
-            for _ in lines:
-                ended = lines.line_num
-        except csv.Error:
-            raise SourceError(
-                f"{path.name}: a quoted value is not closed at line {ended + 1:,}; close the quote."
-            ) from None
-
-
-def csv_header(path: Path) -> list[str]:
-    """Column names in the first line of a CSV file.
-
-    Raises
-    ------
-    SourceError
-        If a column has no name, or two have the same.
-    """
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        names = [name.strip() for name in next(csv.reader(file), [])]
-    folded = [name.casefold() for name in names]  # SQL does not tell capitals apart
-    repeated = sorted({name for name in names if folded.count(name.casefold()) > 1})
-    if not names or "" in names or repeated:
-        what = f"column {first_three(repeated)} twice" if repeated else "a column without a name"
-        raise SourceError(f"{path.name}: its first line names {what}; name every column once.")
-    return names
-
-
-def _csv_sentence(path: Path, error: duckdb.Error) -> str:
-    text = str(error)
-    line = re.search(r"Line: (\d+)", text)
-    place = f" at line {int(line.group(1)):,}" if line else ""
-    found = re.search(r"Expected Number of Columns: (\d+) Found: (\d+)", text)
-    if found:
-        return (
-            f"{path.name}: has {found.group(2)} fields{place} where the header names "
-            f"{found.group(1)}; quote values that hold a comma."
-        )
-    if "quote" in text.lower():
-        return f"{path.name}: a quoted value is not closed{place}; close the quote."
-    return f"{path.name}: cannot be read as CSV{place}; export it again with commas and quotes."
 
 
 def file_fingerprint(path: Path) -> str:

@@ -14,11 +14,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
+import duckdb
 import pandas as pd
 import sqlglot
 from sqlglot import exp
 
 from segmentation import spark_dialect, spark_tables
+from segmentation.csv_checks import bind_csv
 from segmentation.engine import Shortcut
 from segmentation.errors import SourceError, first_three, in_one_sentence
 from segmentation.raw_files import RawFiles
@@ -101,6 +103,9 @@ class SparkEngine:
         ready = path
         if path is not None and not path.is_dir():
             ready = self.files.readable(path, table)
+            if ready.suffix == ".csv":
+                with duckdb.connect() as lines:  # what Spark counts, it cannot account for
+                    self.files.spanning[table] = bind_csv(lines, "rows", ready, keep=False)
         with in_words(self.place):
             rows = self._read(table, ready)
             if ready is not None and ready.suffix in (".csv", ".txt"):

@@ -26,11 +26,13 @@ class RawFiles:
     """The raw files of one snapshot, made readable when they are first asked for.
 
     ``notes`` says how a file was read where that was a finding and not a matter of course:
-    file name to words, for the page and the manifest.
+    file name to words, for the page and the manifest. ``spanning`` counts, per table, rows
+    with a value that goes on over further lines, and those lines.
     """
 
     def __init__(self) -> None:
         self.notes: dict[str, str] = {}
+        self.spanning: dict[str, tuple[int, int]] = {}
         self._ready: dict[tuple[Path, str], Path] = {}
         self._folder: tempfile.TemporaryDirectory[str] | None = None
 

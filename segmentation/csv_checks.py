@@ -145,7 +145,8 @@ def _spanning_rows(
     columns = [exp.column(name, quoted=True) for name in connection.table(table).columns]
     place = exp.alias_(exp.Window(this=exp.RowNumber()), " place", quoted=True)
     numbered = exp.select(place, *columns).from_(exp.to_table(table)).subquery("numbered")
-    spans = exp.func("CONTAINS", exp.func("CONCAT", *columns), exp.Literal.string("\n"))
+    together = exp.Anonymous(this="CONCAT", expressions=columns)  # unlike || it passes over NULL
+    spans = exp.func("CONTAINS", together, exp.Literal.string("\n"))
     found = exp.select(exp.column(" place", quoted=True), *columns).from_(numbered).where(spans)
     result = connection.execute(found.sql("duckdb"))
     while part := result.fetchmany(_ROWS_AT_ONCE):

@@ -8,7 +8,6 @@ of any of them.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -30,7 +29,6 @@ from segmentation.raw_files import RawFiles
 MEMORY_VARIABLE = "SEGMENTATION_MEMORY_LIMIT"
 """Environment variable with the most memory that the embedded engine may use, as 4GB."""
 _AMOUNT = re.compile(r"\s*\d+(\.\d+)?\s*[KMGT]i?B\s*", re.I)
-_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -140,7 +138,7 @@ class DuckDbEngine:
                 )
             settings["memory_limit"] = limit
         self.connection = duckdb.connect(config=settings)
-        self._in_place: dict[str, tuple[Path, os.stat_result]] = {}
+        self._in_place: dict[str, Path] = {}
 
     def close(self) -> None:
         """Give the memory back."""
@@ -165,10 +163,10 @@ class DuckDbEngine:
             place.
         """
         name, path = path.name, self.files.readable(path, table)
-        if path.suffix == ".parquet":
+        if path.suffix.lower() == ".parquet" or path.is_dir():
             self._bind_parquet(table, path, name)
             return
-        is_text = path.suffix == ".txt"
+        is_text = path.suffix.lower() == ".txt"
         if is_text:
             bind_lines(self.connection, table, path)
         else:
@@ -182,7 +180,7 @@ class DuckDbEngine:
         try:
             pq.ParquetFile(path, page_checksum_verification=True)
             self.connection.read_parquet(str(path)).create_view(table)
-            self._in_place[table] = (path, path.stat())
+            self._in_place[table] = path
             is_empty = self.count(table) == 0
         except (duckdb.Error, pa.ArrowException, OSError) as error:
             raise SourceError(
@@ -212,7 +210,7 @@ class DuckDbEngine:
                 for name in held.values()
             ]
             projected = ", ".join(column.sql("duckdb") for column in columns)
-            file = self.connection.read_parquet(str(self._in_place[table][0]))
+            file = self.connection.read_parquet(str(self._in_place[table]))
             file.project(projected).create_view(table, replace=True)
             return
         for name, wanted in renamed.items():
@@ -226,7 +224,7 @@ class DuckDbEngine:
     def lock(self) -> None:
         """Close the door behind the bound files: from here on no SQL reaches the disk."""
         allowed = exp.Array(
-            expressions=[exp.Literal.string(str(path)) for path, _ in self._in_place.values()]
+            expressions=[exp.Literal.string(str(path)) for path in self._in_place.values()]
         )
         setting = exp.SetItem(this=exp.EQ(this=exp.var("allowed_paths"), expression=allowed))
         self.connection.execute(exp.Set(expressions=[setting]).sql("duckdb"))
@@ -250,17 +248,8 @@ class DuckDbEngine:
         return exp.not_(exp.func("ISFINITE", value))
 
     def check_unchanged(self) -> None:
-        """Refuse results over files that were read where they are and changed meanwhile.
-
-        Raises
-        ------
-        SourceError
-            Names the file.
-        """
-        for path, before in self._in_place.values():
-            now = path.stat()
-            if (now.st_mtime_ns, now.st_size) != (before.st_mtime_ns, before.st_size):
-                raise SourceError(f"{path.name}: changed while it was read; run it again.")
+        """Refuse results over files that changed while they were read."""
+        self.files.check_unchanged()
 
     def description(self) -> dict[str, str]:
         """What ran the SQL (its version is among the packages), and how files were read."""
@@ -315,22 +304,3 @@ class DuckDbEngine:
         """Number of rows of a table."""
         query = exp.select(exp.Count(this=exp.Star())).from_(exp.to_table(table))
         return int(self.connection.execute(query.sql("duckdb")).fetchall()[0][0])
-
-
-def file_fingerprint(path: Path) -> str:
-    """SHA-256 of a file's bytes, as the manifest records it."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
-def path_fingerprint(path: Path) -> dict[str, Any]:
-    """Checksum and size of a raw table's file, or of the folder of its parts."""
-    if path.is_file():
-        return {"sha256": file_fingerprint(path), "bytes": path.stat().st_size}
-    parts = sorted(part for part in path.rglob("*") if part.is_file())
-    named = [(part.relative_to(path).as_posix(), file_fingerprint(part)) for part in parts]
-    digest = hashlib.sha256(repr(named).encode()).hexdigest()
-    return {"sha256": digest, "bytes": sum(part.stat().st_size for part in parts)}

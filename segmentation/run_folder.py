@@ -20,10 +20,10 @@ from tqdm import tqdm
 from segmentation import __version__
 from segmentation.atomic import atomic_path
 from segmentation.cluster_outputs import write_customers
-from segmentation.engine import path_fingerprint
 from segmentation.naming import fact_sentence
 from segmentation.params import PROJECT_ROOT, SHIPPED
 from segmentation.pipeline import Run
+from segmentation.raw_files import path_fingerprint
 from segmentation.stage_cache import (
     code_fingerprint,
     key_of,

@@ -20,9 +20,9 @@ def read_file(session: Any, path: Path) -> Any:
     SourceError
         If a text file has a column without a name or named twice.
     """
-    if path.is_dir() or path.suffix == ".parquet":
+    if path.is_dir() or path.suffix.lower() == ".parquet":
         return with_places(_parquet(session, path.absolute().as_uri()))
-    if path.suffix == ".txt":
+    if path.suffix.lower() == ".txt":
         return _lines(session, path.absolute().as_uri())
     return _csv(session, path.absolute().as_uri(), csv_header(path)[0])
 

@@ -8,8 +8,6 @@ of any of them.
 from __future__ import annotations
 
 import contextlib
-import csv
-import hashlib
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -24,13 +22,13 @@ import pyarrow.parquet as pq
 import sqlglot
 from sqlglot import exp
 
-from segmentation.errors import OutputError, ParameterError, SourceError, first_three
+from segmentation.csv_checks import bind_csv, bind_lines
+from segmentation.errors import OutputError, ParameterError, SourceError
 from segmentation.raw_files import RawFiles
 
 MEMORY_VARIABLE = "SEGMENTATION_MEMORY_LIMIT"
 """Environment variable with the most memory that the embedded engine may use, as 4GB."""
 _AMOUNT = re.compile(r"\s*\d+(\.\d+)?\s*[KMGT]i?B\s*", re.I)
-_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -140,7 +138,7 @@ class DuckDbEngine:
                 )
             settings["memory_limit"] = limit
         self.connection = duckdb.connect(config=settings)
-        self._in_place: dict[str, tuple[Path, os.stat_result]] = {}
+        self._in_place: dict[str, Path] = {}
 
     def close(self) -> None:
         """Give the memory back."""
@@ -165,31 +163,15 @@ class DuckDbEngine:
             place.
         """
         name, path = path.name, self.files.readable(path, table)
-        if path.suffix == ".parquet":
+        if path.suffix.lower() == ".parquet" or path.is_dir():
             self._bind_parquet(table, path, name)
             return
-        if path.suffix != ".txt":
-            check_quotes(path)
-        columns = ["line"] if path.suffix == ".txt" else csv_header(path)
-        lines = path.suffix == ".txt"
-        try:
-            relation = self.connection.read_csv(
-                str(path),
-                columns=dict.fromkeys(columns, "VARCHAR"),
-                header=not lines,
-                sep="\x1f" if lines else ",",
-                quotechar="" if lines else '"',
-                escapechar="" if lines else '"',
-                auto_detect=False,
-                strict_mode=True,
-                parallel=False,
-            )
-            if lines:
-                relation = relation.project("ROW_NUMBER() OVER () AS line_number, line")
-            relation.create(table)
-        except duckdb.Error as error:
-            raise SourceError(_csv_sentence(path, error)) from None
-        if self.count(table) == (1 if lines else 0):
+        is_text = path.suffix.lower() == ".txt"
+        if is_text:
+            bind_lines(self.connection, table, path)
+        else:
+            self.files.spanning[table] = bind_csv(self.connection, table, path)
+        if self.count(table) == (1 if is_text else 0):
             raise SourceError(f"{path.name}: has a header but no rows; export it again.")
 
     def _bind_parquet(self, table: str, path: Path, name: str) -> None:
@@ -198,7 +180,7 @@ class DuckDbEngine:
         try:
             pq.ParquetFile(path, page_checksum_verification=True)
             self.connection.read_parquet(str(path)).create_view(table)
-            self._in_place[table] = (path, path.stat())
+            self._in_place[table] = path
             is_empty = self.count(table) == 0
         except (duckdb.Error, pa.ArrowException, OSError) as error:
             raise SourceError(
@@ -228,7 +210,7 @@ class DuckDbEngine:
                 for name in held.values()
             ]
             projected = ", ".join(column.sql("duckdb") for column in columns)
-            file = self.connection.read_parquet(str(self._in_place[table][0]))
+            file = self.connection.read_parquet(str(self._in_place[table]))
             file.project(projected).create_view(table, replace=True)
             return
         for name, wanted in renamed.items():
@@ -242,7 +224,7 @@ class DuckDbEngine:
     def lock(self) -> None:
         """Close the door behind the bound files: from here on no SQL reaches the disk."""
         allowed = exp.Array(
-            expressions=[exp.Literal.string(str(path)) for path, _ in self._in_place.values()]
+            expressions=[exp.Literal.string(str(path)) for path in self._in_place.values()]
         )
         setting = exp.SetItem(this=exp.EQ(this=exp.var("allowed_paths"), expression=allowed))
         self.connection.execute(exp.Set(expressions=[setting]).sql("duckdb"))
@@ -266,17 +248,8 @@ class DuckDbEngine:
         return exp.not_(exp.func("ISFINITE", value))
 
     def check_unchanged(self) -> None:
-        """Refuse results over files that were read where they are and changed meanwhile.
-
-        Raises
-        ------
-        SourceError
-            Names the file.
-        """
-        for path, before in self._in_place.values():
-            now = path.stat()
-            if (now.st_mtime_ns, now.st_size) != (before.st_mtime_ns, before.st_size):
-                raise SourceError(f"{path.name}: changed while it was read; run it again.")
+        """Refuse results over files that changed while they were read."""
+        self.files.check_unchanged()
 
     def description(self) -> dict[str, str]:
         """What ran the SQL (its version is among the packages), and how files were read."""
@@ -331,77 +304,3 @@ class DuckDbEngine:
         """Number of rows of a table."""
         query = exp.select(exp.Count(this=exp.Star())).from_(exp.to_table(table))
         return int(self.connection.execute(query.sql("duckdb")).fetchall()[0][0])
-
-
-def check_quotes(path: Path) -> None:
-    """Refuse a quote that is never closed: it would swallow all lines up to the next one.
-
-    Only a file with an odd number of quotation marks can hold one that the reader does
-    not meet itself, so that most files are read once only.
-    """
-    with path.open("rb") as file:
-        marks = sum(chunk.count(b'"') for chunk in iter(lambda: file.read(_CHUNK), b""))
-    if marks % 2 == 0:
-        return
-    ended = 0
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        lines = csv.reader(file, strict=True)
-        try:
-            for _ in lines:
-                ended = lines.line_num
-        except csv.Error:
-            raise SourceError(
-                f"{path.name}: a quoted value is not closed at line {ended + 1:,}; close the quote."
-            ) from None
-
-
-def csv_header(path: Path) -> list[str]:
-    """Column names in the first line of a CSV file.
-
-    Raises
-    ------
-    SourceError
-        If a column has no name, or two have the same.
-    """
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        names = [name.strip() for name in next(csv.reader(file), [])]
-    folded = [name.casefold() for name in names]  # SQL does not tell capitals apart
-    repeated = sorted({name for name in names if folded.count(name.casefold()) > 1})
-    if not names or "" in names or repeated:
-        what = f"column {first_three(repeated)} twice" if repeated else "a column without a name"
-        raise SourceError(f"{path.name}: its first line names {what}; name every column once.")
-    return names
-
-
-def _csv_sentence(path: Path, error: duckdb.Error) -> str:
-    text = str(error)
-    line = re.search(r"Line: (\d+)", text)
-    place = f" at line {int(line.group(1)):,}" if line else ""
-    found = re.search(r"Expected Number of Columns: (\d+) Found: (\d+)", text)
-    if found:
-        return (
-            f"{path.name}: has {found.group(2)} fields{place} where the header names "
-            f"{found.group(1)}; quote values that hold a comma."
-        )
-    if "quote" in text.lower():
-        return f"{path.name}: a quoted value is not closed{place}; close the quote."
-    return f"{path.name}: cannot be read as CSV{place}; export it again with commas and quotes."
-
-
-def file_fingerprint(path: Path) -> str:
-    """SHA-256 of a file's bytes, as the manifest records it."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
-def path_fingerprint(path: Path) -> dict[str, Any]:
-    """Checksum and size of a raw table's file, or of the folder of its parts."""
-    if path.is_file():
-        return {"sha256": file_fingerprint(path), "bytes": path.stat().st_size}
-    parts = sorted(part for part in path.rglob("*") if part.is_file())
-    named = [(part.relative_to(path).as_posix(), file_fingerprint(part)) for part in parts]
-    digest = hashlib.sha256(repr(named).encode()).hexdigest()
-    return {"sha256": digest, "bytes": sum(part.stat().st_size for part in parts)}

@@ -14,11 +14,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
+import duckdb
 import pandas as pd
 import sqlglot
 from sqlglot import exp
 
 from segmentation import spark_dialect, spark_tables
+from segmentation.csv_checks import bind_csv
 from segmentation.engine import Shortcut
 from segmentation.errors import SourceError, in_one_sentence
 from segmentation.raw_files import RawFiles
@@ -58,7 +60,7 @@ class SparkEngine:
         self.session = session_for(place)
         self.is_synthetic = False
         self._raw: dict[str, Any] = {}
-        self._files: dict[str, tuple[Path, object]] = {}
+        self._from_files: set[str] = set()
         self._kept: dict[str, Any] = {}
         self._fingerprints: dict[str, dict[str, Any]] = {}
 
@@ -96,18 +98,20 @@ class SparkEngine:
         """
         if table in self._raw:
             return
-        ready = path
-        if path is not None and not path.is_dir():
+        ready = None
+        if path is not None:
+            self._from_files.add(table)
             ready = self.files.readable(path, table)
+            if ready.suffix.lower() == ".csv":
+                with duckdb.connect() as lines:  # what Spark counts, it cannot account for
+                    self.files.spanning[table] = bind_csv(lines, "rows", ready, keep=False)
         with in_words(self.place):
             rows = self._read(table, ready)
-            if ready is not None and ready.suffix in (".csv", ".txt"):
+            if ready is not None and ready.suffix.lower() in (".csv", ".txt"):
                 rows = rows.persist()  # text is taken apart once, and read once per column
                 self._kept[table] = rows
             self._show(table, rows)
             self._raw[table] = rows
-        if path is not None:
-            self._files[table] = (path, _state_of(path))
         self._check_readable(table, path)
 
     def _show(self, table: str, rows: Any) -> None:
@@ -196,16 +200,11 @@ class SparkEngine:
         SourceError
             Names the first table.
         """
-        for table in self._raw:
-            path, before = self._files.get(table, (None, None))
-            if path is not None:
-                changed = _state_of(path) != before
-            else:
-                changed = self._read_fingerprint(table) != self.fingerprint(table)
-            if changed:
-                name = path.name if path is not None else f"table {table}"
+        self.files.check_unchanged()
+        for table in set(self._raw) - self._from_files:
+            if self._read_fingerprint(table, anew=True) != self.fingerprint(table):
                 raise SourceError(
-                    f"{name}: changed while it was read; run it again when nobody writes."
+                    f"table {table}: changed while it was read; run it again when nobody writes."
                 )
 
     # --- queries ----------------------------------------------------------------------
@@ -313,12 +312,6 @@ def _word(kind: str) -> str:
 
 def _quoted(name: str) -> str:
     return "`" + name.replace("`", "``") + "`"
-
-
-def _state_of(path: Path) -> object:
-    """Sizes and times by which a change of files is noticed."""
-    files = sorted(path.rglob("*")) if path.is_dir() else [path]
-    return [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
 
 
 def _said(error: SourceError) -> str:

@@ -15,11 +15,11 @@ import pooch
 from tqdm import tqdm
 
 from segmentation.atomic import atomic_path, in_words, scratch_folder
-from segmentation.engine import DuckDbEngine, file_fingerprint
+from segmentation.engine import DuckDbEngine
 from segmentation.errors import ParameterError, SourceError
 from segmentation.ingest import ingest
 from segmentation.params import PROJECT_ROOT
-from segmentation.raw_files import RAW_SUFFIXES
+from segmentation.raw_files import RAW_SUFFIXES, file_fingerprint
 from segmentation.source_sql import find_source
 
 SOURCE = "online_retail"
@@ -100,10 +100,12 @@ def _places(folder: Path) -> list[Path]:
 def _import(copy: Path, folder: Path, sha256: str | None) -> tuple[Path, str]:
     if not copy.is_file():
         raise SourceError(f"--from-file {copy}: no such file.")
-    said = _checked(copy, sha256)
     target = folder / f"{SOURCE}{copy.suffix.lower()}"
-    with atomic_path(target) as temporary:
-        shutil.copyfile(copy, temporary)
+    with scratch_folder(folder / SOURCE) as scratch, atomic_path(target) as temporary:
+        own = scratch / copy.name  # what is checked is what is kept
+        shutil.copyfile(copy, own)
+        said = _checked(own, sha256)
+        own.replace(temporary)
     return target, said
 
 
@@ -182,7 +184,7 @@ def kind_of(path: Path) -> str:
 
 def _checked(path: Path, sha256: str | None) -> str:
     """Refuse a file that is not the data set; say what was checked."""
-    digest = file_fingerprint(path)
+    digest = file_fingerprint(path)["sha256"]
     if sha256 is not None and digest != sha256.lower():
         raise SourceError(
             f"{path.name}: its SHA-256 is {digest}, not the one given; download it again."

@@ -77,6 +77,7 @@ def line_findings(
     as_of: dt.date,
     first_registration: dt.date | None,
     treatments: Mapping[str, str],
+    spanning: Mapping[str, tuple[int, int]],
 ) -> pd.DataFrame:
     """Count every check of lines, joins, keys and texts, also those that find nothing.
 
@@ -89,6 +90,8 @@ def line_findings(
         Of any customer with lines; None where the source knows none.
     treatments : mapping of finding to ``kept`` or ``set aside``
         For what the profile decides; everything else is ``reported``.
+    spanning : mapping of table to rows and lines
+        Rows of a file with a value that goes on over further lines, and those lines.
 
     Returns
     -------
@@ -113,6 +116,7 @@ def line_findings(
         _uncounted(engine),
         *_spellings(engine, totals),
         *_dominating(customers, totals),
+        *_spanning(spanning),
     ]
     order = list(dict.fromkeys([*_FIRST, *(row["finding"] for row in rows)]))
     rows.sort(key=lambda row: order.index(row["finding"]))
@@ -144,12 +148,23 @@ _FIRST = (
 """The order of the chapter; dates follow."""
 
 
-def customer_table_findings(customers: pd.DataFrame) -> pd.DataFrame:
+def _spanning(spanning: Mapping[str, tuple[int, int]]) -> list[dict[str, Any]]:
+    return [
+        finding("value_over_lines", table, rows, 0, None, lines=lines)
+        for table, (rows, lines) in spanning.items()
+        if rows
+    ]
+
+
+def customer_table_findings(
+    customers: pd.DataFrame, spanning: Mapping[str, tuple[int, int]]
+) -> pd.DataFrame:
     """The checks that a source of one row per customer allows.
 
     Parameters
     ----------
     customers : DataFrame with ``customer_id`` and ``total_spent`` (exact decimals)
+    spanning : mapping of table to rows and lines, as for `line_findings`
     """
     ids, spent = customers["customer_id"], list(customers["total_spent"])
     totals = {"revenue": sum(spent, Decimal(0)), "kept_customers": len(customers)}
@@ -169,6 +184,7 @@ def customer_table_findings(customers: pd.DataFrame) -> pd.DataFrame:
             )
             for name, found in (("stray_blanks", blank), ("spelling_variants", variants))
         ),
+        *_spanning(spanning),
     ]
     return pd.DataFrame(rows).assign(treatment="reported")[list(FINDING_COLUMNS)]
 

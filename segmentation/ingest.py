@@ -22,6 +22,8 @@ _NUMBERS = ("DECIMAL", "BIGINT", "INTEGER", "SMALLINT", "TINYINT", "HUGEINT", "U
 _DATES = ("order_date", "registered_date")
 EARLIEST, LATEST = "1600-01-01", "2999-12-31"
 """A date outside is a slip of the export, never a day on which somebody bought."""
+_QUERIES = 32
+"""Most queries that describe one table: each takes longer the more columns there are."""
 
 
 def ingest(engine: Engine, source: Source, *, date_repair: str = "off") -> Source:
@@ -162,21 +164,27 @@ def describe_raw(engine: Engine, source: Source) -> pd.DataFrame:
     for table in source.tables:
         described = exp.select("*").from_(exp.to_table(table)).sql("duckdb")
         total = engine.count(table)
-        for name, kind in engine.columns(described).items():
-            column = exp.column(name, quoted=True)
-            query = exp.select(
-                exp.alias_(exp.Count(this=column), "filled"),
-                exp.alias_(exp.Count(this=exp.Distinct(expressions=[column])), "distinct_values"),
-            ).from_(exp.to_table(table))
-            filled, distinct = engine.query(query.sql("duckdb")).iloc[0]
-            rows.append(
+        kinds = engine.columns(described)
+        names, at_once = list(kinds), 1 + len(kinds) // _QUERIES
+        for start in range(0, len(names), at_once):
+            part = names[start : start + at_once]
+            counts = []
+            for place, name in enumerate(part):
+                column = exp.column(name, quoted=True)
+                distinct = exp.Count(this=exp.Distinct(expressions=[column.copy()]))
+                counts.append(exp.alias_(exp.Count(this=column), f"filled_{place}"))
+                counts.append(exp.alias_(distinct, f"distinct_{place}"))
+            query = exp.select(*counts).from_(exp.to_table(table))
+            found = engine.query(query.sql("duckdb")).iloc[0]
+            rows += [
                 {
                     "file": source.place_of(table),
                     "column": name,
-                    "type": "text" if kind == "VARCHAR" else kind.lower(),
+                    "type": "text" if kinds[name] == "VARCHAR" else kinds[name].lower(),
                     "rows": total,
-                    "missing": total - int(filled),
-                    "distinct": int(distinct),
+                    "missing": total - int(found[f"filled_{place}"]),
+                    "distinct": int(found[f"distinct_{place}"]),
                 }
-            )
+                for place, name in enumerate(part)
+            ]
     return pd.DataFrame(rows)

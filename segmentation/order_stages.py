@@ -69,6 +69,7 @@ def _transactions(run: Run, engine: Engine, source: ingest.Source) -> dict[str, 
             treatments=clean.treatments(
                 zero_amount=parameters.zero_amount, duplicates=parameters.duplicates
             ),
+            spanning=run.snapshot.spanning,
         ),
         "order_days": findings.order_days(engine),
         "registration_days": registered,
@@ -116,7 +117,7 @@ def _customer_table(run: Run, engine: Engine, source: ingest.Source) -> dict[str
     return {
         "customer_features": customers,
         "ledger": ledger,
-        "line_findings": findings.customer_table_findings(exact),
+        "line_findings": findings.customer_table_findings(exact, run.snapshot.spanning),
         "order_days": empty,
         "registration_days": empty,
         "returned_lines": pd.DataFrame(columns=list(special_lines.RETURN_COLUMNS)),

@@ -23,6 +23,7 @@ from segmentation.drift import (
 from segmentation.engine import DuckDbEngine
 from segmentation.errors import OutputError, SourceError
 from segmentation.model import SegmentModel, load_model
+from segmentation.raw_files import RawFiles
 from segmentation.schema import FEATURES, group_labels
 from segmentation.score_parts import assigned_parts, write_parts
 
@@ -65,12 +66,14 @@ def score_file(model_folder: Path, customers: Path, output: Path) -> Scored:
         raise SourceError(f"{customers.name}: give a .csv or .parquet file of customers.")
     drift = DriftCounts(model)
     with scratch_folder(output) as scratch, atomic_path(output) as temporary:
-        engine = DuckDbEngine(scratch=scratch)
+        engine = DuckDbEngine(RawFiles(scratch), scratch=scratch)
         try:
             engine.bind_file("customers", customers)
             parts = map(drift.counted, assigned_parts(engine, model, customers.name))
             count = write_parts(parts, temporary, output.suffix)
+            engine.check_unchanged()
         finally:
+            engine.files.close()
             engine.close()
     return Scored(count, drift.table())
 

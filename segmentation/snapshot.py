@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from segmentation.atomic import scratch_folder
-from segmentation.engine import DuckDbEngine, Engine, path_fingerprint
+from segmentation.engine import DuckDbEngine, Engine
 from segmentation.engine_mysql import MySqlEngine
 from segmentation.engine_spark import SparkEngine
 from segmentation.errors import ParameterError, SourceError, first_three
@@ -24,7 +25,7 @@ from segmentation.stage_cache import key_of
 
 PIN = "SEGMENTATION_SNAPSHOT_"
 """How the environment variable begins by which a report's notebooks know its inputs."""
-_TABLE = "table "
+_TABLE, _SELECT = "table ", "SELECT"
 
 
 class Snapshot:
@@ -45,7 +46,7 @@ class Snapshot:
         self._wanted = parameters.engine
         self._parameters = parameters
         self._engine: MySqlEngine | SparkEngine | None = None
-        self._files = RawFiles()
+        self._files = RawFiles(scratch)
 
     @cached_property
     def source(self) -> Source:
@@ -93,31 +94,52 @@ class Snapshot:
 
     @cached_property
     def inputs(self) -> dict[str, dict[str, Any]]:
-        """Checksum and size of every raw table, as the manifest records them."""
-        if self.source.files:
-            return {path.name: path_fingerprint(path) for path in self.source.files.values()}
+        """Checksum and size of every raw table, as the manifest records them.
+
+        Raises
+        ------
+        SourceError
+            In a report's notebooks, if SELECT or files are not those that it began with.
+        """
+        files = self.source.files
         pinned = os.environ.get(self._pin)
         if pinned:
-            found: dict[str, dict[str, Any]] = json.loads(pinned)
-            return found
+            recorded: dict[str, dict[str, Any]] = json.loads(pinned)
+            names = {path.name for path in files.values()} or {
+                _TABLE + n for n in self.source.tables
+            }
+            if recorded.pop(_SELECT) != self._select or set(recorded) != names:
+                raise SourceError(
+                    f"source {self.source.name}: its SELECT or its files changed since this report "
+                    "began; run the report again."
+                )
+            return recorded
+        if files:
+            return {path.name: self._files.fingerprint(path) for path in files.values()}
         engine = self._connected()
         return {_TABLE + name: engine.fingerprint(name) for name in self.source.tables}
 
     @property
     def _pin(self) -> str:
-        return PIN + key_of(self.name, self.location, self.source.sql).upper()
+        return PIN + key_of(self.name, self.location).upper()
+
+    @property
+    def _select(self) -> dict[str, str]:
+        return {"sha256": hashlib.sha256(self.source.sql.encode()).hexdigest()}
+
+    @property
+    def spanning(self) -> dict[str, tuple[int, int]]:
+        """Per table of a file: rows with a value that goes on over further lines, and those lines."""
+        return self._files.spanning
 
     @contextlib.contextmanager
     def pinned(self) -> Iterator[None]:
         """Let the notebooks of a report read the stages of this very snapshot.
 
-        Their kernels inherit the environment; without it each would connect by itself
-        and, if the shop has sold something meanwhile, report on other rows.
+        Their kernels inherit the environment; without it each would look by itself and, if
+        the shop has sold something meanwhile, report on other rows.
         """
-        if self.source.files:
-            yield
-            return
-        os.environ[self._pin] = json.dumps(self.inputs)
+        os.environ[self._pin] = json.dumps({_SELECT: self._select, **self.inputs})
         try:
             yield
         finally:
@@ -130,21 +152,24 @@ class Snapshot:
         Raises
         ------
         SourceError
-            If a database has changed since the inputs were recorded, or while it was read.
+            If files or a database have changed since the inputs were recorded, or while they
+            were read.
         """
         if self._wanted != "duckdb":
             connected = self._connected()
-            if not self.source.files:
-                self._check_recorded(connected)
+            self._check_recorded(connected)
             yield connected
             connected.check_unchanged()
+            self._check_source()
             return
+        self._check_recorded()
         self.scratch.mkdir(parents=True, exist_ok=True)
         with scratch_folder(self.scratch / "orders") as folder:
             engine = DuckDbEngine(self._files, scratch=folder)
             try:
                 yield engine
                 engine.check_unchanged()
+                self._check_source()
             finally:
                 engine.close()
 
@@ -159,16 +184,22 @@ class Snapshot:
                 self._engine.bind(table, source.files.get(table))
         return self._engine
 
-    def _check_recorded(self, engine: MySqlEngine | SparkEngine) -> None:
-        changed = [
-            name
-            for name, entry in self.inputs.items()
-            if engine.fingerprint(name.removeprefix(_TABLE))["sha256"] != entry["sha256"]
-        ]
+    def _check_recorded(self, engine: MySqlEngine | SparkEngine | None = None) -> None:
+        found = {path.name: self._files.fingerprint(path) for path in self.source.files.values()}
+        if engine is not None and not found:
+            found = {_TABLE + name: engine.fingerprint(name) for name in self.source.tables}
+        changed = [n for n, entry in self.inputs.items() if found[n]["sha256"] != entry["sha256"]]
         if changed:
             raise SourceError(
                 f"{first_three(changed)}: changed since this report began and its results are no "
                 "longer in the cache; run the report again."
+            )
+
+    def _check_source(self) -> None:
+        if find_source(self.name, self.location) != self.source:
+            raise SourceError(
+                f"source {self.source.name}: its SELECT or the files of its location changed while "
+                "they were read; run it again."
             )
 
     def close(self) -> None:

@@ -35,6 +35,8 @@ class Source:
     is_customer_table: bool = False
     tables: tuple[str, ...] = ()
     """Raw tables in alphabetical order, in files or in a database."""
+    is_synthetic: bool = False
+    """Whether the files are a generator's: their folder then holds a marker file."""
 
     def place_of(self, table: str) -> str:
         """Where a raw table is, as an error names it."""
@@ -47,11 +49,6 @@ class Source:
         They stand in the SQL as comments, one a line: ``-- also named: Invoice = InvoiceNo``.
         """
         return dict(_OTHER_NAME.findall(self.sql))
-
-    @property
-    def is_synthetic(self) -> bool:
-        """Whether the files are a generator's: their folder then holds a marker file."""
-        return any((path.parent / SYNTHETIC_MARKER).exists() for path in self.files.values())
 
 
 def find_source(source: str, location: str) -> Source:
@@ -69,7 +66,8 @@ def find_source(source: str, location: str) -> Source:
     Raises
     ------
     SourceError
-        If the source, the location or a table's file is missing; names what was sought.
+        If the source, the location or a table's file is missing, or a table has several;
+        names what was sought, or found.
     """
     name, sql = _source_sql(source)
     tables = raw_tables(sql)
@@ -90,9 +88,11 @@ def find_source(source: str, location: str) -> Source:
         )
     if place.is_file():
         _check_file(name, place, location, tables)
-        return Source(name, sql, dict.fromkeys(tables, place), tables=tuple(tables))
-    files = {table: _table_file(place, location, table) for table in tables}
-    return Source(name, sql, files, tables=tuple(tables))
+        files = dict.fromkeys(tables, place)
+    else:
+        files = {table: _table_file(place, location, table) for table in tables}
+    is_synthetic = any((path.parent / SYNTHETIC_MARKER).exists() for path in files.values())
+    return Source(name, sql, files, tables=tuple(tables), is_synthetic=is_synthetic)
 
 
 def _check_file(name: str, place: Path, location: str, tables: list[str]) -> None:
@@ -127,13 +127,23 @@ def _source_sql(source: str) -> tuple[str, str]:
 
 
 def _table_file(folder: Path, location: str, table: str) -> Path:
-    for suffix in RAW_SUFFIXES:
-        path = folder / f"{table}{suffix}"
-        if path.is_file():
-            return path
-    for parts in (folder / f"{table}.parquet", folder / table):
-        if parts.is_dir() and any(parts.glob("*.parquet")):
-            return parts
+    wanted = {f"{table}{suffix}".casefold() for suffix in RAW_SUFFIXES}
+    parts = (folder / f"{table}.parquet", folder / table)
+    try:
+        found = [path for path in folder.iterdir() if path.name.casefold() in wanted]
+        found = [path for path in found if path.is_file()]
+        found += [path for path in parts if path.is_dir() and any(path.glob("*.parquet"))]
+    except OSError as error:
+        raise SourceError(
+            f"location {location!r} cannot be read ({(error.strerror or str(error)).lower()})."
+        ) from None
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise SourceError(
+            f"location {location!r} has {len(found)} files for table {table} "
+            f"({first_three(sorted(path.name for path in found))}); keep one of them there."
+        )
     raise SourceError(
         f"location {location!r} has no file for table {table}; "
         f"looked for {table}{f', {table}'.join(RAW_SUFFIXES)}."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from segmentation.engine import check_quotes, csv_header
+from segmentation.csv_checks import csv_header
 from segmentation.errors import SourceError, first_three
 
 ROW = "rowid"
@@ -18,15 +18,13 @@ def read_file(session: Any, path: Path) -> Any:
     Raises
     ------
     SourceError
-        If a text file has an unclosed quote, or a column without a name or named twice.
+        If a text file has a column without a name or named twice.
     """
-    if path.is_dir() or path.suffix == ".parquet":
+    if path.is_dir() or path.suffix.lower() == ".parquet":
         return with_places(_parquet(session, path.absolute().as_uri()))
-    if path.suffix == ".txt":
+    if path.suffix.lower() == ".txt":
         return _lines(session, path.absolute().as_uri())
-    check_quotes(path)
-    names = csv_header(path)
-    return _csv(session, path.absolute().as_uri(), names)
+    return _csv(session, path.absolute().as_uri(), csv_header(path)[0])
 
 
 def read_storage(session: Any, folder: str, table: str) -> Any:

@@ -99,9 +99,9 @@ def _bad_byte(
 
 
 def write_as_utf8(path: Path, encoding: str, target: Path) -> None:
-    """Copy a text file into UTF-8, line ends as they are."""
+    """Copy a text file into UTF-8, every line end as a line feed."""
     with (
-        path.open(encoding=encoding, newline="") as old,
+        path.open(encoding=encoding) as old,
         target.open("w", encoding="utf-8", newline="") as new,
     ):
         while text := old.read(_CHUNK):

@@ -137,7 +137,12 @@ def _sheets(path: Path, book: Any, table: str) -> Iterator[tuple[str, list[str],
     names = [sheet.name for sheet in book.sheets_metadata if sheet.typ == SheetTypeEnum.WorkSheet]
     named = [name for name in names if _plain(name) == _plain(table)]
     first: tuple[str, list[str]] | None = None
-    for name in named[:1] or names:
+    if len(named) > 1:
+        raise SourceError(
+            f"{path.name}: has {len(named)} sheets that could be table {table} "
+            f"({first_three(map(repr, named))}); rename all but one."
+        )
+    for name in named or names:
         rows = _filled(book.get_sheet_by_name(name).iter_rows())
         header = [_text(value).strip() for value in next(rows, [])]
         if not header:
@@ -266,7 +271,7 @@ def _main(path: str, table: str, target: str) -> int:
         said = (error.strerror or str(error)).lower()
         print(
             f"{Path(path).name}: cannot be unpacked into the folder of temporary files ({said}); "
-            "free some space or set TMPDIR to a folder on another disk.",
+            "free some space or set --runs-dir, else TMPDIR, to a folder on another disk.",
             file=sys.stderr,
         )
         return 2

@@ -191,6 +191,7 @@ def with_findings(engine, shop, *, duplicates):
         as_of=as_of,
         first_registration=None,
         treatments=clean.treatments(zero_amount="keep", duplicates=duplicates),
+        spanning={},
     )
     counted = zip(
         table["rows"], table["customers"], table["amount"], table["treatment"], strict=True

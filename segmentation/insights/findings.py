@@ -17,6 +17,7 @@ UNITS = {
     "date_gap": "day",
     "coarse_registration": "customer",
     "dominating_customer": "customer",
+    "value_over_lines": "row",
 }
 """What a finding counts, where it is not lines."""
 
@@ -123,6 +124,14 @@ def _far(row: Any, facts: Facts, currency: str) -> str:
     )
 
 
+def _over_lines(row: Any, facts: Facts, currency: str) -> str:
+    return (
+        f"A quoted value of these rows goes on over {plural(facts['lines'], 'further line')} of the "
+        "file: a note with line breaks, as a rule. Where it holds orders, a quote was not closed; "
+        "close it."
+    )
+
+
 def _says(text: str) -> Words:
     return lambda row, facts, currency: text
 
@@ -219,6 +228,7 @@ SAID: dict[str, tuple[str, Words]] = {
     "date_gap": ("days without any line", _gap),
     "swapped_dates": ("day and month exchanged", _swapped),
     "coarse_registration": ("days of registration filled in", _coarse),
+    "value_over_lines": ("values that go on over several lines", _over_lines),
 }
 _NEEDS = {
     "amount_arithmetic": "unit_price",

@@ -52,6 +52,12 @@ NoCache = click.option(
     help="Compute every stage anew instead of reusing results of earlier runs.",
 )
 
+RawValues = click.option(
+    "--raw-values",
+    is_flag=True,
+    help="Write texts into CSV files as they are, for a program that is no spreadsheet.",
+)
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="segmentation")
@@ -134,11 +140,12 @@ def run(
     type=click.Path(dir_okay=False, path_type=Path),
     help="CSV or Parquet file to write, by its ending.",
 )
-def score(model: Path, customers: Path, output: Path) -> None:
+@RawValues
+def score(model: Path, customers: Path, output: Path, raw_values: bool) -> None:
     """Assign the customers in INPUT (CSV or Parquet of features) with a run's MODEL folder."""
     from segmentation.score import drift_sentences, score_file
 
-    scored = score_file(model, customers, output)
+    scored = score_file(model, customers, output, raw_values=raw_values)
     for line in drift_sentences(scored.drift):
         click.echo(line)
     click.echo(f"{scored.customers:,} customers assigned: {_shown(output)}")
@@ -162,11 +169,13 @@ def sql(model: Path, dialect: str) -> None:
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder to write the tables to, one with the movement of each customer.",
 )
-def compare(before: Path, after: Path, output: Path | None) -> None:
+@RawValues
+def compare(before: Path, after: Path, output: Path | None, raw_values: bool) -> None:
     """Say who moved from RUN_A to RUN_B, in customers and money, and whether to refit."""
     from segmentation.run_comparison import compare_folders
 
-    click.echo(compare_folders(before, after, output=output), nl=False)
+    said = compare_folders(before, after, output=output, raw_values=raw_values)
+    click.echo(said, nl=False)
 
 
 @cli.group()
@@ -192,8 +201,15 @@ def campaign() -> None:
     type=click.Path(dir_okay=False, path_type=Path),
     help="CSV file to write: customer_id, arm, total_spent.",
 )
+@RawValues
 def campaign_split(
-    run_folder: Path, segment: str, group: str | None, share: float, seed: int, output: Path
+    run_folder: Path,
+    segment: str,
+    group: str | None,
+    share: float,
+    seed: int,
+    output: Path,
+    raw_values: bool,
 ) -> None:
     """Divide a segment of RUN into customers to contact and an untouched control group."""
     from segmentation.campaign_files import split_segment
@@ -205,6 +221,7 @@ def campaign_split(
         treatment_share=share,
         seed=seed,
         output=output,
+        raw_values=raw_values,
     )
     click.echo(f"{said}\n{_shown(output)}")
 

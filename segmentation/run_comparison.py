@@ -147,8 +147,12 @@ def parameters_that_differ(before: Path, after: Path) -> list[str]:
     return [name for name in names if values[0].get(name) != values[1].get(name)]
 
 
-def compare_folders(before: Path, after: Path, *, output: Path | None = None) -> str:
+def compare_folders(
+    before: Path, after: Path, *, output: Path | None = None, raw_values: bool = False
+) -> str:
     """Compare two run folders; the answer is for a terminal, files are written where asked.
+
+    Those are guarded against spreadsheets that run formulas, unless ``raw_values`` are asked for.
 
     Returns
     -------
@@ -158,7 +162,8 @@ def compare_folders(before: Path, after: Path, *, output: Path | None = None) ->
     earlier, later = read_run(before), read_run(after)
     changes = compare(earlier, later)
     if output is not None:
-        _write(changes, customer_movements(earlier, later, changes.matching), output)
+        moved = customer_movements(earlier, later, changes.matching)
+        _write(changes, moved, output, raw_values=raw_values)
     currency = _currency(after)
     text = insights.changes_text(changes, currency=currency)
     if differing := parameters_that_differ(before, after):
@@ -174,7 +179,7 @@ def _currency(folder: Path) -> str:
         return ""
 
 
-def _write(changes: Comparison, customers: pd.DataFrame, output: Path) -> None:
+def _write(changes: Comparison, customers: pd.DataFrame, output: Path, *, raw_values: bool) -> None:
     if output.exists() and not (output / MARKER).is_file():
         raise OutputError(f"--output {output}: exists and is no comparison; name a new folder.")
     with scratch_folder(output) as working:
@@ -185,7 +190,7 @@ def _write(changes: Comparison, customers: pd.DataFrame, output: Path) -> None:
             "customers": customers,
         }
         for name, table in tables.items():
-            write_guarded_csv(table, working / f"{name}.csv")
+            write_guarded_csv(table, working / f"{name}.csv", raw_values=raw_values)
         summary = {
             "verdict": changes.verdict,
             "reasons": list(changes.reasons),

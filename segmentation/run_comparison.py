@@ -11,7 +11,6 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-import yaml
 
 from segmentation import insights
 from segmentation.atomic import scratch_folder, swap_folder
@@ -21,11 +20,11 @@ from segmentation.compare import (
     compare,
     customer_movements,
 )
-from segmentation.errors import OutputError, SourceError, in_one_sentence
+from segmentation.errors import OutputError, ParameterError, SourceError, in_one_sentence
 from segmentation.guarded_csv import write_guarded_csv
 from segmentation.model import load_model
 from segmentation.model_stages import result_of
-from segmentation.params import resolve_path
+from segmentation.params import load_yaml, resolve_path
 from segmentation.pipeline import Run
 from segmentation.schema import amount_scale
 
@@ -140,8 +139,8 @@ def parameters_that_differ(before: Path, after: Path) -> list[str]:
     values = []
     for folder in (before, after):
         try:
-            values.append(yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8")))
-        except (OSError, yaml.YAMLError):
+            values.append(load_yaml(folder / "params.yaml"))
+        except ParameterError:
             return []
     names = dict.fromkeys([*values[0], *values[1]])
     return [name for name in names if values[0].get(name) != values[1].get(name)]
@@ -173,9 +172,8 @@ def compare_folders(
 
 def _currency(folder: Path) -> str:
     try:
-        values = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))
-        return str(values["currency"])
-    except (OSError, yaml.YAMLError, KeyError, TypeError):
+        return str(load_yaml(folder / "params.yaml")["currency"])
+    except (ParameterError, KeyError):
         return ""
 
 

@@ -4,6 +4,7 @@ Ctrl-C while the libraries are still loading ends like any other interruption.
 """
 
 import contextlib
+import os
 import sys
 
 DATABASE_COMMANDS = ("run", "report", "demo", "materialize")
@@ -20,8 +21,23 @@ def preload_driver() -> None:
             import _mysql_connector  # noqa: F401
 
 
+def open_closed_streams() -> None:
+    """Put the null device where standard input, output or error is closed.
+
+    Else the next file that is opened takes its number, and what a library prints goes there.
+    """
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which is this one
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
+
+
 def main() -> None:
     """Load the command line and run it."""
+    open_closed_streams()
+    os.environ["PYTHONSAFEPATH"] = "1"  # whatever a library starts, no module of this folder
     preload_driver()
     try:
         from segmentation.cli import main as run

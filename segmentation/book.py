@@ -21,6 +21,7 @@ from segmentation.book_press import Press
 from segmentation.errors import OutputError
 from segmentation.explorer import explorer_script, explorer_section
 from segmentation.insights import scale
+from segmentation.insights.text import inert
 from segmentation.model import load_model
 from segmentation.params import PATHS, PROJECT_ROOT, Parameters
 from segmentation.pipeline import Run
@@ -28,6 +29,8 @@ from segmentation.schema import FEATURES, RULES, SEGMENT_COLUMNS, TRANSACTIONS
 
 BOOK_FILES = ("_config.yml", "_toc.yml")
 SPARK_RESULTS = PROJECT_ROOT / "benchmarks" / "spark.json"
+TAKEN_FOLDERS = ("book", "runs")
+"""Folders of the book's own, and what `_config.yml` leaves out."""
 PART_TITLES = {
     "cdnow": "CDNOW: real orders of an online retailer",
     "marketplace": "Demonstration marketplace (synthetic)",
@@ -77,10 +80,11 @@ def assemble(runs: dict[str, Run], folders: dict[str, Path], source: Path) -> No
         yaml.safe_dump(table_of_contents(toc, list(runs)), sort_keys=False), encoding="utf-8"
     )
     for name, folder in folders.items():
-        (source / name).mkdir()
+        chapters = source / chapter_folder(name)
+        chapters.mkdir()
         for path in sorted((folder / "notebooks").glob("*.ipynb")):
             notebook = nbformat.read(path, as_version=4)
-            nbformat.write(_own_labels(notebook, name), source / name / path.name)
+            nbformat.write(_own_labels(notebook, chapters.name), chapters / path.name)
     _write_generated(runs, folders, source)
 
 
@@ -94,7 +98,7 @@ def table_of_contents(toc: dict[str, Any], profiles: list[str]) -> dict[str, Any
     made = []
     for profile in profiles:
         chapters = [
-            {"file": chapter["file"].replace(f"{shipped}/", f"{profile}/", 1)}
+            {"file": chapter["file"].replace(f"{shipped}/", f"{chapter_folder(profile)}/", 1)}
             for chapter in pattern["chapters"]
         ]
         made.append({"caption": part_title(profile), "chapters": chapters})
@@ -105,6 +109,20 @@ def table_of_contents(toc: dict[str, Any], profiles: list[str]) -> dict[str, Any
 def part_title(profile: str) -> str:
     """Heading of a profile's part of the book."""
     return PART_TITLES.get(profile, profile.replace("_", " "))
+
+
+def chapter_folder(profile: str) -> str:
+    """Folder of a profile's chapters, a plain word in every address.
+
+    Examples
+    --------
+    >>> chapter_folder("cdnow"), chapter_folder("my shop"), chapter_folder("book")
+    ('cdnow', 'my-shop-21e02318', 'book-92719fe0')
+    """
+    if re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", profile) and profile not in TAKEN_FOLDERS:
+        return profile
+    words = re.sub("[^A-Za-z0-9]+", "-", profile).strip("-") or "profile"
+    return f"{words}-{hashlib.sha256(profile.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
 
 
 def _profile_of(part: dict[str, Any]) -> str | None:
@@ -157,11 +175,11 @@ def _front(name: str, run: Run, source: Path) -> str:
         run["profile"], colours=plots.colours_of(run["profile"], run.rules["naming_rules"])
     )
     (source / "book" / "generated").mkdir(exist_ok=True)
-    path = source / "book" / "generated" / f"shares-{name}.png"
+    path = source / "book" / "generated" / f"shares-{chapter_folder(name)}.png"
     figure.savefig(path, dpi=160, metadata={"Software": None})
     return insights.front_page(
-        title=part_title(name),
-        link=f"../{name}",
+        title=inert(part_title(name)),
+        link=f"../{chapter_folder(name)}",
         overview=run["overview"],
         profile=run["profile"],
         recommendations=run["recommendations"],
@@ -174,7 +192,7 @@ def _front(name: str, run: Run, source: Path) -> str:
 
 def _card(name: str, run: Run) -> str:
     return insights.model_card(
-        title=part_title(name),
+        title=inert(part_title(name)),
         model_groups=run["chosen"],
         choice=run["dbscan_choice"],
         overview=run["overview"],
@@ -201,7 +219,7 @@ def _handover(name: str, run: Run, folder: Path) -> str:
         key: value for key, value in plain.items() if value != defaults[key] and key not in PATHS
     }
     return insights.handover(
-        title=part_title(name),
+        title=inert(part_title(name)),
         name=name,
         overview=run["overview"],
         chosen=run["chosen"],
@@ -214,7 +232,7 @@ def _handover(name: str, run: Run, folder: Path) -> str:
 
 
 def _explorer(name: str, folder: Path) -> str:
-    return explorer_section(name, part_title(name), load_model(folder / "model"))
+    return explorer_section(chapter_folder(name), part_title(name), load_model(folder / "model"))
 
 
 def _proof(run: Run) -> str:
@@ -234,10 +252,12 @@ def _reproducibility(name: str, run: Run, folder: Path) -> str:
         insights.versions_table(manifest),
     ]
     shown = "\n\n".join(_raw_html(table.markup) for table in tables)
-    return f"## {part_title(name)}\n\n{shown}\n"
+    return f"## {inert(part_title(name))}\n\n{shown}\n"
 
 
 def _raw_html(markup: str) -> str:
+    """HTML in a page of Markdown; a backtick in it ends nothing."""
+    markup = markup.replace("`", "&#96;")
     return f"```{{raw}} html\n{markup}\n```"
 
 

@@ -12,7 +12,7 @@ import json
 import subprocess
 import sys
 
-from segmentation.kernel_mother import environment_of_this_package, python_of_this_package
+from segmentation.child_process import environment_of_this_package, python_of_this_package
 
 NEEDED = (
     *("jupyter_book.cli.main", "jupyter_book.sphinx", "sphinx.builders.html"),

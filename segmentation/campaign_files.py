@@ -19,7 +19,7 @@ from segmentation.campaign import (
     split,
 )
 from segmentation.errors import OutputError, ParameterError, SourceError, first_three
-from segmentation.guarded_csv import unguarded, write_guarded_csv
+from segmentation.guarded_csv import unguarded, unguarded_ids, write_guarded_csv
 from segmentation.run_comparison import read_run
 from segmentation.schema import SEGMENT_TYPES, format_percent, format_share
 
@@ -32,8 +32,12 @@ def split_segment(
     treatment_share: float,
     seed: int,
     output: Path,
+    raw_values: bool = False,
 ) -> str:
     """Write the treatment / control list of one segment and say how it came out.
+
+    The list is guarded against spreadsheets that run formulas, unless ``raw_values`` are
+    asked for; `read_out` takes either.
 
     Raises
     ------
@@ -47,7 +51,7 @@ def split_segment(
     if len(members) < 2:
         raise ParameterError(f"--segment {segment}: one customer cannot be divided into two arms.")
     arms = split(members, seed=seed, treatment_share=treatment_share)
-    write_guarded_csv(arms, output)
+    write_guarded_csv(arms, output, raw_values=raw_values)
     counts = arms["arm"].value_counts()
     treated, control = int(counts.get(TREATMENT, 0)), int(counts.get(CONTROL, 0))
     return (
@@ -113,6 +117,10 @@ def read_out(arms_file: Path, results_file: Path) -> str:
     if len(wrong) or arms["customer_id"].duplicated().any() or arms["arm"].nunique() < 2:
         raise SourceError(f"{arms_file.name}: is no list that `segmentation campaign split` wrote.")
     orders = _read(results_file, ("customer_id",))
+    known = orders["customer_id"].isin(arms["customer_id"])
+    # an id copied from the list into others carries the list's guard against formulas
+    copied = orders["customer_id"].map(unguarded)
+    orders["customer_id"] = orders["customer_id"].where(known, copied)
     unknown = orders.loc[~orders["customer_id"].isin(arms["customer_id"]), "customer_id"].nunique()
     treated = (arms["arm"] == TREATMENT).to_numpy()
     ordered = arms["customer_id"].isin(orders["customer_id"]).to_numpy()
@@ -145,8 +153,7 @@ def _read(path: Path, needed: tuple[str, ...]) -> pd.DataFrame:
     missing = [name for name in needed if name not in table.columns]
     if missing:
         raise SourceError(f"{path.name}: lacks the column {first_three(missing)}.")
-    # an id copied from the list carries the list's guard against formulas
-    return table.assign(customer_id=table["customer_id"].map(unguarded))
+    return table.assign(customer_id=unguarded_ids(table["customer_id"]))
 
 
 def _verdict(found: Uplift) -> str:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import io
 import os
 import signal
 import sys
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +22,10 @@ from segmentation.kernel_mother import MOTHER
 from segmentation.params import SHIPPED_PROFILES, describe, resolve, value_from_text
 
 MISTAKE = 2
+FULL = (errno.ENOSPC, errno.EDQUOT)
 DEMO_DATABASE = "mysql://127.0.0.1:3306/marketplace"
+NAME_SIGNS = " ._-–—+,()&"
+"""What a run's name may hold besides letters and digits."""
 MAX_NAME_BYTES = 100
 """Leaves room for the temporary names that a run is written under."""
 
@@ -52,6 +59,12 @@ NoCache = click.option(
     help="Compute every stage anew instead of reusing results of earlier runs.",
 )
 
+RawValues = click.option(
+    "--raw-values",
+    is_flag=True,
+    help="Write texts into CSV files as they are, for a program that is no spreadsheet.",
+)
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="segmentation")
@@ -77,7 +90,7 @@ def report(
         resolve(profile, file=file, overrides=_overrides(pairs))
         for profile in profiles or SHIPPED_PROFILES
     ]
-    _refuse_equal_names([name for name, _ in resolved])
+    _refuse_equal_names([_run_name(name, "profile") for name, _ in resolved])
     MOTHER.start()  # it imports what notebooks need while this process imports it too
     from segmentation.report import make_report
     from segmentation.run_folder import stages_sentence
@@ -109,6 +122,7 @@ def run(
 ) -> None:
     """Run all stages of PROFILE without notebooks; print the run folder last."""
     profile_name, parameters = resolve(profile, file=file, overrides=_overrides(pairs))
+    run_name = _run_name(profile_name, "profile") if name is None else _run_name(name, "--name")
     if not no_cache:
         begin_early(parameters)
     from segmentation.run_folder import stages_sentence
@@ -118,7 +132,7 @@ def run(
         profile_name,
         parameters,
         runs_dir=runs_dir.absolute(),
-        name=_run_name(profile_name if name is None else name),
+        name=run_name,
         reuse=not no_cache,
     )
     click.echo(f"stages: {stages_sentence(folder)}")
@@ -147,11 +161,12 @@ def clean(runs_dir: Path, everything: bool) -> None:
     type=click.Path(dir_okay=False, path_type=Path),
     help="CSV or Parquet file to write, by its ending.",
 )
-def score(model: Path, customers: Path, output: Path) -> None:
+@RawValues
+def score(model: Path, customers: Path, output: Path, raw_values: bool) -> None:
     """Assign the customers in INPUT (CSV or Parquet of features) with a run's MODEL folder."""
     from segmentation.score import drift_sentences, score_file
 
-    scored = score_file(model, customers, output)
+    scored = score_file(model, customers, output, raw_values=raw_values)
     for line in drift_sentences(scored.drift):
         click.echo(line)
     click.echo(f"{scored.customers:,} customers assigned: {_shown(output)}")
@@ -175,11 +190,13 @@ def sql(model: Path, dialect: str) -> None:
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder to write the tables to, one with the movement of each customer.",
 )
-def compare(before: Path, after: Path, output: Path | None) -> None:
+@RawValues
+def compare(before: Path, after: Path, output: Path | None, raw_values: bool) -> None:
     """Say who moved from RUN_A to RUN_B, in customers and money, and whether to refit."""
     from segmentation.run_comparison import compare_folders
 
-    click.echo(compare_folders(before, after, output=output), nl=False)
+    said = compare_folders(before, after, output=output, raw_values=raw_values)
+    click.echo(said, nl=False)
 
 
 @cli.group()
@@ -205,8 +222,15 @@ def campaign() -> None:
     type=click.Path(dir_okay=False, path_type=Path),
     help="CSV file to write: customer_id, arm, total_spent.",
 )
+@RawValues
 def campaign_split(
-    run_folder: Path, segment: str, group: str | None, share: float, seed: int, output: Path
+    run_folder: Path,
+    segment: str,
+    group: str | None,
+    share: float,
+    seed: int,
+    output: Path,
+    raw_values: bool,
 ) -> None:
     """Divide a segment of RUN into customers to contact and an untouched control group."""
     from segmentation.campaign_files import split_segment
@@ -218,6 +242,7 @@ def campaign_split(
         treatment_share=share,
         seed=seed,
         output=output,
+        raw_values=raw_values,
     )
     click.echo(f"{said}\n{_shown(output)}")
 
@@ -431,13 +456,20 @@ def _overrides(pairs: tuple[tuple[str, str], ...]) -> dict[str, Any]:
     return values
 
 
-def _run_name(name: str) -> str:
-    plain = all(c.isalnum() or c in "._-" for c in name)
-    if not name or name.startswith(".") or not plain or len(name.encode()) > MAX_NAME_BYTES:
+def _run_name(name: str, said: str) -> str:
+    """A name that is no more than a name to a file system, a shell, a page and a template."""
+    is_plain = all(c.isalnum() or c in NAME_SIGNS or unicodedata.category(c) == "Mn" for c in name)
+    ends = (name[:1], name[-1:])
+    if (
+        not is_plain
+        or ends[0] in ("", *".- ")
+        or ends[1] == " "
+        or len(name.encode()) > MAX_NAME_BYTES
+    ):
         shown = name if len(name) <= 40 else name[:40] + "…"
         raise ParameterError(
-            f"--name {shown!r}: a run's name is letters, digits, '.', '_' and '-', "
-            f"not starting with '.', at most {MAX_NAME_BYTES} bytes."
+            f"{said} {shown!r}: a run's name is letters, digits, spaces and {' '.join(NAME_SIGNS[1:])}, "
+            f"begins with none of '.', '-' and a space, and has at most {MAX_NAME_BYTES} bytes."
         )
     return name
 
@@ -465,11 +497,18 @@ def _interrupted(*_: object) -> None:
     raise KeyboardInterrupt
 
 
+def _drop_what_is_left() -> None:
+    """Let nothing be printed when Python ends: where it would go takes no more."""
+    with contextlib.suppress(io.UnsupportedOperation):  # none but the real one
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def run_command(command: Callable[[], Any]) -> None:
     """Run a command; a user's mistake becomes one sentence and exit code 2."""
     signal.signal(signal.SIGTERM, _interrupted)
     try:
         command()
+        sys.stdout.flush()
     except SegmentationError as error:
         _fail(str(error))
     except (KeyboardInterrupt, click.Abort):
@@ -477,7 +516,17 @@ def run_command(command: Callable[[], Any]) -> None:
     except click.ClickException as error:
         _fail(error.format_message())
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_what_is_left()
+    except OSError as error:
+        # shutil collects what went wrong with several files, and says it in words alone
+        full = [code for code in FULL if code == error.errno or os.strerror(code) in str(error)]
+        if not full:
+            raise
+        _drop_what_is_left()
+        _fail(
+            f"cannot write: {os.strerror(full[0]).lower()}; free some space, or choose a place on "
+            "another disk."
+        )
     except MemoryError:
         _fail("not enough memory for this data; use a machine with more.")
 

@@ -202,7 +202,7 @@ class SparkEngine:
         """
         self.files.check_unchanged()
         for table in set(self._raw) - self._from_files:
-            if self._read_fingerprint(table, anew=True) != self.fingerprint(table):
+            if self._read_fingerprint(table) != self.fingerprint(table):
                 raise SourceError(
                     f"table {table}: changed while it was read; run it again when nobody writes."
                 )

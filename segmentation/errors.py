@@ -36,7 +36,7 @@ class ModelError(SegmentationError):
 
 
 def first_three(values: Iterable[object]) -> str:
-    """List the first three values of a longer list, for an error sentence.
+    """List the first three values of a longer list, for an error sentence, each of them short.
 
     Examples
     --------
@@ -45,7 +45,7 @@ def first_three(values: Iterable[object]) -> str:
     >>> first_three([4])
     '4'
     """
-    listed = [str(value) for value in values]
+    listed = [text if len(text) <= 100 else text[:99] + "…" for text in map(str, values)]
     return ", ".join(listed[:3]) + (", …" if len(listed) > 3 else "")
 
 

@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from segmentation.insights.text import inert
 from segmentation.model import GroupModel, SegmentModel
 from segmentation.schema import FEATURES, group_labels
 
@@ -53,7 +54,7 @@ def explorer_section(name: str, title: str, model: SegmentModel) -> str:
     numbers = json.dumps(browser_model(model), separators=(",", ":")).replace("<", "\\u003c")
     place = html.escape(name, quote=True)
     return (
-        f"## {title}\n\n"
+        f"## {inert(title)}\n\n"
         "```{raw} html\n"
         f'<section class="explorer" data-model="explorer-{place}" '
         f'aria-label="Segment explorer, {html.escape(title, quote=True)}">'

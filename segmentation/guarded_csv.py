@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pandas as pd
 
@@ -51,8 +51,56 @@ def unguarded(text: str) -> str:
     return _GUARDED.sub(r"\1\2", text)
 
 
+def unguarded_ids(ids: pd.Series) -> pd.Series:
+    """Ids as they were before a list of them was guarded; raw ones stay as they are.
+
+    One id that no guarded list could hold says that the list was written without the guard.
+
+    Examples
+    --------
+    >>> unguarded_ids(pd.Series(["'=x", "''=x"])).tolist()
+    ['=x', "'=x"]
+    >>> unguarded_ids(pd.Series(["=x", "'=x"])).tolist()
+    ['=x', "'=x"]
+    """
+    before = ids.map(unguarded)
+    return before if before.map(guarded).equals(ids) else ids
+
+
+def write_plain_csv(
+    table: pd.DataFrame, target: Path | IO[str], *, raw_values: bool = False, header: bool = True
+) -> None:
+    """Write a table for programs and people alike: texts guarded, quotes where they must be.
+
+    Numbers, dates and flags are as pandas writes them. ``raw_values`` leaves texts as they are.
+    """
+    texts = table.select_dtypes(include=["object", "string", "category"])
+    cells = {
+        name: [
+            guarded(value) if isinstance(value, str) and not raw_values else value
+            for value in column
+        ]
+        for name, column in texts.items()
+    }
+    # before Python 3.13 a lone carriage return gets no quotes, and would end the row
+    is_split = any("\r" in cell for own in cells.values() for cell in own if isinstance(cell, str))
+    table.assign(
+        **{name: pd.Series(own, table.index, dtype=object) for name, own in cells.items()}
+    ).to_csv(
+        target,
+        index=False,
+        lineterminator="\n",
+        header=header,
+        quoting=csv.QUOTE_NONNUMERIC if is_split else csv.QUOTE_MINIMAL,
+    )
+
+
 def write_guarded_csv(
-    table: pd.DataFrame, path: Path, *, clean: Callable[[str], str] = str
+    table: pd.DataFrame,
+    path: Path,
+    *,
+    clean: Callable[[str], str] = str,
+    raw_values: bool = False,
 ) -> None:
     """Write a table a few thousand rows at a time; texts guarded, numbers in full.
 
@@ -66,6 +114,8 @@ def write_guarded_csv(
         which a spreadsheet reads names in any script rightly.
     clean : callable
         What to do to each text before it is guarded.
+    raw_values : bool
+        Leave texts as they are, for a program that is no spreadsheet.
 
     Raises
     ------
@@ -73,9 +123,12 @@ def write_guarded_csv(
         If the file cannot be written; the previous one is untouched.
     """
 
+    def inert(text: str) -> str:
+        return clean(text) if raw_values else guarded(clean(text))
+
     def shown(value: Any) -> Any:
         if isinstance(value, str):
-            return guarded(clean(value))
+            return inert(value)
         if isinstance(value, Decimal):
             return value if value.is_finite() else None
         if isinstance(value, float):
@@ -84,7 +137,7 @@ def write_guarded_csv(
             return None
         if isinstance(value, dt.date):
             return value.isoformat()
-        return value if isinstance(value, int) else guarded(clean(str(value)))
+        return value if isinstance(value, int) else inert(str(value))
 
     with (
         atomic_path(path) as temporary,

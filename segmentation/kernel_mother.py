@@ -23,6 +23,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from segmentation.child_process import environment_of_this_package, python_of_this_package
+
 CAN_FORK = sys.platform == "linux"
 PRELOADED = (
     *("ipykernel.ipkernel", "ipykernel.kernelapp", "ipykernel.debugger"),
@@ -38,17 +40,6 @@ SECONDS_TO_TIDY = 2
 QUIET_DEBUGGER = "PYDEVD_DISABLE_FILE_VALIDATION"
 INLINE = "module://matplotlib_inline.backend_inline"
 """Loaded by the kernel, never before: it looks for the kernel when it is imported."""
-
-
-def python_of_this_package() -> list[str]:
-    """Command of a child that takes no module from the folder it is started in."""
-    return [sys.executable, "-P", "-m"]
-
-
-def environment_of_this_package() -> dict[str, str]:
-    """Environment of a child that finds this very package, not another installed one."""
-    root, before = str(Path(__file__).resolve().parents[1]), os.environ.get("PYTHONPATH", "")
-    return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, (root, before)))}
 
 
 class Mother:

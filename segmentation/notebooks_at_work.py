@@ -193,7 +193,13 @@ def execute_notebook(
         # sockets in a folder of our own: no open port, and no two kernels on one name
         config = Config(
             KernelManager={"transport": "ipc", "ip": f"{sockets}/k"},
-            NotebookClient={"extra_arguments": ["--IPKernelApp.log_level=CRITICAL"]},
+            # no module is taken from the working folder, which holds somebody's data
+            NotebookClient={
+                "extra_arguments": [
+                    "--IPKernelApp.log_level=CRITICAL",
+                    "--InteractiveShellApp.ignore_cwd=True",
+                ]
+            },
         )
         config.merge(warm_kernels.kernel_settings(figures, profiles=Path(sockets) / "ipython"))
         try:

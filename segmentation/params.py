@@ -22,7 +22,7 @@ from segmentation.errors import ParameterError, first_three
 from segmentation.mysql import is_database, shown_location
 from segmentation.schema import FEATURES
 from segmentation.spark_place import is_spark_place, parse_place
-from segmentation.yaml_text import RepeatedKeyError, read_yaml
+from segmentation.yaml_text import RepeatedKeyError, read_yaml, said_of
 
 if TYPE_CHECKING:  # `segmentation serve` reads parameters, but no table
     import pandas as pd
@@ -421,7 +421,7 @@ def value_from_text(text: str) -> Any:
     """
     try:
         return read_yaml(text)
-    except (yaml.YAMLError, RepeatedKeyError):
+    except yaml.YAMLError:
         return text
 
 
@@ -443,11 +443,7 @@ def load_yaml(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise ParameterError(f"{path}: cannot be read ({type(error).__name__}).") from None
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise ParameterError(
-            f"{path}: is not YAML{place}; write one `name: value` a line."
-        ) from None
+        raise ParameterError(f"{path}: {said_of(error)}; write one `name: value` a line.") from None
     if values is None:
         return {}
     if not isinstance(values, dict):

@@ -13,12 +13,12 @@ from typing import Any
 
 import pandas as pd
 import pyarrow.parquet as pq
-import yaml
 from sqlglot import exp
 
 from segmentation.errors import ParameterError, SourceError
 from segmentation.mysql import is_database, parse_location, shown_location
 from segmentation.mysql_tables import NewTable, replace_tables
+from segmentation.params import load_yaml
 from segmentation.run_comparison import read_run
 
 OWN_COMMENT = "segmentation publish"
@@ -124,17 +124,16 @@ def _manifest(folder: Path) -> dict[str, Any]:
         return {name: manifest[name] for name in ("profile", "as_of")} | {
             "synthetic": bool(manifest.get("synthetic"))
         }
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise SourceError(f"{folder}: manifest.json is missing or damaged; run again.") from None
 
 
 def _location_of(folder: Path) -> str:
     try:
-        values = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))
-        return str(values["location"])
-    except FileNotFoundError:
-        raise SourceError(f"{folder}: is no run's folder (it has no params.yaml).") from None
-    except (OSError, yaml.YAMLError, KeyError, TypeError):
+        return str(load_yaml(folder / "params.yaml")["location"])
+    except (ParameterError, KeyError):
+        if not (folder / "params.yaml").exists():
+            raise SourceError(f"{folder}: is no run's folder (it has no params.yaml).") from None
         raise SourceError(f"{folder}: params.yaml is damaged; name a --location.") from None
 
 

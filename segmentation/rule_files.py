@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from segmentation.errors import ParameterError, first_three
 from segmentation.params import SHIPPED, resolve_path
 from segmentation.schema import FEATURES, RESPONSE_DAYS
-from segmentation.yaml_text import RepeatedKeyError, read_yaml
+from segmentation.yaml_text import RepeatedKeyError, read_yaml, said_of
 
 SHIPPED_FILES = {name: Path(__file__).parent / f"{name}.yaml" for name in ("naming_rules", "plays")}
 MAX_FILE_BYTES = 1_000_000
@@ -296,10 +296,8 @@ def _read(parameter: str, choice: str) -> Any:
         raise ParameterError(
             f"{parameter} {choice}: cannot be read ({type(error).__name__})."
         ) from None
-    except (yaml.YAMLError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise ParameterError(f"{parameter} {choice}: is not YAML{place}; correct it.") from None
+    except yaml.YAMLError as error:
+        raise ParameterError(f"{parameter} {choice}: {said_of(error)}; correct it.") from None
 
 
 def _mistake(error: ValidationError) -> str:

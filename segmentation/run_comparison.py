@@ -11,7 +11,6 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-import yaml
 
 from segmentation import insights
 from segmentation.atomic import scratch_folder, swap_folder
@@ -21,11 +20,11 @@ from segmentation.compare import (
     compare,
     customer_movements,
 )
-from segmentation.errors import OutputError, SourceError, in_one_sentence
+from segmentation.errors import OutputError, ParameterError, SourceError, in_one_sentence
 from segmentation.guarded_csv import write_guarded_csv
 from segmentation.model import load_model
 from segmentation.model_stages import result_of
-from segmentation.params import resolve_path
+from segmentation.params import load_yaml, resolve_path
 from segmentation.pipeline import Run
 from segmentation.schema import amount_scale
 
@@ -140,15 +139,19 @@ def parameters_that_differ(before: Path, after: Path) -> list[str]:
     values = []
     for folder in (before, after):
         try:
-            values.append(yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8")))
-        except (OSError, yaml.YAMLError):
+            values.append(load_yaml(folder / "params.yaml"))
+        except ParameterError:
             return []
     names = dict.fromkeys([*values[0], *values[1]])
     return [name for name in names if values[0].get(name) != values[1].get(name)]
 
 
-def compare_folders(before: Path, after: Path, *, output: Path | None = None) -> str:
+def compare_folders(
+    before: Path, after: Path, *, output: Path | None = None, raw_values: bool = False
+) -> str:
     """Compare two run folders; the answer is for a terminal, files are written where asked.
+
+    Those are guarded against spreadsheets that run formulas, unless ``raw_values`` are asked for.
 
     Returns
     -------
@@ -158,7 +161,8 @@ def compare_folders(before: Path, after: Path, *, output: Path | None = None) ->
     earlier, later = read_run(before), read_run(after)
     changes = compare(earlier, later)
     if output is not None:
-        _write(changes, customer_movements(earlier, later, changes.matching), output)
+        moved = customer_movements(earlier, later, changes.matching)
+        _write(changes, moved, output, raw_values=raw_values)
     currency = _currency(after)
     text = insights.changes_text(changes, currency=currency)
     if differing := parameters_that_differ(before, after):
@@ -168,13 +172,12 @@ def compare_folders(before: Path, after: Path, *, output: Path | None = None) ->
 
 def _currency(folder: Path) -> str:
     try:
-        values = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))
-        return str(values["currency"])
-    except (OSError, yaml.YAMLError, KeyError, TypeError):
+        return str(load_yaml(folder / "params.yaml")["currency"])
+    except (ParameterError, KeyError):
         return ""
 
 
-def _write(changes: Comparison, customers: pd.DataFrame, output: Path) -> None:
+def _write(changes: Comparison, customers: pd.DataFrame, output: Path, *, raw_values: bool) -> None:
     if output.exists() and not (output / MARKER).is_file():
         raise OutputError(f"--output {output}: exists and is no comparison; name a new folder.")
     with scratch_folder(output) as working:
@@ -185,7 +188,7 @@ def _write(changes: Comparison, customers: pd.DataFrame, output: Path) -> None:
             "customers": customers,
         }
         for name, table in tables.items():
-            write_guarded_csv(table, working / f"{name}.csv")
+            write_guarded_csv(table, working / f"{name}.csv", raw_values=raw_values)
         summary = {
             "verdict": changes.verdict,
             "reasons": list(changes.reasons),

@@ -19,6 +19,7 @@ from tqdm import tqdm
 from segmentation import __version__
 from segmentation.atomic import atomic_path
 from segmentation.cluster_outputs import write_customers
+from segmentation.guarded_csv import write_plain_csv
 from segmentation.naming import fact_sentence
 from segmentation.params import PROJECT_ROOT, SHIPPED
 from segmentation.pipeline import Run
@@ -100,18 +101,18 @@ def write_run(run: Run, folder: Path, *, profile: str) -> None:
     customers_at = "run"
     if run.is_sampled:
         everybody, customers_at = write_customers(run, folder)
-        _write_csv(everybody, folder / "profile.csv")
+        write_plain_csv(everybody, folder / "profile.csv")
     else:
         _write_customers_here(run, folder)
-    _write_csv(run["ledger"], folder / "ledger.csv")
-    _write_csv(run["k_evidence"], folder / "tuning_k.csv")
-    _write_csv(run["tuning_dbscan"], folder / "tuning_dbscan.csv")
-    _write_csv(run["findings"], folder / "findings.csv")
-    _write_csv(run["returned_lines"], folder / "returns.csv")
-    _write_csv(run["special_lines"], folder / "special_lines.csv")
-    _write_csv(run["returns_migration"], folder / "returns_migration.csv")
+    write_plain_csv(run["ledger"], folder / "ledger.csv")
+    write_plain_csv(run["k_evidence"], folder / "tuning_k.csv")
+    write_plain_csv(run["tuning_dbscan"], folder / "tuning_dbscan.csv")
+    write_plain_csv(run["findings"], folder / "findings.csv")
+    write_plain_csv(run["returned_lines"], folder / "returns.csv")
+    write_plain_csv(run["special_lines"], folder / "special_lines.csv")
+    write_plain_csv(run["returns_migration"], folder / "returns_migration.csv")
     for result, name in EVIDENCE_FILES.items():
-        _write_csv(run[result], folder / name)
+        write_plain_csv(run[result], folder / name)
     shutil.copytree(run.stage("segments") / "model", folder / "model")
     made = manifest_of(run, profile=profile) | {"customers_at": customers_at}
     manifest = json.dumps(made, indent=2, ensure_ascii=False)
@@ -122,19 +123,15 @@ def _write_customers_here(run: Run, folder: Path) -> None:
     """What holds one row per customer, or figures of all of them that need each row."""
     write_parquet(_table(run["features"]), folder / "features.parquet")
     write_parquet(_table(run["segments"]), folder / "segments.parquet")
-    _write_csv(run["profile"], folder / "profile.csv")
+    write_plain_csv(run["profile"], folder / "profile.csv")
     for name in ("recommendations", "campaign_plan", "campaign_arms"):
-        _write_csv(run[name], folder / f"{name}.csv")
+        write_plain_csv(run[name], folder / f"{name}.csv")
     _put_workbook(run, folder)
 
 
 def _table(frame: pd.DataFrame) -> pa.Table:
     """Arrow table with text ids and without machine-dependent metadata."""
     return pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
-
-
-def _write_csv(table: pd.DataFrame, path: Path) -> None:
-    table.to_csv(path, index=False, lineterminator="\n")
 
 
 def _put_workbook(run: Run, folder: Path) -> None:

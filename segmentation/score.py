@@ -43,10 +43,13 @@ class Scored:
 DRIFT_COLUMNS = ("segment_type", "feature", "customers", "psi", "by_chance", "finding")
 
 
-def score_file(model_folder: Path, customers: Path, output: Path) -> Scored:
+def score_file(
+    model_folder: Path, customers: Path, output: Path, *, raw_values: bool = False
+) -> Scored:
     """Assign every customer of a CSV or Parquet file and write the segments table.
 
-    Customers pass through part by part, so that memory does not grow with the file.
+    Customers pass through part by part, so that memory does not grow with the file. A CSV
+    file is guarded against spreadsheets that run formulas, unless ``raw_values`` are asked for.
 
     Returns
     -------
@@ -70,7 +73,7 @@ def score_file(model_folder: Path, customers: Path, output: Path) -> Scored:
         try:
             engine.bind_file("customers", customers)
             parts = map(drift.counted, assigned_parts(engine, model, customers.name))
-            count = write_parts(parts, temporary, output.suffix)
+            count = write_parts(parts, temporary, output.suffix, raw_values=raw_values)
             engine.check_unchanged()
         finally:
             engine.files.close()

@@ -12,6 +12,7 @@ from sqlglot import exp
 
 from segmentation.engine import DuckDbEngine
 from segmentation.errors import SourceError, first_three
+from segmentation.guarded_csv import write_plain_csv
 from segmentation.model import SegmentModel
 
 ROWS_AT_ONCE = 200_000
@@ -83,13 +84,18 @@ def _kind(engine: DuckDbEngine, column: str, held: str) -> str:
     return "float64" if held.startswith("DECIMAL") else ""
 
 
-def write_parts(parts: Iterator[pd.DataFrame], path: Path, suffix: str) -> int:
-    """Write tables one after the other into one .csv or .parquet file; their rows in all."""
+def write_parts(
+    parts: Iterator[pd.DataFrame], path: Path, suffix: str, *, raw_values: bool = False
+) -> int:
+    """Write tables one after the other into one .csv or .parquet file; their rows in all.
+
+    Texts of a CSV file are such as no spreadsheet runs, unless ``raw_values`` are asked for.
+    """
     count = 0
     if suffix == ".csv":
         with path.open("w", encoding="utf-8", newline="") as file:
             for part in parts:
-                part.to_csv(file, index=False, lineterminator="\n", header=count == 0)
+                write_plain_csv(part, file, raw_values=raw_values, header=count == 0)
                 count += len(part)
         return count
     writer = None

@@ -22,6 +22,7 @@ from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from traitlets import Unicode
 from traitlets.config import Config
 
+from segmentation.child_process import SAFE_PATH
 from segmentation.kernel_mother import INLINE, MOTHER
 from segmentation.remembered_figures import FOLDER_VARIABLE
 
@@ -93,6 +94,7 @@ class WarmKernelManager(AsyncKernelManager):
         environment = settings.get("env") or os.environ
         settings["env"] = {
             **environment,
+            **SAFE_PATH,
             FOLDER_VARIABLE: self.figures,
             "MPLBACKEND": INLINE,
             "IPYTHONDIR": self.profiles,  # nobody's own profile decides what a report shows

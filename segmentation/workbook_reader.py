@@ -20,6 +20,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from segmentation.child_process import environment_of_this_package, python_of_this_package
 from segmentation.errors import SegmentationError, SourceError, first_three
 from segmentation.zip_member import check_members
 
@@ -51,11 +52,12 @@ def read_workbook(path: Path, table: str, target: Path) -> str:
     """
     check_workbook(path)
     done = subprocess.run(
-        [sys.executable, "-m", __name__, str(path), table, str(target)],
+        [*python_of_this_package(), __name__, str(path), table, str(target)],
         capture_output=True,
         text=True,
         encoding="utf-8",
         check=False,
+        env=environment_of_this_package(),
     )
     said = done.stderr.strip().splitlines()
     if done.returncode == 2 and said:

@@ -1,4 +1,4 @@
-"""YAML without two of its traps: a repeated key is refused, a date stays text."""
+"""YAML without its traps: a date stays text; what is twice, endless or too deep is refused."""
 
 from __future__ import annotations
 
@@ -6,12 +6,35 @@ from typing import Any
 
 import yaml
 
+LONGEST_NUMBER_BITS = 1023
+"""What a float can hold."""
 
-class RepeatedKeyError(Exception):
+
+class RepeatedKeyError(yaml.YAMLError):
     """A name that stands twice in one mapping: which of the two was meant?"""
 
 
+class _TrapError(yaml.MarkedYAMLError):
+    """What YAML allows and nobody means."""
+
+
 class _PlainLoader(yaml.SafeLoader):
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):  # a few lines of them make billions of values
+            mark = self.peek_event().start_mark
+            raise _TrapError(problem="has an alias", problem_mark=mark)
+        return super().compose_node(parent, index)
+
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        try:
+            number = super().construct_yaml_int(node)
+        except ValueError:  # Python itself reads no more than 4,300 digits
+            number = None
+        if number is None or number.bit_length() > LONGEST_NUMBER_BITS:
+            problem = "has a number that is none, or has too many digits,"
+            raise _TrapError(problem=problem, problem_mark=node.start_mark)
+        return number
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: dict[str, int] = {}
         for key, _ in node.value:
@@ -22,6 +45,7 @@ class _PlainLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+_PlainLoader.add_constructor("tag:yaml.org,2002:int", _PlainLoader.construct_yaml_int)
 _PlainLoader.add_constructor(
     "tag:yaml.org,2002:timestamp", lambda loader, node: loader.construct_scalar(node)
 )
@@ -35,7 +59,8 @@ def read_yaml(text: str) -> Any:
     RepeatedKeyError
         With the name and both lines.
     yaml.YAMLError
-        If the text is no YAML.
+        If the text is no YAML, or has an alias, a number of more than 300 digits, or lists in
+        lists in lists without end.
 
     Examples
     --------
@@ -45,5 +70,28 @@ def read_yaml(text: str) -> Any:
     loader = _PlainLoader(text)
     try:
         return loader.get_single_data()
+    except RecursionError:
+        raise _TrapError(problem="is nested too deep") from None
+    except (ValueError, LookupError) as error:  # a value that its own tag does not fit
+        raise yaml.YAMLError(str(error)) from None
     finally:
         loader.dispose()  # type: ignore[no-untyped-call]
+
+
+def said_of(error: yaml.YAMLError) -> str:
+    """What is wrong with a YAML text, and where, for the middle of a sentence.
+
+    Examples
+    --------
+    >>> for text in ("a: [1", "a: &b [*b]", f"a: {'9' * 5000}"):
+    ...     try:
+    ...         read_yaml(text)
+    ...     except yaml.YAMLError as error:
+    ...         print(said_of(error))
+    is not YAML at line 1, column 6
+    has an alias at line 1, column 8
+    has a number that is none, or has too many digits, at line 1, column 4
+    """
+    said = str(error.problem) if isinstance(error, _TrapError) else "is not YAML"
+    mark = getattr(error, "problem_mark", None)
+    return f"{said} at line {mark.line + 1}, column {mark.column + 1}" if mark else said

@@ -649,6 +649,29 @@ def test_option_p_takes_the_same_checks_as_a_profile(shop):
     assert_refused(call_cli(*shop.arguments(), *twice), "k_max is given twice")
 
 
+ALIAS_BOMB = b"a: &b0 [x, x, x]\n" + b"".join(
+    b"b%d: &b%d [%s]\n" % (n, n, b", ".join([b"*b%d" % (n - 1)] * 9)) for n in range(1, 30)
+)
+
+
+@pytest.mark.parametrize("value", ["9" * 10_000, "[" * 5_000, "0x" + "f" * 10_000, "&a [*a]"])
+def test_option_p_with_a_value_beyond_all_bounds_is_refused(shop, value):
+    assert_refused(call_cli(*shop.arguments(), "-p", "n_clusters", value), "n_clusters is")
+
+
+@pytest.mark.parametrize("column", ["amount", "quantity", "order_id"])
+def test_number_of_ten_thousand_digits_in_the_orders_is_one_sentence_or_a_text(shop, column):
+    lines = ordinary_orders()
+    lines[7][column] = "9" * 10_000
+
+    outcome = shop.lines(lines).run()
+
+    if column == "order_id":
+        assert outcome.code == 0, outcome.said
+    else:
+        assert len(assert_refused(outcome, "orders.csv")) < 600
+
+
 @pytest.mark.parametrize(
     ("content", "needed"),
     [
@@ -659,6 +682,18 @@ def test_option_p_takes_the_same_checks_as_a_profile(shop):
         pytest.param(b"\x00\x01", "not YAML", id="binary"),
         pytest.param(b"\xff\xfe", "cannot be read", id="not-utf-8"),
         pytest.param(b"!!python/object/apply:os.getpid []", "not YAML", id="code"),
+        pytest.param(b"k_max: " + b"[" * 5_000, "nested too deep", id="deep"),
+        pytest.param(b"k_max: " + b"{a: " * 5_000, "nested too deep", id="deep-mapping"),
+        pytest.param(ALIAS_BOMB, "has an alias at line 2", id="alias-bomb"),
+        pytest.param(b"source: &a [*a]", "has an alias", id="alias-of-itself"),
+        pytest.param(b"k_max: " + b"9" * 10_000, "too many digits, at line 1", id="digits"),
+        pytest.param(b"contact_cost: " + b"9" * 400, "too many digits", id="larger-than-a-float"),
+        pytest.param(b"k_max: 0x" + b"f" * 10_000, "too many digits", id="hexadecimal"),
+        pytest.param(b"k_max: -" + b"9" * 300, "k_max is -999", id="three-hundred-digits"),
+        pytest.param(
+            b"contact_cost: " + b"9" * 10_000 + b".5", "contact_cost is inf", id="fraction"
+        ),
+        pytest.param(b"k_max: !!bool maybe", "not YAML", id="wrong-tag"),
         pytest.param(b"1: 2", "unknown parameter 1", id="number-as-name"),
         pytest.param(b"source: nope\nk_max: 3\nk_max: 4", "k_max", id="parameter-written-twice"),
     ],

@@ -89,6 +89,9 @@ def changed(parameter: str, *steps: object, value: object) -> str:
 LAST = -1
 MISTAKES = [
     pytest.param("naming_rules", "rules: [", ("not YAML", "line 1"), id="no-yaml"),
+    pytest.param("naming_rules", "rules: " + "[" * 5_000, ("nested too deep",), id="deep"),
+    pytest.param("plays", "plays: &a [*a]", ("has an alias", "line 1"), id="alias"),
+    pytest.param("naming_rules", "apart: " + "9" * 10_000, ("too many digits",), id="digits"),
     pytest.param("naming_rules", "- a\n- b\n", ("name: value",), id="a-list"),
     pytest.param("naming_rules", "apart: 1\napart: 2\n", ("apart is given twice",), id="twice"),
     pytest.param(

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from test_workbook import column_of_sheet, segments_of, tables_of
 
 from segmentation import guarded_csv
-from segmentation.guarded_csv import guarded, unguarded, write_guarded_csv
+from segmentation.guarded_csv import guarded, unguarded, unguarded_ids, write_guarded_csv
 from segmentation.workbook import sheet_writer, write_workbook
 from segmentation.workbook.sheets import list_name
 
@@ -222,6 +222,11 @@ RISKY_TEXTS = st.text(st.sampled_from("=+-@'; |\t\r\n\0＝a1,\""), max_size=12)
 @given(RISKY_TEXTS)
 def test_the_guard_comes_off_exactly(text):
     assert unguarded(guarded(text)) == text
+
+
+@given(st.lists(RISKY_TEXTS, unique=True))
+def test_the_guard_of_a_list_of_ids_comes_off_exactly(texts):
+    assert unguarded_ids(pd.Series(texts, dtype=object).map(guarded)).tolist() == texts
 
 
 @given(RISKY_TEXTS, st.sampled_from([";", "\t", "|"]))

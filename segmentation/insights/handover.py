@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 import pandas as pd
 
 from segmentation.insights.structure import FAILED_WORDS, structure_word
-from segmentation.insights.text import customers_of, in_group, label, listed, named, plural
+from segmentation.insights.text import customers_of, in_group, inert, label, listed, named, plural
 from segmentation.schema import format_percent
 
 LEAST_AGREEMENT = 0.8
@@ -235,8 +236,8 @@ def handover(
     )
     day = overview["as_of"] or "undated"
     columns = ", ".join(f"`{column}`" for column in ["customer_id", *features])
-    settings = ", ".join(f"`{key}: {_plain(value)}`" for key, value in changed.items()) or "none"
-    rows = manifest["rows"]
+    said = [f"<code>{key}: {inert(_plain(value))}</code>" for key, value in changed.items()]
+    settings, rows, name = ", ".join(said) or "none", manifest["rows"], shlex.quote(name)
     return f"""## {title}
 
 **What you take over.** A model of {groups}, on {listed([label(one) for one in features])}; made of {rows["kept"]:,} of {rows["raw"]:,} lines, observed up to {day}. Checksum of the model `{model_sha256[:16]}`, of the segments table `{segments_sha256[:16]}`, of the code `{manifest["program"]["code"][:16]}`, seed {manifest["seed"]}. Parameters unlike the defaults: {settings}.

@@ -11,6 +11,7 @@ from segmentation.insights.text import (
     Html,
     customers_of,
     dollars,
+    in_code,
     in_group,
     inert,
     label,
@@ -304,7 +305,7 @@ def scoring_example(features: list[str], folder_name: str) -> str:
     columns = ", ".join(f"`{name}`" for name in ["customer_id", *features])
     return (
         "```bash\n"
-        f"segmentation score runs/{folder_name}/model new_customers.csv --output scored.csv\n"
+        f"segmentation score runs/{in_code(folder_name)}/model new_customers.csv --output scored.csv\n"
         "```\n\n"
         f"`new_customers.csv` needs the columns {columns}. The answer has "
         f"{listed([f'`{name}`' for name in SEGMENT_COLUMNS])} for every customer, computed by the "

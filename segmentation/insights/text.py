@@ -55,6 +55,17 @@ def inert(text: object) -> str:
     return re.sub(r"[*_`\[\](){}$|~^\\:!#]", lambda m: f"&#{ord(m.group())};", escaped)
 
 
+def in_code(text: object) -> str:
+    """Text from data inside a code span or block of Markdown, which it cannot end.
+
+    Examples
+    --------
+    >>> in_code("a `b`\\n```c")
+    'a b c'
+    """
+    return " ".join(str(text).replace("`", " ").split())
+
+
 def listed(items: Sequence[str]) -> str:
     """A list in words.
 

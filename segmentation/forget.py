@@ -35,11 +35,12 @@ from segmentation.errors import OutputError, ParameterError, SegmentationError, 
 from segmentation.forgotten import LIST, held, read_list, write_list
 from segmentation.model import GroupModel, load_model
 from segmentation.run_folder import PROCESSED_FOLDER, WORKBOOK
+from segmentation.single_run import SHIPPED_WORKBOOK_PROFILE
 
 CACHE = ".cache"
 NOT_REACHED = (
     "not reached, for you to see to: the source itself, files sent or copied elsewhere (lists, "
-    "score, compare, reduced models), tables in databases (publish, materialize), the pages of "
+    "score, compare, reduced models), tables in databases (publish, materialize) and on clusters, the pages of "
     "books, whose sums and pictures are of their time, and what git keeps."
 )
 _SAME_ROW = 1e-9
@@ -109,9 +110,6 @@ def forget(runs_dir: Path, customers: Iterable[str]) -> Done:
                 continue
             found |= here
             done.runs += [f"{folder.relative_to(runs_dir)}: {said}"] if here else []
-        if (workbook := PROCESSED_FOLDER / WORKBOOK).exists() and find_customers(workbook, forms):
-            with atomic_path(workbook) as temporary:
-                found |= find_customers(workbook, forms, temporary)
         # another list gives other keys: nothing there would be used again
         shutil.rmtree(os.path.realpath(runs_dir / CACHE), ignore_errors=True)
     if failed:
@@ -216,8 +214,7 @@ def _remove_from_run(folder: Path, forms: dict[str, str]) -> tuple[set[str], str
     with scratch_folder(folder) as working:
         shutil.copytree(folder, working, symlinks=True, dirs_exist_ok=True)
         for name in files:
-            with atomic_path(working / name) as temporary:
-                find_customers(working / name, forms, temporary)
+            _rewrite(working / name, forms)
             # Spark's own checksum of a file, of which it would refuse another content
             (working / name).with_name(f".{name.name}.crc").unlink(missing_ok=True)
         if (working / "model").is_dir():
@@ -230,7 +227,15 @@ def _remove_from_run(folder: Path, forms: dict[str, str]) -> tuple[set[str], str
         text = json.dumps(manifest, indent=2, ensure_ascii=False)
         write_text_atomic(working / "manifest.json", text + "\n")
         swap_folder(working, folder)
+    copied = PROCESSED_FOLDER / WORKBOOK
+    if manifest["profile"] == SHIPPED_WORKBOOK_PROFILE and find_customers(copied, forms):
+        _rewrite(copied, forms)
     return here, said
+
+
+def _rewrite(path: Path, forms: dict[str, str]) -> None:
+    with atomic_path(path) as temporary:
+        find_customers(path, forms, temporary)
 
 
 def _remove_from_model(folder: Path, model_folder: Path, customers: set[str]) -> str:

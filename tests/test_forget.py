@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import TinyShop, assert_refused, call_cli, order, ordinary_orders
 
+from segmentation import forget as forget_module
 from segmentation import forgotten
 from segmentation.guarded_csv import write_guarded_csv
 from segmentation.model import load_model
@@ -262,6 +263,37 @@ def test_folders_are_found_by_their_manifest_and_links_and_rights_stay(shop):
     assert holding(shop.runs_dir) == []
     assert shop.result.is_symlink() and own.stat().st_mode & 0o777 == 0o700
     assert (own / "segments.parquet").stat().st_mode & 0o777 == 0o600
+
+
+def test_tables_that_a_cluster_wrote_in_parts_are_rewritten_with_their_checksums(shop):
+    table = pq.read_table(shop.result / "features.parquet")
+    (shop.result / "features.parquet").unlink()
+    (shop.result / "features.parquet").mkdir()
+    for number, start in enumerate(range(0, len(table), 20)):
+        part = shop.result / "features.parquet" / f"part-{number}.parquet"
+        pq.write_table(table.slice(start, 20), part)
+        part.with_name(f".{part.name}.crc").write_bytes(b"crc")
+
+    forget(shop, HOSTILE[0], "0001")
+
+    left = pq.read_table(shop.result / "features.parquet")["customer_id"].to_pylist()
+    assert left == [c for c in table["customer_id"].to_pylist() if c not in (HOSTILE[0], "0001")]
+    crcs = [path.name for path in sorted(shop.result.rglob("*.crc"))]
+    assert crcs == [".part-1.parquet.crc"]
+
+
+def test_the_copy_of_the_shipped_workbook_is_rewritten_with_its_run(shop, monkeypatch):
+    copies = shop.folder / "processed"
+    copies.mkdir()
+    monkeypatch.setattr(forget_module, "PROCESSED_FOLDER", copies)
+    shutil.copy(shop.result / forget_module.WORKBOOK, copies)
+    manifest = shop.result / "manifest.json"
+    for profile, customer in (("another", HOSTILE[0]), ("marketplace", HOSTILE[1])):
+        text = json.loads(manifest.read_text("utf-8")) | {"profile": profile}
+        manifest.write_text(json.dumps(text), encoding="utf-8")
+        forget(shop, customer)
+
+    assert holding(copies, HOSTILE[0]) and not holding(copies, HOSTILE[1])
 
 
 def test_ten_thousand_customers_of_a_file_are_forgotten(shop):

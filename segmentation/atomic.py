@@ -98,7 +98,7 @@ def atomic_path(target: Path | str) -> Iterator[Path]:
     with in_words(target):
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
-        _remove_leftovers(target)
+        remove_leftovers(target)
         temporary, lock = _claim(target, folder=False)
         try:
             if target.exists():
@@ -149,7 +149,7 @@ def scratch_folder(target: Path | str) -> Iterator[Path]:
     """
     target = Path(os.path.realpath(target))
     with in_words(target):
-        _remove_leftovers(target)
+        remove_leftovers(target)
         folder, lock = _claim(target, folder=True)
         try:
             yield folder
@@ -330,7 +330,7 @@ def _claim(target: Path, *, folder: bool) -> tuple[Path, int]:
         os.close(lock)
 
 
-def _remove_leftovers(target: Path) -> None:
+def remove_leftovers(target: Path) -> None:
     """Delete hidden names of `target` whose process is dead: nobody holds their lock."""
     if fcntl is None:
         return

@@ -13,7 +13,8 @@ from sqlglot import exp
 
 from segmentation.engine import Engine, Shortcut
 from segmentation.errors import ParameterError, SourceError, first_three
-from segmentation.schema import LEDGER_COLUMNS, RULE_WORDS, RULES
+from segmentation.forgotten import LeftOut
+from segmentation.schema import FORGOTTEN, LEDGER_COLUMNS, RULE_WORDS, RULES
 
 _SQL = Path(__file__).parent / "sql"
 CLEAN_SQL = (_SQL / "clean.sql").read_text(encoding="utf-8")
@@ -97,8 +98,11 @@ def clean(
     return values
 
 
-def ledger(engine: Engine) -> pd.DataFrame:
+def ledger(engine: Engine, *, left_out: LeftOut | None = None) -> pd.DataFrame:
     """Rows, customers and money: raw, set aside by each rule, kept.
+
+    ``left_out`` are lines that were never read, because somebody asked to be forgotten; they
+    are raw lines and a rule of their own, the first.
 
     Returns
     -------
@@ -119,6 +123,7 @@ def ledger(engine: Engine) -> pd.DataFrame:
     table["rows"] = table["rows"].fillna(0).astype("int64")
     table["customers"] = table["customers"].fillna(0).astype("int64")
     table["amount"] = [exact_zero if pd.isna(value) else value for value in table["amount"]]
+    table = _with_left_out(table, left_out)
     if table["rows"].iloc[-1] == 0:
         taken = table.iloc[1:-1].query("rows > 0").sort_values("rows", ascending=False)
         reasons = first_three(
@@ -130,6 +135,17 @@ def ledger(engine: Engine) -> pd.DataFrame:
             f"aside ({reasons}); check the source's SELECT and as_of."
         )
     return table[list(LEDGER_COLUMNS)]
+
+
+def _with_left_out(table: pd.DataFrame, left_out: LeftOut | None) -> pd.DataFrame:
+    """A ledger with the lines that were left out of the reading; as it is where none could be."""
+    if left_out is None:
+        return table
+    counts = vars(left_out)
+    for name in counts:
+        table.loc[0, name] += counts[name]
+    row = pd.DataFrame([{"rule": FORGOTTEN.name} | counts])
+    return pd.concat([table.iloc[:1], row, table.iloc[1:]], ignore_index=True)
 
 
 def treatments(*, zero_amount: str, duplicates: str) -> dict[str, str]:
@@ -148,7 +164,9 @@ def treatments(*, zero_amount: str, duplicates: str) -> dict[str, str]:
     }
 
 
-def customer_table_ledger(customers: pd.DataFrame) -> pd.DataFrame:
+def customer_table_ledger(
+    customers: pd.DataFrame, *, left_out: LeftOut | None = None
+) -> pd.DataFrame:
     """Ledger of a source that is already one row per customer: nothing is set aside."""
     total = sum(map(Decimal, customers["total_spent"]), Decimal(0))
     row = {"rows": len(customers), "customers": customers["customer_id"].nunique(), "amount": total}
@@ -158,4 +176,4 @@ def customer_table_ledger(customers: pd.DataFrame) -> pd.DataFrame:
         *({"rule": rule.name} | empty for rule in RULES),
         {"rule": "kept"} | row,
     ]
-    return pd.DataFrame(rows)[list(LEDGER_COLUMNS)]
+    return _with_left_out(pd.DataFrame(rows)[list(LEDGER_COLUMNS)], left_out)

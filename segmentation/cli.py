@@ -173,6 +173,36 @@ def score(model: Path, customers: Path, output: Path, raw_values: bool) -> None:
 
 
 @cli.command()
+@click.argument("customers", nargs=-1, metavar="[CUSTOMER]...")
+@click.option(
+    "--from-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Text file with one customer id a line.",
+)
+@click.option("--list", "is_asked", is_flag=True, help="Say how many are on the list, never who.")
+@click.option("--allow", multiple=True, metavar="CUSTOMER", help="Take a customer off the list.")
+@RunsDir
+def forget(
+    customers: tuple[str, ...],
+    from_file: Path | None,
+    is_asked: bool,
+    allow: tuple[str, ...],
+    runs_dir: Path,
+) -> None:
+    """Remove each CUSTOMER from runs, models, lists and cache, and leave them out from now on.
+
+    Ids are taken as the source has them, to the last blank; put -- before one that begins
+    with a dash.
+    """
+    from segmentation import forget as forgetting
+
+    said = forgetting.command(
+        runs_dir.absolute(), customers, from_file=from_file, is_asked=is_asked, allowed=allow
+    )
+    click.echo("\n".join(said))
+
+
+@cli.command()
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--dialect", required=True, help="Database to write for: duckdb, mysql, spark, ….")
 def sql(model: Path, dialect: str) -> None:

@@ -11,6 +11,7 @@ from sqlglot import exp
 from segmentation.date_swap import with_days_swapped
 from segmentation.engine import Engine
 from segmentation.errors import SourceError, first_three, in_one_sentence
+from segmentation.forgotten import create_without
 from segmentation.schema import FEATURES, REQUIRED_TRANSACTION_COLUMNS, TRANSACTIONS
 from segmentation.source_checks import check_casts, check_joins, check_raw_columns
 from segmentation.source_sql import Source, find_source, one_select
@@ -34,7 +35,8 @@ def ingest(engine: Engine, source: Source, *, date_repair: str = "off") -> Sourc
     Returns
     -------
     Source
-        The same source, told whether it is a customer table.
+        The same source, told whether it is a customer table and what was left out of it
+        because a customer asked to be forgotten.
 
     Raises
     ------
@@ -65,16 +67,19 @@ def _materialise(engine: Engine, source: Source, date_repair: str) -> Source:
     is_customer_table = "order_id" not in columns and "total_spent" in columns
     if is_customer_table:
         _check_customer_columns(source, columns)
-        engine.create("customers", _canonical(source.sql, columns, customer_table=True))
+        lines = _canonical(source.sql, columns, customer_table=True)
+        left_out = create_without(
+            engine, "customers", lines, source.forgotten, amount="total_spent"
+        )
     else:
         _check_transaction_columns(source, columns)
         check_joins(engine, source)
         lines = _canonical(source.sql, columns, customer_table=False)
         if date_repair == "swap_day_month":
             lines = with_days_swapped(lines)
-        engine.create("transactions", lines)
+        left_out = create_without(engine, "transactions", lines, source.forgotten, amount="amount")
         _check_days(engine, source)
-    return replace(source, is_customer_table=is_customer_table)
+    return replace(source, is_customer_table=is_customer_table, left_out=left_out)
 
 
 def _check_transaction_columns(source: Source, columns: dict[str, str]) -> None:

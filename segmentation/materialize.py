@@ -11,10 +11,12 @@ from sqlglot import exp
 
 from segmentation.demo import Marketplace, generate_marketplace
 from segmentation.errors import ParameterError, SourceError, first_three
+from segmentation.forgotten import held
 from segmentation.mysql import parse_location
 from segmentation.mysql_tables import NewTable, create_database, replace_tables
 from segmentation.pipeline import Run
 from segmentation.schema import FEATURES
+from segmentation.single_run import make_folder
 
 CUSTOMER_TABLE = "customer_segmentation_data"
 DEMO_COMMENT = "SYNTHETIC: written by segmentation demo, describes nobody"
@@ -138,9 +140,11 @@ def materialize(run: Run) -> str:
         raise ParameterError(
             f"source {run.source.name} reads {CUSTOMER_TABLE} itself; name the source of orders."
         )
-    features = run["customer_features"]
+    make_folder(runs_dir := run.cache.root.parent)
+    with held(runs_dir):
+        features = run["customer_features"]
+        scale = run["overview"]["amount_scale"]
     run.snapshot.close()
-    scale = run["overview"]["amount_scale"]
     _check_ids(features["customer_id"])
     frame = features.assign(total_spent=[f"{v:.{scale}f}" for v in features["total_spent"]])
     table = NewTable(

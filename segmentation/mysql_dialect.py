@@ -110,6 +110,8 @@ def _adapt_node(node: exp.Expression) -> exp.Expression:
         )
     if isinstance(node, exp.Cast):
         return _adapt_cast(node)
+    if isinstance(node, exp.In) and (values := _listed(node)):
+        return exp.In(this=node.this, expressions=values)
     if isinstance(node, exp.Div):
         if not isinstance(node.this, exp.Cast) or not node.this.is_type("double"):
             node.set("this", exp.cast(node.this, "DOUBLE"))  # else four decimals are kept
@@ -120,6 +122,13 @@ def _adapt_node(node: exp.Expression) -> exp.Expression:
             node.set("expressions", [key for term in rolled for key in term.expressions])
             node.set("rollup", [exp.Rollup()])
     return node
+
+
+def _listed(node: exp.In) -> list[Any]:
+    """What ``IN (SELECT … FROM (VALUES …))`` lists: servers search a plain list by halves."""
+    query = node.args.get("query")
+    values = query.this.args["from_"].this if query and "from_" in query.this.args else None
+    return [row.expressions[0] for row in values.expressions] if type(values) is exp.Values else []
 
 
 def _adapt_cast(cast: exp.Cast) -> exp.Expression:

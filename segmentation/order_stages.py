@@ -44,12 +44,12 @@ def _transactions(run: Run, engine: Engine, source: ingest.Source) -> dict[str, 
     rules = _rules(parameters)
     asked = None if parameters.as_of == "auto" else parameters.as_of
     values = clean.clean(engine, **rules, as_of=asked)
-    ledger = clean.ledger(engine)
+    ledger = clean.ledger(engine, left_out=source.left_out)
     as_of = asked or features.last_valid_order(engine)
     if asked is None and parameters.returns == "net":
         # a return after the last valid order is not yet known on that day
         values = clean.clean(engine, **rules, as_of=as_of)
-        ledger = clean.ledger(engine)
+        ledger = clean.ledger(engine, left_out=source.left_out)
     if parameters.fit_on == "all":
         customers = features.customer_features(engine, as_of=as_of)
     else:
@@ -111,7 +111,7 @@ def _customer_table(run: Run, engine: Engine, source: ingest.Source) -> dict[str
         )
     customers = features.read_customer_table(engine, name=source.name)
     exact = engine.query("SELECT customer_id, total_spent FROM customers")
-    ledger = clean.customer_table_ledger(exact)
+    ledger = clean.customer_table_ledger(exact, left_out=source.left_out)
     features.check_exact(customers, scale=_scale(ledger["amount"]))
     empty = pd.DataFrame()
     return {
@@ -138,7 +138,7 @@ def _customer_table(run: Run, engine: Engine, source: ingest.Source) -> dict[str
             "as_of": None,
             "first_order": None,
             "last_order": None,
-            "raw_rows": len(customers),
+            "raw_rows": int(ledger["rows"].iloc[0]),
             "orders": None,
             "customers": len(customers),
             "amount_scale": _scale(ledger["amount"]),

@@ -80,6 +80,8 @@ class Run:
                 "inputs": self.input_hashes,
                 "synthetic": self.source.is_synthetic,
             }
+            if self.source.forgotten:
+                values["forgotten"] = self.source.forgotten.fingerprint
         if stage == "tuning":
             values["scan_to"] = self.scan_to
         for name in {"naming_rules", "plays"} & set(values):

@@ -11,6 +11,7 @@ from segmentation.book import build_book
 from segmentation.book_press import Press
 from segmentation.cache_bounds import keep_in_bounds
 from segmentation.errors import ParameterError
+from segmentation.forgotten import held
 from segmentation.helping_process import Helper
 from segmentation.notebooks_at_work import Chapters, NotebooksAtWork
 from segmentation.params import PROJECT_ROOT, Parameters
@@ -57,6 +58,7 @@ def make_report(profiles: dict[str, Parameters], *, runs_dir: Path, reuse: bool 
     for name in runs:
         recover_folder(runs_dir / name)
     with contextlib.ExitStack() as stack:
+        stack.enter_context(held(runs_dir))
         folders = {name: stack.enter_context(scratch_folder(runs_dir / name)) for name in runs}
         notebooks = stack.enter_context(
             NotebooksAtWork(runs_dir, figures=cache.root / "figures" if reuse else None)

@@ -243,9 +243,17 @@ RULES: tuple[Rule, ...] = (
         "Under `returns: net`, nothing to set it against.",
     ),
 )
+FORGOTTEN = Rule(
+    "forgotten",
+    "of customers who asked to be forgotten",
+    "Left out before any rule; the row is there where a list is kept.",
+)
 LEDGER_COLUMNS = ("rule", "rows", "customers", "amount")
 FINDING_COLUMNS = ("finding", "place", "rows", "customers", "amount", "treatment", "facts")
-RULE_WORDS = {rule.name: rule.words for rule in RULES} | {"raw": "raw lines", "kept": "kept"}
+RULE_WORDS = {rule.name: rule.words for rule in (FORGOTTEN, *RULES)} | {
+    "raw": "raw lines",
+    "kept": "kept",
+}
 
 CURRENCY_SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "INR": "₹", "PKR": "Rs "}
 

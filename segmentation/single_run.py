@@ -8,6 +8,7 @@ from pathlib import Path
 from segmentation.atomic import recover_folder, scratch_folder, swap_folder
 from segmentation.cache_bounds import keep_in_bounds
 from segmentation.errors import OutputError
+from segmentation.forgotten import held
 from segmentation.helping_process import Helper
 from segmentation.params import Parameters, resolve
 from segmentation.pipeline import Run
@@ -30,6 +31,13 @@ def make_run(
         The run's folder. Whatever fails before the end leaves the previous one as it was.
     """
     make_folder(runs_dir)
+    with held(runs_dir):
+        return _make_run(profile, parameters, runs_dir=runs_dir, name=name, reuse=reuse)
+
+
+def _make_run(
+    profile: str, parameters: Parameters, *, runs_dir: Path, name: str, reuse: bool
+) -> Path:
     target = runs_dir / name
     recover_folder(target)
     cache = StageCache(runs_dir / ".cache", reuse=reuse)

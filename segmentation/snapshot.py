@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from segmentation.engine import DuckDbEngine, Engine
 from segmentation.engine_mysql import MySqlEngine
 from segmentation.engine_spark import SparkEngine
 from segmentation.errors import ParameterError, SourceError, first_three
+from segmentation.forgotten import read_list
 from segmentation.mysql import is_database, parse_location
 from segmentation.params import Parameters
 from segmentation.raw_files import RawFiles
@@ -75,7 +77,9 @@ class Snapshot:
                     "set engine: spark."
                 )
         self._check_sample()
-        return find_source(self.name, self.location)
+        # beside the cache, not inside: no cleaning up may bring anybody back
+        listed = read_list(self.scratch.parent)
+        return replace(find_source(self.name, self.location), forgotten=listed)
 
     def _check_sample(self) -> None:
         parameters = self._parameters

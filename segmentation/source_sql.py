@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import sqlglot
 from sqlglot import exp
 
 from segmentation.errors import SourceError, first_three, in_one_sentence
+from segmentation.forgotten import Forgotten, LeftOut
 from segmentation.mysql import is_database
 from segmentation.params import SHIPPED_SOURCES, resolve_path
 from segmentation.raw_files import HOLD_SEVERAL_TABLES, RAW_SUFFIXES
@@ -37,6 +38,10 @@ class Source:
     """Raw tables in alphabetical order, in files or in a database."""
     is_synthetic: bool = False
     """Whether the files are a generator's: their folder then holds a marker file."""
+    forgotten: Forgotten = field(default=Forgotten(), repr=False)
+    """Customers whose lines are not to be read."""
+    left_out: LeftOut | None = None
+    """What was not read of theirs; None where nobody is on the list."""
 
     def place_of(self, table: str) -> str:
         """Where a raw table is, as an error names it."""

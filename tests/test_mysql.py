@@ -248,6 +248,27 @@ def test_ids_that_differ_in_capitals_or_blanks_stay_two_customers(shop, mariadb_
     assert len(pd.read_parquet(in_database / "features.parquet")) == 45
 
 
+def test_forgotten_customers_are_left_out_alike(shop, mariadb_server):
+    ids = ["0001", " Ünï-日本 ", "=1+1", "back\\slash 'quoted' %s %(a)s"]
+    others = [ids[0] + " ", ids[1].strip(), ids[1].upper()]  # equal in most collations
+    odd = [order(each, f"odd-{each}", "2023-02-03", 1, "7.25") for each in (*ids, *others)]
+    lines = [*ordinary_orders(12), *odd, order("", "nobody", "2023-02-03", 1, "1.00")]
+    lines = [line | {"registered_date": "2023-01-01"} for line in lines]
+    name = load_orders(mariadb_server, "forgotten", lines)
+    shop.lines(lines).runs_dir.mkdir()
+    assert call_cli("forget", *ids, "--runs-dir", shop.runs_dir).code == 0
+    location = {"engine": "mysql", "location": mariadb_server.location(name)}
+
+    ours, reference = (
+        Run(parameters_from(shop.parameters | changed), shop.runs_dir) for changed in (location, {})
+    )
+
+    for result in ("ledger", "customer_features", "findings", "special_lines"):
+        pd.testing.assert_frame_equal(ours[result], reference[result], check_exact=True)
+    assert ours["ledger"].loc[1].tolist()[:3] == ["forgotten", 5, 4]
+    assert set(others) <= set(ours["customer_features"]["customer_id"])
+
+
 @pytest.mark.parametrize(
     ("returns", "duplicates"), [("exclude", "drop"), ("net", "drop"), ("net", "keep")]
 )

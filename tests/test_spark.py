@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import ROOT, TinyShop, assert_refused, ordinary_orders
+from conftest import ROOT, TinyShop, assert_refused, call_cli, order, ordinary_orders
 
 from segmentation import clean, features, ingest
 from segmentation.engine import DuckDbEngine
@@ -48,10 +48,11 @@ def accounts(run: Run) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Ledger and features alone, without the tables of the book."""
     rules = {n: getattr(run.parameters, n) for n in ("returns", "zero_amount", "duplicates")}
     with run.snapshot.opened() as engine:
-        ingest.ingest(engine, run.source)
+        source = ingest.ingest(engine, run.source)
         clean.clean(engine, **rules, non_product=run.parameters.non_product, as_of=None)
         as_of = features.last_valid_order(engine)
-        return clean.ledger(engine), features.customer_features(engine, as_of=as_of)
+        ledger = clean.ledger(engine, left_out=source.left_out)
+        return ledger, features.customer_features(engine, as_of=as_of)
 
 
 # --- the same rows, to the cent ---------------------------------------------------------
@@ -86,6 +87,20 @@ def test_text_quotes_line_feeds_and_missing_values_are_read_alike(spark, shop):
     shop.lines(plain + [plain[0] | {"order_id": f"x{n}"} | more for n, more in enumerate(AWKWARD)])
 
     assert_same_results(shop_on("spark", shop), shop_on("duckdb", shop))
+
+
+def test_forgotten_customers_are_left_out_alike(spark, shop):
+    ids = ["0001", " Ünï-日本 ", "=1+1", "back\\slash 'quoted'"]
+    odd = [order(each, f"odd-{each}", "2023-02-03", 1, "7.25") for each in ids]
+    shop.lines([*ordinary_orders(12), *odd, order("", "nobody", "2023-02-03", 1, "1.00")])
+    shop.runs_dir.mkdir()
+    assert call_cli("forget", *ids, "--runs-dir", shop.runs_dir).code == 0
+
+    ours = accounts(shop_on("spark", shop))
+
+    for one, other in zip(ours, accounts(shop_on("duckdb", shop)), strict=True):
+        pd.testing.assert_frame_equal(one, other, check_exact=True)
+    assert ours[0].loc[1].tolist()[:3] == ["forgotten", 5, 4]
 
 
 def test_parts_of_a_parquet_table_are_read_in_the_order_of_their_names(spark, shop):

@@ -23,6 +23,7 @@ from segmentation.insights.text import (
 )
 from segmentation.schema import (
     FEATURES,
+    FORGOTTEN,
     RULE_WORDS,
     RULES,
     format_money,
@@ -195,7 +196,7 @@ def _bound(values: dict[str, Any], query: str) -> str:
 
 def ledger_table(ledger: pd.DataFrame) -> Html:
     """The ledger to the cent, in the order of the rules."""
-    why = {rule.name: rule.why for rule in RULES} | {
+    why = {rule.name: rule.why for rule in (FORGOTTEN, *RULES)} | {
         "raw": "Everything the source holds.",
         "kept": "What features are computed from.",
     }

@@ -19,7 +19,7 @@ LAYERS = {
     "engine stage_cache cache_bounds source_sql source_links source_checks date_swap yaml_text mysql "
     "mysql_dialect mysql_answers mysql_tables forgotten engine_mysql engine_spark spark_place spark_dialect spark_session "
     "spark_tables snapshot rule_files drift guarded_csv side_by_side large_kmeans remembered_figures "
-    "child_process raw_files text_encoding zip_member workbook_reader",
+    "child_process csv_checks raw_files text_encoding zip_member workbook_reader",
     "stages": "ingest clean features findings date_findings explore prepare cluster anomalies evidence "
     "naming recommend compare concentration campaign support special_lines portraits",
     "presentation": "plots insights workbook",

@@ -15,12 +15,14 @@ import os
 import re
 import secrets
 import shutil
+import signal
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from segmentation.errors import OutputError
+from segmentation.interruption import signals_held_back
 
 try:
     import fcntl
@@ -49,12 +51,13 @@ _REASONS: dict[int, tuple[str, str]] = {
     errno.EIO: ("the disk reports an error", "check the disk or choose a place on another one"),
 }
 _TOKEN = r"[0-9a-f]{8}"
+HIDDEN = re.compile(rf"\..+\.{_TOKEN}\.tmp")
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 
 
 @contextmanager
-def atomic_path(target: Path | str) -> Iterator[Path]:
+def atomic_path(target: Path | str, *, replace: bool = True) -> Iterator[Path]:
     """Write one file so that it is there complete, or the previous one still is.
 
     Parameters
@@ -62,6 +65,8 @@ def atomic_path(target: Path | str) -> Iterator[Path]:
     target : Path
         Where the file is to appear. Its folder must exist. A symbolic link is followed:
         the file that it points to is replaced, the link stays.
+    replace : bool
+        False: a file that is there already stays, and the block is not even begun.
 
     Yields
     ------
@@ -98,6 +103,8 @@ def atomic_path(target: Path | str) -> Iterator[Path]:
     with in_words(target):
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
+        if not replace:
+            refuse_existing(target)
         remove_leftovers(target)
         temporary, lock = _claim(target, folder=False)
         try:
@@ -106,7 +113,12 @@ def atomic_path(target: Path | str) -> Iterator[Path]:
                 temporary.chmod(stat.S_IMODE(target.stat().st_mode))
             yield temporary
             _fsync(temporary)
-            temporary.replace(target)
+            if not replace:
+                refuse_existing(target)
+            with signals_held_back(target) as came:
+                temporary.replace(target)
+            for number in came[:1]:
+                signal.raise_signal(number)
             _fsync(target.parent)
         finally:
             os.close(lock)
@@ -114,8 +126,22 @@ def atomic_path(target: Path | str) -> Iterator[Path]:
                 temporary.unlink(missing_ok=True)
 
 
+def refuse_existing(target: Path) -> None:
+    """A file that is there may be somebody's: only ``--replace`` lets it go.
+
+    Raises
+    ------
+    OutputError
+        If the file is there.
+    """
+    if target.is_file():
+        raise OutputError(
+            f"{target}: is there already and would be lost; name another file, or add --replace."
+        )
+
+
 @contextmanager
-def scratch_folder(target: Path | str) -> Iterator[Path]:
+def scratch_folder(target: Path | str, *, follow: bool = True) -> Iterator[Path]:
     """Give an empty hidden folder beside `target`, gone when the block ends.
 
     For working files as large as the result, and for building a folder that
@@ -125,6 +151,8 @@ def scratch_folder(target: Path | str) -> Iterator[Path]:
     ----------
     target : Path
         What the work is for; its folder must exist.
+    follow : bool
+        Whether the folder is made beside what a symbolic link points to, or beside the link.
 
     Yields
     ------
@@ -147,7 +175,7 @@ def scratch_folder(target: Path | str) -> Iterator[Path]:
     ...     print([path.name for path in Path(runs).rglob("*")])
     ['cdnow', 'params.yaml']
     """
-    target = Path(os.path.realpath(target))
+    target = Path(os.path.realpath(target)) if follow else Path(target)
     with in_words(target):
         remove_leftovers(target)
         folder, lock = _claim(target, folder=True)
@@ -186,12 +214,10 @@ def write_text_atomic(target: Path | str, text: str) -> None:
 
 
 def swap_folder(new: Path | str, target: Path | str) -> None:
-    """Put a finished folder in the place of the one that readers are using.
+    """Put a finished folder in the place of another, and delete what was there.
 
-    On Linux the two exchange names in one step (``renameat2``), so at every moment
-    `target` is the complete old or the complete new folder. Where the system cannot, the
-    old folder is set aside under ``.<name>.backup`` for the instant between two renames;
-    :func:`recover_folder` brings it back if the process is killed right there.
+    Whoever calls this knows that the other folder is this program's own: outputs go
+    through `placing`, which asks first.
 
     Parameters
     ----------
@@ -199,7 +225,7 @@ def swap_folder(new: Path | str, target: Path | str) -> None:
         The finished folder, on the same disk (build it in :func:`scratch_folder`). It is
         flushed to the disk first, and is gone afterwards.
     target : Path
-        Where it goes. Need not exist yet. What was there is deleted after the exchange.
+        Where it goes. Need not exist yet.
 
     Raises
     ------
@@ -220,6 +246,19 @@ def swap_folder(new: Path | str, target: Path | str) -> None:
     new False
     """
     new, target = Path(os.path.realpath(new)), Path(os.path.realpath(target))
+    with in_words(target, also=new):
+        flush_folder(new)
+        take_place(new, target)
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def take_place(new: Path, target: Path) -> None:
+    """Put a folder in its place; what was there has the name of the new one afterwards.
+
+    On Linux the two exchange names in one step (``renameat2``), so at every moment
+    `target` is the complete old or the complete new folder. Where the system cannot, the
+    old folder is aside for the instant between two renames.
+    """
     if not new.is_dir():
         raise OutputError(f"Cannot write {target}: the finished folder {new} is not there.")
     if target.exists() and not target.is_dir():
@@ -227,66 +266,18 @@ def swap_folder(new: Path | str, target: Path | str) -> None:
             f"Cannot write {target}: a file of that name is in the way; "
             "remove it or choose another name."
         )
-    with in_words(target, also=new):
-        recover_folder(target)
-        _fsync_tree(new)
-        if not target.exists():
-            new.rename(target)
-        elif not _exchange(new, target):
-            _swap_in_two_steps(new, target)
-        _fsync(target.parent)
-        shutil.rmtree(new, ignore_errors=True)
-
-
-def recover_folder(target: Path | str) -> bool:
-    """Bring back the folder that a process killed in the middle of a swap had set aside.
-
-    Parameters
-    ----------
-    target : Path
-        The folder readers use. If it is missing and its backup is there, the backup
-        becomes `target`; if both are there the swap was over, and the backup is deleted.
-
-    Returns
-    -------
-    bool
-        Whether the backup was put back.
-
-    Raises
-    ------
-    OutputError
-        If the disk refuses.
-
-    Examples
-    --------
-    >>> from tempfile import TemporaryDirectory
-    >>> with TemporaryDirectory() as runs:
-    ...     Path(runs, ".cdnow.backup").mkdir()
-    ...     print(recover_folder(Path(runs, "cdnow")), Path(runs, "cdnow").is_dir())
-    True True
-    """
-    target = Path(os.path.realpath(target))
-    backup = _backup_of(target)
-    if not backup.exists():
-        return False
-    with in_words(target):
-        if target.exists():
-            shutil.rmtree(backup)
-            return False
-        backup.rename(target)
-        _fsync(target.parent)
-    return True
-
-
-def _swap_in_two_steps(new: Path, target: Path) -> None:
-    backup = _backup_of(target)
-    target.rename(backup)
-    try:
+    if not target.exists():
         new.rename(target)
-    except BaseException:
-        backup.rename(target)
-        raise
-    shutil.rmtree(backup, ignore_errors=True)
+    elif not _exchange(new, target):
+        with scratch_folder(target) as aside:
+            target.rename(aside)
+            try:
+                new.rename(target)
+            except BaseException:
+                aside.rename(target)
+                raise
+            aside.rename(new)
+    _fsync(target.parent)
 
 
 def _exchange(one: Path, other: Path) -> bool:
@@ -304,10 +295,6 @@ def _exchange(one: Path, other: Path) -> bool:
     if number in (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP):
         return False
     raise OSError(number, os.strerror(number), str(other))
-
-
-def _backup_of(target: Path) -> Path:
-    return target.with_name(f".{target.name}.backup")
 
 
 def _claim(target: Path, *, folder: bool) -> tuple[Path, int]:
@@ -339,6 +326,9 @@ def remove_leftovers(target: Path) -> None:
         if not leftover.fullmatch(path.name):
             continue
         with suppress(OSError):
+            if path.is_symlink():
+                path.unlink()
+                continue
             lock = os.open(path, os.O_RDONLY)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -350,7 +340,8 @@ def remove_leftovers(target: Path) -> None:
                 os.close(lock)
 
 
-def _fsync_tree(folder: Path) -> None:
+def flush_folder(folder: Path) -> None:
+    """Bring every file of a folder safely to the disk."""
     for parent, _, names in os.walk(folder, topdown=False):
         for name in names:
             path = Path(parent, name)

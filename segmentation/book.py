@@ -16,9 +16,7 @@ import yaml
 from tqdm import tqdm
 
 from segmentation import insights, plots
-from segmentation.atomic import scratch_folder, swap_folder
 from segmentation.book_press import Press
-from segmentation.errors import OutputError
 from segmentation.explorer import explorer_script, explorer_section
 from segmentation.insights import scale
 from segmentation.insights.text import inert
@@ -38,35 +36,36 @@ PART_TITLES = {
 
 
 def build_book(
-    runs: dict[str, Run], folders: dict[str, Path], target: Path, *, press: Press
-) -> None:
-    """Build the book from finished runs and put it in place of the previous one.
+    runs: dict[str, Run], folders: dict[str, Path], working: Path, *, press: Press
+) -> Path:
+    """Build the book from finished runs.
 
     Parameters
     ----------
     runs : dict of profile to Run
     folders : dict of profile to the folder with its executed ``notebooks/`` and manifest
-    target : Path
-        The folder that holds ``index.html`` afterwards.
+    working : Path
+        An empty folder to build it in.
     press : Press
         Jupyter Book, ready to build.
+
+    Returns
+    -------
+    Path
+        The folder that holds ``index.html``.
 
     Raises
     ------
     RuntimeError
         If Sphinx warns: a page that warns is not published.
     """
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot write {target.parent}: {error.strerror}.") from None
-    with scratch_folder(target) as working:
-        source = working / "source"
-        assemble(runs, folders, source)
-        built = _run_jupyter_book(source, working / "output", press)
-        leave_out_icon_script(built)
-        check_pages(built, runs, PROJECT_ROOT)
-        swap_folder(built, target)
+    source = working / "source"
+    assemble(runs, folders, source)
+    built = _run_jupyter_book(source, working / "output", press)
+    leave_out_icon_script(built)
+    check_pages(built, runs, PROJECT_ROOT)
+    (built / ".nojekyll").touch()  # whoever publishes it wants every folder shown
+    return built
 
 
 def assemble(runs: dict[str, Run], folders: dict[str, Path], source: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from segmentation.atomic import refuse_existing
 from segmentation.campaign import (
     CONTROL,
     TREATMENT,
@@ -33,6 +34,7 @@ def split_segment(
     seed: int,
     output: Path,
     raw_values: bool = False,
+    replace: bool = False,
 ) -> str:
     """Write the treatment / control list of one segment and say how it came out.
 
@@ -46,12 +48,14 @@ def split_segment(
     """
     if output.suffix != ".csv":
         raise OutputError(f"--output {output.name}: its ending must be .csv.")
+    if not replace:
+        refuse_existing(output)
     customers = read_run(run).customers
     members = _members(customers, segment, segment_type)
     if len(members) < 2:
         raise ParameterError(f"--segment {segment}: one customer cannot be divided into two arms.")
     arms = split(members, seed=seed, treatment_share=treatment_share)
-    write_guarded_csv(arms, output, raw_values=raw_values)
+    write_guarded_csv(arms, output, raw_values=raw_values, replace=replace)
     counts = arms["arm"].value_counts()
     treated, control = int(counts.get(TREATMENT, 0)), int(counts.get(CONTROL, 0))
     return (

@@ -18,6 +18,7 @@ import click
 from segmentation import __version__
 from segmentation.errors import ParameterError, SegmentationError
 from segmentation.helping_process import begin_early
+from segmentation.interruption import begin_command, came_too_late, outputs_replaced
 from segmentation.kernel_mother import MOTHER
 from segmentation.params import SHIPPED_PROFILES, describe, resolve, value_from_text
 
@@ -53,6 +54,14 @@ SingleParameters = click.option(
     help="One parameter that overrides profile and file; may be repeated.",
 )
 
+MakeCurrent = click.option(
+    "--make-current",
+    is_flag=True,
+    help="Let a run with -p or -f become the current one of its name.",
+)
+Replace = click.option(
+    "--replace", is_flag=True, help="Replace a file that is there, whoever made it."
+)
 NoCache = click.option(
     "--no-cache",
     is_flag=True,
@@ -78,24 +87,32 @@ def cli() -> None:
 @SingleParameters
 @RunsDir
 @NoCache
+@MakeCurrent
 def report(
     profiles: tuple[str, ...],
     file: Path | None,
     pairs: tuple[tuple[str, str], ...],
     runs_dir: Path,
     no_cache: bool,
+    make_current: bool,
 ) -> None:
     """Run the notebooks for each PROFILE (default: the shipped ones) and build the book."""
-    resolved = [
-        resolve(profile, file=file, overrides=_overrides(pairs))
+    names = [
+        resolve(profile, file=file, overrides=_overrides(pairs))[0]
         for profile in profiles or SHIPPED_PROFILES
     ]
-    _refuse_equal_names([_run_name(name, "profile") for name, _ in resolved])
+    _refuse_equal_names([_run_name(name, "profile") for name in names])
     MOTHER.start()  # it imports what notebooks need while this process imports it too
     from segmentation.report import make_report
     from segmentation.run_folder import stages_sentence
+    from segmentation.run_places import ask
 
-    made = make_report(dict(resolved), runs_dir=runs_dir.absolute(), reuse=not no_cache)
+    runs_dir = runs_dir.absolute()
+    asked = {
+        name: ask(profile, file, _overrides(pairs), runs_dir=runs_dir, make_current=make_current)
+        for name, profile in zip(names, profiles or SHIPPED_PROFILES, strict=True)
+    }
+    made = make_report(asked, runs_dir=runs_dir, reuse=not no_cache)
     for name, folder in made.runs.items():
         click.echo(f"stages of {name}: {stages_sentence(folder)}")
         click.echo(f"notebooks of {name}: {made.notebooks_sentence(name)}")
@@ -111,29 +128,33 @@ def report(
 @SingleParameters
 @RunsDir
 @NoCache
-@click.option("--name", help="Name of the run's folder; default: the profile's name.")
+@MakeCurrent
+@click.option("--name", help="Name of the run; default: the profile's name.")
 def run(
     profile: str,
     file: Path | None,
     pairs: tuple[tuple[str, str], ...],
     runs_dir: Path,
     no_cache: bool,
+    make_current: bool,
     name: str | None,
 ) -> None:
-    """Run all stages of PROFILE without notebooks; print the run folder last."""
+    """Run all stages of PROFILE without notebooks; print the run folder last.
+
+    With -p or -f it is an experiment: it gets a folder of its own, and the current run stays.
+    """
     profile_name, parameters = resolve(profile, file=file, overrides=_overrides(pairs))
     run_name = _run_name(profile_name, "profile") if name is None else _run_name(name, "--name")
     if not no_cache:
         begin_early(parameters)
     from segmentation.run_folder import stages_sentence
+    from segmentation.run_places import ask
     from segmentation.single_run import make_run
 
+    runs_dir = runs_dir.absolute()
+    asked = ask(profile, file, _overrides(pairs), runs_dir=runs_dir, make_current=make_current)
     folder = make_run(
-        profile_name,
-        parameters,
-        runs_dir=runs_dir.absolute(),
-        name=run_name,
-        reuse=not no_cache,
+        profile_name, parameters, runs_dir=runs_dir, name=run_name, reuse=not no_cache, asked=asked
     )
     click.echo(f"stages: {stages_sentence(folder)}")
     click.echo(_shown(folder))
@@ -162,11 +183,12 @@ def clean(runs_dir: Path, everything: bool) -> None:
     help="CSV or Parquet file to write, by its ending.",
 )
 @RawValues
-def score(model: Path, customers: Path, output: Path, raw_values: bool) -> None:
+@Replace
+def score(model: Path, customers: Path, output: Path, raw_values: bool, replace: bool) -> None:
     """Assign the customers in INPUT (CSV or Parquet of features) with a run's MODEL folder."""
     from segmentation.score import drift_sentences, score_file
 
-    scored = score_file(model, customers, output, raw_values=raw_values)
+    scored = score_file(model, customers, output, raw_values=raw_values, replace=replace)
     for line in drift_sentences(scored.drift):
         click.echo(line)
     click.echo(f"{scored.customers:,} customers assigned: {_shown(output)}")
@@ -253,6 +275,7 @@ def campaign() -> None:
     help="CSV file to write: customer_id, arm, total_spent.",
 )
 @RawValues
+@Replace
 def campaign_split(
     run_folder: Path,
     segment: str,
@@ -261,6 +284,7 @@ def campaign_split(
     seed: int,
     output: Path,
     raw_values: bool,
+    replace: bool,
 ) -> None:
     """Divide a segment of RUN into customers to contact and an untouched control group."""
     from segmentation.campaign_files import split_segment
@@ -273,6 +297,7 @@ def campaign_split(
         seed=seed,
         output=output,
         raw_values=raw_values,
+        replace=replace,
     )
     click.echo(f"{said}\n{_shown(output)}")
 
@@ -383,14 +408,15 @@ def params(profile: str | None) -> None:
     metavar="[LOCATION]",
     help=f"Load the tables into a MySQL database instead; default: {DEMO_DATABASE}.",
 )
-def demo(output: Path | None, location: str | None) -> None:
+@Replace
+def demo(output: Path | None, location: str | None, replace: bool) -> None:
     """Write the demonstration marketplace (synthetic) as CSV files, or load it into MySQL."""
     if (output is None) == (location is None):
         raise ParameterError("demo: give either --output FOLDER or --mysql [LOCATION].")
     if output is not None:
         from segmentation.demo import write_marketplace
 
-        for path in write_marketplace(output):
+        for path in write_marketplace(output, replace=replace):
             click.echo(_shown(path))
     elif location is not None:
         from segmentation.materialize import load_marketplace
@@ -477,6 +503,30 @@ def publish(run_folder: Path, table: str, location: str | None, replace: bool) -
     click.echo(f"{done.customers:,} customers of run {done.run_id}: table {done.place}")
 
 
+@cli.command()
+@RunsDir
+@click.option("--make-current", "chosen", metavar="RUN", help="Let RUN be what readers use.")
+def runs(runs_dir: Path, chosen: str | None) -> None:
+    """List the runs there are, or go back to one."""
+    from segmentation.run_places import make_current, runs_listed
+
+    if chosen is not None:
+        click.echo(f"{_shown(make_current(runs_dir.absolute(), chosen))} is {Path(chosen).name}")
+        return
+    rows = runs_listed(runs_dir.absolute())
+    click.echo(aligned(rows) if rows else f"no runs in {_shown(runs_dir)}")
+
+
+def aligned(rows: list[dict[str, str]]) -> str:
+    """Rows as a table for a terminal."""
+    lines = [list(rows[0]), *(list(row.values()) for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )
+
+
 def _overrides(pairs: tuple[tuple[str, str], ...]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for name, text in pairs:
@@ -536,13 +586,22 @@ def _drop_what_is_left() -> None:
 def run_command(command: Callable[[], Any]) -> None:
     """Run a command; a user's mistake becomes one sentence and exit code 2."""
     signal.signal(signal.SIGTERM, _interrupted)
+    begin_command()
     try:
         command()
         sys.stdout.flush()
+        if came_too_late():
+            click.echo(
+                "segmentation: interrupted at the end; the new outputs are in place.", err=True
+            )
     except SegmentationError as error:
         _fail(str(error))
     except (KeyboardInterrupt, click.Abort):
-        _fail("interrupted; previous outputs are unchanged.")
+        _fail(
+            "interrupted; the new outputs are in place."
+            if outputs_replaced()
+            else "interrupted; previous outputs are unchanged."
+        )
     except click.ClickException as error:
         _fail(error.format_message())
     except BrokenPipeError:

@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.random import PCG64, Generator
 from numpy.typing import ArrayLike
 
-from segmentation.atomic import in_words
+from segmentation.atomic import in_words, refuse_existing
 
 DEMO_SEED = 20_240_229
 
@@ -150,7 +150,7 @@ def generate_marketplace(*, n_customers: int = 4000, seed: int = DEMO_SEED) -> M
 
 
 def write_marketplace(
-    folder: Path, *, n_customers: int = 4000, seed: int = DEMO_SEED
+    folder: Path, *, n_customers: int = 4000, seed: int = DEMO_SEED, replace: bool = False
 ) -> list[Path]:
     """Write the demonstration marketplace as the four CSV files of an export.
 
@@ -168,13 +168,18 @@ def write_marketplace(
     ValueError
         If `n_customers` is below 1; nothing is written then.
     OutputError
-        If the folder cannot be written; the files before stay.
+        If the folder cannot be written, or holds another file of such a name and ``replace``
+        is false; the files before stay.
     """
     demo = generate_marketplace(n_customers=n_customers, seed=seed)
     names = ("customer_detail", "order_detail", "sku_detail", "payment_detail")
     texts = {f"{name}.csv": _csv(getattr(demo, name)) for name in names}
     texts["SYNTHETIC.md"] = MARKER
     parts = {folder / name: folder / f".{name}.part" for name in texts}
+    if not replace:
+        for path in parts:
+            if not (path.is_file() and path.read_bytes() == texts[path.name].encode("utf-8")):
+                refuse_existing(path)
     with in_words(folder, also=folder):
         folder.mkdir(parents=True, exist_ok=True)
         try:

@@ -24,7 +24,6 @@ from scipy.spatial import cKDTree
 
 from segmentation.atomic import (
     atomic_path,
-    recover_folder,
     remove_leftovers,
     scratch_folder,
     swap_folder,
@@ -34,8 +33,16 @@ from segmentation.customer_rows import ID, find_customers, forms_of
 from segmentation.errors import OutputError, ParameterError, SegmentationError, first_three
 from segmentation.forgotten import LIST, held, read_list, write_list
 from segmentation.model import GroupModel, load_model
-from segmentation.run_folder import PROCESSED_FOLDER, WORKBOOK
-from segmentation.single_run import SHIPPED_WORKBOOK_PROFILE
+from segmentation.own_folders import (
+    PROCESSED,
+    RUN,
+    foreign_in,
+    is_own_file,
+    mark_folder,
+    marked_files,
+)
+from segmentation.placing import opened
+from segmentation.run_folder import PROCESSED_FOLDER, SHIPPED_WORKBOOK_PROFILE, WORKBOOK
 
 CACHE = ".cache"
 NOT_REACHED = (
@@ -183,12 +190,9 @@ def command(
 
 def _settle(runs_dir: Path) -> None:
     """Clear up after processes that were killed: what they left holds customers too."""
-    for path in runs_dir.glob(".*"):
-        name = path.name[1:].removesuffix(".tmp").removesuffix(".backup")
-        if path.suffix == ".tmp":
-            remove_leftovers(runs_dir / name.rsplit(".", 1)[0])
-        elif path.suffix == ".backup":
-            recover_folder(runs_dir / name)
+    with opened(runs_dir):
+        for path in runs_dir.glob(".*.tmp"):
+            remove_leftovers(runs_dir / path.name[1:].removesuffix(".tmp").rsplit(".", 1)[0])
 
 
 def _runs_below(runs_dir: Path) -> Iterator[Path]:
@@ -226,10 +230,17 @@ def _remove_from_run(folder: Path, forms: dict[str, str]) -> tuple[set[str], str
         manifest["forgotten"] = manifest.get("forgotten", 0) + len(here)
         text = json.dumps(manifest, indent=2, ensure_ascii=False)
         write_text_atomic(working / "manifest.json", text + "\n")
+        own = marked_files(folder, RUN)
+        if own is not None:  # what a person put there stays a person's
+            mark_folder(working, RUN, leave_out=foreign_in(folder, own))
         swap_folder(working, folder)
     copied = PROCESSED_FOLDER / WORKBOOK
     if manifest["profile"] == SHIPPED_WORKBOOK_PROFILE and find_customers(copied, forms):
+        is_own = is_own_file(copied)
         _rewrite(copied, forms)
+        if is_own:
+            others = {path.name for path in copied.parent.iterdir()} - {WORKBOOK}
+            mark_folder(copied.parent, PROCESSED, leave_out=others)
     return here, said
 
 

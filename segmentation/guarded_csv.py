@@ -101,6 +101,7 @@ def write_guarded_csv(
     *,
     clean: Callable[[str], str] = str,
     raw_values: bool = False,
+    replace: bool = True,
 ) -> None:
     """Write a table a few thousand rows at a time; texts guarded, numbers in full.
 
@@ -116,6 +117,8 @@ def write_guarded_csv(
         What to do to each text before it is guarded.
     raw_values : bool
         Leave texts as they are, for a program that is no spreadsheet.
+    replace : bool
+        Whether a file that is there may go.
 
     Raises
     ------
@@ -140,7 +143,7 @@ def write_guarded_csv(
         return value if isinstance(value, int) else inert(str(value))
 
     with (
-        atomic_path(path) as temporary,
+        atomic_path(path, replace=replace) as temporary,
         temporary.open("w", encoding="utf-8-sig", newline="") as file,
     ):
         writer = csv.writer(file, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\r\n")

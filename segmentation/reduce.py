@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from segmentation.atomic import scratch_folder, swap_folder
 from segmentation.errors import ParameterError
 from segmentation.model import GroupModel, SegmentModel, load_model
+from segmentation.own_folders import REDUCED_MODEL
+from segmentation.placing import new_folder
 
 
 def reduced_model(model: SegmentModel, *, tolerance: float) -> SegmentModel:
@@ -56,12 +57,11 @@ def reduce_folder(model: Path, output: Path, *, tolerance: float) -> tuple[int, 
     (before, after) : int
         Core points of the model, and grid centres of the reduced one.
     """
-    full = load_model(model)
-    small = reduced_model(full, tolerance=tolerance)
     if output.exists() and output.resolve() == model.resolve():
         raise ParameterError("--output: is the model itself; give another folder.")
-    with scratch_folder(output) as working:
+    with new_folder(output, REDUCED_MODEL, "give --output a new folder") as working:
+        full = load_model(model)
+        small = reduced_model(full, tolerance=tolerance)
         small.save(working)
-        swap_folder(working, output)
     counts = [sum(len(g.core_points) for g in m.groups.values()) for m in (full, small)]
     return counts[0], counts[1]

@@ -6,7 +6,7 @@ import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from segmentation.atomic import recover_folder, scratch_folder, swap_folder
+from segmentation.atomic import scratch_folder
 from segmentation.book import build_book
 from segmentation.book_press import Press
 from segmentation.cache_bounds import keep_in_bounds
@@ -14,13 +14,24 @@ from segmentation.errors import ParameterError
 from segmentation.forgotten import held
 from segmentation.helping_process import Helper
 from segmentation.notebooks_at_work import Chapters, NotebooksAtWork
-from segmentation.params import PROJECT_ROOT, Parameters
+from segmentation.own_folders import BOOK, refuse_foreign
+from segmentation.params import PROJECT_ROOT
 from segmentation.pipeline import Run
+from segmentation.placing import NewFile, NewFolder, NewLink, opened, put_in_place
 from segmentation.remembered_notebooks import RememberedNotebooks
 from segmentation.run_comparison import open_changes
-from segmentation.run_folder import WORKBOOK, compute_stages, publish_workbook, write_run
-from segmentation.single_run import SHIPPED_WORKBOOK_PROFILE, is_shipped, make_folder
-from segmentation.stage_cache import StageCache
+from segmentation.run_folder import (
+    WORKBOOK,
+    check_processed_workbook,
+    compute_stages,
+    copy_for_processed,
+    write_run,
+)
+from segmentation.run_places import Asked, check_name, make_folder, place_of, run_scratch
+from segmentation.single_run import publishes_workbook
+from segmentation.stage_cache import StageCache, key_of
+
+OTHER_RUNS = "choose another --runs-dir"
 
 
 @dataclass(frozen=True)
@@ -40,34 +51,43 @@ class Report:
         return "; ".join(said)
 
 
-def make_report(profiles: dict[str, Parameters], *, runs_dir: Path, reuse: bool = True) -> Report:
-    """Run the notebooks of every profile, build the book, then put all in place.
+def make_report(asked: dict[str, Asked], *, runs_dir: Path, reuse: bool = True) -> Report:
+    """Run the notebooks of every profile, build the book, then put all in place together.
 
     Nothing is replaced until everything has succeeded. With ``reuse`` false every stage is
-    computed anew, once; the notebooks read those results.
+    computed anew, once; the notebooks read those results. A report with parameters of its own
+    is an experiment: its runs do not become current, and its book has a place of its own.
     """
-    for name, asked in profiles.items():
-        if asked.fit_on != "all":
+    for name, one in asked.items():
+        if one.parameters.fit_on != "all":
             raise ParameterError(
-                f"{name}: fit_on is {asked.fit_on}, but a report is about all customers; use "
-                "segmentation run, or set fit_on: all."
+                f"{name}: fit_on is {one.parameters.fit_on}, but a report is about all customers; "
+                "use segmentation run, or set fit_on: all."
             )
     make_folder(runs_dir)
+    for name, one in asked.items():
+        check_name(runs_dir / name, one)
+    is_current = all(one.becomes_current for one in asked.values())
+    if is_current:
+        refuse_foreign(_book_folder(runs_dir), BOOK, OTHER_RUNS)
+    published = [name for name, one in asked.items() if publishes_workbook(one)]
+    if published:
+        check_processed_workbook(runs_dir)
     cache = StageCache(runs_dir / ".cache", reuse=reuse)
-    runs = {name: Run(p, runs_dir, progress=True, cache=cache) for name, p in profiles.items()}
-    for name in runs:
-        recover_folder(runs_dir / name)
+    runs = {n: Run(a.parameters, runs_dir, progress=True, cache=cache) for n, a in asked.items()}
     with contextlib.ExitStack() as stack:
         stack.enter_context(held(runs_dir))
-        folders = {name: stack.enter_context(scratch_folder(runs_dir / name)) for name in runs}
+        with opened(runs_dir):
+            folders = {name: stack.enter_context(run_scratch(runs_dir, name)) for name in runs}
         notebooks = stack.enter_context(
             NotebooksAtWork(runs_dir, figures=cache.root / "figures" if reuse else None)
         )
         press = stack.enter_context(Press())
-        chapters, remembered = {}, {}
+        chapters, remembered, places = {}, {}, {}
         for name, run in runs.items():
             with contextlib.closing(run.snapshot):
                 stack.enter_context(run.snapshot.pinned())
+                places[name] = place_of(run, runs_dir / name, asked[name])
                 remembered[name] = RememberedNotebooks(cache.root / "notebooks", run, reuse=reuse)
                 chapters[name] = notebooks.of_profile(
                     run.parameters, folders[name] / "notebooks", remembered=remembered[name]
@@ -76,21 +96,32 @@ def make_report(profiles: dict[str, Parameters], *, runs_dir: Path, reuse: bool 
                 compute_stages(run, label=name, after=told)
                 open_changes(run)  # its stages are then there for the notebook
             chapters[name].begin_all()
-            write_run(run, folders[name], profile=name)
+            write_run(run, folders[name], asked[name], name=name)
         notebooks.finish()
-        book = _book_folder(runs_dir)
-        build_book(runs, folders, book, press=press)
-        for name, folder in folders.items():
-            swap_folder(folder, runs_dir / name)
-            remembered[name].keep()
+        key = "" if is_current else key_of([place.own.name for place in places.values()])[:8]
+        book = _book_folder(runs_dir, experiment=key)
+        make_folder(book.parent)
+        with opened(runs_dir):
+            working = stack.enter_context(scratch_folder(book))
+        built = build_book(runs, folders, working, press=press)
+        outputs: list[NewFolder | NewFile | NewLink] = []
+        for name, place in places.items():
+            outputs += place.outputs(folders[name])
+        outputs.append(NewFolder(built, book, BOOK, OTHER_RUNS))
+        workbooks = [place.shown / WORKBOOK for place in places.values()]
+        for name in published:
+            with opened(runs_dir):
+                copied = stack.enter_context(copy_for_processed(folders[name], runs_dir))
+            outputs += copied
+            workbooks.append(copied[0].place)
+        put_in_place(runs_dir, outputs)
+        for kept in remembered.values():
+            kept.keep()
     keep_in_bounds(cache)
-    workbooks = [runs_dir / name / WORKBOOK for name in profiles]
-    if SHIPPED_WORKBOOK_PROFILE in profiles and is_shipped(profiles[SHIPPED_WORKBOOK_PROFILE]):
-        workbooks.append(publish_workbook(runs_dir / SHIPPED_WORKBOOK_PROFILE))
-    return Report({name: runs_dir / name for name in profiles}, workbooks, book, chapters)
+    return Report({name: place.shown for name, place in places.items()}, workbooks, book, chapters)
 
 
-def _book_folder(runs_dir: Path) -> Path:
+def _book_folder(runs_dir: Path, *, experiment: str = "") -> Path:
     """``_build/html`` of the project; beside the runs where they are written elsewhere."""
     home = PROJECT_ROOT if runs_dir == PROJECT_ROOT / "runs" else runs_dir
-    return home / "_build" / "html"
+    return home / "_build" / (f"experiments/{experiment}" if experiment else "") / "html"

@@ -13,25 +13,23 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from segmentation import insights
-from segmentation.atomic import scratch_folder, swap_folder
 from segmentation.compare import (
     Comparison,
     RunResult,
     compare,
     customer_movements,
 )
-from segmentation.errors import OutputError, ParameterError, SourceError, in_one_sentence
+from segmentation.errors import ParameterError, SourceError, in_one_sentence
 from segmentation.guarded_csv import write_guarded_csv
 from segmentation.model import load_model
 from segmentation.model_stages import result_of
+from segmentation.own_folders import COMPARISON, refuse_foreign
 from segmentation.params import load_yaml, resolve_path
 from segmentation.pipeline import Run
+from segmentation.placing import new_folder
 from segmentation.schema import amount_scale
 
-MARKER = "comparison.json"
-"""Marks a folder as one that this program made, and may replace."""
-
-
+OTHER_OUTPUT = "give --output a new folder"
 DAYS_EARLIER = 90
 """How far back ``previous_run: auto`` looks: a quarter, the usual rhythm of such a report."""
 
@@ -158,6 +156,8 @@ def compare_folders(
     str
         Who moved, in customers and money; drift; whether to refit. No customer id.
     """
+    if output is not None:
+        refuse_foreign(output, COMPARISON, OTHER_OUTPUT)
     earlier, later = read_run(before), read_run(after)
     changes = compare(earlier, later)
     if output is not None:
@@ -178,9 +178,7 @@ def _currency(folder: Path) -> str:
 
 
 def _write(changes: Comparison, customers: pd.DataFrame, output: Path, *, raw_values: bool) -> None:
-    if output.exists() and not (output / MARKER).is_file():
-        raise OutputError(f"--output {output}: exists and is no comparison; name a new folder.")
-    with scratch_folder(output) as working:
+    with new_folder(output, COMPARISON, OTHER_OUTPUT) as working:
         tables = {
             "matching": changes.matching,
             "migration": changes.migration,
@@ -195,5 +193,5 @@ def _write(changes: Comparison, customers: pd.DataFrame, output: Path, *, raw_va
             "agreement": None if pd.isna(changes.agreement) else changes.agreement,
             "not_assignable": changes.not_assignable,
         }
-        (working / MARKER).write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
-        swap_folder(working, output)
+        text = json.dumps(summary, indent=2) + "\n"
+        (working / "comparison.json").write_text(text, encoding="utf-8")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import filecmp
 import json
 import platform
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -17,12 +20,16 @@ import yaml
 from tqdm import tqdm
 
 from segmentation import __version__
-from segmentation.atomic import atomic_path
+from segmentation.atomic import scratch_folder
 from segmentation.cluster_outputs import write_customers
+from segmentation.errors import OutputError
 from segmentation.guarded_csv import write_plain_csv
 from segmentation.naming import fact_sentence
+from segmentation.own_folders import MARK, PROCESSED, is_own_file, mark_folder
 from segmentation.params import PROJECT_ROOT, SHIPPED
 from segmentation.pipeline import Run
+from segmentation.placing import NewFile
+from segmentation.run_places import Asked
 from segmentation.stage_cache import (
     code_fingerprint,
     key_of,
@@ -34,6 +41,7 @@ from segmentation.workbook import write_workbook
 
 WORKBOOK = "customer_segmentation_output.xlsx"
 WORKBOOK_CSV = "workbook_csv"
+SHIPPED_WORKBOOK_PROFILE = "marketplace"
 WORKBOOK_STAGES = ("orders", "segments", "stability", "recommendations")
 """Stages whose results are in the workbook."""
 PROCESSED_FOLDER = PROJECT_ROOT / "data" / "processed_data"
@@ -82,8 +90,13 @@ def compute_stages(run: Run, *, label: str, after: tuple[Callable[[str], None], 
                 tell(stage.name)
 
 
-def write_run(run: Run, folder: Path, *, profile: str) -> None:
+def write_run(run: Run, folder: Path, asked: Asked, *, name: str) -> None:
     """Write every file of a run's folder, from stage results.
+
+    Parameters
+    ----------
+    name : str
+        What the run is called: the name of the link to the current one.
 
     Raises
     ------
@@ -94,10 +107,10 @@ def write_run(run: Run, folder: Path, *, profile: str) -> None:
         yaml.safe_dump(run.parameters.as_plain(), sort_keys=False, allow_unicode=True),
         encoding="utf-8",
     )
-    for name, rules in run.rules.items():
-        if getattr(run.parameters, name) != SHIPPED:  # own rules belong to what made the run
+    for kind, rules in run.rules.items():
+        if getattr(run.parameters, kind) != SHIPPED:  # own rules belong to what made the run
             text = yaml.safe_dump(rules, sort_keys=False, allow_unicode=True)
-            (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
+            (folder / f"{kind}.yaml").write_text(text, encoding="utf-8")
     customers_at = "run"
     if run.is_sampled:
         everybody, customers_at = write_customers(run, folder)
@@ -111,10 +124,10 @@ def write_run(run: Run, folder: Path, *, profile: str) -> None:
     write_plain_csv(run["returned_lines"], folder / "returns.csv")
     write_plain_csv(run["special_lines"], folder / "special_lines.csv")
     write_plain_csv(run["returns_migration"], folder / "returns_migration.csv")
-    for result, name in EVIDENCE_FILES.items():
-        write_plain_csv(run[result], folder / name)
+    for result, file in EVIDENCE_FILES.items():
+        write_plain_csv(run[result], folder / file)
     shutil.copytree(run.stage("segments") / "model", folder / "model")
-    made = manifest_of(run, profile=profile) | {"customers_at": customers_at}
+    made = {"name": name} | manifest_of(run, asked) | {"customers_at": customers_at}
     manifest = json.dumps(made, indent=2, ensure_ascii=False)
     (folder / "manifest.json").write_text(manifest + "\n", encoding="utf-8")
 
@@ -185,7 +198,7 @@ def _with_stability(profile: pd.DataFrame, stability: pd.DataFrame) -> pd.DataFr
     return joined[[*first, *(name for name in profile.columns if name not in first)]]
 
 
-def manifest_of(run: Run, *, profile: str) -> dict[str, Any]:
+def manifest_of(run: Run, asked: Asked) -> dict[str, Any]:
     """What made this run: versions, input hashes, seed, row counts, cost of each stage."""
     costs = []
     for stage in STAGES:
@@ -193,7 +206,9 @@ def manifest_of(run: Run, *, profile: str) -> dict[str, Any]:
         costs.append({"stage": stage, "key": run.key(stage), "reused": run.reused[stage]} | cost)
     ledger = run["ledger"].set_index("rule")
     return {
-        "profile": profile,
+        "profile": asked.profile,
+        "profile_place": asked.place or asked.profile,
+        "changed": asked.changed,
         "program": {"segmentation": __version__, "code": code_fingerprint()},
         "versions": {"python": platform.python_version()}
         | {name: metadata.version(name) for name in PACKAGES},
@@ -230,10 +245,29 @@ def _exact(amount: Decimal) -> str:
     return f"{amount:f}"
 
 
-def publish_workbook(folder: Path) -> Path:
-    """Copy a run's workbook to ``data/processed_data`` (the shipped marketplace does)."""
-    target = PROCESSED_FOLDER / WORKBOOK
+def check_processed_workbook(runs_dir: Path) -> None:
+    """Refuse to replace a workbook in ``data/processed_data`` that was changed there.
+
+    Raises
+    ------
+    OutputError
+        In one sentence.
+    """
+    there, earlier = PROCESSED_FOLDER / WORKBOOK, runs_dir / SHIPPED_WORKBOOK_PROFILE / WORKBOOK
+    if not there.exists() or is_own_file(there):
+        return
+    if not (earlier.is_file() and filecmp.cmp(there, earlier, shallow=False)):
+        raise OutputError(
+            f"{there}: was changed since this program wrote it; move it elsewhere and run again."
+        )
+
+
+@contextlib.contextmanager
+def copy_for_processed(folder: Path, runs_dir: Path) -> Iterator[list[NewFile]]:
+    """A run's workbook, ready to go to ``data/processed_data`` (the shipped marketplace's does)."""
     PROCESSED_FOLDER.mkdir(parents=True, exist_ok=True)
-    with atomic_path(target) as temporary:
-        shutil.copyfile(folder / WORKBOOK, temporary)
-    return target
+    with scratch_folder(PROCESSED_FOLDER / WORKBOOK) as working:
+        shutil.copyfile(folder / WORKBOOK, working / WORKBOOK)
+        mark_folder(working, PROCESSED)
+        ask = partial(check_processed_workbook, runs_dir)
+        yield [NewFile(working / name, PROCESSED_FOLDER / name, ask) for name in (WORKBOOK, MARK)]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from segmentation.atomic import atomic_path, scratch_folder
+from segmentation.atomic import atomic_path, refuse_existing, scratch_folder
 from segmentation.drift import (
     PSI_REFIT,
     PSI_WATCH,
@@ -44,7 +44,12 @@ DRIFT_COLUMNS = ("segment_type", "feature", "customers", "psi", "by_chance", "fi
 
 
 def score_file(
-    model_folder: Path, customers: Path, output: Path, *, raw_values: bool = False
+    model_folder: Path,
+    customers: Path,
+    output: Path,
+    *,
+    raw_values: bool = False,
+    replace: bool = False,
 ) -> Scored:
     """Assign every customer of a CSV or Parquet file and write the segments table.
 
@@ -62,13 +67,15 @@ def score_file(
     """
     if output.suffix not in (".csv", ".parquet"):
         raise OutputError(f"--output {output.name}: its ending must be .csv or .parquet.")
+    if not replace:
+        refuse_existing(output)
     model = load_model(model_folder)
     if not customers.is_file():
         raise SourceError(f"{customers}: no such file.")
     if customers.suffix not in (".csv", ".parquet"):
         raise SourceError(f"{customers.name}: give a .csv or .parquet file of customers.")
     drift = DriftCounts(model)
-    with scratch_folder(output) as scratch, atomic_path(output) as temporary:
+    with scratch_folder(output) as scratch, atomic_path(output, replace=replace) as temporary:
         engine = DuckDbEngine(RawFiles(scratch), scratch=scratch)
         try:
             engine.bind_file("customers", customers)

@@ -5,21 +5,38 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
-from segmentation.atomic import recover_folder, scratch_folder, swap_folder
 from segmentation.cache_bounds import keep_in_bounds
-from segmentation.errors import OutputError
 from segmentation.forgotten import held
 from segmentation.helping_process import Helper
 from segmentation.params import Parameters, resolve
 from segmentation.pipeline import Run
-from segmentation.run_folder import compute_stages, publish_workbook, write_run
+from segmentation.placing import NewFile, NewFolder, NewLink, opened, put_in_place
+from segmentation.run_folder import (
+    SHIPPED_WORKBOOK_PROFILE,
+    check_processed_workbook,
+    compute_stages,
+    copy_for_processed,
+    write_run,
+)
+from segmentation.run_places import (
+    Asked,
+    check_name,
+    keep_notebooks,
+    make_folder,
+    place_of,
+    run_scratch,
+)
 from segmentation.stage_cache import StageCache
-
-SHIPPED_WORKBOOK_PROFILE = "marketplace"
 
 
 def make_run(
-    profile: str, parameters: Parameters, *, runs_dir: Path, name: str, reuse: bool = True
+    profile: str,
+    parameters: Parameters,
+    *,
+    runs_dir: Path,
+    name: str,
+    reuse: bool = True,
+    asked: Asked | None = None,
 ) -> Path:
     """Run all stages without notebooks and put the run's folder in place.
 
@@ -28,49 +45,37 @@ def make_run(
     Returns
     -------
     Path
-        The run's folder. Whatever fails before the end leaves the previous one as it was.
+        The link of the current run, or the own folder of one that did not become current.
+        Whatever fails before the end leaves everything as it was.
     """
+    asked = asked or Asked(profile, parameters)
     make_folder(runs_dir)
-    with held(runs_dir):
-        return _make_run(profile, parameters, runs_dir=runs_dir, name=name, reuse=reuse)
-
-
-def _make_run(
-    profile: str, parameters: Parameters, *, runs_dir: Path, name: str, reuse: bool
-) -> Path:
-    target = runs_dir / name
-    recover_folder(target)
+    check_name(runs_dir / name, asked)
+    publishes = name == profile and publishes_workbook(asked)
+    if publishes:
+        check_processed_workbook(runs_dir)
     cache = StageCache(runs_dir / ".cache", reuse=reuse)
     run = Run(parameters, runs_dir, progress=True, cache=cache)
-    with contextlib.closing(run.snapshot):
+    with contextlib.closing(run.snapshot), contextlib.ExitStack() as stack:
+        stack.enter_context(held(runs_dir))
+        place = place_of(run, runs_dir / name, asked)
         compute_stages(run, label=name, after=(Helper(run).after,))
         if not run.is_sampled:  # else all customers are yet to be assigned over there
             run.snapshot.close()
-        with scratch_folder(target) as working:
-            write_run(run, working, profile=profile)
-            swap_folder(working, target)
+        with opened(runs_dir):
+            working = stack.enter_context(run_scratch(runs_dir, name))
+        write_run(run, working, asked, name=name)
+        keep_notebooks(place.own, working)
+        outputs: list[NewFolder | NewFile | NewLink] = [*place.outputs(working)]
+        if publishes:
+            with opened(runs_dir):
+                outputs += stack.enter_context(copy_for_processed(working, runs_dir))
+        put_in_place(runs_dir, outputs)
     keep_in_bounds(cache)
-    if name == profile and is_shipped(parameters):
-        publish_workbook(target)
-    return target
+    return place.shown
 
 
-def is_shipped(parameters: Parameters) -> bool:
+def publishes_workbook(asked: Asked) -> bool:
     """Whether this is the shipped profile as it stands, not an experiment with it."""
-    return parameters == resolve(SHIPPED_WORKBOOK_PROFILE)[1]
-
-
-def make_folder(folder: Path) -> None:
-    """The folder of runs, made where it is not there.
-
-    Raises
-    ------
-    OutputError
-        If it cannot be made.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"--runs-dir {folder}: cannot be made ({error.strerror}); choose another folder."
-        ) from None
+    is_shipped = asked.parameters == resolve(SHIPPED_WORKBOOK_PROFILE)[1]
+    return asked.profile == SHIPPED_WORKBOOK_PROFILE and is_shipped and not asked.is_experiment

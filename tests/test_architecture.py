@@ -15,7 +15,7 @@ from sqlglot import exp
 
 PACKAGE = ROOT / "segmentation"
 LAYERS = {
-    "foundation": "errors schema params style geometry reasons group_model model_checks model atomic "
+    "foundation": "errors schema params style geometry reasons group_model model_checks model interruption atomic own_folders placing "
     "engine stage_cache cache_bounds source_sql source_links source_checks date_swap yaml_text mysql "
     "mysql_dialect mysql_answers mysql_tables forgotten engine_mysql engine_spark spark_place spark_dialect spark_session "
     "spark_tables snapshot rule_files drift guarded_csv side_by_side large_kmeans remembered_figures "
@@ -25,13 +25,13 @@ LAYERS = {
     "presentation": "plots insights workbook",
     "assembling": "campaign_plan segments evidence_stages holdout_stage sensitivity_stage returns_stage "
     "findings_stage order_stages model_stages stage_table pipeline run_comparison",
-    "top": "kernel_mother helping_process warm_kernels notebooks_at_work remembered_notebooks api cluster_outputs explorer reduce customer_rows forget run_folder single_run book_press book report score_parts score scoring_sql campaign_files cli "
+    "top": "kernel_mother helping_process warm_kernels notebooks_at_work remembered_notebooks api cluster_outputs explorer reduce run_places customer_rows forget run_folder single_run book_press book report score_parts score scoring_sql campaign_files cli "
     "notebook_pairs document_links demo materialize publish fetch __main__",
 }
 PACKAGES_OF_MODULES = ("plots", "insights", "evidence", "anomalies", "workbook")
 HEIGHT = {name: height for height, layer in enumerate(LAYERS.values()) for name in layer.split()}
 LONG_MODULES = {
-    "cli.py": (600, "every command of the contract, each with its options and their help"),
+    "cli.py": (640, "every command of the contract, each with its options and their help"),
     "engine_mysql.py": (640, "one engine: its snapshot, checks and queries share the connection"),
     "params.py": (640, "the one definition of every parameter, a field with its help each"),
     "plots/data.py": (520, "one short function per figure of the first three chapters"),

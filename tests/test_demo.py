@@ -350,6 +350,6 @@ def test_writing_that_dies_leaves_the_previous_files_whole(tmp_path, monkeypatch
 
     monkeypatch.setattr(Path, "write_bytes", fail_on_the_third_file)
     with pytest.raises(OSError, match="disk full"):
-        write_marketplace(tmp_path, n_customers=6)
+        write_marketplace(tmp_path, n_customers=6, replace=True)
 
     assert [path.read_bytes() for path in paths] == before

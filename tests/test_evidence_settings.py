@@ -352,6 +352,7 @@ def test_auto_on_a_shop_without_structure_leaves_one_segment(shop):
     outcome = call_cli(
         "run", "customer_segmentation_data", "-p", "location", shop.folder, "-p", "n_clusters",
         "auto", "-p", "transform", "none", "--runs-dir", shop.runs_dir, "--name", "shop",
+        "--make-current",
     )  # fmt: skip
 
     assert outcome.code == 0, outcome.err

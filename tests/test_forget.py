@@ -19,8 +19,10 @@ from segmentation import forget as forget_module
 from segmentation import forgotten
 from segmentation.guarded_csv import write_guarded_csv
 from segmentation.model import load_model
+from segmentation.own_folders import RUN, foreign_in, is_own
 from segmentation.params import parameters_from
 from segmentation.pipeline import Run
+from segmentation.run_places import files_of
 
 HOSTILE = (
     "FORGET-ME-9731",
@@ -252,9 +254,7 @@ def test_the_list_names_nobody_is_for_its_owner_and_differs_between_shops(tmp_pa
 
 
 def test_folders_are_found_by_their_manifest_and_links_and_rights_stay(shop):
-    own = shop.runs_dir / "shop.0a1b2c"
-    shop.result.rename(own)
-    shop.result.symlink_to(own.name)
+    own = shop.result.resolve()
     own.chmod(0o700)
     (own / "segments.parquet").chmod(0o600)
 
@@ -263,6 +263,14 @@ def test_folders_are_found_by_their_manifest_and_links_and_rights_stay(shop):
     assert holding(shop.runs_dir) == []
     assert shop.result.is_symlink() and own.stat().st_mode & 0o777 == 0o700
     assert (own / "segments.parquet").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_run_stays_our_own_and_a_persons_file_theirs(shop):
+    forget(shop, HOSTILE[0])
+    assert is_own(shop.result, RUN)
+    (shop.result / "mine.csv").write_text("customer_id\n1\n", "utf-8")
+    forget(shop, HOSTILE[1])
+    assert foreign_in(shop.result, files_of(shop.result)) == ["mine.csv"]
 
 
 def test_tables_that_a_cluster_wrote_in_parts_are_rewritten_with_their_checksums(shop):

@@ -477,7 +477,7 @@ def test_classic_flow_materialises_and_starts_from_the_table(shop, mariadb_serve
     assert not [name for name in tables if "__" in name]
     quick = ["-p", "k_max", "3", "-p", "n_init", "2"]
     for profile in ("marketplace", "customer_segmentation_data"):
-        outcome = call_cli("run", profile, *arguments, *quick, "--name", profile)
+        outcome = call_cli("run", profile, *arguments, *quick, "--make-current")
         assert outcome.code == 0, outcome.said
     orders, table = (
         pd.read_parquet(shop.runs_dir / profile / "segments.parquet")

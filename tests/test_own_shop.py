@@ -162,3 +162,22 @@ def test_the_report_of_the_page_is_built_and_says_that_its_data_are_made_up(run,
     assert "Synthetic data" in chapter
     assert "no row to look up" in chapter
     assert (html / "book" / "your_own_shop.html").is_file()
+
+
+@pytest.mark.slow
+def test_a_report_with_a_parameter_of_its_own_has_its_book_elsewhere(run, runs_dir):
+    command = shlex.split(fences("bash")[1])
+    before = (run.resolve().name, *sorted((runs_dir / "_build" / "html").rglob("*.html")))
+    workbook = (run / "customer_segmentation_output.xlsx").read_bytes()
+
+    with contextlib.chdir(ROOT):
+        outcome = call_cli(*command[1:], "-p", "currency", "CHF", "--runs-dir", runs_dir)
+
+    assert outcome.code == 0, outcome.said
+    said = dict(line.split(": ", 1) for line in outcome.out.splitlines())
+    own, page = Path(said["run bookshop"]), Path(said["book"])
+    assert page.is_file() and page.parents[2] == runs_dir / "_build" / "experiments"
+    assert own.name != run.resolve().name and (own / "notebooks").is_dir()
+    after = (run.resolve().name, *sorted((runs_dir / "_build" / "html").rglob("*.html")))
+    assert after == before
+    assert (run / "customer_segmentation_output.xlsx").read_bytes() == workbook

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from pathlib import Path
 
 import jupytext
@@ -174,9 +175,10 @@ def test_command_line_options_override_in_that_order(shop):
     outcome = call_cli(*shop.arguments(n_clusters=2), "-f", file, "-p", "n_clusters", "5")
 
     assert outcome.code == 0, outcome.said
-    written = yaml.safe_load((shop.result / "params.yaml").read_text())
+    folder = Path(outcome.out.splitlines()[-1])
+    written = yaml.safe_load((folder / "params.yaml").read_text())
     assert (written["n_clusters"], written["n_init"], written["k_max"]) == (5, 3, 3)
-    assert outcome.out.splitlines()[-1].endswith("runs/shop")
+    assert re.fullmatch(r"shop\.[0-9a-f]{8}", folder.name)
 
 
 def test_written_parameters_are_complete_and_can_be_run_again(shipped_run):
@@ -191,8 +193,10 @@ def test_written_parameters_are_complete_and_can_be_run_again(shipped_run):
 )
 def test_list_on_the_command_line_may_be_written_with_commas(text, value, shop):
     shop.lines(ordinary_orders())
-    assert call_cli(*shop.arguments(), "-p", "features", text).code == 0
-    assert yaml.safe_load((shop.result / "params.yaml").read_text())["features"] == value
+    outcome = call_cli(*shop.arguments(), "-p", "features", text)
+    assert outcome.code == 0
+    written = Path(outcome.out.splitlines()[-1]) / "params.yaml"
+    assert yaml.safe_load(written.read_text())["features"] == value
 
 
 # --- notebooks ------------------------------------------------------------------------

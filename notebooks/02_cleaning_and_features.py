@@ -29,6 +29,7 @@ location: str = "data/raw_data/cdnow"  # Folder, file or database (mysql://host:
 engine: str = "duckdb"  # What runs the SQL: duckdb on files, mysql in the database at location, spark.
 fit_on: str = "all"  # Customers to fit on; a number (engine spark): the others stay on the cluster.
 cluster_output: str = "run"  # Where Spark writes customers who stay: run (the run's folder) or storage.
+time_zone: str = "UTC"  # The shop's zone: a point in time with a zone counts to its day there.
 as_of = "auto"  # Last day of observation; auto: date of the last valid order.
 returns: str = "exclude"  # exclude: sales only; net: returns reduce the customer's units and spend.
 zero_amount: str = "keep"  # Lines with an amount of zero; reported either way.

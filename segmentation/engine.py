@@ -29,6 +29,10 @@ from segmentation.raw_files import RawFiles
 MEMORY_VARIABLE = "SEGMENTATION_MEMORY_LIMIT"
 """Environment variable with the most memory that the embedded engine may use, as 4GB."""
 _AMOUNT = re.compile(r"\s*\d+(\.\d+)?\s*[KMGT]i?B\s*", re.I)
+ZONED = "TIMESTAMP WITH TIME ZONE"
+"""How every engine names the type of a point in time; its day is that of the engine's zone."""
+OFFSET = "[T ][0-9:.]+(Z|[+-][0-9:]+)$"
+"""How a text ends that says a time of the day and how far that is from UTC."""
 
 
 @dataclass(frozen=True)
@@ -112,11 +116,13 @@ class DuckDbEngine:
         Folder for what does not fit into the memory limit, which is `MEMORY_VARIABLE` of
         the environment, else DuckDB's own (four fifths of the machine). Without a folder
         nothing is ever written to disk.
+    time_zone : str
+        IANA name of the zone in whose days points in time are counted, whatever the machine's.
 
     Raises
     ------
     ParameterError
-        If the environment's limit is no amount of memory.
+        If the environment's limit is no amount of memory, or the zone is unknown.
     """
 
     dialect = "duckdb"
@@ -124,7 +130,13 @@ class DuckDbEngine:
     no_column: ClassVar[str] = "no column"
     is_synthetic = False  # files say so beside them, see Source
 
-    def __init__(self, files: RawFiles | None = None, *, scratch: Path | None = None) -> None:
+    def __init__(
+        self,
+        files: RawFiles | None = None,
+        *,
+        scratch: Path | None = None,
+        time_zone: str = "UTC",
+    ) -> None:
         self.files = files or RawFiles()
         settings: dict[str, Any] = {
             "autoinstall_known_extensions": False,
@@ -138,6 +150,10 @@ class DuckDbEngine:
                 )
             settings["memory_limit"] = limit
         self.connection = duckdb.connect(config=settings)
+        try:
+            self._set("TimeZone", exp.Literal.string(time_zone))
+        except duckdb.Error:  # its list of zones is of another year than Python's
+            raise ParameterError(f"time_zone: DuckDB knows no zone {time_zone}.") from None
         self._in_place: dict[str, Path] = {}
 
     def close(self) -> None:
@@ -226,10 +242,13 @@ class DuckDbEngine:
         allowed = exp.Array(
             expressions=[exp.Literal.string(str(path)) for path in self._in_place.values()]
         )
-        setting = exp.SetItem(this=exp.EQ(this=exp.var("allowed_paths"), expression=allowed))
-        self.connection.execute(exp.Set(expressions=[setting]).sql("duckdb"))
+        self._set("allowed_paths", allowed)
         self.connection.execute("SET enable_external_access = false")
         self.connection.execute("SET lock_configuration = true")
+
+    def _set(self, name: str, value: exp.Expression) -> None:
+        setting = exp.SetItem(this=exp.EQ(this=exp.var(name), expression=value))
+        self.connection.execute(exp.Set(expressions=[setting]).sql("duckdb"))
 
     def check_dates(self, sql: str) -> None:
         """Nothing to do: a file's dates are text, or exist."""

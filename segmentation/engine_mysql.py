@@ -23,10 +23,11 @@ from sqlglot.optimizer.annotate_types import annotate_types
 from sqlglot.optimizer.qualify import qualify
 
 from segmentation import mysql_dialect
-from segmentation.engine import Shortcut
+from segmentation.engine import ZONED, Shortcut
 from segmentation.errors import SourceError, first_three, in_one_sentence
 from segmentation.mysql import Address, connect, driver_words, in_words
 from segmentation.mysql_answers import KINDS, batch, fetched
+from segmentation.mysql_session import set_for_session, set_zone
 from segmentation.source_sql import columns_named
 
 SYNTHETIC_COMMENT = "SYNTHETIC"
@@ -63,7 +64,7 @@ class _RawColumn:
         if self.kind in _WHOLE_TYPES | {"year", "bit"}:
             return "DECIMAL(20, 0)" if "unsigned" in self.declared else "BIGINT"
         if self.kind in _DATE_TYPES:
-            return "DATE" if self.kind == "date" else "TIMESTAMP"
+            return {"date": "DATE", "timestamp": ZONED}.get(self.kind, "TIMESTAMP")
         return self.declared.split(" ")[0].upper() if self.kind in _EXACT_TYPES else "VARCHAR"
 
     def read(self) -> Any:
@@ -89,8 +90,9 @@ class MySqlEngine:
     error: ClassVar[type[Exception]] = SourceError
     no_column: ClassVar[str] = "no column (that the user may read)"
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, time_zone: str = "UTC") -> None:
         self.address = address
+        self._time_zone = time_zone
         self.connection = connect(address)
         self._raw: dict[str, list[_RawColumn]] = {}
         self._views: dict[str, tuple[Any, dict[str, Any]]] = {}
@@ -114,26 +116,13 @@ class MySqlEngine:
         self.version = str(self._rows("SELECT VERSION()")[0][0])
         _check_version(self.address, self.version, is_mariadb=self.is_mariadb)
         collation = "utf8mb4_nopad_bin" if self.is_mariadb else "utf8mb4_0900_bin"
-        seconds, waiting = self.address.read_timeout, self.address.lock_timeout
-        settings: dict[str, Any] = {
-            "sql_mode": ",".join(_MODES),
-            "time_zone": "+00:00",
-            "lock_wait_timeout": waiting,
-            "innodb_lock_wait_timeout": waiting,
-            "net_write_timeout": seconds,
-        }
+        settings: dict[str, Any] = {"sql_mode": ",".join(_MODES)}
         if self.is_mariadb:
             # joins by hash where there is no index: linear in rows, as MySQL does by itself
-            settings |= {
-                "max_statement_time": seconds,
-                "join_cache_level": 8,
-            }
-        else:
-            settings |= {"max_execution_time": seconds * 1000}
-        for name, value in settings.items():
-            variable = exp.SetItem(this=exp.EQ(this=exp.var(name), expression=exp.Placeholder()))
-            statement = exp.Set(expressions=[variable]).sql("mysql").replace("?", "%s")
-            self._rows(statement, (value,))
+            settings |= {"join_cache_level": 8}
+        with in_words(self.address):
+            set_for_session(self.connection, settings)
+            set_zone(self.connection, self.address, self._time_zone)
         self._rows("SET NAMES utf8mb4 COLLATE %s", (collation,))
         self._rows("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         self._rows("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
@@ -154,7 +143,7 @@ class MySqlEngine:
         """Make a table of the database readable by its name, in the project's types.
 
         Text compares byte by byte, whatever the collation of its column; unsigned numbers
-        are exact decimals; bytes are hexadecimal text; a TIMESTAMP is read in UTC.
+        are exact decimals; bytes are hexadecimal text; a TIMESTAMP is a time of the engine's zone.
 
         Raises
         ------
@@ -409,7 +398,8 @@ class MySqlEngine:
         bound = dict(values)
         for _, own in self._views.values():
             bound |= own
-        return text, {name: value for name, value in bound.items() if f"%({name})s" in text}
+        used = {name: value for name, value in bound.items() if f"%({name})s" in text}
+        return text, used or {"percent": "%"}
 
     def _with_views(self, query: Any, prefix: str = "v_") -> Any:
         """Put the definitions of all tables that a query reads in front of it, in order."""
@@ -574,7 +564,10 @@ def _spelt_out(columns: Sequence[_RawColumn]) -> Any:
     """A row as one text in which no two different rows look alike."""
     parts = []
     for column in columns:
-        value = exp.cast(exp.column(column.name, quoted=True), "VARCHAR")
+        stored: Any = exp.column(column.name, quoted=True)
+        if column.kind == "timestamp":  # as text it would depend on the session's zone
+            stored = exp.Anonymous(this="UNIX_TIMESTAMP", expressions=[stored])
+        value = exp.cast(stored, "VARCHAR")
         length = exp.Anonymous(this="LENGTH", expressions=[value])
         spelt = exp.func("CONCAT", length, exp.Literal.string(":"), value.copy())
         parts.append(exp.func("COALESCE", spelt, exp.Literal.string("-")))

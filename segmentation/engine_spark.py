@@ -21,7 +21,7 @@ from sqlglot import exp
 
 from segmentation import spark_dialect, spark_tables
 from segmentation.csv_checks import bind_csv
-from segmentation.engine import Shortcut
+from segmentation.engine import ZONED, Shortcut
 from segmentation.errors import SourceError, in_one_sentence
 from segmentation.raw_files import RawFiles
 from segmentation.source_sql import SYNTHETIC_MARKER
@@ -37,7 +37,7 @@ _WORDS = {
     "float": "FLOAT",
     "double": "DOUBLE",
     "date": "DATE",
-    "timestamp": "TIMESTAMP",
+    "timestamp": ZONED,
     "timestamp_ntz": "TIMESTAMP",
     "boolean": "BOOLEAN",
     "binary": "BLOB",
@@ -54,10 +54,12 @@ class SparkEngine:
     error: ClassVar[type[Exception]] = SourceError
     no_column: ClassVar[str] = "no column"
 
-    def __init__(self, place: SparkPlace, files: RawFiles | None = None) -> None:
+    def __init__(
+        self, place: SparkPlace, files: RawFiles | None = None, *, time_zone: str = "UTC"
+    ) -> None:
         self.place = place
         self.files = files or RawFiles()
-        self.session = session_for(place)
+        self.session = session_for(place, time_zone=time_zone)
         self.is_synthetic = False
         self._raw: dict[str, Any] = {}
         self._from_files: set[str] = set()

@@ -13,6 +13,7 @@ from segmentation.engine import Engine
 from segmentation.errors import SourceError, first_three, in_one_sentence
 from segmentation.forgotten import create_without
 from segmentation.schema import FEATURES, REQUIRED_TRANSACTION_COLUMNS, TRANSACTIONS
+from segmentation.shop_days import with_own_days, zoned_columns
 from segmentation.source_checks import check_casts, check_joins, check_raw_columns
 from segmentation.source_sql import Source, find_source, one_select
 
@@ -35,8 +36,9 @@ def ingest(engine: Engine, source: Source, *, date_repair: str = "off") -> Sourc
     Returns
     -------
     Source
-        The same source, told whether it is a customer table and what was left out of it
-        because a customer asked to be forgotten.
+        The same source, told whether it is a customer table, what was left out of it because
+        a customer asked to be forgotten, and which columns carry a zone; with days of the
+        engine's zone in its SELECT where texts carry one.
 
     Raises
     ------
@@ -64,6 +66,10 @@ def _materialise(engine: Engine, source: Source, date_repair: str) -> Source:
     check_raw_columns(engine, source)
     columns = {name.lower(): kind for name, kind in engine.columns(source.sql).items()}
     check_casts(engine, source)
+    known, texts = zoned_columns(engine, source)
+    if texts:
+        source = replace(source, sql=with_own_days(source.sql))
+        check_casts(engine, source)
     is_customer_table = "order_id" not in columns and "total_spent" in columns
     if is_customer_table:
         _check_customer_columns(source, columns)
@@ -79,7 +85,12 @@ def _materialise(engine: Engine, source: Source, date_repair: str) -> Source:
             lines = with_days_swapped(lines)
         left_out = create_without(engine, "transactions", lines, source.forgotten, amount="amount")
         _check_days(engine, source)
-    return replace(source, is_customer_table=is_customer_table, left_out=left_out)
+    return replace(
+        source,
+        is_customer_table=is_customer_table,
+        left_out=left_out,
+        zoned=tuple(sorted({*known, *texts})),
+    )
 
 
 def _check_transaction_columns(source: Source, columns: dict[str, str]) -> None:

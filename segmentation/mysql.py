@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from segmentation.errors import ParameterError, SourceError, in_one_sentence
+from segmentation.mysql_session import set_for_session, waits
 
 _LOG = logging.getLogger(__name__)
 SCHEME = "mysql://"
@@ -292,6 +293,7 @@ def connect(address: Address, *, with_database: bool = True) -> Any:
     }
     try:
         connection = mysql.connector.connect(**settings, **_tls(address, credentials))
+        set_for_session(connection, waits(connection, address))
     except mysql.connector.Error as error:
         raise explained(error, address) from None
     except (OSError, ValueError, NotImplementedError) as error:
@@ -362,6 +364,10 @@ _SENTENCES: dict[int, str] = {
     1412: "changed the definition of a table meanwhile; run it again",
     1021: "has no disk space left; its administrator can free some",
     1114: "has no space left for a table; its administrator can free some",
+    1298: "lacks the tables of time zones; its administrator can load them "
+    "(mysql_tzinfo_to_sql /usr/share/zoneinfo | mysql mysql), or set time_zone: UTC",
+    1153: "takes no statement that large; its administrator can raise max_allowed_packet",
+    2020: "sends a row that is larger than its max_allowed_packet; its administrator can raise it",
     1290: "does not permit this in read-only mode; name a server that may be written",
     1792: "does not permit writing in a read-only transaction",
 }
@@ -403,6 +409,11 @@ def explained(error: Exception, address: Address) -> SourceError:
         return SourceError(
             f"MySQL at {address.server} does not permit writing: {_reason(text)}; its "
             "administrator can GRANT CREATE, INSERT, ALTER, DROP on the database."
+        )
+    if number in (1217, 1451, 3730):
+        return SourceError(
+            f"MySQL at {address.server} keeps a table that a foreign key refers to: "
+            f"{_reason(text)}; drop that key and run it again."
         )
     if number in _SAID_BY_SERVER:
         return SourceError(

@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from segmentation.engine import ZONED
 from segmentation.errors import SourceError
 
 ROWS_AT_ONCE = 20_000
@@ -18,7 +19,8 @@ KINDS = {
     4: "DOUBLE",
     5: "DOUBLE",
     **dict.fromkeys((10, 14), "DATE"),
-    **dict.fromkeys((7, 12), "TIMESTAMP"),
+    7: ZONED,
+    12: "TIMESTAMP",
 }
 """The protocol's numbers for types; all others are text."""
 
@@ -47,6 +49,7 @@ _ARROW = {
     "DOUBLE": pa.float64(),
     "DATE": pa.date32(),
     "TIMESTAMP": pa.timestamp("us"),
+    ZONED: pa.timestamp("us"),  # the server has made it a time of the session's zone
     "VARCHAR": pa.string(),
 }
 

@@ -12,9 +12,33 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.dialects.mysql import MySQL
 
+from segmentation.engine import OFFSET
+
 NUMBER = "^[[:space:]]*[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]{1,2})?[[:space:]]*$"
 WHOLE = "^[[:space:]]*[+-]?[0-9]+([.]0*)?[[:space:]]*$"
 TRUE_WORDS, FALSE_WORDS = ("true", "t", "yes", "y", "1"), ("false", "f", "no", "n", "0")
+_POINT: Any = sqlglot.parse_one(
+    """
+    CASE WHEN said REGEXP offset THEN CONVERT_TZ(
+        DATE_SUB(
+            CAST(LEFT(said, CHAR_LENGTH(said) - CHAR_LENGTH(zone)) AS DATETIME(6)),
+            INTERVAL (
+                CASE WHEN LEFT(zone, 1) = '-' THEN -1 ELSE 1 END * (
+                    60 * CONCAT('0', SUBSTRING(REPLACE(zone, ':', ''), 2, 2))
+                    + CONCAT('0', SUBSTRING(REPLACE(zone, ':', ''), 4, 2))
+                )
+            ) MINUTE
+        ),
+        '+00:00', @@session.time_zone
+    )
+    ELSE CAST(said AS DATETIME(6)) END
+    """,
+    dialect="mysql",
+)
+"""A text as a time of the session's zone; without an offset it is one already."""
+_ZONE: Any = sqlglot.parse_one(
+    "NULLIF(REGEXP_SUBSTR(said, '(Z|[+-][0-9]{2}(:?[0-9]{2})?)$'), '')", dialect="mysql"
+)
 _WHOLE_TYPES = ("INT", "BIGINT", "SMALLINT", "TINYINT")
 
 
@@ -32,6 +56,17 @@ class _Shop(MySQL):
             exp.DateTrunc: lambda self, node: _truncated(self, node),
             exp.TimestampTrunc: lambda self, node: _truncated(self, node),
         }
+
+        def identifier_sql(self, expression: exp.Identifier) -> str:
+            return _as_it_is(super().identifier_sql(expression))
+
+        def literal_sql(self, expression: exp.Literal) -> str:
+            return _as_it_is(super().literal_sql(expression))
+
+
+def _as_it_is(text: str) -> str:
+    """A name or a text in which the driver looks for no value: it makes ``%`` of ``%(percent)%``."""
+    return text.replace("%(", "%(percent)%(")
 
 
 def _date_difference(writer: Any, node: exp.DateDiff) -> str:
@@ -68,6 +103,8 @@ def _truncated(writer: Any, node: Any) -> str:
 def write(query: exp.Expression) -> str:
     """MySQL text of a query; every name quoted, because many are reserved words there.
 
+    It is for the driver with at least one value: without any it would not look at the text.
+
     Raises
     ------
     sqlglot.errors.UnsupportedError
@@ -102,7 +139,7 @@ def _nulls_as_they_fall(order: exp.Order) -> None:
 
 
 def _adapt_node(node: exp.Expression) -> exp.Expression:
-    if isinstance(node, exp.TryCast):
+    if isinstance(node, exp.TryCast) and not node.is_type("timestamptz"):
         return (
             exp.Case()
             .when(exp.not_(cast_fails(node)), _adapt_cast(exp.Cast(this=node.this, to=node.to)))
@@ -138,6 +175,15 @@ def _adapt_cast(cast: exp.Cast) -> exp.Expression:
         for accepted, value in ((TRUE_WORDS, exp.true()), (FALSE_WORDS, exp.false())):
             case = case.when(words.copy().isin(*accepted), value)
         return case
+    if cast.is_type("timestamptz"):
+        said = exp.cast(cast.this.transform(_adapt_node), "VARCHAR")
+        parts = {"zone": _ZONE, "said": said, "offset": exp.Literal.string(OFFSET)}
+        point: exp.Expression = _POINT.copy()
+        for name, part in parts.items():
+            for column in list(point.find_all(exp.Column)):
+                if column.name == name:
+                    column.replace(part.copy())
+        return point
     return cast
 
 

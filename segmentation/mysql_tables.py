@@ -86,25 +86,34 @@ def replace_tables(
         writing, or for any fault of the server; the tables before then stay as they were.
     """
     connection = connect(address)
-    with contextlib.closing(connection), in_words(address), connection.cursor() as cursor:
-        for name in ("lock_wait_timeout", "innodb_lock_wait_timeout"):
-            variable = exp.SetItem(this=exp.EQ(this=exp.var(name), expression=exp.Placeholder()))
-            text = exp.Set(expressions=[variable]).sql("mysql").replace("?", "%s")
-            cursor.execute(text, (address.lock_timeout,))
-        with _only_writer(cursor, address):
-            names = [table.name for table in tables]
-            existing = _own_tables(cursor, address, names, own=own, replace=replace, remedy=remedy)
-            leftovers = [name + end for name in names for end in (_NEW, _OLD)]
-            _drop(cursor, _own_tables(cursor, address, leftovers, own=own))
+    with (
+        contextlib.closing(connection),
+        in_words(address),
+        connection.cursor() as cursor,
+        _only_writer(cursor, address),
+    ):
+        names = [table.name for table in tables]
+        existing = _own_tables(cursor, address, names, own=own, replace=replace, remedy=remedy)
+        leftovers = [name + end for name in names for end in (_NEW, _OLD)]
+        leftovers = _own_tables(cursor, address, leftovers, own=own)
+        _check_no_foreign_keys(cursor, address, [*existing, *leftovers])
+        _drop(cursor, leftovers)
+        try:
+            for table in tables:
+                _fill(connection, cursor, table, progress=progress)
+            moves = [(name, name + _OLD) for name in existing]
+            moves += [(name + _NEW, name) for name in names]
+            _rename(cursor, moves)
             try:
-                for table in tables:
-                    _fill(connection, cursor, table, progress=progress)
-                _swap(cursor, names, existing)
-            except BaseException:
+                _drop(cursor, [name + _OLD for name in existing])
+            except Exception:  # a foreign key that the user may not see, or a new one
                 with contextlib.suppress(Exception):
-                    _drop(cursor, [name + _NEW for name in names])
+                    _rename(cursor, [(now, before) for before, now in reversed(moves)])
                 raise
-            _drop(cursor, [name + _OLD for name in existing])
+        except BaseException:
+            with contextlib.suppress(Exception):
+                _drop(cursor, [name + _NEW for name in names])
+            raise
 
 
 @contextlib.contextmanager
@@ -154,6 +163,24 @@ WHERE table_schema = %s AND table_name = %s
 """
 
 
+def _check_no_foreign_keys(cursor: Any, address: Address, names: list[str]) -> None:
+    """Refuse to replace a table that others refer to: their keys would go on to the old rows."""
+    for name in names:
+        cursor.execute(_REFERRING, (address.database, name))
+        for schema, table, key in cursor.fetchall():
+            raise SourceError(
+                f"table {name}: cannot be replaced, because the foreign key {key} of "
+                f"{schema}.{table} refers to it; drop that key, run it again, and join by the "
+                "column without a key."
+            )
+
+
+_REFERRING = """
+SELECT table_schema, table_name, constraint_name FROM information_schema.key_column_usage
+WHERE referenced_table_schema = %s AND referenced_table_name = %s
+"""
+
+
 def _drop(cursor: Any, names: list[str]) -> None:
     for name in names:
         statement = exp.Drop(tables=[exp.to_table(name)], kind="TABLE", exists=True)
@@ -188,9 +215,7 @@ def _fill(connection: Any, cursor: Any, table: NewTable, *, progress: bool) -> N
         raise SourceError(f"table {table.name}: not all rows arrived; run it again.")
 
 
-def _swap(cursor: Any, names: list[str], existing: list[str]) -> None:
-    moves = [(name, name + _OLD) for name in existing]
-    moves += [(name + _NEW, name) for name in names]
+def _rename(cursor: Any, moves: list[tuple[str, str]]) -> None:
     pairs = ", ".join(
         " TO ".join(exp.to_identifier(name, quoted=True).sql("mysql") for name in pair)
         for pair in moves

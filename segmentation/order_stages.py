@@ -36,6 +36,9 @@ def compute_orders(run: Run) -> dict[str, Any]:
         compute = _customer_table if source.is_customer_table else _transactions
         results = compute(run, engine, source)
         results["overview"]["database"] = engine.description()
+        if source.zoned:
+            days = f"{', '.join(source.zoned)} by days of {run.parameters.time_zone}"
+            results["overview"]["database"]["points in time"] = days
         return results
 
 

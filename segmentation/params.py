@@ -14,6 +14,7 @@ import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
+from zoneinfo import available_timezones
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -80,6 +81,11 @@ class Parameters(BaseModel):
         min_length=1,
         description="Where Spark writes customers who stay: run (the run's folder) or storage.",
         json_schema_extra=_unit("run, or a folder such as s3a://bucket/segments"),
+    )
+    time_zone: str = Field(
+        "UTC",
+        description="The shop's zone: a point in time with a zone counts to its day there.",
+        json_schema_extra=_unit("an IANA name such as Europe/Berlin"),
     )
     as_of: dt.date | Auto = Field(
         "auto",
@@ -232,6 +238,15 @@ class Parameters(BaseModel):
             if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", value):
                 raise ValueError("a date is written YYYY-MM-DD, or auto")
             return dt.date.fromisoformat(value)
+        return value
+
+    @field_validator("time_zone")
+    @classmethod
+    def _zone_known(cls, value: str) -> str:
+        known = {"UTC"} if value == "UTC" else available_timezones() - {"localtime", "Factory"}
+        if value not in known:
+            close = difflib.get_close_matches(value, known, n=1)
+            raise ValueError(f"did you mean {close[0]}?" if close else "there is no such zone")
         return value
 
     @field_validator("features", mode="before")

@@ -217,6 +217,7 @@ def manifest_of(run: Run, asked: Asked) -> dict[str, Any]:
         "synthetic": run["overview"]["synthetic"],
         "seed": run.parameters.random_state,
         "as_of": run["overview"]["as_of"],
+        "time_zone": run.parameters.time_zone,
         "rows": {
             "raw": int(ledger.at["raw", "rows"]),
             "kept": int(ledger.at["kept", "rows"]),

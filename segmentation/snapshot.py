@@ -46,6 +46,7 @@ class Snapshot:
         self.name, self.location = parameters.source, parameters.location
         self.is_database = parameters.engine == "mysql"
         self._wanted = parameters.engine
+        self._time_zone = parameters.time_zone
         self._parameters = parameters
         self._engine: MySqlEngine | SparkEngine | None = None
         self._files = RawFiles(scratch)
@@ -169,7 +170,7 @@ class Snapshot:
         self._check_recorded()
         self.scratch.mkdir(parents=True, exist_ok=True)
         with scratch_folder(self.scratch / "orders") as folder:
-            engine = DuckDbEngine(self._files, scratch=folder)
+            engine = DuckDbEngine(self._files, scratch=folder, time_zone=self._time_zone)
             try:
                 yield engine
                 engine.check_unchanged()
@@ -181,9 +182,11 @@ class Snapshot:
         if self._engine is None:
             source = self.source
             if self.is_database:
-                self._engine = MySqlEngine(parse_location(self.location))
+                self._engine = MySqlEngine(parse_location(self.location), self._time_zone)
             else:
-                self._engine = SparkEngine(parse_place(self.location), self._files)
+                self._engine = SparkEngine(
+                    parse_place(self.location), self._files, time_zone=self._time_zone
+                )
             for table in source.tables:
                 self._engine.bind(table, source.files.get(table))
         return self._engine

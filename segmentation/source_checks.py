@@ -93,6 +93,7 @@ def _cast_problems(
     """(what is wrong, the value to show, the condition that finds it) of one CAST."""
     value, kind = cast.this, cast.to.sql("duckdb").split("(")[0]
     words = {"DATE": "date (YYYY-MM-DD)", "BOOLEAN": "flag"}.get(kind, "number")
+    words = "point in time" if kind.startswith("TIMESTAMP") else words
     fails = engine.cast_fails(cast)
     yield f"is not a {words}", value if _cannot_fail(value) else column, fails
     tried = exp.TryCast(this=value.copy(), to=cast.to.copy())

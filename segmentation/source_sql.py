@@ -34,6 +34,8 @@ class Source:
     sql: str
     files: dict[str, Path]
     is_customer_table: bool = False
+    zoned: tuple[str, ...] = ()
+    """Raw columns that hold points in time with a zone, known once the source was read."""
     tables: tuple[str, ...] = ()
     """Raw tables in alphabetical order, in files or in a database."""
     is_synthetic: bool = False

@@ -27,7 +27,6 @@ WORKER_SECONDS = 60
 """How long a cluster may take to give a worker for the first task."""
 
 _ALWAYS = {
-    "spark.sql.session.timeZone": "UTC",
     "spark.sql.ansi.enabled": "true",  # a value that is no number stops the query
     "spark.sql.adaptive.enabled": "true",
     "spark.sql.runSQLOnFiles": "false",  # a SELECT reads the tables of its location only
@@ -41,11 +40,12 @@ _LOST = (
 _MEMORY = r"OutOfMemoryError|OUT_OF_MEMORY|Java heap space|exceeds.*maxResultSize"
 
 
-def session_for(place: SparkPlace) -> Any:
+def session_for(place: SparkPlace, *, time_zone: str = "UTC") -> Any:
     """The Spark session of this process, started where there is none.
 
     Without a server in `place`, Spark's own configuration decides (``SPARK_REMOTE``,
-    ``spark-defaults.conf``), and without one all cores of this machine work.
+    ``spark-defaults.conf``), and without one all cores of this machine work. Points in time
+    are counted in days of `time_zone`, whatever the machines' own.
 
     Raises
     ------
@@ -56,7 +56,7 @@ def session_for(place: SparkPlace) -> Any:
     check_reachable(place)
     with _quiet() as log, in_words(place):
         session = _started(place, log)
-        for name, value in _ALWAYS.items():
+        for name, value in (_ALWAYS | {"spark.sql.session.timeZone": time_zone}).items():
             session.conf.set(name, value)
     if place.kind == "spark":
         _check_workers(session, place)

@@ -46,6 +46,7 @@ STAGES: dict[str, Stage] = {
             (
                 "engine",
                 "fit_on",
+                "time_zone",
                 "as_of",
                 "returns",
                 "zero_amount",

@@ -16,8 +16,8 @@ from sqlglot import exp
 PACKAGE = ROOT / "segmentation"
 LAYERS = {
     "foundation": "errors schema params style geometry reasons group_model model_checks model interruption atomic own_folders placing "
-    "engine stage_cache cache_bounds source_sql source_links source_checks date_swap yaml_text mysql "
-    "mysql_dialect mysql_answers mysql_tables forgotten engine_mysql engine_spark spark_place spark_dialect spark_session "
+    "engine stage_cache cache_bounds source_sql source_links source_checks shop_days date_swap yaml_text mysql "
+    "mysql_dialect mysql_answers mysql_session mysql_tables forgotten engine_mysql engine_spark spark_place spark_dialect spark_session "
     "spark_tables snapshot rule_files drift guarded_csv side_by_side large_kmeans remembered_figures "
     "child_process csv_checks raw_files text_encoding zip_member workbook_reader",
     "stages": "ingest clean features findings date_findings explore prepare cluster anomalies evidence "

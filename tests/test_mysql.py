@@ -506,7 +506,7 @@ def test_writing_that_breaks_off_leaves_the_table_before(shop, small, monkeypatc
     assert call_cli(*arguments).code == 0
     before = server.execute("CHECKSUM TABLE customer_segmentation_data", database=name)
     monkeypatch.setattr(
-        "segmentation.mysql_tables._swap",
+        "segmentation.mysql_tables._rename",
         lambda *_: (_ for _ in ()).throw(SourceError("the server broke the connection off.")),
     )
     assert_refused(call_cli(*arguments), "broke")
@@ -644,6 +644,30 @@ def test_unsigned_ids_beyond_63_bits_stay_exact(shop, mariadb_server):
     create = ORDERS.replace("customer_id VARCHAR(64)", "customer_id BIGINT UNSIGNED")
     name = load_orders(mariadb_server, "wide_ids", lines, create)
     assert_equal_files(*both(shop.lines(lines), mariadb_server, name))
+
+
+@pytest.mark.parametrize(
+    ("more", "values"), [("", {}), (' AND "a%(b)s" > $b', {"b": 1})], ids=["no-value", "a-value"]
+)
+def test_names_and_texts_that_look_like_the_drivers_values_stay_what_they_are(
+    mariadb_server, more, values
+):
+    database(
+        mariadb_server,
+        "odd",
+        "CREATE TABLE notes (`a%(b)s` INT, `100%(x)d` INT, `%s %%` INT, said VARCHAR(40))",
+        "INSERT INTO notes VALUES (2, 3, 4, 'a (gift) %(b)s'), (5, 6, 7, 'none')",
+    )
+    engine = MySqlEngine(parse_location(mariadb_server.location("odd")))
+    engine.bind("notes")
+    select = 'SELECT "a%(b)s", "100%(x)d", "%s %%", said FROM notes WHERE said LIKE \'%(gift)%\''
+
+    found = engine.query(select + more, values)
+
+    assert found.to_numpy().tolist() == [[2, 3, 4, "a (gift) %(b)s"]]
+    assert list(engine.columns("SELECT * FROM notes")) == ["a%(b)s", "100%(x)d", "%s %%", "said"]
+    assert engine.fingerprint("notes")["rows"] == 2
+    engine.close()
 
 
 def test_locked_table_is_said_in_time(kept, small):

@@ -24,6 +24,7 @@ from segmentation import materialize, mysql_tables
 from segmentation.engine_mysql import MySqlEngine
 from segmentation.errors import SourceError
 from segmentation.mysql import parse_location
+from segmentation.mysql_tables import NewTable, replace_tables
 
 TABLE = "customer_segmentation_data"
 ORDERS = """
@@ -298,3 +299,103 @@ def test_repaired_dates_reach_the_table(shop, mariadb_server):
         rows = mariadb_server.execute(f"SELECT customer_id, recency FROM {TABLE}", database=name)  # noqa: S608
         days[repair] = dict(rows)["a"]
     assert days == {"off": 135, "swap_day_month": 17}
+
+
+# --- what others have made of the server ------------------------------------------------
+
+
+def write(location: str, *, n_rows: int = 3, width: int = 1) -> None:
+    """Write a table of so many rows as every command writes its own."""
+    definition = f"CREATE TABLE {TABLE} (customer_id VARCHAR(191) NOT NULL, INDEX (customer_id))"
+    rows = [(f"{n:0{width}d}",) for n in range(n_rows)]
+    table = NewTable(definition, "segmentation materialize", ("customer_id",), rows, n_rows)
+    replace_tables(parse_location(location), [table], progress=False)
+
+
+def referring(server: MariaDbServer, child: str, name: str) -> None:
+    """A table whose foreign key is onto the table that is written."""
+    server.execute(
+        f"CREATE TABLE {child} (customer_id VARCHAR(191), "
+        f"CONSTRAINT onto FOREIGN KEY (customer_id) REFERENCES {name}.{TABLE} (customer_id))"
+    )
+
+
+def test_table_that_a_foreign_key_refers_to_is_named_and_left_alone(mariadb_server):
+    name = load(mariadb_server, "referred")
+    location = mariadb_server.location(name)
+    write(location)
+    referring(mariadb_server, f"{name}.letters", name)
+    before = checksum(mariadb_server, name)
+
+    for _ in range(2):
+        with pytest.raises(
+            SourceError, match=rf"key onto of {name}\.letters refers.*drop that key"
+        ):
+            write(location, n_rows=4)
+
+    assert checksum(mariadb_server, name) == before
+    assert tables_of(mariadb_server, name) == {"orders", "letters", TABLE}
+    mariadb_server.execute(f"ALTER TABLE {name}.letters DROP FOREIGN KEY onto")
+    write(location, n_rows=4)
+    assert checksum(mariadb_server, name) != before
+    assert tables_of(mariadb_server, name) == {"orders", "letters", TABLE}
+
+
+def test_foreign_key_that_the_user_may_not_see_stays_on_the_table(mariadb_server, monkeypatch):
+    name = load(mariadb_server, "unseen")
+    location = mariadb_server.location(name)
+    mariadb_server.new_database("others")
+    mariadb_server.execute(
+        "CREATE OR REPLACE USER here@'%' IDENTIFIED BY 'word'",
+        f"GRANT ALL ON {name}.* TO here@'%'",
+    )
+    monkeypatch.setenv("MYSQL_USER", "here")
+    monkeypatch.setenv("MYSQL_PASSWORD", "word")
+    write(location)
+    referring(mariadb_server, "others.letters", name)
+    before = checksum(mariadb_server, name)
+
+    for _ in range(2):
+        with pytest.raises(SourceError, match=r"a foreign key refers to.*drop that key"):
+            write(location, n_rows=4)
+
+    assert checksum(mariadb_server, name) == before
+    assert tables_of(mariadb_server, name) == {"orders", TABLE}
+    of_key = "SELECT referenced_table_name FROM information_schema.referential_constraints "
+    where = "WHERE constraint_schema = 'others'"
+    assert mariadb_server.execute(of_key + where) == [(TABLE,)]
+
+
+@contextlib.contextmanager
+def settings_of(server: MariaDbServer, **settings: int) -> Iterator[None]:
+    """Another setting of a server for all who connect from now on."""
+    before = {name: server.execute(f"SELECT @@global.{name}")[0][0] for name in settings}
+    server.execute(*(f"SET GLOBAL {name} = {value}" for name, value in settings.items()))
+    try:
+        yield
+    finally:
+        server.execute(*(f"SET GLOBAL {name} = {value}" for name, value in before.items()))
+
+
+def test_server_that_is_set_for_short_visits_does_not_end_a_run(mariadb_server):
+    name = load(mariadb_server, "hasty")
+    short = ("wait_timeout", "idle_transaction_timeout", "idle_readonly_transaction_timeout")
+    with settings_of(mariadb_server, **dict.fromkeys(short, 1)):
+        engine = MySqlEngine(parse_location(mariadb_server.location(name)))
+    engine.bind("orders")
+    time.sleep(1.5)
+
+    assert engine.count("orders") == len(ordinary_orders())
+    engine.close()
+
+
+def test_statement_larger_than_the_server_takes_names_the_setting(mariadb_server, monkeypatch):
+    location = mariadb_server.location(load(mariadb_server, "narrow"))
+    monkeypatch.setattr(mysql_tables, "ROWS_AT_ONCE", 1000)
+    with (
+        settings_of(mariadb_server, max_allowed_packet=1024),
+        pytest.raises(SourceError, match=r"no statement that large.*raise max_allowed_packet"),
+    ):
+        write(location, n_rows=1000, width=150)
+    write(location)  # and clears away what was half written
+    assert tables_of(mariadb_server, "narrow") == {"orders", TABLE}

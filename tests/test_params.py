@@ -32,6 +32,7 @@ CONTRACT = [
     "engine",
     "fit_on",
     "cluster_output",
+    "time_zone",
     "as_of",
     "returns",
     "zero_amount",

@@ -206,6 +206,15 @@ def test_notebooks_of_a_report_read_what_it_began_with_or_nothing(tmp_path, chan
     assert not begun.cache.folder("orders", key).exists()
 
 
+def test_two_profiles_of_a_report_may_read_the_same_files(tmp_path):
+    shop = TinyShop(tmp_path)
+    write(tmp_path, "csv", "5.00")
+    before = dict(os.environ)
+    with run_of(shop).snapshot.pinned(), run_of(shop).snapshot.pinned():
+        assert len(os.environ) == len(before) + 1
+    assert dict(os.environ) == before
+
+
 def test_copy_of_a_large_file_is_not_held_in_memory(tmp_path):
     path = tmp_path / "orders.csv"
     with path.open("wb") as file:

@@ -23,7 +23,7 @@ LONGEST_DAYS = 90
 """Bounds of a cache: the size of all results, and the days since each was last used."""
 SECONDS_A_DAY = 86_400
 RESULT_NAME = re.compile(r"[a-z_]+-[0-9a-f]{20}")
-_LEFT = re.compile(r"\.(orders|[a-z_]+-[0-9a-f]{20})(\.[0-9a-f]{8}\.tmp)+")
+_LEFT = re.compile(r"\.(orders|raw|[a-z_]+-[0-9a-f]{20})(\.[0-9a-f]{8}\.tmp)+")
 _LOCK = re.compile(r"\.([a-z_]+-[0-9a-f]{20})\.lock")
 _EARLIER = {
     "figures": re.compile(r"[0-9a-f]{40}\.png"),

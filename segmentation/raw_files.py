@@ -13,6 +13,7 @@ import errno
 import hashlib
 import os
 import tempfile
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,7 @@ class RawFiles:
         self._ready: dict[tuple[Path, str], Path] = {}
         self._folder: Path | None = None
         self._open = contextlib.ExitStack()
+        weakref.finalize(self, self._open.close)  # a notebook's kernel closes nothing
 
     def fingerprint(self, path: Path) -> dict[str, Any]:
         """Checksum and size of a file, or of the folder of its parts, as the manifest records them.

@@ -148,7 +148,7 @@ class Snapshot:
         try:
             yield
         finally:
-            del os.environ[self._pin]
+            os.environ.pop(self._pin, None)  # two profiles may read the same tables
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[Engine]:

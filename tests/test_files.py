@@ -19,6 +19,8 @@ from conftest import TinyShop, assert_refused, ordinary_orders
 from segmentation import raw_files, workbook_reader
 from segmentation.engine import DuckDbEngine
 from segmentation.errors import SourceError
+from segmentation.ingest import describe_raw
+from segmentation.insights.findings import findings_table
 from segmentation.params import resolve
 from segmentation.pipeline import Run
 from segmentation.source_sql import find_source
@@ -398,3 +400,86 @@ def test_text_in_no_encoding_that_is_read_is_refused(tmp_path, content, words):
     path = tmp_path / "orders.csv"
     path.write_bytes(content)
     refused(path, "orders.csv", *words)
+
+
+# --- one file for one table -----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("orders.csv", "orders.parquet"),
+        ("orders.CSV", "orders.csv"),
+        ("orders.txt", "orders.zip"),
+        ("Orders.xlsx", "orders.csv"),
+        ("orders.csv", "orders/part-0.parquet"),
+    ],
+)
+def test_two_files_for_one_table_are_refused_by_their_names(shop, names):
+    for name in names:
+        path = shop.folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"")
+    assert_refused(shop.run(), "2 files for table orders", *(name.split("/")[0] for name in names))
+
+
+def test_two_sheets_and_two_members_for_one_table_are_refused_by_their_names(tmp_path):
+    path = tmp_path / "year.xlsx"
+    workbook(path, {"My Orders": (["x"], [[1]]), "my_orders": (["x"], [[2]])})
+    with pytest.raises(SourceError, match=r"2 sheets .*'My Orders', 'my_orders'"):
+        bound(path, "my_orders")
+    path = zipped(tmp_path / "year.zip", {"a/orders.csv": b"a\n1\n", "b/ORDERS.txt": b"a\n1\n"})
+    with pytest.raises(SourceError, match=r"2 files .*a/orders\.csv, b/ORDERS\.txt"):
+        bound(path, "orders")
+
+
+@pytest.mark.parametrize("name", ["Orders.CSV", "ORDERS.Parquet", "orders.XLSX"])
+def test_endings_and_names_in_capitals_are_those_of_the_table(tmp_path, name):
+    path = tmp_path / name
+    frame = pd.DataFrame({"customer_id": ["007"], "amount": ["5.00"]})
+    if path.suffix == ".CSV":
+        frame.to_csv(path, index=False)
+    elif path.suffix == ".XLSX":
+        workbook(tmp_path / "x.xlsx", {"a": (list(frame), frame.to_numpy().tolist())}).rename(path)
+    else:
+        frame.to_parquet(path)
+    (tmp_path / "shop.sql").write_text("SELECT customer_id, amount FROM orders")
+
+    source = find_source(str(tmp_path / "shop.sql"), str(tmp_path))
+
+    assert source.files == {"orders": path}
+    assert bound(path).to_numpy().tolist() == [["007", "5.00"]]
+
+
+def test_values_over_several_lines_are_a_finding_of_the_file(shop):
+    rows = ordinary_orders(4)
+    rows[1] |= {"note": "Ring twice,\nplease"}
+    rows[2] |= {"note": "A gift\n\nfor Ann"}
+    shop.lines([row | {"note": row.get("note", "")} for row in rows])
+
+    findings = Run(resolve(str(shop.arguments()[1]))[1], shop.runs_dir)["findings"]
+
+    found = findings.set_index("finding").loc["value_over_lines"]
+    assert (found["place"], found["rows"], found["facts"]) == ("orders", 2, '{"lines": 3}')
+    page = str(findings_table(findings, currency="GBP"))
+    assert "over 3 further lines" in page
+
+
+def test_queries_for_a_wide_table_do_not_grow_with_its_columns(tmp_path):
+    wide = {f"c{number}": [str(number), "", "x"] for number in range(700)}
+    pd.DataFrame(wide).to_csv(tmp_path / "orders.csv", index=False)
+    (tmp_path / "shop.sql").write_text("SELECT c1 FROM orders")
+    source = find_source(str(tmp_path / "shop.sql"), str(tmp_path))
+    engine = DuckDbEngine()
+    engine.bind("orders", source.files["orders"])
+    asked: list[str] = []
+    real = engine.query
+    engine.query = lambda sql, values=None: asked.append(sql) or real(sql, values)
+
+    described = describe_raw(engine, source)
+
+    assert len(asked) <= 33
+    assert list(described["column"]) == list(wide)
+    assert set(zip(described["missing"], described["distinct"], strict=True)) == {(1, 2)}
+    engine.files.close()
+    engine.close()

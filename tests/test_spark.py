@@ -103,6 +103,23 @@ def test_forgotten_customers_are_left_out_alike(spark, shop):
     assert ours[0].loc[1].tolist()[:3] == ["forgotten", 5, 4]
 
 
+def test_lines_swallowed_by_an_open_quote_and_changed_files_are_refused_on_spark_too(
+    spark, shop, monkeypatch
+):
+    shop.lines(ordinary_orders(12))
+    path = shop.folder / "orders.csv"
+    whole = path.read_text()
+    header, first, second, *rest = whole.splitlines(keepends=True)
+    path.write_text("".join([header, first[:-1] + '"x\n', second[:-1] + '"\n', *rest]))
+    with pytest.raises(SourceError, match=r"orders\.csv: .* at line 2 holds 1 line"):
+        accounts(shop_on("spark", shop))
+
+    path.write_text(whole)
+    monkeypatch.setattr(clean, "ledger", lambda engine: path.write_text(whole.replace("5", "6")))
+    with pytest.raises(SourceError, match=r"orders\.csv: changed while it was read"):
+        accounts(shop_on("spark", shop))
+
+
 def test_parts_of_a_parquet_table_are_read_in_the_order_of_their_names(spark, shop):
     shop.sql(
         "SELECT customer_id, order_id, order_date, quantity, amount, TRUE AS is_valid, "

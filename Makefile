@@ -1,4 +1,4 @@
-# `make help` lists what there is. Needs Python 3.11 to 3.13, git and a package index.
+# `make help` lists what there is. Needs Python 3.11 to 3.15, git and a package index.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -13,8 +13,7 @@ help:  ## list the targets
 setup: $(STAMP) $(EXTRAS:%=$(VENV)/.installed-%)  ## make .venv from requirements.txt (exact pins with hashes); EXTRAS=spark adds PySpark
 
 $(STAMP): requirements.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
-	  || { echo "Python 3.11 to 3.13 is needed; name one: make setup PYTHON=python3.12" >&2; exit 2; }
+	@sh tools/check_python.sh "$(PYTHON)" "$(or $(firstword $(MAKECMDGOALS)),setup)"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --compile -r requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .

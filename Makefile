@@ -1,11 +1,11 @@
-# `make help` lists what there is. Needs Python 3.11 to 3.13, git and a package index.
+# `make help` lists what there is. Needs Python 3.11 to 3.15, git and a package index.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup report test check serve bench bench-quick bench-serving notebooks lock publish clean
+.PHONY: help setup report test test-faults check serve bench bench-quick bench-serving notebooks lock publish clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -13,8 +13,7 @@ help:  ## list the targets
 setup: $(STAMP) $(EXTRAS:%=$(VENV)/.installed-%)  ## make .venv from requirements.txt (exact pins with hashes); EXTRAS=spark adds PySpark
 
 $(STAMP): requirements.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
-	  || { echo "Python 3.11 to 3.13 is needed; name one: make setup PYTHON=python3.12" >&2; exit 2; }
+	@sh tools/check_python.sh "$(PYTHON)" "$(or $(firstword $(MAKECMDGOALS)),setup)"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --compile -r requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
@@ -32,12 +31,16 @@ test: setup  ## run all tests, files side by side
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile \
 	  --no-loadscope-reorder
 
-check: setup  ## lint, formats, types, notebook pairing, links
+test-faults: setup  ## kill, crowd and starve run and report of a tiny shop: nothing may be lost (12 minutes)
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/faults/faults_of_*.py
+
+check: setup  ## lint, formats, types, notebook pairing, links, licences
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check segmentation tests
 	$(BIN)/mypy
 	$(BIN)/python -m segmentation.notebook_pairs --check
 	$(BIN)/python -m segmentation.document_links
+	$(BIN)/python tools/licences.py --check
 
 serve: setup  ## serve a model on this machine: make serve MODEL=runs/cdnow/model
 	$(BIN)/segmentation serve $(or $(MODEL),runs/cdnow/model)
@@ -64,6 +67,10 @@ lock: setup  ## write requirements*.txt anew from pyproject.toml
 	  | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" \
 	  --constraint requirements.txt - --output-file requirements-spark.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" \
+	  --constraint requirements.txt --group serve --output-file requirements-serve.txt
+	$(BIN)/python tools/licences.py
 
 publish:  ## push _build/html to the branch gh-pages of origin
 	@test -f _build/html/index.html || { echo "make report first" >&2; exit 2; }

@@ -341,7 +341,6 @@ def campaign_readout(arms: Path, results: Path) -> None:
     type=click.Path(dir_okay=False, path_type=Path),
     help="File of API keys, one per line; read again when it changes.",
 )
-@click.option("--rate-limit", type=float, help="Requests per second and client.")
 @click.option(
     "--public-without-keys", is_flag=True, help="Listen beyond this machine without keys."
 )

@@ -80,7 +80,7 @@ def test_every_customer_of_the_run_gets_the_segment_of_the_run(shipped_run):
             assert found[name].tolist() == expected.tolist(), name
 
 
-@pytest.mark.parametrize("form", ["columns", "ndjson", "csv", "tensor"])
+@pytest.mark.parametrize("form", ["columns", "ndjson", "csv"])
 def test_every_form_of_request_gives_the_same_answers(marketplace, customers, form):
     rows, segments = customers
 
@@ -120,22 +120,7 @@ def by_csv(client: FlaskClient, rows: list[dict]) -> dict:
     return found
 
 
-def by_tensor(client: FlaskClient, rows: list[dict]) -> dict:
-    names = [name for name in rows[0] if name != "customer_id"]
-    tensor = {
-        "name": "features",
-        "shape": [len(rows), len(names)],
-        "datatype": "FP64",
-        "data": [row[name] for row in rows for name in names],
-    }
-    answered = client.post(
-        "/v2/models/customer-segments/infer", json={"id": "7", "inputs": [tensor]}
-    )
-    assert answered.json["id"] == "7"
-    return {output["name"]: output["data"] for output in answered.json["outputs"]}
-
-
-FORMS = {"columns": by_columns, "ndjson": by_ndjson, "csv": by_csv, "tensor": by_tensor}
+FORMS = {"columns": by_columns, "ndjson": by_ndjson, "csv": by_csv}
 
 
 def test_order_of_keys_and_size_of_batch_change_nothing(marketplace, customers):

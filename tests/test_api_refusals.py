@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import random
 import re
 from pathlib import Path
 
@@ -11,9 +12,11 @@ import pandas as pd
 import pytest
 from flask.testing import FlaskClient
 
-from segmentation.api.access import ApiKeys, RateLimit
+from segmentation.api.access import ApiKeys
 from segmentation.api.app import Surroundings, create_app
 from segmentation.api.store import ModelStore
+from segmentation.api.strict_json import holds_more_values
+from segmentation.errors import ParameterError
 
 SECRET = "secret-4711"
 GOOD = {
@@ -59,15 +62,9 @@ def order(**changed: object) -> bytes:
     return json.dumps({"orders": [{**ORDER, **changed}]}).encode()
 
 
-def tensor(**changed: object) -> bytes:
-    given = {"name": "features", "shape": [1, 4], "datatype": "FP64", "data": [1, 2, 3, 4]}
-    return json.dumps({"inputs": [{**given, **changed}]}).encode()
-
-
 CSV_HEADER = ",".join(GOOD)
 CSV_ROW = "c1,10,30.5,4,99.5"
 SEGMENTS, FEATURES = "/v1/segments", "/v1/features"
-INFER = "/v2/models/customer-segments/infer"
 AT = "/customers/0/"
 LONG = "9" * 400
 
@@ -218,21 +215,20 @@ BAD = {
     "amount NaN": (FEATURES, JSON, order(amount="NaN"), 422, "/orders/0/amount"),
     "amount 1e999999": (FEATURES, JSON, order(amount="1e999999"), 422, "/orders/0/amount"),
     "seven decimals": (FEATURES, JSON, order(amount="0.0000001"), 422, "6 decimals"),
+    "amount with underscore": (FEATURES, JSON, order(amount="1_000"), 422, "/orders/0/amount"),
+    "amount with blanks": (FEATURES, JSON, order(amount=" 12 "), 422, "/orders/0/amount"),
+    "amount in other digits": (FEATURES, JSON, order(amount="١٢"), 422, "/orders/0/amount"),
+    "amount with exponent": (FEATURES, JSON, order(amount="1e3"), 422, "/orders/0/amount"),
+    "amount with plus": (FEATURES, JSON, order(amount="+12"), 422, "/orders/0/amount"),
+    "amount of 13 digits": (FEATURES, JSON, order(amount="1000000000000"), 422, "/orders/0/am"),
+    "amount too large": (FEATURES, JSON, order(amount=10**12), 422, "/orders/0/amount"),
+    "amount true": (FEATURES, JSON, order(amount=True), 422, "/orders/0/amount"),
+    "quantity in other digits": (FEATURES, JSON, order(quantity="３"), 422, "/orders/0/quantity"),
+    "quantity with line break": (FEATURES, JSON, order(quantity="3\n"), 422, "/orders/0/quantity"),
     "is_return as text": (FEATURES, JSON, order(is_return="no"), 422, "true or false"),
     "unknown order field": (FEATURES, JSON, order(colour=1), 422, "/orders/0/colour"),
     "no purchase left": (FEATURES, JSON, order(quantity=0), 422, "cleaning rules"),
     "order key twice": (FEATURES, JSON, order()[:-3] + b',"amount":1}]}', 400, "twice"),
-    # tensors
-    "no input": (INFER, JSON, b'{"inputs": []}', 422, "/inputs"),
-    "another name": (INFER, JSON, tensor(name="x"), 422, "/inputs"),
-    "shape too wide": (INFER, JSON, tensor(shape=[1, 5]), 422, "/inputs/0/shape"),
-    "shape too long": (INFER, JSON, tensor(shape=[2, 4]), 422, "/inputs/0/shape"),
-    "shape huge": (INFER, JSON, tensor(shape=[10**30, 4]), 422, "/inputs/0"),
-    "shape negative": (INFER, JSON, tensor(shape=[-1, 4]), 422, "/inputs/0"),
-    "datatype BYTES": (INFER, JSON, tensor(datatype="BYTES"), 422, "/inputs/0"),
-    "nested data": (INFER, JSON, tensor(data=[[1, 2, 3, 4]]), 422, "/inputs/0"),
-    "null in data": (INFER, JSON, tensor(data=[1, 2, None, 4]), 422, "/inputs/0/data/2"),
-    "negative in data": (INFER, JSON, tensor(data=[1, 2, -3, 4]), 422, "/inputs/0/data/2"),
 }
 
 
@@ -276,7 +272,6 @@ def test_good_requests_beside_the_bad_ones_are_answered(client):
     assert client.post(SEGMENTS, data=one(), content_type=JSON).status_code == 200
     assert client.post(SEGMENTS, data=columns(), content_type=JSON).status_code == 200
     assert client.post(FEATURES, data=order(), content_type=JSON).status_code == 200
-    assert client.post(INFER, data=tensor(), content_type=JSON).status_code == 200
     for content_type, body in (
         (NDJSON, json.dumps(GOOD)),
         (CSV, f"{CSV_HEADER}\n{CSV_ROW}\n"),
@@ -289,6 +284,32 @@ def test_good_requests_beside_the_bad_ones_are_answered(client):
 def test_value_that_equals_a_key_is_no_repeated_key(client):
     body = rows(dict(GOOD, customer_id="total_unit"), dict(GOOD, customer_id="customer_id"))
     assert client.post(SEGMENTS, data=body, content_type=JSON).status_code == 200
+
+
+NASTY = ['a"b', "\\", "\\\\", ':,{"x": 1, "x": 2}', '\\"', '":', "{[,:", '"total_unit":1', "🛒:"]
+
+
+@pytest.mark.parametrize("kind", [JSON, NDJSON])
+def test_keys_are_counted_outside_texts_only(client, kind):
+    """Texts may hold whatever looks like a key; a key given twice is found beside them."""
+    customers = [dict(GOOD, customer_id=text) for text in NASTY]
+    for last, status in (("", 200), (', "total_unit": 4', 400)):
+        lines = [json.dumps(one, ensure_ascii=False) for one in customers]
+        lines[-1] = lines[-1][:-1] + last + "}"
+        body = "\n".join(lines) if kind == NDJSON else '{"customers": [%s]}' % ", ".join(lines)
+        answered = client.post(SEGMENTS, data=body.encode(), content_type=kind)
+        assert answered.status_code == status, answered.text
+        assert status == 200 or "twice" in answered.text
+
+
+@pytest.mark.parametrize("size", [24, 1 << 20, (1 << 20) + 8, 3 << 20])
+def test_marks_are_counted_exactly_wherever_a_piece_of_the_body_ends(size):
+    rng = random.Random(size)
+    texts = ["".join(rng.choices(',:"\\é x', k=rng.randrange(9))) for _ in range(20)]
+    values = [rng.choice(texts) for _ in range(size // 8)]
+    body = json.dumps(values).encode()
+    assert holds_more_values(body, len(values) - 2)
+    assert not holds_more_values(body, len(values) - 1)
 
 
 def test_twenty_mistakes_of_many_are_listed_and_all_are_counted(client):
@@ -317,7 +338,7 @@ def test_without_a_model_nothing_but_health_is_answered(tmp_path):
     app = create_app(Surroundings(ModelStore(tmp_path))).test_client()
     assert app.get("/health/live").status_code == 200
     assert app.get("/metrics").status_code == 200
-    for path in ("/health/ready", "/v1/model", "/v2/health/ready", "/openapi.json", "/docs"):
+    for path in ("/health/ready", "/v1/model", "/openapi.json", "/docs"):
         answered = app.get(path)
         assert_problem(answered, 503, "no model")
         assert answered.headers["Retry-After"]
@@ -328,7 +349,7 @@ def test_defect_is_answered_without_saying_more(store, monkeypatch, caplog):
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError(SECRET)
 
-    monkeypatch.setattr("segmentation.api.app.assign", broken)
+    monkeypatch.setattr("segmentation.api.app.answer", broken)
     app = create_app(Surroundings(store)).test_client()
     assert_problem(app.post(SEGMENTS, data=one(), content_type=JSON), 500, "defect")
     assert SECRET not in caplog.text
@@ -368,23 +389,56 @@ def test_keys_are_rotated_without_a_restart(tmp_path):
     assert not keys.accepts(OTHER_KEY)
 
     keys_file(tmp_path, OTHER_KEY)
-    keys._next_check = 0.0  # a second later
+    keys.refresh()
     assert keys.accepts(OTHER_KEY)
     assert not keys.accepts(KEY)
-
-    path.write_text("short")
-    keys._next_check = 0.0
-    assert keys.accepts(OTHER_KEY), "a broken file leaves the keys as they were"
+    assert not keys.failure
 
 
-def test_client_beyond_its_rate_is_told_when_to_come_back(store):
-    app = create_app(Surroundings(store, rate_limit=RateLimit(2.0))).test_client()
-    statuses = [app.get("/v1/model").status_code for _ in range(6)]
-    assert statuses == [200] * 4 + [429] * 2
-    answered = app.get("/v1/model")
-    assert_problem(answered, 429, "too many")
-    assert int(answered.headers["Retry-After"]) >= 1
-    assert app.get("/health/live").status_code == 200
+@pytest.mark.parametrize("fault", ["mistake", "empty", "deleted", "comments", "no text", "huge"])
+def test_key_that_was_removed_is_refused_whatever_else_the_file_became(
+    store, tmp_path, caplog, fault
+):
+    """Fail closed: the old keys stayed valid, without a word, while the file had a mistake."""
+    path = keys_file(tmp_path, KEY, OTHER_KEY)
+    keys = ApiKeys(path)
+    app = create_app(Surroundings(store, keys=keys)).test_client()
+    logging.getLogger("segmentation.api").propagate = True
+
+    path.write_bytes(
+        {
+            "mistake": f"short\n{OTHER_KEY}\n".encode(),
+            "comments": b"# none left\n",
+            "no text": OTHER_KEY.encode() + b"\n\xff\n",
+            "huge": OTHER_KEY.encode() + b"\n" + b"x" * (1 << 20),
+        }.get(fault, b"")
+    )
+    if fault == "deleted":
+        path.unlink()
+    keys.refresh()
+    keys.refresh()
+
+    assert app.get("/v1/model", headers={"X-API-Key": KEY}).status_code == 401
+    still = app.get("/v1/model", headers={"X-API-Key": OTHER_KEY}).status_code
+    assert still == (200 if fault == "mistake" else 401)
+    assert app.get("/health/ready").json["keys_are_good"] is False
+    assert [record.msg for record in caplog.records].count("keys_refused") == 1
+    keys_file(tmp_path, KEY)
+    keys.refresh()
+    assert app.get("/health/ready").json["keys_are_good"] is True
+    metrics = app.get("/metrics", headers={"X-API-Key": KEY}).text
+    assert "segmentation_keys_faulty 0" in metrics
+
+
+def test_byte_order_mark_and_comments_are_no_keys(tmp_path):
+    path = tmp_path / "keys"
+    path.write_text(f"\ufeff{KEY}\n   # an indented comment, long enough\n", encoding="utf-8")
+    keys = ApiKeys(path)
+    assert keys.accepts(KEY)
+    assert not keys.accepts("# an indented comment, long enough")
+    path.write_text("\ufeff# a comment that is long enough\n", encoding="utf-8")
+    with pytest.raises(ParameterError, match="16 characters"):
+        ApiKeys(path)
 
 
 def test_more_requests_than_a_worker_computes_are_sent_away(store):

@@ -81,7 +81,6 @@ def test_address_others_can_reach_needs_keys(model):
 
 def test_mistakes_in_the_options_are_said_in_one_sentence(model, tmp_path):
     assert_refused(call_cli("serve", model, "--workers", 0), "--workers", "1 to 64")
-    assert_refused(call_cli("serve", model, "--rate-limit", -1), "--rate-limit")
     assert_refused(call_cli("serve", model, "--keys", tmp_path / "no"), "--keys", "cannot be read")
     (tmp_path / "keys").write_text("short\n")
     assert_refused(call_cli("serve", model, "--keys", tmp_path / "keys"), "16 characters")
@@ -151,6 +150,90 @@ def test_two_requests_at_once_on_one_connection_are_both_answered(server):
     body = json.dumps(ONE).encode()
     whole = post(body, close=False) + post(body)
     assert server.raw(whole).count(b'"segment_type":"normal"') == 2
+
+
+# --- bodies made to fill the memory ----------------------------------------------------
+
+BODY = 16 * 1024 * 1024
+"""The largest body that is accepted."""
+JSON, NDJSON, CSV = "application/json", "application/x-ndjson", "text/csv"
+HEADER = ",".join(CUSTOMER).encode() + b"\n"
+ORDER = b'{"customer_id":"c%07d","order_id":"o%07d","order_date":"2024-03-01","quantity":1,"amount":"%s"}'
+
+
+def filled(start: bytes, piece: bytes, end: bytes = b"", size: int = BODY) -> bytes:
+    """A body of the largest size, one piece again and again."""
+    return start + piece * ((size - len(start) - len(end)) // len(piece)) + end
+
+
+def many_keys(count: int) -> bytes:
+    return b",".join(b'"k%d":1' % n for n in range(count))
+
+
+HEAVY = {
+    "line breaks": (NDJSON, lambda: b"\n" * BODY, 413),
+    "objects, a line each": (NDJSON, lambda: filled(b"", b"{}\n"), 413),
+    "one line of unknown keys": (NDJSON, lambda: b"{" + many_keys(1_200_000) + b"}", 413),
+    "100,000 lines of unknown keys": (
+        NDJSON,
+        lambda: (b"{" + many_keys(16) + b"}\n") * 100_000,
+        422,
+    ),
+    "100,000 customers": (NDJSON, lambda: (json.dumps(CUSTOMER).encode() + b"\n") * 100_000, 200),
+    "line breaks as CSV": (CSV, lambda: b"\n" * BODY, 422),
+    "line breaks below a header": (CSV, lambda: filled(HEADER, b"\n"), 413),
+    "commas": (CSV, lambda: filled(HEADER, b","), 413),
+    "one record of many lines": (CSV, lambda: filled(HEADER, b'"ab\n",'), 413),
+    "CSV beyond ASCII": (CSV, lambda: filled(HEADER, "🛒".encode()), 400),
+    "100,000 records": (CSV, lambda: HEADER + b"customer,1,2.5,3,99.123456789\n" * 100_000, 200),
+    "empty objects": (JSON, lambda: filled(b'{"customers":[', b"{},", b"{}]}"), 413),
+    "empty lists": (JSON, lambda: filled(b'{"columns":{"customer_id":[', b"[],", b"[]]}}"), 413),
+    "unknown keys": (JSON, lambda: b'{"customers":[{' + many_keys(1_200_000) + b"}]}", 413),
+    "unknown keys at the top": (JSON, lambda: b"{" + many_keys(1_200_000) + b"}", 413),
+    "one key again and again": (
+        JSON,
+        lambda: filled(b'{"customers":[{', b'"total_unit":1,', b'"total_unit":1}]}'),
+        413,
+    ),
+    "one text": (JSON, lambda: filled(b'{"customers":[{"customer_id":"', b"x", b'"}]}'), 422),
+    "10,000 wrong customers": (
+        JSON,
+        lambda: filled(b'{"customers":[', b'{"a":"","b":"","c":"","d":""},', b"{}]}", 290_000),
+        422,
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def lone_worker(marketplace_run, tmp_path_factory):
+    log = tmp_path_factory.mktemp("lone") / "log"
+    with serving(marketplace_run / "model", "--workers", 1, log=log) as running:
+        running.ask(ONE)
+        yield running
+
+
+def peak_of(worker: int, *, forget: bool = False) -> int:
+    """The most memory that a process ever had, in bytes, or since it was told to forget."""
+    if forget:
+        Path(f"/proc/{worker}/clear_refs").write_text("5")
+    status = Path(f"/proc/{worker}/status").read_text()
+    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) * 1024
+
+
+@pytest.mark.parametrize("name", HEAVY)
+def test_no_body_takes_more_memory_than_twice_itself_and_100_megabytes(lone_worker, name):
+    """One such body took up to 1.5 GB, and systemd then killed the worker."""
+    kind, body, status = HEAVY[name]
+    body = body()
+    assert len(body) <= BODY
+    (worker,) = lone_worker.workers()
+    before = peak_of(worker, forget=True)
+    answered = lone_worker.request("POST", "/v1/segments", body, kind=kind)
+    grown = peak_of(worker) - before
+    assert answered[0] == status, answered[2][:500]
+    assert lone_worker.workers() == [worker]
+    print(name, grown >> 20)
+    assert grown < 2 * len(body) + 100 * 1024 * 1024
 
 
 # --- slow clients, crashes, the end -----------------------------------------------------

@@ -17,16 +17,16 @@ from flask import Flask, Response, g, request
 from pydantic_core import to_json
 from werkzeug.exceptions import ClientDisconnected, HTTPException
 
-from segmentation.api import inference, orders
-from segmentation.api.access import ApiKeys, RateLimit
+from segmentation.api import orders
+from segmentation.api.access import ApiKeys
 from segmentation.api.bodies import CSV, JSON, NDJSON, read_customers
 from segmentation.api.contract import MAX_BODY_BYTES
 from segmentation.api.documentation import documentation_page
-from segmentation.api.metrics import EXPOSITION, Metrics
+from segmentation.api.metrics import ENDPOINTS, EXPOSITION, Metrics
 from segmentation.api.model_card import model_card
 from segmentation.api.openapi import openapi_document
 from segmentation.api.problems import Problem, problem_response
-from segmentation.api.scoring import answer, assign
+from segmentation.api.scoring import answer
 from segmentation.api.store import ModelStore, Serving
 from segmentation.api.strict_json import parse
 
@@ -55,7 +55,6 @@ class Surroundings:
     store: ModelStore
     metrics: Metrics = field(default_factory=Metrics)
     keys: ApiKeys | None = None
-    rate_limit: RateLimit | None = None
     max_in_flight: int = 16
     slots: threading.BoundedSemaphore = field(init=False)
 
@@ -88,7 +87,7 @@ def create_app(around: Surroundings) -> Flask:
     Parameters
     ----------
     around : Surroundings
-        Model store, metrics, keys, limits.
+        Model store, metrics, keys, how many requests at once.
     """
     app = Flask("segmentation.api", static_folder=None)
     app.url_map.strict_slashes = True
@@ -96,7 +95,6 @@ def create_app(around: Surroundings) -> Flask:
     app.wsgi_app = _with_security_headers(app.wsgi_app)  # type: ignore[method-assign, assignment]
     _add_hooks(app, around)
     _add_scoring(app, around)
-    _add_inference(app, around)
     _add_information(app, around)
     return app
 
@@ -131,8 +129,7 @@ def _add_hooks(app: Flask, around: Surroundings) -> None:
     def end(response: Response) -> Response:
         response.headers["X-Request-Id"] = g.request_id
         seconds = time.perf_counter() - g.started
-        endpoint = request.endpoint.split(".")[0] if request.endpoint else "other"
-        around.metrics.observe(_metric_name(endpoint), response.status_code, seconds)
+        around.metrics.observe(_metric_name(request.endpoint), response.status_code, seconds)
         logger.info("request", extra={"fields": _log_entry(response, seconds)})
         return response
 
@@ -156,20 +153,14 @@ def _add_hooks(app: Flask, around: Surroundings) -> None:
 
 
 def _let_in(around: Surroundings) -> None:
-    endpoint = _metric_name(request.endpoint or "other")
-    if endpoint in _OPEN:
+    if around.keys is None or _metric_name(request.endpoint) in _OPEN:
         return
-    key = _given_key()
-    if around.keys is not None and not around.keys.accepts(key):
+    if not around.keys.accepts(_given_key()):
         raise Problem(
             401,
             "an API key is needed: Authorization: Bearer <key>, or X-API-Key: <key>.",
             headers={"WWW-Authenticate": "Bearer"},
         )
-    if around.rate_limit is not None:
-        wait = around.rate_limit.wait_seconds(key or request.remote_addr or "")
-        if wait > 0:
-            raise Problem(429, "too many requests of this client.", retry_after=int(wait) + 1)
 
 
 def _given_key() -> str:
@@ -179,28 +170,9 @@ def _given_key() -> str:
     return request.headers.get("X-API-Key", "")
 
 
-def _metric_name(endpoint: str) -> str:
-    return endpoint if endpoint in _METRIC_NAMES else _ALSO.get(endpoint, "other")
-
-
-_METRIC_NAMES = {
-    "segments",
-    "features",
-    "model",
-    "inference",
-    "live",
-    "ready",
-    "metrics",
-    "openapi",
-}
-_ALSO = {
-    "docs": "openapi",
-    "v2_live": "live",
-    "v2_ready": "ready",
-    "v2_server": "live",
-    "v2_model": "inference",
-    "v2_model_ready": "ready",
-}
+def _metric_name(endpoint: str | None) -> str:
+    endpoint = "openapi" if endpoint == "docs" else endpoint
+    return endpoint if endpoint in ENDPOINTS else "other"
 
 
 def _log_entry(response: Response, seconds: float) -> dict[str, Any]:
@@ -297,13 +269,12 @@ def _add_scoring(app: Flask, around: Surroundings) -> None:
         with around.slot():
             serving = around.serving()
             customers = read_customers(media_type, body, serving.contract)
-            found = assign(serving, customers)
-            content, content_type = answer(serving, customers, found, distances=distances)
+            found = answer(serving, customers, distances=distances)
         g.customers = len(customers.ids)
         around.metrics.count("customers_total", g.customers)
-        around.metrics.count("anomalies_total", float(found.is_anomaly.sum()))
-        around.metrics.count("extrapolated_total", float(found.outside.any(axis=1).sum()))
-        response = Response(content, content_type=content_type)
+        around.metrics.count("anomalies_total", found.anomalies)
+        around.metrics.count("extrapolated_total", found.extrapolated)
+        response = Response(found.content, content_type=found.content_type)
         response.headers["X-Model-Sha256"] = serving.sha256
         return response
 
@@ -314,7 +285,9 @@ def _add_scoring(app: Flask, around: Surroundings) -> None:
         _, body = _body(JSON)
         with around.slot():
             serving = around.serving()
-            value = parse(orders.ORDERS, body, accepted=orders.accepted)
+            value = parse(
+                orders.ORDERS, body, accepted=orders.accepted, most_values=orders.MAX_VALUES
+            )
             columns = None if everything else serving.contract.columns
             made = orders.features_of(value, serving.model, columns=columns)
         g.customers = len(made["customers"])
@@ -324,50 +297,6 @@ def _add_scoring(app: Flask, around: Surroundings) -> None:
     def model() -> Response:
         _only()
         return _json(model_card(around.serving()))
-
-
-def _add_inference(app: Flask, around: Surroundings) -> None:
-    name = inference.MODEL_NAME
-
-    @app.get("/v2", provide_automatic_options=False)
-    def v2_server() -> Response:
-        _only()
-        return _json(
-            {"name": "segmentation-report", "version": inference.__version__, "extensions": []}
-        )
-
-    @app.get("/v2/health/live", provide_automatic_options=False)
-    def v2_live() -> Response:
-        _only()
-        return _json({"live": True})
-
-    @app.get("/v2/health/ready", provide_automatic_options=False)
-    def v2_ready() -> Response:
-        _only()
-        around.serving()
-        return _json({"ready": True})
-
-    @app.get(f"/v2/models/{name}", provide_automatic_options=False)
-    def v2_model() -> Response:
-        _only()
-        return _json(inference.metadata(around.serving()))
-
-    @app.get(f"/v2/models/{name}/ready", provide_automatic_options=False)
-    def v2_model_ready() -> Response:
-        _only()
-        around.serving()
-        return _json({"name": name, "ready": True})
-
-    @app.post(f"/v2/models/{name}/infer", endpoint="inference", provide_automatic_options=False)
-    def infer() -> Response:
-        _only()
-        _, body = _body(JSON)
-        with around.slot():
-            serving = around.serving()
-            value = parse(inference.REQUEST, body, accepted=inference.accepted)
-            content, g.customers = inference.infer(serving, value)
-        around.metrics.count("customers_total", g.customers)
-        return Response(content, content_type="application/json")
 
 
 def _add_information(app: Flask, around: Surroundings) -> None:
@@ -380,13 +309,17 @@ def _add_information(app: Flask, around: Surroundings) -> None:
     def ready() -> Response:
         _only()
         serving = around.serving()
-        newest = not around.store.failure
-        return _json({"status": "ready", "model": serving.reference, "is_newest": newest})
+        said: dict[str, Any] = {"status": "ready", "model": serving.reference}
+        said["is_newest"] = not around.store.failure
+        if around.keys is not None:
+            said["keys_are_good"] = not around.keys.failure
+        return _json(said)
 
     @app.get("/metrics", provide_automatic_options=False)
     def metrics() -> Response:
         _only()
         around.metrics.put("model_loaded", float(around.store.current is not None))
+        around.metrics.put("keys_faulty", float(bool(around.keys and around.keys.failure)))
         return Response(around.metrics.exposition(), content_type=EXPOSITION)
 
     @app.get("/openapi.json", provide_automatic_options=False)

@@ -5,17 +5,27 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
 from pydantic import ValidationError
 
-from segmentation.api.contract import MAX_BULK_ROWS, MAX_ID_LENGTH, Contract
+from segmentation.api.contract import MAX_BULK_ROWS, MAX_ID_LENGTH, MAX_ROWS, Contract
 from segmentation.api.problems import MAX_LISTED, FieldError, Problem
-from segmentation.api.strict_json import parse, problem_of, refuse_repeated_keys
+from segmentation.api.strict_json import (
+    holds_more_values,
+    parse,
+    problem_of,
+    refuse_repeated_keys,
+)
 
 JSON, NDJSON, CSV = "application/json", "application/x-ndjson", "text/csv"
+MAX_RECORD = 1000
+"""Values of one customer, by far; an id may hold 200 commas or line breaks."""
+BLOCK = 4096
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _VISIBLE = re.compile(r"[^\x00-\x20\x7f-\xa0]")
 
@@ -40,6 +50,11 @@ class Customers:
     kinds: list[str] | None
     form: str
 
+    def part(self, rows: slice) -> Customers:
+        """Some of them."""
+        kinds = self.kinds[rows] if self.kinds is not None else None
+        return Customers(self.ids[rows], self.values[rows], kinds, self.form)
+
 
 def read_customers(media_type: str, body: bytes, contract: Contract) -> Customers:
     """Customers of a request's body, checked to the last value.
@@ -50,15 +65,19 @@ def read_customers(media_type: str, body: bytes, contract: Contract) -> Customer
         4xx: what is wrong, where, and what is accepted.
     """
     if media_type == NDJSON:
-        return _from_rows(_ndjson_rows(body, contract), contract, "ndjson")
+        return _from_ndjson(body, contract)
     if media_type == CSV:
         return _from_csv(body, contract)
-    if _first_key(body) == b"columns":
-        return _from_columns(
-            parse(contract.table, body, accepted=contract_words(contract)), contract
-        )
-    value = parse(contract.rows, body, accepted=contract_words(contract))
-    return _from_rows(value["customers"], contract, "rows")
+    by_columns = _first_key(body) == b"columns"
+    value = parse(
+        contract.table if by_columns else contract.rows,
+        body,
+        accepted=contract_words(contract),
+        most_values=(MAX_ROWS + 1) * (len(contract.columns) + 1),
+    )
+    if by_columns:
+        return _from_columns(value, contract)
+    return _from_rows(value["customers"], contract)
 
 
 def contract_words(contract: Contract) -> Any:
@@ -79,12 +98,12 @@ def _first_key(body: bytes) -> bytes:
     return found.group(1) if found else b""
 
 
-def _from_rows(rows: list[dict[str, Any]], contract: Contract, form: str) -> Customers:
+def _from_rows(rows: list[dict[str, Any]], contract: Contract) -> Customers:
     values = np.empty((len(rows), len(contract.features)))
     for place, name in enumerate(contract.features):
         values[:, place] = [row[name] for row in rows]  # None becomes NaN
     kinds = [row["segment_type"] for row in rows] if contract.needs_segment_type else None
-    return Customers([row["customer_id"] for row in rows], values, kinds, form)
+    return Customers([row["customer_id"] for row in rows], values, kinds, "rows")
 
 
 def _from_columns(value: dict[str, Any], contract: Contract) -> Customers:
@@ -102,29 +121,38 @@ def _from_columns(value: dict[str, Any], contract: Contract) -> Customers:
     return Customers(columns["customer_id"], values, columns.get("segment_type"), "columns")
 
 
-def _ndjson_rows(body: bytes, contract: Contract) -> list[dict[str, Any]]:
-    lines = body.split(b"\n")
-    if lines and not lines[-1].strip():
-        lines.pop()
-    _check_count(len(lines))
-    rows: list[dict[str, Any]] = []
+def _from_ndjson(body: bytes, contract: Contract) -> Customers:
+    n_rows = body.count(b"\n") + bool(body[body.rfind(b"\n") + 1 :].strip())
+    _check_count(n_rows)
+    ids: list[str] = []
+    kinds: list[str] = []
+    values = np.empty((n_rows, len(contract.features)))
     errors: list[FieldError] = []
     count = 0
     accepted = contract_words(contract)
-    for number, line in enumerate(lines):
+    for number, line in zip(range(n_rows), io.BytesIO(body), strict=False):
+        if holds_more_values(line, MAX_RECORD):
+            raise Problem(413, f"line {number + 1} holds more values than a customer has.")
         try:
             row = contract.row.validate_json(line, strict=True)
             refuse_repeated_keys(line, row)
-            rows.append(row)
         except ValidationError as error:
+            if len(errors) == MAX_LISTED and error.error_count() > 1:
+                count += error.error_count()
+                continue
             problem = problem_of(error, accepted=accepted, before=(number,))
             if problem.status == 400:
                 raise problem from None
             count += problem.error_count or 1
             errors += problem.errors[: MAX_LISTED - len(errors)]
+            continue
+        ids.append(row["customer_id"])
+        values[number] = [row[name] for name in contract.features]
+        if contract.needs_segment_type:
+            kinds.append(row["segment_type"])
     if count:
         raise Problem(422, f"{count:,} value(s) are not accepted.", errors, error_count=count)
-    return rows
+    return Customers(ids, values, kinds if contract.needs_segment_type else None, "ndjson")
 
 
 def _check_count(n_rows: int) -> None:
@@ -137,41 +165,69 @@ def _check_count(n_rows: int) -> None:
 
 
 def _from_csv(body: bytes, contract: Contract) -> Customers:
+    mistakes = _Mistakes(contract)
+    ids: list[str] = []
+    kinds: list[str] = []
+    values: list[np.ndarray] = []
+    ragged: list[int] = []
+    n_rows = 0
     try:
-        text = body.decode("utf-8")
-        if "\x00" in text:
-            raise ValueError("NUL")
-        table = list(csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), strict=True))
-    except (UnicodeDecodeError, ValueError, csv.Error):
+        records = _csv_records(body)
+        header = next(records, [])
+        if sorted(header) != sorted(contract.columns):
+            said = f"the first line must name each of {', '.join(contract.columns)} once."
+            raise Problem(422, said)
+        while block := list(islice(records, BLOCK)):
+            mistakes.first_row = n_rows
+            ragged += [n for n, row in enumerate(block, n_rows) if len(row) != len(header)]
+            n_rows += len(block)
+            _check_count(n_rows)
+            if ragged:
+                continue
+            columns = dict(zip(header, zip(*block, strict=True), strict=True))
+            ids += mistakes.texts("customer_id", columns["customer_id"])
+            if contract.needs_segment_type:
+                kinds += mistakes.kinds(columns["segment_type"])
+            numbers = [mistakes.numbers(name, columns[name]) for name in contract.features]
+            values.append(np.column_stack(numbers))
+    except (UnicodeDecodeError, csv.Error):
         raise Problem(400, "the body is not CSV text in UTF-8 (or a quote is open).") from None
-    header = table[0] if table else []
-    if sorted(header) != sorted(contract.columns):
-        raise Problem(
-            422,
-            f"the first line must name each of {', '.join(contract.columns)} once.",
-        )
-    rows = table[1:]
-    _check_count(len(rows))
-    ragged = [n for n, row in enumerate(rows) if len(row) != len(header)]
+    _check_count(n_rows)
     if ragged:
         errors = [
             FieldError(f"/{n}", f"must have {len(header)} fields") for n in ragged[:MAX_LISTED]
         ]
         raise Problem(422, f"{len(ragged):,} line(s) are ragged.", errors, error_count=len(ragged))
-    columns = dict(zip(header, zip(*rows, strict=True), strict=True))
-    mistakes = _Mistakes(contract)
-    ids = mistakes.texts("customer_id", columns["customer_id"])
-    kinds = mistakes.kinds(columns["segment_type"]) if contract.needs_segment_type else None
-    values = np.column_stack([mistakes.numbers(name, columns[name]) for name in contract.features])
     mistakes.raise_if_any()
-    return Customers(ids, values, kinds, "csv")
+    named = kinds if contract.needs_segment_type else None
+    return Customers(ids, np.concatenate(values), named, "csv")
+
+
+def _csv_records(body: bytes) -> Iterator[list[str]]:
+    """Records one by one; one that is too long to be a customer's is not read to its end."""
+    length = 0
+
+    def lines() -> Iterator[str]:
+        nonlocal length
+        for line in io.TextIOWrapper(io.BytesIO(body), encoding="utf-8-sig", newline=""):
+            length += 1 + line.count(",")
+            if length > MAX_RECORD:
+                raise Problem(413, "a line of the body holds more values than a customer has.")
+            if "\x00" in line:
+                raise csv.Error("NUL")
+            yield line
+
+    for record in csv.reader(lines(), strict=True):
+        length = 0
+        yield record
 
 
 class _Mistakes:
-    """Collects what is wrong in the columns of a CSV body."""
+    """Collects what is wrong in the columns of a CSV body, block by block."""
 
     def __init__(self, contract: Contract) -> None:
         self.contract = contract
+        self.first_row = 0
         self.found: list[FieldError] = []
         self.count = 0
 
@@ -179,7 +235,8 @@ class _Mistakes:
         self.count += len(rows)
         said = f"accepted: {self.contract.accepted(name)}"
         self.found += [
-            FieldError(f"/{row}/{name}", said) for row in rows[: MAX_LISTED - len(self.found)]
+            FieldError(f"/{self.first_row + row}/{name}", said)
+            for row in rows[: MAX_LISTED - len(self.found)]
         ]
 
     def texts(self, name: str, column: tuple[str, ...]) -> list[str]:
@@ -202,7 +259,7 @@ class _Mistakes:
             for text in column
         ]
         wrong = [row for row, text in enumerate(written) if text is None]
-        values = np.array(["0" if text is None else text for text in written], dtype=np.float64)
+        values = np.array([float(text or 0) for text in written])
         beyond = (values < bounds.low) | (values > bounds.high)
         if bounds.high_excluded:
             beyond |= values == bounds.high

@@ -15,14 +15,13 @@ ENDPOINTS = (
     "segments",
     "features",
     "model",
-    "inference",
     "live",
     "ready",
     "metrics",
     "openapi",
     "other",
 )
-STATUSES = (200, 304, 400, 401, 404, 405, 408, 413, 415, 422, 429, 500, 503)
+STATUSES = (200, 304, 400, 401, 404, 405, 408, 413, 415, 422, 500, 503)
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 MAX_WORKERS = 64
 EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"
@@ -37,6 +36,7 @@ _GAUGES = (
     ("in_flight", "Requests being answered."),
     ("connections", "Open connections."),
     ("model_loaded", "1 where a model is served."),
+    ("keys_faulty", "1 where the file of API keys is missing or has a mistake."),
 )
 
 _PLACES = {name: n for n, (name, _) in enumerate(reversed((*_COUNTERS, *_GAUGES)), start=1)}
@@ -115,7 +115,9 @@ class Metrics:
             for name, words in named:
                 full = f"segmentation_{name}"
                 lines += [f"# HELP {full} {words}", f"# TYPE {full} {kind}"]
-                lines.append(f"{full} {total[-_PLACES[name]]:.0f}")
+                values = self._slots[:, -_PLACES[name]]
+                value = values.max() if words.startswith("1 ") else values.sum()
+                lines.append(f"{full} {value:.0f}")
         return "\n".join(lines) + "\n"
 
     def _endpoints(self, total: np.ndarray) -> list[tuple[str, np.ndarray]]:

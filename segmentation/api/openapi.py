@@ -7,7 +7,6 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from segmentation import __version__
-from segmentation.api import inference
 from segmentation.api.contract import MAX_BODY_BYTES, MAX_BULK_ROWS, MAX_ROWS
 from segmentation.api.orders import ORDERS
 from segmentation.api.problems import MAX_LISTED, PROBLEM_JSON
@@ -23,7 +22,6 @@ _MEANINGS = {
     "413": f"More than {MAX_BODY_BYTES:,} bytes or {MAX_BULK_ROWS:,} customers",
     "415": "Another content type than those accepted",
     "422": "A value is missing, of another type or out of range; its place is named",
-    "429": "Too many requests of this client; see Retry-After",
     "503": "Overloaded, or no model is loaded; see Retry-After",
 }
 _TEXT, _NUMBER, _FLAG = {"type": "string"}, {"type": "number"}, {"type": "boolean"}
@@ -44,7 +42,7 @@ def openapi_document(serving: Serving, *, with_keys: bool) -> dict[str, Any]:
             ),
         },
         "servers": [{"url": "/"}],
-        "paths": {**_scoring_paths(serving), **_other_paths(), **_protocol_paths(serving)},
+        "paths": {**_scoring_paths(serving), **_other_paths()},
         "components": {"schemas": _schemas(serving)},
     }
     if with_keys:
@@ -109,7 +107,7 @@ def _scoring_paths(serving: Serving) -> dict[str, Any]:
         "(one customer a line) or CSV (the first line names the columns). Answered in the order "
         "and in the form asked. The group (segment_type) follows from the registration.",
         answers,
-        "400 401 408 413 415 422 429 503",
+        "400 401 408 413 415 422 503",
         query=("distances", "true adds the distance to every centre of the customer's group"),
         body={
             "application/json": json_body,
@@ -125,7 +123,7 @@ def _scoring_paths(serving: Serving) -> dict[str, Any]:
         "The definitions and cleaning rules of the run. The customers of the answer can be sent to "
         "/v1/segments as they are.",
         {"application/json": {"schema": _ref("Features")}},
-        "400 401 408 413 415 422 429 503",
+        "400 401 408 413 415 422 503",
         query=("all", "true gives all eight features and the group instead of those needed"),
         body={
             "application/json": {
@@ -146,54 +144,14 @@ def _other_paths() -> dict[str, Any]:
         "/v1/model": page(
             "Model card: features with units and ranges, segments with their facts, versions",
             {"application/json": {"schema": _ref("ModelCard")}},
-            "400 401 429 503",
+            "400 401 503",
         ),
         "/health/live": page("The process answers", json_object, "400"),
         "/health/ready": page("A model is loaded", json_object, "400 503"),
-        "/metrics": page(
-            "Metrics for Prometheus", {"text/plain": {"schema": _TEXT}}, "400 401 429"
-        ),
+        "/metrics": page("Metrics for Prometheus", {"text/plain": {"schema": _TEXT}}, "400 401"),
         "/openapi.json": page("This document", json_object, "400 503"),
         "/docs": page("This document as a page", {"text/html": {"schema": _TEXT}}, "400 503"),
     }
-
-
-def _protocol_paths(serving: Serving) -> dict[str, Any]:
-    name = inference.MODEL_NAME
-    json_object = {"application/json": {"schema": {"type": "object"}}}
-    customer = example_customer(serving)
-    data = [customer[feature] for feature in serving.contract.features]
-    inputs: list[dict[str, Any]] = [
-        {"name": "features", "shape": [1, len(data)], "datatype": "FP64", "data": data}
-    ]
-    if serving.contract.needs_segment_type:
-        kind = [customer["segment_type"]]
-        inputs.append({"name": "segment_type", "shape": [1], "datatype": "BYTES", "data": kind})
-    infer = _operation(
-        "Open Inference Protocol: inference",
-        "One tensor, features, of shape [customers, features], in the order of the model's "
-        "features; the data flat, row by row.",
-        {"application/json": {"schema": _ref("InferenceAnswer")}},
-        "400 401 408 413 415 422 429 503",
-        body={
-            "application/json": {
-                "schema": _ref("InferenceRequest"),
-                "examples": {"one": {"value": {"inputs": inputs}}},
-            }
-        },
-    )
-    pages = {
-        "/v2": ("server metadata", "400 401 429"),
-        "/v2/health/live": ("liveness", "400"),
-        "/v2/health/ready": ("readiness", "400 503"),
-        f"/v2/models/{name}": ("model metadata", "400 401 429 503"),
-        f"/v2/models/{name}/ready": ("readiness of the model", "400 503"),
-    }
-    paths = {
-        path: {"get": _operation(f"Open Inference Protocol: {words}", "", json_object, refusals)}
-        for path, (words, refusals) in pages.items()
-    }
-    return {**paths, f"/v2/models/{name}/infer": {"post": infer}}
 
 
 def _operation(
@@ -256,7 +214,6 @@ def _schemas(serving: Serving) -> dict[str, Any]:
         ("Customers", contract.rows),
         ("CustomerColumns", contract.table),
         ("Orders", ORDERS),
-        ("InferenceRequest", inference.REQUEST),
     ]
     _, made = TypeAdapter.json_schemas(
         [(name, "validation", adapter) for name, adapter in adapters], ref_template=_REF
@@ -304,15 +261,6 @@ def _answer_schemas(serving: Serving) -> dict[str, Any]:
             "type": "object",
             "required": ["model", "versions", "features", "groups", "limits", "personal_data"],
         },
-        "InferenceAnswer": _object(
-            {
-                "model_name": _TEXT,
-                "model_version": _TEXT,
-                "id": _TEXT,
-                "outputs": _list_of({"type": "object"}),
-            },
-            optional=("id",),
-        ),
         "Problem": _object(
             {
                 "type": _TEXT,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Annotated, Any, NotRequired
 
 import numpy as np
-from pydantic import ConfigDict, Field, TypeAdapter, WithJsonSchema, with_config
+from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, WithJsonSchema, with_config
 from typing_extensions import TypedDict
 
 from segmentation.api.contract import LARGEST, MAX_BULK_ROWS, CustomerId
@@ -18,14 +19,27 @@ from segmentation.model import SegmentModel
 from segmentation.schema import TRANSACTIONS
 
 Day = Annotated[dt.date, Field(strict=True, ge=dt.date(1900, 1, 1), le=dt.date(2200, 12, 31))]
+_AMOUNT = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,6})?")
+
+
+def _exact(value: Any) -> Decimal:
+    """Python's own reading takes ``1_000``, blanks around and digits of every script."""
+    if type(value) not in (str, int, float):
+        raise ValueError("neither number nor text")
+    if isinstance(value, str) and not _AMOUNT.fullmatch(value):
+        raise ValueError("text of another form")
+    return Decimal(str(value))
+
+
 Money = Annotated[
     Decimal,
-    Field(allow_inf_nan=False, ge=-Decimal(LARGEST), le=Decimal(LARGEST), decimal_places=6),
+    Field(allow_inf_nan=False, gt=-Decimal(LARGEST), lt=Decimal(LARGEST), decimal_places=6),
+    BeforeValidator(_exact),
     WithJsonSchema(
         {
             "anyOf": [
-                {"type": "number", "minimum": -LARGEST, "maximum": LARGEST},
-                {"type": "string", "pattern": r"^-?[0-9]{1,12}(\.[0-9]{1,6})?$"},
+                {"type": "number", "exclusiveMinimum": -LARGEST, "exclusiveMaximum": LARGEST},
+                {"type": "string", "pattern": f"^{_AMOUNT.pattern}$"},
             ],
             "description": "At most 6 decimals; text keeps them exact.",
         }
@@ -56,6 +70,7 @@ class Orders(TypedDict):
 
 
 ORDERS: TypeAdapter[Orders] = TypeAdapter(Orders)
+MAX_VALUES = (MAX_BULK_ROWS + 1) * (len(OrderLine.__annotations__) + 1)
 
 
 def accepted(name: str) -> str:

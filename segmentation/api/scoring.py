@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from pydantic_core import to_json
 
 from segmentation.api.bodies import Customers
+from segmentation.api.contract import MAX_ROWS
 from segmentation.api.problems import FieldError, Problem
 from segmentation.api.store import Serving
 from segmentation.model import Assignment
@@ -53,20 +55,50 @@ def kinds_of(serving: Serving, customers: Customers) -> np.ndarray:
     return np.full(len(customers.ids), next(iter(model.groups)), dtype=object)
 
 
-def answer(
-    serving: Serving, customers: Customers, found: Assignment, *, distances: bool
-) -> tuple[bytes, str]:
-    """Body and content type of the answer, customers in the order asked.
+@dataclass
+class Answer:
+    """What a request is answered with, and what the metrics count of it."""
+
+    content: bytes
+    content_type: str
+    anomalies: int
+    extrapolated: int
+
+
+def answer(serving: Serving, customers: Customers, *, distances: bool) -> Answer:
+    """The answer, customers in the order asked.
 
     Extras are given only where they say something: ``extrapolated`` names the features
-    beyond every fitted value, ``distances`` is given on request.
+    beyond every fitted value, ``distances`` is given on request. NDJSON and CSV hold more
+    customers than memory should be asked for at once; they are assigned part by part.
     """
+    parts, anomalies, extrapolated, content_type = [], 0, 0, ""
+    for start in range(0, len(customers.ids), MAX_ROWS):
+        part = customers.part(slice(start, start + MAX_ROWS))
+        found = assign(serving, part)
+        content, content_type = _written(
+            serving, part, found, distances=distances, with_header=start == 0
+        )
+        parts.append(content)
+        anomalies += int(found.is_anomaly.sum())
+        extrapolated += int(found.outside.any(axis=1).sum())
+    return Answer(b"".join(parts), content_type, anomalies, extrapolated)
+
+
+def _written(
+    serving: Serving,
+    customers: Customers,
+    found: Assignment,
+    *,
+    distances: bool,
+    with_header: bool,
+) -> tuple[bytes, str]:
     columns = answer_columns(serving, customers, found, distances=distances)
     if customers.form == "columns":
         document = {"model": serving.reference, "columns": columns}
         return to_json(document, inf_nan_mode="null"), "application/json"
     if customers.form == "csv":
-        return _csv(columns), "text/csv; charset=utf-8"
+        return _csv(columns, with_header=with_header), "text/csv; charset=utf-8"
     extrapolated = columns.pop("extrapolated")
     names = tuple(columns)
     rows = [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]
@@ -114,7 +146,7 @@ def _outside_names(serving: Serving, found: Assignment) -> list[list[str]]:
     return named
 
 
-def _csv(columns: dict[str, list[Any]]) -> bytes:
+def _csv(columns: dict[str, list[Any]], *, with_header: bool) -> bytes:
     columns["extrapolated"] = [" ".join(names) for names in columns["extrapolated"]]
     if "distances" in columns:
         columns["distances"] = [" ".join(map(repr, row)) for row in columns["distances"]]
@@ -122,6 +154,7 @@ def _csv(columns: dict[str, list[Any]]) -> bytes:
     columns["is_anomaly"] = ["true" if flag else "false" for flag in columns["is_anomaly"]]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(columns)
+    if with_header:
+        writer.writerow(columns)
     writer.writerows(zip(*columns.values(), strict=True))
     return out.getvalue().encode()

@@ -37,7 +37,7 @@ from gunicorn.http.errors import (
 )
 from gunicorn.workers.gthread import ThreadWorker
 
-from segmentation.api.access import ApiKeys, RateLimit
+from segmentation.api.access import ApiKeys
 from segmentation.api.app import Surroundings, create_app
 from segmentation.api.logs import configure_logs
 from segmentation.api.metrics import MAX_WORKERS, Metrics
@@ -71,7 +71,6 @@ class Settings:
     threads: int = 64
     max_in_flight: int = 16
     keys: Path | None = None
-    rate_limit: float | None = None
     public_without_keys: bool = False
     wait_for_model: bool = False
 
@@ -96,8 +95,7 @@ def serve(settings: Settings) -> None:
     except ModelError:
         if not settings.wait_for_model:
             raise
-    limit = RateLimit(settings.rate_limit) if settings.rate_limit else None
-    around = Surroundings(store, Metrics(settings.workers), keys, limit, settings.max_in_flight)
+    around = Surroundings(store, Metrics(settings.workers), keys, settings.max_in_flight)
     _check_address(settings)
     configure_logs()
     _Application(settings, around).run()
@@ -114,8 +112,6 @@ def _check(settings: Settings) -> None:
         if not low <= getattr(settings, name) <= high:
             option = "--" + name.replace("_", "-")
             raise ParameterError(f"{option}: must be a whole number from {low} to {high}.")
-    if settings.rate_limit is not None and not 0 < settings.rate_limit <= 1e6:
-        raise ParameterError("--rate-limit: must be a number above 0, in requests per second.")
     if (
         settings.keys is None
         and not settings.public_without_keys
@@ -324,6 +320,8 @@ class _Application(BaseApplication):
             time.sleep(POLL_SECONDS)
             now = self.generation.value()
             self.around.store.refresh(force=now != seen)
+            if self.around.keys is not None:
+                self.around.keys.refresh()
             seen = now
 
 

@@ -353,8 +353,8 @@ def serve(**settings: Any) -> None:
     """
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, "1")
-    from segmentation.api.server import Settings
     from segmentation.api.server import serve as serve_model
+    from segmentation.api.settings import Settings
 
     serve_model(Settings(**settings))
 

@@ -296,7 +296,7 @@ def test_keys_are_counted_outside_texts_only(client, kind):
     for last, status in (("", 200), (', "total_unit": 4', 400)):
         lines = [json.dumps(one, ensure_ascii=False) for one in customers]
         lines[-1] = lines[-1][:-1] + last + "}"
-        body = "\n".join(lines) if kind == NDJSON else '{"customers": [%s]}' % ", ".join(lines)
+        body = "\n".join(lines) if kind == NDJSON else f'{{"customers": [{", ".join(lines)}]}}'
         answered = client.post(SEGMENTS, data=body.encode(), content_type=kind)
         assert answered.status_code == status, answered.text
         assert status == 200 or "twice" in answered.text

@@ -12,7 +12,8 @@ import pytest
 from conftest import ROOT
 
 from segmentation.api.contract import MAX_BODY_BYTES
-from segmentation.api.server import GRACEFUL_SECONDS, SOCKET_SECONDS
+from segmentation.api.server import GRACEFUL_SECONDS
+from segmentation.api.worker import SILENT_SECONDS
 from segmentation.cli import cli
 
 DEPLOY = ROOT / "deploy"
@@ -63,7 +64,7 @@ def test_proxy_has_the_limits_of_the_server():
     statements = [line for line in lines if line and line[0] not in "#}" and not line.endswith("{")]
     assert all(statement.endswith(";") for statement in statements)
     assert f"client_max_body_size {MAX_BODY_BYTES >> 20}m;" in text
-    assert f"client_body_timeout {SOCKET_SECONDS}s;" in text
+    assert f"client_body_timeout {SILENT_SECONDS}s;" in text
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ A worker that dies takes no count with it: its slot is given to its successor.
 
 from __future__ import annotations
 
-import math
 import mmap
 import threading
 
@@ -34,7 +33,6 @@ _COUNTERS = (
 )
 _GAUGES = (
     ("in_flight", "Requests being answered."),
-    ("connections", "Open connections."),
     ("model_loaded", "1 where a model is served."),
     ("keys_faulty", "1 where the file of API keys is missing or has a mistake."),
 )
@@ -46,21 +44,18 @@ _PLACES = {name: n for n, (name, _) in enumerate(reversed((*_COUNTERS, *_GAUGES)
 class Metrics:
     """Counters of all workers; made before the workers fork."""
 
-    def __init__(self, n_workers: int = 1) -> None:
+    def __init__(self) -> None:
         n_statuses, n_buckets = len(STATUSES) + 1, len(BUCKETS) + 1
         self._per_endpoint = n_statuses + n_buckets + 1
         self._width = len(ENDPOINTS) * self._per_endpoint + len(_COUNTERS) + len(_GAUGES)
         shared = mmap.mmap(-1, MAX_WORKERS * self._width * 8)
         self._slots = np.frombuffer(shared, dtype=np.float64).reshape(MAX_WORKERS, self._width)
-        self._slot = 0
         self._own = self._slots[0]
         self._lock = threading.Lock()
-        self.n_workers = n_workers
 
     def take_slot(self, slot: int) -> None:
         """Count into this slot from now on; called in a worker after it forked."""
-        self._slot = slot % MAX_WORKERS
-        self._own = self._slots[self._slot]
+        self._own = self._slots[slot % MAX_WORKERS]
         self._lock = threading.Lock()
         self._own[-len(_GAUGES) :] = 0
 
@@ -83,11 +78,6 @@ class Metrics:
         """Set a counter or gauge of this worker."""
         with self._lock:
             self._own[-_PLACES[name]] = value
-
-    def least_of_others(self, name: str) -> float:
-        """The smallest value that another worker has put; infinity without another."""
-        slots = (slot for slot in range(1, self.n_workers + 1) if slot != self._slot)
-        return min((float(self._slots[slot, -_PLACES[name]]) for slot in slots), default=math.inf)
 
     def release_slot(self, slot: int) -> None:
         """The worker of this slot is gone, and what it was doing with it; its counts stay."""

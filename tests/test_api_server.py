@@ -18,10 +18,11 @@ import time
 from pathlib import Path
 
 import pytest
-from api_server import Server, free_port, serving
+from api_server import Server, free_port, is_answering, serving
 from conftest import ROOT, assert_refused, call_cli
 from malformed_http import MALFORMED, UNKNOWN_CODING, post
 
+from segmentation.api.worker import REQUEST_SECONDS
 from segmentation.model import document_checksum
 
 CUSTOMER = {
@@ -158,7 +159,9 @@ BODY = 16 * 1024 * 1024
 """The largest body that is accepted."""
 JSON, NDJSON, CSV = "application/json", "application/x-ndjson", "text/csv"
 HEADER = ",".join(CUSTOMER).encode() + b"\n"
-ORDER = b'{"customer_id":"c%07d","order_id":"o%07d","order_date":"2024-03-01","quantity":1,"amount":"%s"}'
+ORDER = (
+    b'{"customer_id":"c%d","order_id":"o%d","order_date":"2024-03-01","quantity":1,"amount":"9.99"}'
+)
 
 
 def filled(start: bytes, piece: bytes, end: bytes = b"", size: int = BODY) -> bytes:
@@ -204,6 +207,16 @@ HEAVY = {
 }
 
 
+HEAVY_ORDERS = {
+    "empty objects": (lambda: filled(b'{"orders":[', b"{},", b"{}]}"), 413),
+    "unknown keys": (lambda: b'{"orders":[{' + many_keys(1_200_000) + b"}]}", 413),
+    "100,000 lines": (
+        lambda: b'{"orders":[' + b",".join(ORDER % (n % 30_000, n) for n in range(100_000)) + b"]}",
+        200,
+    ),
+}
+
+
 @pytest.fixture(scope="module")
 def lone_worker(marketplace_run, tmp_path_factory):
     log = tmp_path_factory.mktemp("lone") / "log"
@@ -224,16 +237,25 @@ def peak_of(worker: int, *, forget: bool = False) -> int:
 def test_no_body_takes_more_memory_than_twice_itself_and_100_megabytes(lone_worker, name):
     """One such body took up to 1.5 GB, and systemd then killed the worker."""
     kind, body, status = HEAVY[name]
-    body = body()
+    assert_bounded(lone_worker, "/v1/segments", kind, body(), status)
+
+
+@pytest.mark.parametrize("name", HEAVY_ORDERS)
+def test_no_orders_take_more_memory_either(lone_worker, name):
+    body, status = HEAVY_ORDERS[name]
+    lone_worker.ask({"orders": [json.loads(ORDER % (1, 1))]}, "/v1/features")  # loads DuckDB
+    assert_bounded(lone_worker, "/v1/features", JSON, body(), status)
+
+
+def assert_bounded(server: Server, path: str, kind: str, body: bytes, status: int) -> None:
     assert len(body) <= BODY
-    (worker,) = lone_worker.workers()
+    (worker,) = server.workers()
     before = peak_of(worker, forget=True)
-    answered = lone_worker.request("POST", "/v1/segments", body, kind=kind)
+    answered = server.request("POST", path, body, kind=kind)
     grown = peak_of(worker) - before
     assert answered[0] == status, answered[2][:500]
-    assert lone_worker.workers() == [worker]
-    print(name, grown >> 20)
-    assert grown < 2 * len(body) + 100 * 1024 * 1024
+    assert server.workers() == [worker]
+    assert grown < 2 * len(body) + 100 * 1024 * 1024, f"{grown:,}"
 
 
 # --- slow clients, crashes, the end -----------------------------------------------------
@@ -262,6 +284,109 @@ def test_sixty_slow_connections_do_not_hold_up_the_others(server):
             connection.close()
     assert statistics.median(times) < 0.1
     assert max(times) < 2
+
+
+DRIPPING = 140
+"""More than all threads of both workers."""
+
+
+class Drips:
+    """Connections that send a byte every few seconds, half of them within their headers."""
+
+    def __init__(self, port: int, seconds: float) -> None:
+        body = post(json.dumps(ONE).encode())
+        self.stop = threading.Event()
+        self.seconds = seconds
+        self.open = []
+        for number in range(DRIPPING):
+            connection = socket.create_connection(("127.0.0.1", port), timeout=10)
+            connection.sendall(body[: 30 if number % 2 else -60])
+            self.open.append(connection)
+        self.thread = threading.Thread(target=self._drip)
+
+    def _drip(self) -> None:
+        while not self.stop.wait(self.seconds):
+            for connection in self.open:
+                with contextlib.suppress(OSError):
+                    connection.send(b"a")
+
+    def __enter__(self) -> Drips:
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop.set()
+        self.thread.join()
+        for connection in self.open:
+            connection.close()
+
+
+@pytest.fixture
+def proxy(server, tmp_path):
+    """nginx with the shipped configuration before the server; only what a test lacks is changed."""
+    if shutil.which("nginx") is None:
+        pytest.skip("needs nginx: apt-get install nginx-light")
+    port = free_port()
+    text = (ROOT / "deploy" / "nginx.conf").read_text("utf-8")
+    text = text.replace("server 127.0.0.1:8000", f"server 127.0.0.1:{server.port}")
+    text = re.sub(r"\s*ssl_\w+ .*;", "", text).replace(
+        "listen 443 ssl;", f"listen 127.0.0.1:{port};"
+    )
+    kept = [f"{kind}_temp_path {tmp_path};" for kind in ("proxy", "fastcgi", "uwsgi", "scgi")]
+    whole = f"""
+        daemon off; pid {tmp_path}/pid; error_log {tmp_path}/errors;
+        events {{ worker_connections 768; }}
+        http {{ access_log off; client_body_temp_path {tmp_path}; {" ".join(kept)} {text} }}
+    """
+    (tmp_path / "nginx.conf").write_text(whole)
+    command = ["nginx", "-p", str(tmp_path), "-e", str(tmp_path / "errors")]
+    process = subprocess.Popen([*command, "-c", str(tmp_path / "nginx.conf")])
+    before = Server(process, port, None)
+    try:
+        before.wait_until(lambda: is_answering(before))
+        yield before
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+def test_clients_that_drip_do_not_reach_the_server_behind_its_proxy(proxy):
+    with Drips(proxy.port, seconds=1):
+        for _ in range(3):
+            assert proxy.ask(ONE)["customers"]
+            time.sleep(1.5)
+
+
+def test_clients_that_ask_too_often_are_told_so_by_the_proxy(proxy):
+    connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=20)
+    statuses = []
+    for number in range(600):
+        # a key that nobody gave out makes no client of its own
+        connection.request("GET", "/v1/model", headers={"X-API-Key": f"made-up-{number}"})
+        answered = connection.getresponse()
+        answered.read()
+        statuses.append(answered.status)
+        if answered.status == 429:
+            break
+    connection.close()
+    assert set(statuses) == {200, 429}
+
+
+def test_clients_that_drip_are_cut_by_the_server_itself(model, tmp_path):
+    """Without a proxy: they hold all threads, but not longer than a request may take."""
+    with (
+        serving(model, log=tmp_path / "log") as server,
+        Drips(server.port, seconds=4),
+    ):
+        server.wait_until(lambda: _answers(server), seconds=REQUEST_SECONDS + 20)
+        assert server.ask(ONE)["customers"]
+
+
+def _answers(server: Server) -> bool:
+    try:
+        return server.request("GET", "/health/live")[0] == 200
+    except OSError:
+        return False
 
 
 def test_connections_are_shared_out_between_the_workers(model, tmp_path):

@@ -77,6 +77,7 @@ def _example_line(serving: Serving) -> dict[str, Any]:
         "quantity": 2,
         "amount": "39.90",
         "registered_date": day,
+        "is_non_product": False,
     }
 
 

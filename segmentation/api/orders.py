@@ -1,19 +1,20 @@
-"""Raw order lines -> features, for a shop without a warehouse: ``features.sql`` in Python."""
+"""Raw order lines -> features, for a shop without a warehouse, by the run's own SQL."""
 
 from __future__ import annotations
 
 import datetime as dt
 import re
-from collections import Counter
-from dataclasses import dataclass, field
+import threading
 from decimal import Decimal
+from functools import cache
+from pathlib import Path
 from typing import Annotated, Any, NotRequired
 
 import numpy as np
 from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, WithJsonSchema, with_config
 from typing_extensions import TypedDict
 
-from segmentation.api.contract import LARGEST, MAX_BULK_ROWS, CustomerId
+from segmentation.api.contract import LARGEST, MAX_BULK_ROWS, MAX_ID_LENGTH, CustomerId
 from segmentation.api.problems import Problem
 from segmentation.model import SegmentModel
 from segmentation.schema import TRANSACTIONS
@@ -47,6 +48,9 @@ Money = Annotated[
 ]
 
 
+Words = Annotated[str, Field(strict=True, max_length=MAX_ID_LENGTH)]
+
+
 @with_config(ConfigDict(extra="forbid", strict=True))
 class OrderLine(TypedDict):
     """One line of an order, as in the table ``transactions``."""
@@ -59,6 +63,12 @@ class OrderLine(TypedDict):
     is_valid: NotRequired[bool]
     is_return: NotRequired[bool]
     registered_date: NotRequired[Day | None]
+    is_non_product: NotRequired[bool]
+    is_listed_twice: NotRequired[bool]
+    product: NotRequired[Words | None]
+    category: NotRequired[Words | None]
+    payment_method: NotRequired[Words | None]
+    country: NotRequired[Words | None]
 
 
 @with_config(ConfigDict(extra="forbid", strict=True))
@@ -70,6 +80,15 @@ class Orders(TypedDict):
 
 
 ORDERS: TypeAdapter[Orders] = TypeAdapter(Orders)
+_RULES = {"returns": "exclude", "non_product": "keep", "zero_amount": "keep", "duplicates": "keep"}
+_USUAL = dict.fromkeys(("is_return", "is_non_product", "is_listed_twice"), False) | {
+    "is_valid": True
+}
+_SQL = Path(__file__).parents[1] / "sql"
+_CLEAN_SQL = (_SQL / "clean.sql").read_text(encoding="utf-8")
+_LONE_RETURNS_SQL = (_SQL / "lone_returns.sql").read_text(encoding="utf-8")
+_FEATURES_SQL = (_SQL / "features.sql").read_text(encoding="utf-8")
+_one_at_a_time = threading.Lock()
 MAX_VALUES = (MAX_BULK_ROWS + 1) * (len(OrderLine.__annotations__) + 1)
 
 
@@ -83,26 +102,17 @@ def accepted(name: str) -> str:
         "as_of": "a date, YYYY-MM-DD, from 1900-01-01 to 2200-12-31",
         "quantity": "a number, or text of one, with at most 6 decimals (units)",
         "amount": "a number, or text of one, with at most 6 decimals (currency)",
-        "is_valid": "true or false",
-        "is_return": "true or false",
     }
+    if name in OrderLine.__annotations__ and name not in words:
+        flag = TRANSACTIONS[name].kind == "flag"
+        return "true or false" if flag else f"text of at most {MAX_ID_LENGTH} characters, or null"
     return words.get(name, '{"orders": [...]} with ' + ", ".join(OrderLine.__annotations__))
-
-
-@dataclass
-class _Customer:
-    first: dt.date | None = None
-    last: dt.date | None = None
-    registered: dt.date | None = None
-    orders: set[str] = field(default_factory=set)
-    units: Decimal = Decimal(0)
-    spent: Decimal = Decimal(0)
 
 
 def features_of(
     value: Orders, model: SegmentModel, *, columns: tuple[str, ...] | None
 ) -> dict[str, Any]:
-    """Features of every customer, with the definitions and cleaning rules of the run.
+    """Features of every customer, by the run's own ``clean.sql`` and ``features.sql``.
 
     Parameters
     ----------
@@ -118,24 +128,25 @@ def features_of(
     Raises
     ------
     Problem
-        422 where no purchase is left.
+        422 where no purchase is left, or the run set lines aside by a mark that no line has.
     """
-    rules = model.info.get("parameters", {})
+    given = model.info.get("parameters", {})
+    rules = {name: given.get(name, usual) for name, usual in _RULES.items()}
     as_of = value.get("as_of") or _own_as_of(model)
-    kept, set_aside = _kept(value["orders"], rules, as_of)
-    customers: dict[str, _Customer] = {}
-    for line in kept:
-        _add(customers.setdefault(line["customer_id"], _Customer()), line)
-    if not customers:
+    lines = value["orders"]
+    if rules["non_product"] == "exclude" and not any("is_non_product" in line for line in lines):
+        raise Problem(422, "the run set aside what is no product; give is_non_product.")
+    made, set_aside = _by_sql(_table(lines), rules, as_of)
+    if not made:
         raise Problem(422, "no purchase is left after the cleaning rules.")
-    made = [_features(name, one, as_of, model) for name, one in customers.items()]
+    places = {line["customer_id"]: -place for place, line in enumerate(reversed(lines))}
+    made.sort(key=lambda customer: places[customer["customer_id"]])
+    days = np.array([customer["register_to_order"] for customer in made], dtype=np.float64)
+    for customer, kind in zip(made, model.group_by_registration(days).tolist(), strict=True):
+        customer["segment_type"] = kind
     if columns is not None:
         made = [{name: customer[name] for name in columns} for customer in made]
-    return {
-        "as_of": as_of.isoformat(),
-        "customers": made,
-        "set_aside": dict(sorted(set_aside.items())),
-    }
+    return {"as_of": as_of.isoformat(), "customers": made, "set_aside": set_aside}
 
 
 def _own_as_of(model: SegmentModel) -> dt.date:
@@ -145,76 +156,47 @@ def _own_as_of(model: SegmentModel) -> dt.date:
         raise Problem(422, "the model has no last day of its own; give as_of.") from None
 
 
-def _kept(
-    lines: list[OrderLine], rules: dict[str, Any], as_of: dt.date
-) -> tuple[list[OrderLine], Counter[str]]:
-    """Lines that no rule sets aside; the first rule counts, as in ``clean.sql``."""
-    set_aside: Counter[str] = Counter()
-    kept, seen = [], set()
-    for line in lines:
-        rule = _first_rule(line, rules)
-        key = tuple(line.get(name) for name in OrderLine.__annotations__)
-        if rule is None and rules.get("duplicates") == "drop" and key in seen:
-            rule = "duplicate_line"
-        seen.add(key)
-        if rule is None and line["order_date"] > as_of:
-            rule = "after_as_of"
-        if rule is None:
-            kept.append(line)
-        else:
-            set_aside[rule] += 1
-    buyers = {line["customer_id"] for line in kept if not line.get("is_return", False)}
-    alone = [line for line in kept if line["customer_id"] not in buyers]
-    if alone:
-        set_aside["return_without_purchase"] = len(alone)
-    return [line for line in kept if line["customer_id"] in buyers], set_aside
+def _table(lines: list[OrderLine]) -> Any:
+    """The lines as table ``transactions``; each number keeps the decimals it came with."""
+    import pyarrow as pa
+
+    kinds = {"flag": pa.bool_(), "date": pa.date32(), "text": pa.string()}
+    columns = {}
+    for name in OrderLine.__annotations__:
+        values: list[Any] = [line.get(name, _USUAL.get(name)) for line in lines]
+        kind = kinds.get(TRANSACTIONS[name].kind)
+        if kind is None:
+            scale = max(0, *(-number.as_tuple().exponent for number in values))
+            kind = pa.decimal128(18, scale)
+        columns[name] = pa.array(values, kind)
+    return pa.table(columns)
 
 
-def _first_rule(line: OrderLine, rules: dict[str, Any]) -> str | None:
-    returned = line.get("is_return", False)
-    if not line.get("is_valid", True):
-        return "invalid_order"
-    if returned:
-        return "returned" if rules.get("returns", "exclude") == "exclude" else None
-    if line["quantity"] <= 0:
-        return "non_positive_quantity"
-    if line["amount"] < 0:
-        return "negative_amount"
-    if line["amount"] == 0 and rules.get("zero_amount") == "exclude":
-        return "zero_amount"
-    return None
+@cache
+def _database() -> Any:
+    """DuckDB in memory, made at the first request of a process: most servers get none."""
+    import duckdb
 
-
-def _add(customer: _Customer, line: OrderLine) -> None:
-    registered = line.get("registered_date")
-    if registered is not None:
-        customer.registered = min(registered, customer.registered or registered)
-    customer.units += line["quantity"]
-    customer.spent += line["amount"]
-    if not line.get("is_return", False):
-        day = line["order_date"]
-        customer.first = min(day, customer.first or day)
-        customer.last = max(day, customer.last or day)
-        customer.orders.add(line["order_id"])
-
-
-def _features(
-    name: str, customer: _Customer, as_of: dt.date, model: SegmentModel
-) -> dict[str, Any]:
-    assert customer.first is not None and customer.last is not None  # it has a purchase
-    spent, frequency = float(customer.spent), len(customer.orders)
-    registered = customer.registered
-    waited = None if registered is None else (customer.first - registered).days
-    days = np.array([np.nan if waited is None else waited], dtype=np.float64)
-    return {
-        "customer_id": name,
-        "register_to_order": waited,
-        "first_to_last_order": (customer.last - customer.first).days,
-        "total_unit": float(customer.units),
-        "total_spent": spent,
-        "recency": (as_of - customer.last).days,
-        "frequency": frequency,
-        "average_order_value": spent / frequency,
-        "tenure": (as_of - customer.first).days,
-        "segment_type": model.group_by_registration(days)[0],
+    settings: dict[str, Any] = {
+        "threads": 1,
+        "enable_external_access": False,
+        "memory_limit": "256MB",
     }
+    return duckdb.connect(":memory:", config=settings)
+
+
+def _by_sql(
+    transactions: Any, rules: dict[str, Any], as_of: dt.date
+) -> tuple[list[dict[str, Any]], dict[str, int]]:
+    """Features of each customer, and how many lines each rule set aside."""
+    with _one_at_a_time, _database().cursor() as run:
+        run.register("transactions", transactions)
+        ruled = run.sql(_CLEAN_SQL, params=rules | {"as_of": as_of}).to_arrow_table()
+        if rules["returns"] == "net":
+            names = ["first_rule" if name == "rule" else name for name in ruled.column_names]
+            run.register("ruled", ruled.rename_columns(names))
+            ruled = run.sql(_LONE_RETURNS_SQL).to_arrow_table()
+        run.register("classified", ruled)
+        made = run.sql(_FEATURES_SQL, params={"as_of": as_of}).to_arrow_table().to_pylist()
+    counts = {row["values"]: row["counts"] for row in ruled["rule"].value_counts().to_pylist()}
+    return made, {rule: counts[rule] for rule in sorted(counts) if rule != "kept"}

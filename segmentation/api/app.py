@@ -286,7 +286,11 @@ def _add_scoring(app: Flask, around: Surroundings) -> None:
         with around.slot():
             serving = around.serving()
             value = parse(
-                orders.ORDERS, body, accepted=orders.accepted, most_values=orders.MAX_VALUES
+                orders.ORDERS,
+                body,
+                accepted=orders.accepted,
+                most_values=orders.MAX_LINES * orders.MAX_KEYS,
+                most_keys=orders.MAX_KEYS,
             )
             columns = None if everything else serving.contract.columns
             made = orders.features_of(value, serving.model, columns=columns)

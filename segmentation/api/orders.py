@@ -11,14 +11,23 @@ from pathlib import Path
 from typing import Annotated, Any, NotRequired
 
 import numpy as np
-from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, WithJsonSchema, with_config
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    FailFast,
+    Field,
+    TypeAdapter,
+    WithJsonSchema,
+    with_config,
+)
 from typing_extensions import TypedDict
 
-from segmentation.api.contract import LARGEST, MAX_BULK_ROWS, MAX_ID_LENGTH, CustomerId
+from segmentation.api.contract import LARGEST, MAX_ID_LENGTH, CustomerId
 from segmentation.api.problems import Problem
 from segmentation.model import SegmentModel
 from segmentation.schema import TRANSACTIONS
 
+MAX_LINES = 50_000
 Day = Annotated[dt.date, Field(strict=True, ge=dt.date(1900, 1, 1), le=dt.date(2200, 12, 31))]
 _AMOUNT = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,6})?")
 
@@ -73,9 +82,9 @@ class OrderLine(TypedDict):
 
 @with_config(ConfigDict(extra="forbid", strict=True))
 class Orders(TypedDict):
-    """Order lines of any number of customers."""
+    """Order lines of any number of customers; the first that is wrong is told."""
 
-    orders: Annotated[list[OrderLine], Field(min_length=1, max_length=MAX_BULK_ROWS)]
+    orders: Annotated[list[OrderLine], Field(min_length=1, max_length=MAX_LINES), FailFast()]
     as_of: NotRequired[Annotated[Day, Field(description="Default: the model's own last day.")]]
 
 
@@ -89,7 +98,7 @@ _CLEAN_SQL = (_SQL / "clean.sql").read_text(encoding="utf-8")
 _LONE_RETURNS_SQL = (_SQL / "lone_returns.sql").read_text(encoding="utf-8")
 _FEATURES_SQL = (_SQL / "features.sql").read_text(encoding="utf-8")
 _one_at_a_time = threading.Lock()
-MAX_VALUES = (MAX_BULK_ROWS + 1) * (len(OrderLine.__annotations__) + 1)
+MAX_KEYS = len(OrderLine.__annotations__)
 
 
 def accepted(name: str) -> str:

@@ -37,9 +37,18 @@ _MESSAGES = {
 }
 Accepted = Callable[[str], str]
 _PIECE = 1 << 20
+_FEW = 1000
+"""Values that a body may hold whatever they are."""
 
 
-def parse(adapter: TypeAdapter[Any], body: bytes, *, accepted: Accepted, most_values: int) -> Any:
+def parse(
+    adapter: TypeAdapter[Any],
+    body: bytes,
+    *,
+    accepted: Accepted,
+    most_values: int,
+    most_keys: int | None = None,
+) -> Any:
     """Value of a JSON body, validated.
 
     Parameters
@@ -52,6 +61,9 @@ def parse(adapter: TypeAdapter[Any], body: bytes, *, accepted: Accepted, most_va
         Words for what the field accepts, or an empty string.
     most_values : int
         More values than any body that is accepted holds; their objects are not made.
+    most_keys : int or None
+        The same for the keys of one object, on the average; every wrong one is a mistake
+        that has to be held.
 
     Raises
     ------
@@ -59,7 +71,7 @@ def parse(adapter: TypeAdapter[Any], body: bytes, *, accepted: Accepted, most_va
         413 where there are more values, 400 where the body is no JSON (not UTF-8, truncated, nested too deeply, a key
         given twice), 422 where it is JSON of another shape.
     """
-    if holds_more_values(body, most_values):
+    if holds_more_values(body, most_values) or _has_swollen_objects(body, most_keys):
         raise Problem(413, "the body holds more values than are accepted; send several requests.")
     try:
         value = adapter.validate_json(body, strict=True)
@@ -131,6 +143,12 @@ def holds_more_values(body: bytes, most: int) -> bool:
     list or object have their comma, and what nests deeply is refused anyway.
     """
     return body.count(b",") > most and _outside_texts(body, b",") > most
+
+
+def _has_swollen_objects(body: bytes, most_keys: int | None) -> bool:
+    if most_keys is None or body.count(b",") <= _FEW:
+        return False
+    return holds_more_values(body, _FEW + (most_keys + 1) * _outside_texts(body, b"{"))
 
 
 def _n_keys(value: Any) -> int:

@@ -32,6 +32,7 @@ from segmentation.interruption import note_too_late, signals_held_back
 from segmentation.own_folders import MARK, mark_folder, refuse_foreign
 
 JOURNAL = ".outputs-in-progress.json"
+LOCK = ".outputs.lock"
 
 
 @dataclass(frozen=True)
@@ -106,11 +107,8 @@ class NewLink:
 @contextlib.contextmanager
 def opened(home: Path) -> Iterator[None]:
     """Hold a folder of outputs for a moment, first finishing what a killed command began."""
-    with in_words(home):
-        lock = os.open(home, os.O_RDONLY)
+    lock = _lock(home)
     try:
-        with contextlib.suppress(OSError):  # a file system without locks
-            fcntl.flock(lock, fcntl.LOCK_EX)
         if (home / JOURNAL).exists():
             with signals_held_back() as came:
                 _roll_forward(home)
@@ -118,7 +116,31 @@ def opened(home: Path) -> Iterator[None]:
                 raise KeyboardInterrupt
         yield
     finally:
+        (home / LOCK).unlink(missing_ok=True)
         os.close(lock)
+
+
+def _lock(home: Path) -> int:
+    """Wait for whoever holds a folder of outputs, by a file that is gone afterwards.
+
+    The folder itself is locked for as long as runs compute (`forgotten.held`).
+    """
+    while True:
+        with in_words(home):
+            lock = os.open(home / LOCK, os.O_CREAT | os.O_RDWR, 0o666)
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        with contextlib.suppress(OSError):  # else its holder removed it meanwhile
+            if os.path.samestat(os.fstat(lock), (home / LOCK).stat()):
+                return lock
+        os.close(lock)
+
+
+def finish_what_was_begun(home: Path) -> None:
+    """Do the rest of what a killed command left undone, if any did."""
+    if (home / JOURNAL).exists():
+        with opened(home):
+            pass
 
 
 def put_in_place(home: Path, outputs: Sequence[NewFolder | NewFile | NewLink]) -> None:

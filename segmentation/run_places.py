@@ -29,7 +29,7 @@ from segmentation.own_folders import (
 )
 from segmentation.params import PATHS, Parameters, resolve
 from segmentation.pipeline import Run
-from segmentation.placing import NewFolder, NewLink, opened, put_in_place
+from segmentation.placing import NewFolder, NewLink, finish_what_was_begun, opened, put_in_place
 from segmentation.stage_cache import key_of, package_fingerprint
 from segmentation.stage_table import STAGES
 
@@ -334,5 +334,4 @@ def make_folder(folder: Path) -> None:
         raise OutputError(
             f"--runs-dir {folder}: cannot be made ({reason}); choose another folder."
         ) from None
-    with opened(folder):
-        pass
+    finish_what_was_begun(folder)

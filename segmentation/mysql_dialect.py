@@ -54,6 +54,7 @@ class _Shop(MySQL):
             exp.RegexpLike: lambda self, node: self.binary(node, "REGEXP"),
             exp.DateDiff: lambda self, node: _date_difference(self, node),
             exp.DateTrunc: lambda self, node: _truncated(self, node),
+            exp.UnixToTime: lambda self, node: _counted(self, node),
             exp.TimestampTrunc: lambda self, node: _truncated(self, node),
         }
 
@@ -85,6 +86,13 @@ def _date_difference(writer: Any, node: exp.DateDiff) -> str:
         return f"({last} - {first})"
     writer.unsupported(f"DATE_DIFF by {unit}")
     return str(writer.func("DATEDIFF", node.this, node.expression))
+
+
+def _counted(writer: Any, node: exp.UnixToTime) -> str:
+    """Seconds as a time of the session's zone; EPOCH_MS, which has no zone, as one of UTC."""
+    if not node.args.get("scale"):
+        return str(writer.func("FROM_UNIXTIME", node.this))
+    return f"TIMESTAMPADD(MICROSECOND, 1000 * ({writer.sql(node.this)}), TIMESTAMP('1970-01-01'))"
 
 
 def _truncated(writer: Any, node: Any) -> str:

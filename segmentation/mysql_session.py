@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from segmentation.errors import SourceError
 
-if TYPE_CHECKING:
-    from segmentation.mysql import Address
-
 _IDLE_SECONDS = 86_400
 
 
-def waits(connection: Any, address: Address) -> dict[str, int]:
+def waits(connection: Any, address: Any) -> dict[str, int]:
     """How long the server waits for us: between two queries we compute."""
     seconds = {
         "wait_timeout": _IDLE_SECONDS,
@@ -40,7 +37,7 @@ def set_for_session(connection: Any, settings: dict[str, Any]) -> None:
             cursor.execute(statement, (value,))
 
 
-def set_zone(connection: Any, address: Address, time_zone: str) -> None:
+def set_zone(connection: Any, address: Any, time_zone: str) -> None:
     """Count times in a zone by its IANA name.
 
     Raises

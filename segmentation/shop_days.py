@@ -29,7 +29,8 @@ def zoned_columns(engine: Engine, source: Source) -> tuple[list[str], list[str]]
     query = one_select(source.sql)
     used = columns_named(source.sql)
     asked = {c.name.lower() for node in _day_makers(query) for c in node.find_all(exp.Column)}
-    known = {c.name.lower() for n in query.find_all(exp.UnixToTime) for c in n.find_all(exp.Column)}
+    counts = [node for node in query.find_all(exp.UnixToTime) if not node.args.get("scale")]
+    known = {c.name.lower() for node in counts for c in node.find_all(exp.Column)}
     texts: set[str] = set()
     kinds = {table: _kinds(engine, table) for table in source.tables}
     raw = {name.lower() for columns in kinds.values() for name in columns}

@@ -24,7 +24,16 @@ class _Shop(Spark):
 
         TRANSFORMS = Spark.Generator.TRANSFORMS | {
             exp.DateDiff: lambda self, node: _date_difference(self, node),
+            exp.UnixToTime: lambda self, node: _counted(self, node),
         }
+
+
+def _counted(writer: Any, node: exp.UnixToTime) -> str:
+    """Seconds as a time of the session's zone; EPOCH_MS, which has no zone, as one of UTC."""
+    number = writer.sql(node.this)
+    if not node.args.get("scale"):
+        return f"CAST(FROM_UNIXTIME({number}) AS TIMESTAMP)"
+    return f"TIMESTAMPADD(MILLISECOND, {number}, TIMESTAMP_NTZ '1970-01-01 00:00:00')"
 
 
 def _date_difference(writer: Any, node: exp.DateDiff) -> str:

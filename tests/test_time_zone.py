@@ -49,7 +49,8 @@ SELECT
     TRUE AS is_valid,
     CAST(said AS DATE) AS registered_date,
     CAST(CAST(TO_TIMESTAMP(counted) AS DATE) AS VARCHAR) AS product,
-    CAST(CAST(CAST(plain AS TIMESTAMP) AS DATE) AS VARCHAR) AS category
+    CAST(CAST(CAST(plain AS TIMESTAMP) AS DATE) AS VARCHAR) || ' '
+        || CAST(CAST(EPOCH_MS(milliseconds) AS DATE) AS VARCHAR) AS category
 FROM orders
 """
 
@@ -69,6 +70,7 @@ def rows_of_points() -> list[dict]:
             "sold": point,
             "said": with_offset(point, OFFSETS[n % len(OFFSETS)]),
             "counted": int(point.timestamp()),
+            "milliseconds": int(point.timestamp()) * 1000,
             "plain": point.strftime("%Y-%m-%d %H:%M:%S"),
             "quantity": 1,
             "amount": 2,
@@ -100,7 +102,9 @@ def days_found(shop: TinyShop, **changed: object) -> tuple[list[list[str]], tupl
 
 def days_wanted(zone: str) -> list[list[str]]:
     own = [point.astimezone(ZoneInfo(zone)).date().isoformat() for point in POINTS]
-    return [[day, day, day, text[:10]] for day, text in zip(own, EDGES, strict=True)]
+    return [
+        [day, day, day, f"{text[:10]} {text[:10]}"] for day, text in zip(own, EDGES, strict=True)
+    ]
 
 
 @pytest.mark.parametrize("zone", ZONES)
@@ -132,7 +136,7 @@ def database(mariadb_server: MariaDbServer) -> str:
     mariadb_server.new_database(
         "points",
         "CREATE TABLE orders (customer_id VARCHAR(9), order_id VARCHAR(9), sold TIMESTAMP NULL, "
-        "said VARCHAR(40), counted BIGINT, plain VARCHAR(40), quantity BIGINT, "
+        "said VARCHAR(40), counted BIGINT, milliseconds BIGINT, plain VARCHAR(40), quantity BIGINT, "
         "amount DECIMAL(18, 2))",
     )
     with (
@@ -140,7 +144,7 @@ def database(mariadb_server: MariaDbServer) -> str:
         connection.cursor() as cursor,
     ):
         values = [tuple(row.values()) for row in rows_of_points()]
-        cursor.executemany("INSERT INTO orders VALUES (%s, %s, %s, %s, %s, %s, %s, %s)", values)
+        cursor.executemany("INSERT INTO orders VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)", values)
     files = {zone: Path("/usr/share/zoneinfo", zone) for zone in ("Asia/Tokyo", *ON_SERVERS[1:])}
     # a file of today's short form, of which the server reads nothing but the name
     files["Pacific/Auckland"] = Path(tzdata.__file__).parent / "zoneinfo/Pacific/Auckland"

@@ -29,6 +29,7 @@ from segmentation.atomic import (
     swap_folder,
     write_text_atomic,
 )
+from segmentation.cache_bounds import clean_runs
 from segmentation.customer_rows import ID, find_customers, forms_of
 from segmentation.errors import OutputError, ParameterError, SegmentationError, first_three
 from segmentation.forgotten import LIST, held, read_list, write_list
@@ -44,7 +45,6 @@ from segmentation.own_folders import (
 from segmentation.placing import opened
 from segmentation.run_folder import PROCESSED_FOLDER, SHIPPED_WORKBOOK_PROFILE, WORKBOOK
 
-CACHE = ".cache"
 NOT_REACHED = (
     "not reached, for you to see to: the source itself, files sent or copied elsewhere (lists, "
     "score, compare, reduced models), tables in databases (publish, materialize) and on clusters, the pages of "
@@ -118,11 +118,12 @@ def forget(runs_dir: Path, customers: Iterable[str]) -> Done:
             found |= here
             done.runs += [f"{folder.relative_to(runs_dir)}: {said}"] if here else []
         # another list gives other keys: nothing there would be used again
-        shutil.rmtree(os.path.realpath(runs_dir / CACHE), ignore_errors=True)
+        in_use = clean_runs(runs_dir, everything=True).in_use
+    failed += [f"{in_use:,} results in the cache (in use)"] if in_use else []
     if failed:
         raise OutputError(
-            f"on the list, but {len(failed)} run(s) could not be rewritten: "
-            f"{first_three(failed)}; delete or mend them, then forget again."
+            f"on the list, but not everywhere removed: {first_three(failed)}; close what is open, "
+            "delete or mend what is damaged, then forget again."
         )
     done.unknown = [each for each in wanted if each not in found]
     return done
@@ -197,11 +198,14 @@ def _settle(runs_dir: Path) -> None:
 
 def _runs_below(runs_dir: Path) -> Iterator[Path]:
     """Folders that a run made, whatever they are called; links lead to such a folder."""
-    for parent, folders, files in os.walk(runs_dir):
-        folders[:] = [name for name in folders if name != CACHE]
-        if {"manifest.json", "params.yaml"} <= set(files):
+    for parent, folders, _ in os.walk(runs_dir):
+        if _is_run(Path(parent)):
             folders.clear()
             yield Path(parent)
+
+
+def _is_run(folder: Path) -> bool:
+    return all((folder / name).is_file() for name in ("manifest.json", "params.yaml"))
 
 
 def _remove_from_run(folder: Path, forms: dict[str, str]) -> tuple[set[str], str]:

@@ -321,7 +321,7 @@ def test_what_cannot_be_rewritten_is_named_and_the_list_has_them_already(shop):
     shutil.copytree(shop.result, shop.runs_dir / "zz_whole")
     (shop.result / "segments.parquet").write_bytes(b"PAR1 damaged")
 
-    assert_refused(forget(shop, *HOSTILE), "1 run(s) could not be rewritten", str(shop.result))
+    assert_refused(forget(shop, *HOSTILE), "not everywhere removed", str(shop.result))
 
     assert len(forgotten.read_list(shop.runs_dir)) == len(HOSTILE)
     assert holding(shop.runs_dir / "zz_whole") == []
@@ -332,6 +332,17 @@ def test_a_list_that_cannot_be_read_stops_every_run(shop):
     (shop.runs_dir / "forgotten.json").write_text('{"salt": "x"', encoding="utf-8")
 
     assert_refused(shop.run(), "forgotten.json", "cannot be read")
+
+
+def test_a_result_that_an_open_notebook_reads_stays_and_is_said(shop):
+    run = Run(parameters_from(shop.parameters), shop.runs_dir)
+    assert len(run["customer_features"])
+
+    assert_refused(forget(shop, "FORGET-ME-9731"), "1 results in the cache (in use)", "close")
+
+    run.cache.release()
+    assert forget(shop, "FORGET-ME-9731").code == 0
+    assert holding(shop.runs_dir, "FORGET-ME-9731") == []
 
 
 def test_nobody_is_forgotten_while_a_run_is_at_work(shop):

@@ -1,6 +1,6 @@
 """Customers who asked to be forgotten, taken out of everything that runs keep of them.
 
-What a run counted of all its customers (ledger, profile, pages) stays as of its time. Rows of
+What a run counted of all its customers (ledger, evidence, pages) stays as of its time. Rows of
 single customers go: from tables, lists, the workbook and the model. A run is rewritten and not
 computed again, because what it was made of may be gone.
 """
@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 from scipy.spatial import cKDTree
 
@@ -44,6 +45,7 @@ from segmentation.own_folders import (
 )
 from segmentation.placing import opened
 from segmentation.run_folder import PROCESSED_FOLDER, SHIPPED_WORKBOOK_PROFILE, WORKBOOK
+from segmentation.segments import profile
 
 NOT_REACHED = (
     "not reached, for you to see to: the source itself, files sent or copied elsewhere (lists, "
@@ -225,6 +227,7 @@ def _remove_from_run(folder: Path, forms: dict[str, str]) -> tuple[set[str], str
             _rewrite(working / name, forms)
             # Spark's own checksum of a file, of which it would refuse another content
             (working / name).with_name(f".{name.name}.crc").unlink(missing_ok=True)
+        _describe_others(working)
         if (working / "model").is_dir():
             said += _remove_from_model(folder, working / "model", here)
         if (working / "notebooks").is_dir():
@@ -251,6 +254,21 @@ def _remove_from_run(folder: Path, forms: dict[str, str]) -> tuple[set[str], str
 def _rewrite(path: Path, forms: dict[str, str]) -> None:
     with atomic_path(path) as temporary:
         find_customers(path, forms, temporary)
+
+
+def _describe_others(folder: Path) -> None:
+    """Count ``profile.csv`` of the customers who are left: `compare` checks it against them."""
+    path = folder / "profile.csv"
+    counted = pd.read_csv(path, dtype={"revenue": str})
+    scale = max(len(text.partition(".")[2]) for text in counted["revenue"])
+    means = [name for name in counted.columns if name.endswith("_mean")]
+    features = pq.read_table(folder / "features.parquet").to_pandas()
+    segments = pq.read_table(folder / "segments.parquet", columns=[ID, "cluster", "segment"])
+    customers = features.merge(segments.to_pandas(), on=ID, validate="one_to_one")
+    if len(customers):
+        names = tuple(name.removesuffix("_mean") for name in means)
+        counted = profile(customers, names, amount_scale=scale)
+    counted.head(len(customers)).to_csv(path, index=False, lineterminator="\n")
 
 
 def _remove_from_model(folder: Path, model_folder: Path, customers: set[str]) -> str:

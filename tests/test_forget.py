@@ -115,7 +115,7 @@ def test_nothing_below_the_runs_holds_a_forgotten_customer(shop):
 
 def test_rows_of_the_others_keep_every_character(shop):
     kept = {}
-    for path in shop.result.rglob("*.csv"):
+    for path in set(shop.result.rglob("*.csv")) - {shop.result / "profile.csv"}:
         lines = path.read_bytes().splitlines(keepends=True)
         kept[path] = b"".join(line for line in lines if b"FORGET" not in line)
     sheets = {
@@ -136,6 +136,25 @@ def test_rows_of_the_others_keep_every_character(shop):
         others = table[~table["customer_id"].isin(HOSTILE)].reset_index(drop=True)
         now = pq.read_table(shop.result / name).to_pandas()
         pd.testing.assert_frame_equal(now, others, check_exact=True)
+
+
+def test_profile_is_counted_again_of_those_who_are_left_and_runs_can_be_compared(shop):
+    whole = shop.runs_dir.parent / "before"
+    shutil.copytree(shop.result, whole)
+    table = pd.read_parquet(shop.result / "segments.parquet").set_index("customer_id")
+    theirs, spent = table.loc[HOSTILE[0], ["segment", "total_spent"]]
+    before = pd.read_csv(shop.result / "profile.csv").set_index("segment")
+
+    forget(shop, HOSTILE[0])
+
+    after = pd.read_csv(shop.result / "profile.csv").set_index("segment")
+    assert list(after.columns) == list(before.columns)
+    assert after.at[theirs, "customers"] == before.at[theirs, "customers"] - 1
+    assert after.at[theirs, "revenue"] == pytest.approx(before.at[theirs, "revenue"] - spent)
+    shares = ["customers_share", "revenue_share"]
+    others = (each.drop(index=theirs).drop(columns=shares) for each in (after, before))
+    pd.testing.assert_frame_equal(*others)
+    assert call_cli("compare", whole, shop.result).code == 0
 
 
 def test_core_points_of_the_forgotten_leave_the_model_unless_another_customer_has_the_row(shop):

@@ -34,6 +34,7 @@ from segmentation.cache_bounds import clean_runs
 from segmentation.customer_rows import ID, find_customers, forms_of
 from segmentation.errors import OutputError, ParameterError, SegmentationError, first_three
 from segmentation.forgotten import LIST, held, read_list, write_list
+from segmentation.guarded_csv import write_plain_csv
 from segmentation.model import GroupModel, load_model
 from segmentation.own_folders import (
     PROCESSED,
@@ -268,7 +269,7 @@ def _describe_others(folder: Path) -> None:
     if len(customers):
         names = tuple(name.removesuffix("_mean") for name in means)
         counted = profile(customers, names, amount_scale=scale)
-    counted.head(len(customers)).to_csv(path, index=False, lineterminator="\n")
+    write_plain_csv(counted.head(len(customers)), path)
 
 
 def _remove_from_model(folder: Path, model_folder: Path, customers: set[str]) -> str:

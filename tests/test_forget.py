@@ -17,6 +17,7 @@ from conftest import TinyShop, assert_refused, call_cli, order, ordinary_orders
 
 from segmentation import forget as forget_module
 from segmentation import forgotten
+from segmentation.errors import SourceError
 from segmentation.guarded_csv import write_guarded_csv
 from segmentation.model import load_model
 from segmentation.own_folders import RUN, foreign_in, is_own
@@ -362,6 +363,12 @@ def test_a_result_that_an_open_notebook_reads_stays_and_is_said(shop):
     run.cache.release()
     assert forget(shop, "FORGET-ME-9731").code == 0
     assert holding(shop.runs_dir, "FORGET-ME-9731") == []
+
+
+def test_who_is_forgotten_while_a_notebook_reads_the_orders_is_not_in_its_results(shop):
+    run = Run(parameters_from(shop.parameters | {"returns": "net"}), shop.runs_dir)
+    with pytest.raises(SourceError, match="forgotten customers changed"), run.snapshot.opened():
+        forget(shop, "FORGET-ME-9731")
 
 
 def test_nobody_is_forgotten_while_a_run_is_at_work(shop):

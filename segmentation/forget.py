@@ -1,6 +1,6 @@
 """Customers who asked to be forgotten, taken out of everything that runs keep of them.
 
-What a run counted of all its customers (ledger, profile, pages) stays as of its time. Rows of
+What a run counted of all its customers (ledger, evidence, pages) stays as of its time. Rows of
 single customers go: from tables, lists, the workbook and the model. A run is rewritten and not
 computed again, because what it was made of may be gone.
 """
@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 from scipy.spatial import cKDTree
 
@@ -29,9 +30,11 @@ from segmentation.atomic import (
     swap_folder,
     write_text_atomic,
 )
+from segmentation.cache_bounds import clean_runs
 from segmentation.customer_rows import ID, find_customers, forms_of
 from segmentation.errors import OutputError, ParameterError, SegmentationError, first_three
 from segmentation.forgotten import LIST, held, read_list, write_list
+from segmentation.guarded_csv import write_plain_csv
 from segmentation.model import GroupModel, load_model
 from segmentation.own_folders import (
     PROCESSED,
@@ -43,8 +46,8 @@ from segmentation.own_folders import (
 )
 from segmentation.placing import opened
 from segmentation.run_folder import PROCESSED_FOLDER, SHIPPED_WORKBOOK_PROFILE, WORKBOOK
+from segmentation.segments import profile
 
-CACHE = ".cache"
 NOT_REACHED = (
     "not reached, for you to see to: the source itself, files sent or copied elsewhere (lists, "
     "score, compare, reduced models), tables in databases (publish, materialize) and on clusters, the pages of "
@@ -118,11 +121,12 @@ def forget(runs_dir: Path, customers: Iterable[str]) -> Done:
             found |= here
             done.runs += [f"{folder.relative_to(runs_dir)}: {said}"] if here else []
         # another list gives other keys: nothing there would be used again
-        shutil.rmtree(os.path.realpath(runs_dir / CACHE), ignore_errors=True)
+        in_use = clean_runs(runs_dir, everything=True).in_use
+    failed += [f"{in_use:,} results in the cache (in use)"] if in_use else []
     if failed:
         raise OutputError(
-            f"on the list, but {len(failed)} run(s) could not be rewritten: "
-            f"{first_three(failed)}; delete or mend them, then forget again."
+            f"on the list, but not everywhere removed: {first_three(failed)}; close what is open, "
+            "delete or mend what is damaged, then forget again."
         )
     done.unknown = [each for each in wanted if each not in found]
     return done
@@ -197,11 +201,14 @@ def _settle(runs_dir: Path) -> None:
 
 def _runs_below(runs_dir: Path) -> Iterator[Path]:
     """Folders that a run made, whatever they are called; links lead to such a folder."""
-    for parent, folders, files in os.walk(runs_dir):
-        folders[:] = [name for name in folders if name != CACHE]
-        if {"manifest.json", "params.yaml"} <= set(files):
+    for parent, folders, _ in os.walk(runs_dir):
+        if _is_run(Path(parent)):
             folders.clear()
             yield Path(parent)
+
+
+def _is_run(folder: Path) -> bool:
+    return all((folder / name).is_file() for name in ("manifest.json", "params.yaml"))
 
 
 def _remove_from_run(folder: Path, forms: dict[str, str]) -> tuple[set[str], str]:
@@ -221,6 +228,7 @@ def _remove_from_run(folder: Path, forms: dict[str, str]) -> tuple[set[str], str
             _rewrite(working / name, forms)
             # Spark's own checksum of a file, of which it would refuse another content
             (working / name).with_name(f".{name.name}.crc").unlink(missing_ok=True)
+        _describe_others(working)
         if (working / "model").is_dir():
             said += _remove_from_model(folder, working / "model", here)
         if (working / "notebooks").is_dir():
@@ -247,6 +255,21 @@ def _remove_from_run(folder: Path, forms: dict[str, str]) -> tuple[set[str], str
 def _rewrite(path: Path, forms: dict[str, str]) -> None:
     with atomic_path(path) as temporary:
         find_customers(path, forms, temporary)
+
+
+def _describe_others(folder: Path) -> None:
+    """Count ``profile.csv`` of the customers who are left: `compare` checks it against them."""
+    path = folder / "profile.csv"
+    counted = pd.read_csv(path, dtype={"revenue": str})
+    scale = max(len(text.partition(".")[2]) for text in counted["revenue"])
+    means = [name for name in counted.columns if name.endswith("_mean")]
+    features = pq.read_table(folder / "features.parquet").to_pandas()
+    segments = pq.read_table(folder / "segments.parquet", columns=[ID, "cluster", "segment"])
+    customers = features.merge(segments.to_pandas(), on=ID, validate="one_to_one")
+    if len(customers):
+        names = tuple(name.removesuffix("_mean") for name in means)
+        counted = profile(customers, names, amount_scale=scale)
+    write_plain_csv(counted.head(len(customers)), path)
 
 
 def _remove_from_model(folder: Path, model_folder: Path, customers: set[str]) -> str:

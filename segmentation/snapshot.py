@@ -78,6 +78,9 @@ class Snapshot:
                     "set engine: spark."
                 )
         self._check_sample()
+        return self._find_source()
+
+    def _find_source(self) -> Source:
         # beside the cache, not inside: no cleaning up may bring anybody back
         listed = read_list(self.scratch.parent)
         return replace(find_source(self.name, self.location), forgotten=listed)
@@ -203,10 +206,10 @@ class Snapshot:
             )
 
     def _check_source(self) -> None:
-        if find_source(self.name, self.location) != self.source:
+        if self._find_source() != self.source:
             raise SourceError(
-                f"source {self.source.name}: its SELECT or the files of its location changed while "
-                "they were read; run it again."
+                f"source {self.source.name}: its SELECT, the files of its location or the list of "
+                "forgotten customers changed while they were read; run it again."
             )
 
     def close(self) -> None:

@@ -17,6 +17,7 @@ from conftest import TinyShop, assert_refused, call_cli, order, ordinary_orders
 
 from segmentation import forget as forget_module
 from segmentation import forgotten
+from segmentation.errors import SourceError
 from segmentation.guarded_csv import write_guarded_csv
 from segmentation.model import load_model
 from segmentation.own_folders import RUN, foreign_in, is_own
@@ -115,7 +116,7 @@ def test_nothing_below_the_runs_holds_a_forgotten_customer(shop):
 
 def test_rows_of_the_others_keep_every_character(shop):
     kept = {}
-    for path in shop.result.rglob("*.csv"):
+    for path in set(shop.result.rglob("*.csv")) - {shop.result / "profile.csv"}:
         lines = path.read_bytes().splitlines(keepends=True)
         kept[path] = b"".join(line for line in lines if b"FORGET" not in line)
     sheets = {
@@ -136,6 +137,25 @@ def test_rows_of_the_others_keep_every_character(shop):
         others = table[~table["customer_id"].isin(HOSTILE)].reset_index(drop=True)
         now = pq.read_table(shop.result / name).to_pandas()
         pd.testing.assert_frame_equal(now, others, check_exact=True)
+
+
+def test_profile_is_counted_again_of_those_who_are_left_and_runs_can_be_compared(shop):
+    whole = shop.runs_dir.parent / "before"
+    shutil.copytree(shop.result, whole)
+    table = pd.read_parquet(shop.result / "segments.parquet").set_index("customer_id")
+    theirs, spent = table.loc[HOSTILE[0], ["segment", "total_spent"]]
+    before = pd.read_csv(shop.result / "profile.csv").set_index("segment")
+
+    forget(shop, HOSTILE[0])
+
+    after = pd.read_csv(shop.result / "profile.csv").set_index("segment")
+    assert list(after.columns) == list(before.columns)
+    assert after.at[theirs, "customers"] == before.at[theirs, "customers"] - 1
+    assert after.at[theirs, "revenue"] == pytest.approx(before.at[theirs, "revenue"] - spent)
+    shares = ["customers_share", "revenue_share"]
+    others = (each.drop(index=theirs).drop(columns=shares) for each in (after, before))
+    pd.testing.assert_frame_equal(*others)
+    assert call_cli("compare", whole, shop.result).code == 0
 
 
 def test_core_points_of_the_forgotten_leave_the_model_unless_another_customer_has_the_row(shop):
@@ -321,7 +341,7 @@ def test_what_cannot_be_rewritten_is_named_and_the_list_has_them_already(shop):
     shutil.copytree(shop.result, shop.runs_dir / "zz_whole")
     (shop.result / "segments.parquet").write_bytes(b"PAR1 damaged")
 
-    assert_refused(forget(shop, *HOSTILE), "1 run(s) could not be rewritten", str(shop.result))
+    assert_refused(forget(shop, *HOSTILE), "not everywhere removed", str(shop.result))
 
     assert len(forgotten.read_list(shop.runs_dir)) == len(HOSTILE)
     assert holding(shop.runs_dir / "zz_whole") == []
@@ -332,6 +352,23 @@ def test_a_list_that_cannot_be_read_stops_every_run(shop):
     (shop.runs_dir / "forgotten.json").write_text('{"salt": "x"', encoding="utf-8")
 
     assert_refused(shop.run(), "forgotten.json", "cannot be read")
+
+
+def test_a_result_that_an_open_notebook_reads_stays_and_is_said(shop):
+    run = Run(parameters_from(shop.parameters), shop.runs_dir)
+    assert len(run["customer_features"])
+
+    assert_refused(forget(shop, "FORGET-ME-9731"), "1 results in the cache (in use)", "close")
+
+    run.cache.release()
+    assert forget(shop, "FORGET-ME-9731").code == 0
+    assert holding(shop.runs_dir, "FORGET-ME-9731") == []
+
+
+def test_who_is_forgotten_while_a_notebook_reads_the_orders_is_not_in_its_results(shop):
+    run = Run(parameters_from(shop.parameters | {"returns": "net"}), shop.runs_dir)
+    with pytest.raises(SourceError, match="forgotten customers changed"), run.snapshot.opened():
+        forget(shop, "FORGET-ME-9731")
 
 
 def test_nobody_is_forgotten_while_a_run_is_at_work(shop):

@@ -37,6 +37,8 @@ def base_of(image: str, folder: Path) -> Path:
     suite = re.fullmatch(r"python:3\.\d+-slim-(\w+)", image)[1]
     call("debootstrap", "--variant=minbase", f"--include={PACKAGES}", suite, folder, MIRROR)
     shutil.copy("/etc/resolv.conf", folder / "etc")
+    (folder / "dev" / "shm").mkdir(exist_ok=True)
+    (folder / "dev" / "shm").chmod(0o1777)  # as every container has it
     for name in ("etc/pip.conf", "etc/ssl/certs/ca-certificates.crt"):  # this machine's
         if Path("/", name).exists():
             shutil.copy(Path("/", name), folder / name)

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import Formatter, FuncFormatter
 
 from segmentation import schema
+from segmentation.figure_words import SpeakingCanvas
 from segmentation.remembered_figures import remember
 
 P = ParamSpec("P")
@@ -103,6 +104,7 @@ def report_figure(draw: Callable[P, Figure]) -> Callable[P, Figure]:
         finally:
             for number in set(plt.get_fignums()) - open_before:
                 plt.close(number)
+        SpeakingCanvas(figure)  # its texts go with it
         remember(figure, draw, (args, kwargs))
         return figure
 

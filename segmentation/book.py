@@ -292,6 +292,7 @@ def _run_jupyter_book(source: Path, output: Path, press: Press) -> Path:
     if code != 0:
         log = log.replace(str(source), "")
         lines = [line for line in log.splitlines() if re.search("WARNING|ERROR|rror:", line)]
+        lines.sort(key=lambda line: "[Errno" not in line)  # the cause before its consequences
         raise RuntimeError(
             "the book did not build:\n" + "\n".join(lines[:20] or log.splitlines()[-20:])
         )

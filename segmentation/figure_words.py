@@ -11,35 +11,41 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 _KIND, _KEYWORD = b"iTXt", b"Words" + bytes(5)  # neither compressed nor in a named language
+_DRAW = FigureCanvasBase.print_figure
 _AFTER_HEADER = 33
 """Bytes of a PNG file before its second chunk: signature and header have one length."""
 
 
-class SpeakingCanvas(FigureCanvasAgg):
-    """Draws a figure as matplotlib does; a PNG file of it holds its texts."""
+def let_pictures_speak() -> None:
+    """From here on each PNG file that matplotlib draws in this process holds its texts.
 
-    def print_figure(self, filename: Any, *positional: Any, **how: Any) -> Any:
-        """As matplotlib's."""
-        kind = how.get("format") or Path(str(filename)).suffix[1:] or "png"
-        if kind != "png":
-            return super().print_figure(filename, *positional, **how)
-        drawn = io.BytesIO()
-        result = super().print_figure(drawn, *positional, **how | {"format": "png"})
-        content = _with_words(drawn.getvalue(), _texts_of(self.figure))
-        if hasattr(filename, "write"):
-            filename.write(content)
-        else:
-            Path(filename).write_bytes(content)
-        return result
+    Also those of an analyst's own figures, whatever library makes them of matplotlib's.
+    """
+    FigureCanvasBase.print_figure = _print_figure  # type: ignore[method-assign, assignment]
+
+
+def _print_figure(self: FigureCanvasBase, filename: Any, *positional: Any, **how: Any) -> Any:
+    kind = how.get("format") or Path(str(filename)).suffix[1:] or "png"
+    if kind != "png":
+        return _DRAW(self, filename, *positional, **how)
+    drawn = io.BytesIO()
+    how["format"] = "png"
+    result = _DRAW(self, drawn, *positional, **how)
+    content = _with_words(drawn.getvalue(), _texts_of(self.figure))
+    if hasattr(filename, "write"):
+        filename.write(content)
+    else:
+        Path(filename).write_bytes(content)
+    return result
 
 
 def words_of(picture: Path) -> str | None:
-    """The texts of a PNG file that a `SpeakingCanvas` made; None where nobody wrote them."""
+    """The texts of a PNG file drawn by a figure; None where nobody wrote them."""
     content = picture.read_bytes()[_AFTER_HEADER:]
     if content[4:8] != _KIND or not content[8:].startswith(_KEYWORD):
         return None

@@ -16,6 +16,7 @@ WITHOUT_CONTENT = "search.html"
 """A page of the theme's own words."""
 _PREFIX = 64
 _WORD = re.compile(r"\w+")
+_CORE = re.compile(r"\w(?:.*\w)?")
 _TAG = re.compile(r"<[^>]*>")
 _VALUE = re.compile(r"""\s([a-z][\w:-]*)\s*=\s*(?:"([^"]*)"|'([^']*)')""", re.I)
 _NO_WORDS = frozenset({"class", "style", "rel", "type", "role", "src", "d", "points", "integrity"})
@@ -55,8 +56,8 @@ def check_pages(built: Path, runs: dict[str, Run], source: Path) -> None:
             words = words_of(picture) if picture.suffix == ".png" else None
         if words is None and picture.name not in shipped:
             raise RuntimeError(
-                f"_images/{picture.name} may show words that nobody can check; draw it with a "
-                "function of segmentation.plots."
+                f"_images/{picture.name} may show words that nobody can check; draw it with "
+                "matplotlib, in a notebook that imports segmentation.plots."
             )
         finder.check(f"_images/{picture.name}", [words or ""])
 
@@ -74,6 +75,7 @@ class IdFinder:
     def __init__(self, ids: Iterable[str]) -> None:
         self._beginning: dict[str, list[str]] = {}
         self._lengths: dict[str, set[int]] = {}
+        self.left_out: set[str] = set()
         for one in ids:
             word = _WORD.match(one)
             if word:
@@ -89,11 +91,15 @@ class IdFinder:
                 for one in self._beginning.get(text[start : start + length], ()):
                     if text.startswith(one, start) and _stands_alone(text, start, start + len(one)):
                         found.add(one)
-        return found
+        return found - self.left_out
+
+    def found_in_any(self, texts: Iterable[str]) -> set[str]:
+        """Those that stand in some of the texts."""
+        return set().union(*map(self.found_in, texts))
 
     def check(self, where: str, texts: list[str]) -> None:
         """Raise RuntimeError, without any id, where texts hold some."""
-        if leaked := len(set().union(*map(self.found_in, texts))):
+        if leaked := len(self.found_in_any(texts)):
             raise RuntimeError(f"{where} shows {leaked} customer id(s); the book is not published.")
 
 
@@ -110,12 +116,12 @@ def is_telling(customer_id: str) -> bool:
     >>> [is_telling(one) for one in ("A/17", "Name 17", "12,345.67", "2023-01-31")]
     [True, True, False, False]
     """
-    if _NUMBER.fullmatch(customer_id):
+    if len(customer_id) < 4 or _NUMBER.fullmatch(customer_id):
         return False
-    kinds = (r"[^\W\d_]", r"\d", r"\W|_")  # letters, digits and signs in one
-    is_mixed = all(re.search(kind, customer_id) for kind in kinds)
-    begins = customer_id.startswith("0") or is_mixed
-    return len(customer_id) > 5 or (len(customer_id) > 3 and begins)
+    if len(customer_id) > 5 or customer_id.startswith("0"):
+        return True
+    # letters, digits and signs in one
+    return all(re.search(kind, customer_id) for kind in (r"[^\W\d_]", r"\d", r"\W|_"))
 
 
 def _plain(text: str) -> str:
@@ -149,25 +155,27 @@ def _texts_of(page: str) -> list[str]:
 
 def _finder_of(ids: Iterable[str], runs: dict[str, Run], built: Path, source: Path) -> IdFinder:
     """A finder of the ids that, met in the book, can only come from data."""
-    plain = (re.sub(r"^\W+|\W+$", "", _plain(str(one))) for one in ids)
-    telling = {one for one in plain if is_telling(one)}
+    plain = (one if one.isalnum() else _core(one) for one in map(str, ids))
+    finder = IdFinder({one for one in plain if is_telling(one)})
     said = _read(source.glob("book/*.md"))
     for run in runs.values():
         said += [str(value) for value in run.parameters.as_plain().values()]
         said += [str(text) for text in run["sql"].values()]
         said.append(str(run.rules))
-    telling -= _all_found(telling, said)
+    finder.left_out |= finder.found_in_any(said)
     # a customer may be called like any word of a page; one with digits is none of them
-    words = {one for one in telling if not re.search(r"\d", one)}
     package = Path(__file__).parent
     said = [*runs, *_read(source.glob("notebooks/*.py"))]
     said += _read([*package.rglob("*.py"), *package.glob("*.yaml")])
     said += _texts_of("".join(_read(built.glob(WITHOUT_CONTENT))))
-    return IdFinder(telling - _all_found(words, said))
+    finder.left_out |= {one for one in finder.found_in_any(said) if not re.search(r"\d", one)}
+    return finder
 
 
-def _all_found(ids: set[str], texts: list[str]) -> set[str]:
-    return set().union(*map(IdFinder(ids).found_in, texts)) if ids else set()
+def _core(text: str) -> str:
+    """An id from its first letter or digit to its last."""
+    found = _CORE.search(_plain(text))
+    return found[0] if found else ""
 
 
 def _read(paths: Iterable[Path]) -> list[str]:

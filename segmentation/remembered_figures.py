@@ -24,11 +24,11 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from segmentation.atomic import atomic_path
 from segmentation.errors import OutputError
-from segmentation.figure_words import SpeakingCanvas
 from segmentation.stage_cache import package_fingerprint
 
 FOLDER_VARIABLE = "SEGMENTATION_FIGURES"
@@ -37,7 +37,7 @@ DRAWING_PACKAGES = ("matplotlib", "numpy", "pandas", "pillow")
 _WHOLE_PNG = (b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82")
 
 
-class RememberingCanvas(SpeakingCanvas):
+class RememberingCanvas(FigureCanvasAgg):
     """Draws a figure, or gives the picture that the same call with the same arguments gave."""
 
     def __init__(self, figure: Figure, key: str, folder: Path) -> None:

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import Formatter, FuncFormatter
 
 from segmentation import schema
-from segmentation.figure_words import SpeakingCanvas
+from segmentation.figure_words import let_pictures_speak
 from segmentation.remembered_figures import remember
 
 P = ParamSpec("P")
@@ -82,6 +82,8 @@ RC_PARAMS: Any = {
     "image.interpolation": "nearest",
 }
 
+let_pictures_speak()
+
 
 def apply_style() -> None:
     """Make every following figure of the session look like the report's own."""
@@ -104,7 +106,6 @@ def report_figure(draw: Callable[P, Figure]) -> Callable[P, Figure]:
         finally:
             for number in set(plt.get_fignums()) - open_before:
                 plt.close(number)
-        SpeakingCanvas(figure)  # its texts go with it
         remember(figure, draw, (args, kwargs))
         return figure
 

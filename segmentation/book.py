@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import html
 import json
 import re
 import shutil
@@ -21,6 +20,7 @@ from segmentation.explorer import explorer_script, explorer_section
 from segmentation.insights import scale
 from segmentation.insights.text import inert
 from segmentation.model import load_model
+from segmentation.page_checks import check_pages
 from segmentation.params import PATHS, PROJECT_ROOT, Parameters
 from segmentation.pipeline import Run
 from segmentation.schema import FEATURES, RULES, SEGMENT_COLUMNS, TRANSACTIONS
@@ -292,6 +292,7 @@ def _run_jupyter_book(source: Path, output: Path, press: Press) -> Path:
     if code != 0:
         log = log.replace(str(source), "")
         lines = [line for line in log.splitlines() if re.search("WARNING|ERROR|rror:", line)]
+        lines.sort(key=lambda line: "[Errno" not in line)  # the cause before its consequences
         raise RuntimeError(
             "the book did not build:\n" + "\n".join(lines[:20] or log.splitlines()[-20:])
         )
@@ -311,58 +312,3 @@ def leave_out_icon_script(built: Path) -> None:
         page.write_text(_ICON_SCRIPT.sub("", text), encoding="utf-8")
     for script in built.rglob("fontawesome.js*"):
         script.unlink()
-
-
-MACHINE_PATHS = (str(PROJECT_ROOT), str(Path.home()), "site-packages", "/ipykernel_")
-_WORD = re.compile(r"[\w.@-]+")
-
-
-def check_pages(built: Path, runs: dict[str, Run], source: Path) -> None:
-    """Refuse to publish a page with a traceback, a machine path or a customer id.
-
-    Raises
-    ------
-    RuntimeError
-        Names the page and the kind of leak, never the id itself.
-    """
-    ids = {
-        text for run in runs.values() for text in run["segments"]["customer_id"] if is_telling(text)
-    } - _words_before_data(runs, source)
-    for page in sorted(built.rglob("*.html")):
-        text = page.read_text(encoding="utf-8")
-        where = page.relative_to(built).as_posix()
-        if "Traceback (most recent call last)" in text:
-            raise RuntimeError(f"{where} shows a traceback; the book is not published.")
-        if "&lt;Figure size" in text:
-            raise RuntimeError(f"{where} shows the name of a figure, not the figure itself.")
-        if 'class="output stderr' in text:
-            raise RuntimeError(f"{where} shows a warning of a cell; the book is not published.")
-        for path in MACHINE_PATHS:
-            if len(path) > 5 and path in text:
-                raise RuntimeError(f"{where} shows a path of this machine; not published.")
-        words = set(_WORD.findall(html.unescape(re.sub(r"<[^>]*>", " ", text))))
-        if leaked := len(words & ids):
-            raise RuntimeError(f"{where} shows {leaked} customer id(s); the book is not published.")
-
-
-def is_telling(customer_id: str) -> bool:
-    """Whether an id, met as a word of a page, can only be an id.
-
-    Pages group the digits of their numbers and begin none with 0; a shorter id may be a
-    year, a number of days or a word.
-
-    Examples
-    --------
-    >>> [is_telling(one) for one in ("073168", "00042", "123456", "2023", "k3")]
-    [True, True, True, False, False]
-    """
-    return len(customer_id) > 5 or (len(customer_id) > 3 and customer_id.startswith("0"))
-
-
-def _words_before_data(runs: dict[str, Run], source: Path) -> set[str]:
-    """Words that are on the pages whoever the customers are: parameters, SQL, prose."""
-    said = [page.read_text(encoding="utf-8") for page in sorted((source / "book").glob("*.md"))]
-    for run in runs.values():
-        said += [str(value) for value in run.parameters.as_plain().values()]
-        said += [str(text) for text in run["sql"].values()]
-    return {word for text in said for word in _WORD.findall(text)}

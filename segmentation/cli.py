@@ -605,9 +605,9 @@ def run_command(command: Callable[[], Any]) -> None:
         _fail(error.format_message())
     except BrokenPipeError:
         _drop_what_is_left()
-    except OSError as error:
-        # shutil collects what went wrong with several files, and says it in words alone
-        full = [code for code in FULL if code == error.errno or os.strerror(code) in str(error)]
+    except (OSError, RuntimeError) as error:
+        # shutil, kernels and Jupyter Book say in words alone what went wrong with files
+        full = [code for code in FULL if os.strerror(code) in str(error)]
         if not full:
             raise
         _drop_what_is_left()

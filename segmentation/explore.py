@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pandas as pd
 from sqlglot import exp
 
@@ -158,6 +160,7 @@ FROM totals
 CROSS JOIN middle_amount
 CROSS JOIN middle_quantity
 """
+ONE_CUSTOMER_EACH = "values of one customer each"
 DIMENSIONS = ("category", "payment_method", "country")
 
 
@@ -176,11 +179,13 @@ def lines(engine: Engine) -> pd.DataFrame:
     return engine.query(LINES_SQL)
 
 
-def categories(engine: Engine) -> pd.DataFrame:
+def categories(engine: Engine, customer_ids: Iterable[str]) -> pd.DataFrame:
     """Orders, customers and revenue per category, payment method and country.
 
-    Dimensions that the source does not have are left out.
+    Dimensions that the source does not have are left out. A value that is a customer's id,
+    or another name for one customer, is no kind of order: all such are one row.
     """
+    ids = frozenset(customer_ids)
     tables = []
     for dimension in DIMENSIONS:
         column = exp.column(dimension)
@@ -197,5 +202,20 @@ def categories(engine: Engine) -> pd.DataFrame:
             .group_by(column)
             .order_by("revenue DESC", column)
         )
-        tables.append(engine.query(query.sql("duckdb")))
+        tables.append(_without_names(engine.query(query.sql("duckdb")), ids))
     return pd.concat(tables, ignore_index=True)
+
+
+def _without_names(values: pd.DataFrame, ids: frozenset[str]) -> pd.DataFrame:
+    """Values of a dimension, those that stand for one customer each taken together."""
+    single = values["customers"] == 1
+    # where most customers have a value to themselves, the dimension names them
+    names = single if 2 * single.sum() > len(ids) else single & values["value"].isin(ids)
+    if not names.any():
+        return values
+    summed = values[names][["orders", "customers", "revenue"]].sum().to_frame().T
+    one = summed.astype(values.dtypes[summed.columns]).assign(
+        dimension=values["dimension"].iloc[0], value=ONE_CUSTOMER_EACH
+    )
+    rows = pd.concat([values[~names], one[list(values.columns)]])
+    return rows.sort_values("revenue", ascending=False, kind="stable", ignore_index=True)

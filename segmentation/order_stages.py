@@ -83,7 +83,7 @@ def _transactions(run: Run, engine: Engine, source: ingest.Source) -> dict[str, 
         "monthly": explore.monthly(engine),
         "cohorts": explore.cohorts(engine),
         "quarters": concentration.by_quarter(engine),
-        "categories": explore.categories(engine),
+        "categories": explore.categories(engine, customers["customer_id"]),
         "sql": {
             "source": source.sql,
             "clean": clean.rules_sql(returns=parameters.returns),

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import Formatter, FuncFormatter
 
 from segmentation import schema
+from segmentation.figure_words import let_pictures_speak
 from segmentation.remembered_figures import remember
 
 P = ParamSpec("P")
@@ -80,6 +81,8 @@ RC_PARAMS: Any = {
     "svg.fonttype": "path",
     "image.interpolation": "nearest",
 }
+
+let_pictures_speak()
 
 
 def apply_style() -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import html
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import matplotlib.image
 import pandas as pd
 import pytest
 from conftest import ROOT
 from leaks import leaks_in, plain_text
+from matplotlib.figure import Figure
 
-from segmentation import book
+from segmentation import page_checks, style  # noqa: F401  style lets pictures speak
 
 
 @dataclass
@@ -19,6 +22,7 @@ class SmallRun:
 
     customer_ids: list[str]
     values: dict = field(default_factory=dict)
+    rules: dict = field(default_factory=dict)
 
     @property
     def parameters(self):
@@ -32,12 +36,102 @@ class SmallRun:
         return tables[result]
 
 
+PLACES = [
+    "<p>of ID.</p>",
+    "<td>ID</td>",
+    '<img alt="Bars; ID is first" src="x.png">',
+    "<span aria-label='ID'></span>",
+    "<!-- ID -->",
+    '<script>{"a": "ID"}</script>',
+]
+
+
+def labelled(text: str) -> Figure:
+    figure = Figure()
+    figure.subplots().set_xticks([0, 1], labels=[text, "other"])
+    return figure
+
+
+def pictures(tmp_path: Path) -> Path:
+    folder = tmp_path / "html" / "_images"
+    folder.mkdir(parents=True)
+    return folder
+
+
 def checked(tmp_path: Path, text: str, run: SmallRun, prose: str = "") -> None:
-    (tmp_path / "html").mkdir()
+    (tmp_path / "html").mkdir(exist_ok=True)
     (tmp_path / "html" / "page.html").write_text(text, "utf-8")
     (tmp_path / "book").mkdir()
     (tmp_path / "book" / "page.md").write_text(prose, "utf-8")
-    book.check_pages(tmp_path / "html", {"shop": run}, tmp_path)
+    page_checks.check_pages(tmp_path / "html", {"shop": run}, tmp_path)
+
+
+IDS = [
+    *("073168", "00042", "123456", "C-1001", "ann@example.org", "Name/17", "A/17", "O'Neill 12"),
+    *(
+        "Name  of\n somebody",
+        "=cmd|' /C calc'!A0",
+        "<b>17</b>",
+        "a–17",
+        "Zoë (2)",
+        "客户二十三四五",
+    ),
+    *("https://shop.example/customers/" + "x" * 100 + "/1", "{'id': 7}", 'say "7"', "x_y_17"),
+]
+
+
+@pytest.mark.parametrize("one", IDS)
+@pytest.mark.parametrize("place", PLACES)
+def test_id_of_any_characters_is_found_wherever_a_page_has_it(tmp_path, one, place):
+    with pytest.raises(RuntimeError, match=r"shows 1 customer id\(s\)"):
+        checked(tmp_path, place.replace("ID", html.escape(one)), SmallRun([one, "999999"]))
+
+
+@pytest.mark.parametrize("one", ["Search", "Customers", "median", "revenue", "highlight"])
+def test_customer_called_like_a_word_of_the_book_does_not_stop_it(tmp_path, one):
+    text = f'<html class="{one}"><p>{one} of all</p></html>'
+    (tmp_path / "html").mkdir()
+    (tmp_path / "html" / "search.html").write_text("<button>Search</button><i>highlight</i>")
+
+    checked(tmp_path, text, SmallRun([one, "2023-01-31", "12,345.67"]))
+
+
+@pytest.mark.parametrize("kind", ["png", "svg"])
+def test_picture_that_shows_an_id_is_not_published(tmp_path, kind):
+    picture = pictures(tmp_path) / f"1.{kind}"
+    labelled("Name/17").savefig(picture)
+
+    with pytest.raises(RuntimeError, match=rf"_images/1\.{kind} shows 1 customer id\(s\)"):
+        checked(tmp_path, "<p></p>", SmallRun(["Name/17"]))
+
+
+def test_picture_that_shows_none_is_published(tmp_path):
+    labelled("2023").savefig(pictures(tmp_path) / "1.png")
+
+    checked(tmp_path, "<p></p>", SmallRun(["Name/17", "2023"]))
+
+
+def test_picture_whose_words_nobody_wrote_down_is_not_published(tmp_path):
+    matplotlib.image.imsave(pictures(tmp_path) / "1.png", [[0, 1]])
+
+    with pytest.raises(RuntimeError, match="may show words that nobody can check"):
+        checked(tmp_path, "<p></p>", SmallRun([]))
+
+
+def test_search_for_ids_takes_time_by_the_length_of_the_text():
+    """Counted, not measured: how often a text is looked at for a million like-named ids."""
+    finder = page_checks.IdFinder(f"Name {'/' * (n % 30)}{n:06d}" for n in range(20_000))
+
+    class Counted(set):
+        asked = 0
+
+        def __iter__(self):
+            Counted.asked += len(self)
+            return super().__iter__()
+
+    finder._lengths = {word: Counted(lengths) for word, lengths in finder._lengths.items()}
+    assert finder.found_in("Name 1, " * 1_000 + "Name /000001") == {"Name /000001"}
+    assert Counted.asked <= 1_001 * 60
 
 
 @pytest.mark.parametrize("one", ["073168", "00042", "123456", "C-1001", "ann@example.org"])

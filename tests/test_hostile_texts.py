@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import re
 import shutil
@@ -16,8 +17,10 @@ from conftest import SHOP_SQL, TinyShop, call_cli, ordinary_orders
 
 from segmentation import book
 from segmentation.book_press import Press
+from segmentation.figure_words import words_of
 from segmentation.guarded_csv import unguarded
 from segmentation.notebooks_at_work import execute_notebook
+from segmentation.page_checks import IdFinder
 
 MARKUP = '<img src=x onerror="window.ran=1"><script>ran=1</script>'
 LINK = "[click](javascript:window.ran=1) `code` $x^2$ **bold** {{x}} {raw}`x`"
@@ -254,6 +257,35 @@ def test_campaign_lists_and_movements_run_nothing_and_keep_every_id(hostile_run,
     said = call_cli("campaign", "readout", files[1], tmp_path / "orders.csv")
     assert said.code == 0, said.said
     assert "100% (n = " in said.out and "neither" not in said.out
+
+
+@pytest.mark.slow
+def test_exploration_shows_no_customer_where_categories_are_their_names(tmp_path):
+    shop = TinyShop(tmp_path)
+    shop.sql(SHOP_SQL.replace("\nFROM orders", ", category, country\nFROM orders"))
+    lines = ordinary_orders()
+    for number, line in enumerate(lines):
+        line["customer_id"] = f"Name/{line['customer_id']}"
+        line["category"] = line["customer_id"]
+        line["country"] = line["customer_id"] if number == 5 else "Norway"
+    shop.lines(lines).arguments()
+    parameters = yaml.safe_load((tmp_path / "shop.yaml").read_text("utf-8"))
+    values = parameters | {"runs_dir": str(shop.runs_dir)}
+    source = book.PROJECT_ROOT / "notebooks" / "03_exploration.ipynb"
+
+    shown = execute_notebook(source, tmp_path / "shown.ipynb", values)
+
+    said = []
+    for output in [one for cell in shown.cells for one in cell.get("outputs", [])]:
+        for kind, content in output.get("data", {}).items():
+            if kind == "image/png":
+                (tmp_path / "one.png").write_bytes(base64.b64decode(content))
+                said.append(words_of(tmp_path / "one.png"))
+            else:
+                said.append(content)
+    assert None not in said
+    assert "values of one customer each" in "\n".join(said)
+    assert not IdFinder({line["customer_id"] for line in lines}).found_in("\n".join(said))
 
 
 @pytest.mark.slow

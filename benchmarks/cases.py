@@ -187,7 +187,12 @@ CASES = (
             ("run", "currency", 0.3, "`segmentation run` again with another `currency`"),
             ("report", "n_clusters", 0.6, "`make report` again, one profile: another `n_clusters`"),
             ("report", "currency", 0.3, "`make report` again, one profile: another `currency`"),
-            ("report", "every_n_clusters", 0.0, "`make report` again, every profile: another `n_clusters`"),
+            (
+                "report",
+                "every_n_clusters",
+                0.0,
+                "`make report` again, every profile: another `n_clusters`",
+            ),
         )
     ),
     Case(

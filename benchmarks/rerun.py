@@ -61,7 +61,6 @@ def bare(path: str, size: int, command: str) -> Callable[[], dict[str, Any]]:
     from nbclient import NotebookClient
 
     from segmentation.book import _run_jupyter_book, assemble
-    from segmentation.book_press import Press
     from segmentation.notebooks_at_work import NOTEBOOKS_AT_ONCE
     from segmentation.pipeline import Run
 
@@ -79,8 +78,7 @@ def bare(path: str, size: int, command: str) -> Callable[[], dict[str, Any]]:
     def work() -> dict[str, Any]:
         with ThreadPoolExecutor(NOTEBOOKS_AT_ONCE) as pool:
             list(pool.map(start_and_import, notebooks))
-        with Press() as press:
-            built = _run_jupyter_book(place / "source", place / "output", press)
+        built = _run_jupyter_book(place / "source", place / "output")
         finished = (built / "index.html").exists()
         shutil.rmtree(place)
         return {"finished": finished}

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import yaml
 from tqdm import tqdm
 
 from segmentation import insights, plots
-from segmentation.book_press import Press
+from segmentation.child_process import environment_of_this_package, python_of_this_package
 from segmentation.explorer import explorer_script, explorer_section
 from segmentation.insights import scale
 from segmentation.insights.text import inert
@@ -25,6 +26,7 @@ from segmentation.params import PATHS, PROJECT_ROOT, Parameters
 from segmentation.pipeline import Run
 from segmentation.schema import FEATURES, RULES, SEGMENT_COLUMNS, TRANSACTIONS
 
+JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"
 BOOK_FILES = ("_config.yml", "_toc.yml")
 SPARK_RESULTS = PROJECT_ROOT / "benchmarks" / "spark.json"
 TAKEN_FOLDERS = ("book", "runs")
@@ -35,9 +37,7 @@ PART_TITLES = {
 }
 
 
-def build_book(
-    runs: dict[str, Run], folders: dict[str, Path], working: Path, *, press: Press
-) -> Path:
+def build_book(runs: dict[str, Run], folders: dict[str, Path], working: Path) -> Path:
     """Build the book from finished runs.
 
     Parameters
@@ -46,8 +46,6 @@ def build_book(
     folders : dict of profile to the folder with its executed ``notebooks/`` and manifest
     working : Path
         An empty folder to build it in.
-    press : Press
-        Jupyter Book, ready to build.
 
     Returns
     -------
@@ -61,7 +59,7 @@ def build_book(
     """
     source = working / "source"
     assemble(runs, folders, source)
-    built = _run_jupyter_book(source, working / "output", press)
+    built = _run_jupyter_book(source, working / "output")
     leave_out_icon_script(built)
     check_pages(built, runs, PROJECT_ROOT)
     (built / ".nojekyll").touch()  # whoever publishes it wants every folder shown
@@ -283,14 +281,22 @@ def data_dictionary() -> str:
     return "\n\n".join(parts)
 
 
-def _run_jupyter_book(source: Path, output: Path, press: Press) -> Path:
+def _run_jupyter_book(source: Path, output: Path) -> Path:
     """Run Jupyter Book with warnings as errors; its log is shown only if it fails."""
     command = ["build", str(source), "--path-output", str(output), "-W", "--keep-going", "--quiet"]
     with tqdm(total=1, desc="book", unit="book") as bar:
-        code, log = press.run(*command)
+        built = subprocess.run(
+            [*python_of_this_package("-c"), JUPYTER_BOOK, *command],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=environment_of_this_package()
+            | {"PYTHONWARNINGS": "ignore", "SOURCE_DATE_EPOCH": "0"},
+            check=False,
+        )
         bar.update()
-    if code != 0:
-        log = log.replace(str(source), "")
+    if built.returncode != 0:
+        log = built.stdout.replace(str(source), "")
         lines = [line for line in log.splitlines() if re.search("WARNING|ERROR|rror:", line)]
         lines.sort(key=lambda line: "[Errno" not in line)  # the cause before its consequences
         raise RuntimeError(

@@ -14,9 +14,9 @@ SAFE_PATH = {"PYTHONSAFEPATH": "1"}
 """Python's own word for it; a child's children inherit it."""
 
 
-def python_of_this_package() -> list[str]:
+def python_of_this_package(how: str = "-m") -> list[str]:
     """Command of a child that takes no module from the folder it is started in."""
-    return [sys.executable, "-P", "-m"]
+    return [sys.executable, "-P", how]
 
 
 def environment_of_this_package() -> dict[str, str]:

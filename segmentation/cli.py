@@ -15,11 +15,9 @@ from typing import Any
 
 import click
 
-from segmentation import __version__
+from segmentation import __version__, forks
 from segmentation.errors import ParameterError, SegmentationError
-from segmentation.helping_process import begin_early
 from segmentation.interruption import begin_command, came_too_late, outputs_replaced
-from segmentation.kernel_mother import MOTHER
 from segmentation.params import SHIPPED_PROFILES, describe, resolve, value_from_text
 
 MISTAKE = 2
@@ -102,7 +100,8 @@ def report(
         for profile in profiles or SHIPPED_PROFILES
     ]
     _refuse_equal_names([_run_name(name, "profile") for name in names])
-    MOTHER.start()  # it imports what notebooks need while this process imports it too
+    with contextlib.suppress(OSError):  # elsewhere kernels start as Jupyter starts them
+        forks.begin(*forks.NEEDED_BY_KERNELS)  # while this process imports it too
     from segmentation.report import make_report
     from segmentation.run_folder import stages_sentence
     from segmentation.run_places import ask
@@ -145,8 +144,8 @@ def run(
     """
     profile_name, parameters = resolve(profile, file=file, overrides=_overrides(pairs))
     run_name = _run_name(profile_name, "profile") if name is None else _run_name(name, "--name")
-    if not no_cache:
-        begin_early(parameters)
+    if not no_cache and forks.is_worth_it(parameters):
+        forks.begin("segmentation.pipeline")  # while this process imports it too
     from segmentation.run_folder import stages_sentence
     from segmentation.run_places import ask
     from segmentation.single_run import make_run

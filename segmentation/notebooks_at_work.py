@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import tempfile
 import time
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
@@ -17,17 +16,23 @@ from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 from traitlets.config import Config
 
-from segmentation import warm_kernels
+from segmentation import forks
 from segmentation.errors import ParameterError
 from segmentation.notebook_pairs import NOTEBOOK_FOLDER
 from segmentation.params import PATHS, Parameters, shown_path
-from segmentation.remembered_notebooks import INJECTED_TAG, PARAMETERS_TAG, RememberedNotebooks
-from segmentation.stage_table import STAGES
+from segmentation.pipeline import ASKED
+from segmentation.remembered_notebooks import (
+    INJECTED_TAG,
+    PARAMETERS_TAG,
+    RememberedNotebooks,
+    code_of,
+    stages_read,
+)
+from segmentation.warm_kernels import WarmKernelManager
 
 NOTEBOOKS_AT_ONCE = min((os.cpu_count() or 1) + 1, 4)
 """One more than processors: a third of a short notebook's time is waiting for its kernel."""
 HIDDEN_INPUT, LEFT_OUT = "hide-input", "remove-cell"
-_READ = re.compile(r"run\[\\?[\"'](\w+)\\?[\"']\]")
 
 
 class NotebooksAtWork:
@@ -36,8 +41,8 @@ class NotebooksAtWork:
     Leaving it early, for whatever reason, ends the kernels: nothing goes on behind.
     """
 
-    def __init__(self, runs_dir: Path, *, figures: Path | None = None) -> None:
-        self._runs_dir, self._figures = runs_dir, figures
+    def __init__(self, runs_dir: Path) -> None:
+        self._runs_dir = runs_dir
         self._pool = ThreadPoolExecutor(NOTEBOOKS_AT_ONCE)
         self._jobs: dict[Future[None], Path] = {}
 
@@ -66,9 +71,9 @@ class NotebooksAtWork:
         """Let one notebook be executed when it is its turn."""
 
         def work() -> None:
-            executed = execute_notebook(source, target, values, figures=self._figures)
+            executed, asked = execute_notebook(source, target, values)
             if remembered is not None:
-                remembered.executed(source, executed)
+                remembered.executed(source, executed, asked)
 
         self._jobs[self._pool.submit(work)] = target
 
@@ -97,7 +102,7 @@ class NotebooksAtWork:
         before = log.level
         log.setLevel(logging.CRITICAL)  # else everybody tells of what is cut short here
         while not all(job.done() for job in self._jobs):
-            warm_kernels.end_kernels()
+            forks.end_all()
             time.sleep(0.1)
         log.setLevel(before)
 
@@ -124,7 +129,8 @@ class Chapters:
         for path in sorted(NOTEBOOK_FOLDER.glob("[0-9][0-9]_*.ipynb")):
             known = remembered.recall(path, values) if remembered else None
             if known is None:
-                self._waiting[path] = stages_read(path.read_text(encoding="utf-8"))
+                code = code_of(nbformat.read(path, as_version=4))
+                self._waiting[path] = stages_read("\n".join(code))
             else:
                 nbformat.write(fit_to_publish(known), folder / path.name)
                 self.reused.append(path.stem)
@@ -146,22 +152,6 @@ class Chapters:
         self.executed.append(path.stem)
 
 
-def stages_read(notebook: str) -> set[str]:
-    """Stages whose results a notebook's text asks for; empty where it reads runs otherwise.
-
-    Examples
-    --------
-    >>> sorted(stages_read('plot(run[\\"ledger\\"], run["segments"])'))
-    ['orders', 'segments']
-    >>> stages_read('found = open_changes(run); run["ledger"]')
-    set()
-    """
-    if "open_changes" in notebook:
-        return set()
-    read = set(_READ.findall(notebook))
-    return {stage.name for stage in STAGES.values() if read & set(stage.gives)}
-
-
 def notebook_values(parameters: Parameters) -> dict[str, Any]:
     """The parameters that differ from the defaults: what papermill injects and shows."""
     defaults = Parameters().as_plain()
@@ -169,14 +159,11 @@ def notebook_values(parameters: Parameters) -> dict[str, Any]:
 
 
 def execute_notebook(
-    source: Path, target: Path, values: dict[str, Any], *, figures: Path | None = None
-) -> nbformat.NotebookNode:
+    source: Path, target: Path, values: dict[str, Any]
+) -> tuple[nbformat.NotebookNode, set[str]]:
     """Execute one notebook with papermill, write it fit to publish, and return it.
 
-    Parameters
-    ----------
-    figures : Path or None
-        Folder of remembered figures; None = every figure is drawn.
+    With it come the keys of all results that it asked runs for.
 
     Raises
     ------
@@ -190,6 +177,8 @@ def execute_notebook(
     if unknown:
         raise ParameterError(f"{source.name}: has no parameter {unknown[0]}.")
     with tempfile.TemporaryDirectory(prefix="kernel-") as sockets:
+        noted = f"{sockets}/asked"
+        Path(noted).touch()
         # sockets in a folder of our own: no open port, and no two kernels on one name
         config = Config(
             KernelManager={"transport": "ipc", "ip": f"{sockets}/k"},
@@ -198,10 +187,12 @@ def execute_notebook(
                 "extra_arguments": [
                     "--IPKernelApp.log_level=CRITICAL",
                     "--InteractiveShellApp.ignore_cwd=True",
-                ]
+                ],
+                "kernel_manager_class": WarmKernelManager,
             },
+            # nobody's own profile of IPython decides what a report shows
+            WarmKernelManager={"environment": {ASKED: noted, "IPYTHONDIR": f"{sockets}/ipython"}},
         )
-        config.merge(warm_kernels.kernel_settings(figures, profiles=Path(sockets) / "ipython"))
         try:
             notebook = papermill.execute_notebook(
                 str(source),
@@ -213,9 +204,10 @@ def execute_notebook(
             )
         except PapermillExecutionError as error:
             raise RuntimeError(f"{source.name} failed: {error.ename}: {error.evalue}") from None
+        asked = set(Path(noted).read_text(encoding="utf-8").split())
     notebook = fit_to_publish(notebook)
     nbformat.write(notebook, target)
-    return notebook
+    return notebook, asked
 
 
 def fit_to_publish(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:

@@ -7,6 +7,7 @@ twice: results are kept in the stage cache under a key made of everything that d
 from __future__ import annotations
 
 import json
+import os
 import resource
 import time
 from pathlib import Path
@@ -26,6 +27,9 @@ from segmentation.params import (
 from segmentation.snapshot import Snapshot
 from segmentation.stage_cache import StageCache, code_fingerprint, key_of, load_result, save_results
 from segmentation.stage_table import STAGES
+
+ASKED = "SEGMENTATION_ASKED"
+"""Names the file in which the run of a report's notebook notes what it was asked for."""
 
 
 class Run:
@@ -52,6 +56,11 @@ class Run:
         self.rules = rule_files.load_all(
             {name: getattr(parameters, name) for name in rule_files.SHIPPED_FILES}
         )
+
+    @property
+    def rules_fingerprint(self) -> str:
+        """Fingerprint of all rule files as they were read."""
+        return key_of({name: rule_files.fingerprint(r) for name, r in self.rules.items()})
 
     @property
     def is_sampled(self) -> bool:
@@ -115,6 +124,7 @@ class Run:
     def stage(self, name: str) -> Path:
         """Folder of a stage's results, computed first where needed."""
         definition, key = STAGES[name], self.key(name)
+        _note_asked(key)
         if (found := self.cache.find(name, key)) is not None:
             self.reused.setdefault(name, True)
             return found
@@ -164,4 +174,12 @@ def open_run(namespace: dict[str, Any]) -> Run:
         If papermill injected a parameter that does not exist or is out of range.
     """
     parameters, runs_dir = parameters_from_notebook(namespace)
-    return Run(parameters, resolve_path(runs_dir))
+    run = Run(parameters, resolve_path(runs_dir))
+    _note_asked(run.rules_fingerprint)
+    return run
+
+
+def _note_asked(key: str) -> None:
+    if noted := os.environ.get(ASKED):
+        with Path(noted).open("a", encoding="utf-8") as file:
+            file.write(f"{key}\n")

@@ -8,11 +8,10 @@ from pathlib import Path
 
 from segmentation.atomic import scratch_folder
 from segmentation.book import build_book
-from segmentation.book_press import Press
 from segmentation.cache_bounds import keep_in_bounds
 from segmentation.errors import ParameterError
 from segmentation.forgotten import held
-from segmentation.helping_process import Helper
+from segmentation.forks import helper_of
 from segmentation.notebooks_at_work import Chapters, NotebooksAtWork
 from segmentation.own_folders import BOOK, refuse_foreign
 from segmentation.params import PROJECT_ROOT
@@ -79,20 +78,17 @@ def make_report(asked: dict[str, Asked], *, runs_dir: Path, reuse: bool = True) 
         stack.enter_context(held(runs_dir))
         with opened(runs_dir):
             folders = {name: stack.enter_context(run_scratch(runs_dir, name)) for name in runs}
-        notebooks = stack.enter_context(
-            NotebooksAtWork(runs_dir, figures=cache.root / "figures" if reuse else None)
-        )
-        press = stack.enter_context(Press())
+        notebooks = stack.enter_context(NotebooksAtWork(runs_dir))
         chapters, remembered, places = {}, {}, {}
         for name, run in runs.items():
             with contextlib.closing(run.snapshot):
                 stack.enter_context(run.snapshot.pinned())
                 places[name] = place_of(run, runs_dir / name, asked[name])
-                remembered[name] = RememberedNotebooks(cache.root / "notebooks", run, reuse=reuse)
+                remembered[name] = RememberedNotebooks(run)
                 chapters[name] = notebooks.of_profile(
                     run.parameters, folders[name] / "notebooks", remembered=remembered[name]
                 )
-                told = (Helper(run).after, chapters[name].begin_after)
+                told = (helper_of(run), chapters[name].begin_after)
                 compute_stages(run, label=name, after=told)
                 open_changes(run)  # its stages are then there for the notebook
             chapters[name].begin_all()
@@ -103,7 +99,7 @@ def make_report(asked: dict[str, Asked], *, runs_dir: Path, reuse: bool = True) 
         make_folder(book.parent)
         with opened(runs_dir):
             working = stack.enter_context(scratch_folder(book))
-        built = build_book(runs, folders, working, press=press)
+        built = build_book(runs, folders, working)
         outputs: list[NewFolder | NewFile | NewLink] = []
         for name, place in places.items():
             outputs += place.outputs(folders[name])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from segmentation.cache_bounds import keep_in_bounds
 from segmentation.forgotten import held
-from segmentation.helping_process import Helper
+from segmentation.forks import helper_of
 from segmentation.params import Parameters, resolve
 from segmentation.pipeline import Run
 from segmentation.placing import NewFile, NewFolder, NewLink, opened, put_in_place
@@ -59,7 +59,7 @@ def make_run(
     with contextlib.closing(run.snapshot), contextlib.ExitStack() as stack:
         stack.enter_context(held(runs_dir))
         place = place_of(run, runs_dir / name, asked)
-        compute_stages(run, label=name, after=(Helper(run).after,))
+        compute_stages(run, label=name, after=(helper_of(run),))
         if not run.is_sampled:  # else all customers are yet to be assigned over there
             run.snapshot.close()
         with opened(runs_dir):

@@ -17,7 +17,6 @@ from matplotlib.ticker import Formatter, FuncFormatter
 
 from segmentation import schema
 from segmentation.figure_words import let_pictures_speak
-from segmentation.remembered_figures import remember
 
 P = ParamSpec("P")
 
@@ -102,12 +101,10 @@ def report_figure(draw: Callable[P, Figure]) -> Callable[P, Figure]:
         apply_style()
         open_before = set(plt.get_fignums())
         try:
-            figure = draw(*args, **kwargs)
+            return draw(*args, **kwargs)
         finally:
             for number in set(plt.get_fignums()) - open_before:
                 plt.close(number)
-        remember(figure, draw, (args, kwargs))
-        return figure
 
     return styled
 

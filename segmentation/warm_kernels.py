@@ -1,30 +1,25 @@
 """Notebook kernels that are ready at once: forks of a process that has imported everything.
 
-A kernel of its own for every notebook keeps notebooks apart, but importing the libraries
-takes longer than most chapters. A mother process imports them once, while the stages
-compute; it computes nothing itself, so its forks begin as fresh as a new interpreter.
-Where there is none (any system but Linux, or one that ended), kernels start as Jupyter
-starts them. See `kernel_mother`.
+A kernel of its own for every notebook keeps notebooks apart. Where none can be forked (any
+system but Linux), kernels start as Jupyter starts them.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import select
-import signal
-import weakref
-from pathlib import Path
+import sys
 from typing import Any
 
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
-from traitlets import Unicode
-from traitlets.config import Config
+from traitlets import Dict
 
+from segmentation import forks
 from segmentation.child_process import SAFE_PATH
-from segmentation.kernel_mother import INLINE, MOTHER
-from segmentation.remembered_figures import FOLDER_VARIABLE
+
+INLINE = "module://matplotlib_inline.backend_inline"
+"""Loaded by the kernel, never before: it looks for the kernel when it is imported."""
 
 
 class _Forked:
@@ -32,73 +27,26 @@ class _Forked:
 
     stdin = stdout = stderr = None
 
-    def __init__(self, pid: int) -> None:
-        self.pid = pid
-        self._handle = os.pidfd_open(pid)  # means this very process, whatever comes after it
+    def __init__(self, process: Any) -> None:
+        self._process, self.pid = process, process.pid
+        self.kill, self.terminate, self.wait = process.kill, process.terminate, process.join
 
     def poll(self) -> int | None:
-        """0 when it has ended; its mother alone knows how."""
-        return 0 if select.select([self._handle], [], [], 0)[0] else None
-
-    def wait(self) -> int:
-        select.select([self._handle], [], [])
-        return 0
+        return None if self._process.is_alive() else 0
 
     def send_signal(self, number: int) -> None:
-        if self.poll() is None:
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self._handle, number)
-
-    def kill(self) -> None:
-        self.send_signal(signal.SIGKILL)
-
-    def terminate(self) -> None:
-        self.send_signal(signal.SIGTERM)
-
-    def __del__(self) -> None:
-        os.close(self._handle)
-
-
-_KERNELS: weakref.WeakSet[_Forked] = weakref.WeakSet()
-
-
-def kernel_settings(figures: Path | None, *, profiles: Path) -> Config:
-    """What nbclient must know to take its kernels from here.
-
-    Parameters
-    ----------
-    figures : Path or None
-        Folder in which kernels remember the pictures of figures; None = none remembered.
-    profiles : Path
-        Empty folder for IPython's own profile.
-    """
-    return Config(
-        NotebookClient={"kernel_manager_class": WarmKernelManager},
-        WarmKernelManager={"figures": str(figures or ""), "profiles": str(profiles)},
-    )
-
-
-def end_kernels() -> None:
-    """Kill what is running: who waits for a kernel then learns that it is dead."""
-    for kernel in list(_KERNELS):
-        kernel.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, number)
 
 
 class WarmKernelManager(AsyncKernelManager):
-    """Jupyter's own manager, with kernels forked from the mother process."""
+    """Jupyter's own manager, with forked kernels, each with more ``environment``."""
 
-    figures = Unicode(config=True)
-    profiles = Unicode(config=True)
+    environment = Dict(config=True)
 
     async def _async_pre_start_kernel(self, **settings: Any) -> Any:
-        environment = settings.get("env") or os.environ
-        settings["env"] = {
-            **environment,
-            **SAFE_PATH,
-            FOLDER_VARIABLE: self.figures,
-            "MPLBACKEND": INLINE,
-            "IPYTHONDIR": self.profiles,  # nobody's own profile decides what a report shows
-        }
+        before = settings.get("env") or forks.environment_here()
+        settings["env"] = before | SAFE_PATH | self.environment | {"MPLBACKEND": INLINE}
         if self.provisioner is None:
             self.provisioner = ForkingProvisioner(
                 kernel_id=self.kernel_id, kernel_spec=self.kernel_spec, parent=self
@@ -111,12 +59,28 @@ class ForkingProvisioner(LocalProvisioner):
 
     async def launch_kernel(self, cmd: list[str], **settings: Any) -> Any:
         """Fork a kernel for the arguments behind ``python -m ipykernel_launcher``."""
-        environment = dict(settings.get("env") or os.environ)
+        arguments, environment = cmd[cmd.index("-f") :], dict(settings["env"])
         try:
-            kernel = _Forked(MOTHER.fork(cmd[cmd.index("-f") :], environment))
-        except (OSError, ValueError):
+            forks.begin(*forks.NEEDED_BY_KERNELS)
+            kernel = forks.start(_be_a_kernel, arguments, environment=environment)
+        except (OSError, EOFError):  # none can be forked, or who forks was just killed
             return await super().launch_kernel(cmd, **settings)
-        _KERNELS.add(kernel)
-        self.process: Any = kernel
-        self.pid = self.pgid = kernel.pid
+        self.process: Any = _Forked(kernel)
+        self.pid = self.pgid = self.process.pid
         return self.connection_info
+
+
+def _be_a_kernel(arguments: list[str]) -> None:
+    """Take the place of ``python -m ipykernel_launcher``; never returns."""
+    import matplotlib as mpl
+    from ipykernel.kernelapp import IPKernelApp
+
+    # matplotlib read its backend at import, when there was no kernel to draw for
+    mpl.rcParams["backend"] = os.environ["MPLBACKEND"]
+    code = 1
+    try:
+        IPKernelApp.launch_instance(argv=arguments)
+        code = 0
+    finally:
+        sys.stdout.flush()
+        os._exit(code)

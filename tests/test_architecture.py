@@ -18,14 +18,14 @@ LAYERS = {
     "foundation": "errors schema params style geometry reasons group_model model_checks model interruption atomic own_folders placing "
     "engine stage_cache cache_bounds source_sql source_links source_checks shop_days date_swap yaml_text mysql "
     "mysql_dialect mysql_answers mysql_session mysql_tables forgotten engine_mysql engine_spark spark_place spark_dialect spark_session "
-    "spark_tables snapshot rule_files drift guarded_csv side_by_side large_kmeans remembered_figures "
+    "spark_tables snapshot rule_files drift guarded_csv side_by_side large_kmeans "
     "child_process figure_words csv_checks raw_files text_encoding zip_member workbook_reader",
     "stages": "ingest clean features findings date_findings explore prepare cluster anomalies evidence "
     "naming recommend compare concentration campaign support special_lines portraits",
     "presentation": "plots insights workbook",
     "assembling": "campaign_plan segments evidence_stages holdout_stage sensitivity_stage returns_stage "
     "findings_stage order_stages model_stages stage_table pipeline run_comparison",
-    "top": "kernel_mother helping_process warm_kernels notebooks_at_work remembered_notebooks api cluster_outputs explorer reduce run_places customer_rows forget run_folder single_run book_press page_checks book report score_parts score scoring_sql campaign_files cli "
+    "top": "forks warm_kernels notebooks_at_work remembered_notebooks api cluster_outputs explorer reduce run_places customer_rows forget run_folder single_run page_checks book report score_parts score scoring_sql campaign_files cli "
     "notebook_pairs document_links demo materialize publish fetch __main__",
 }
 PACKAGES_OF_MODULES = ("plots", "insights", "evidence", "anomalies", "workbook")

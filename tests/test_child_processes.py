@@ -15,7 +15,7 @@ from api_server import READY_SECONDS, Server, free_port, is_answering
 from nbformat.v4 import new_code_cell, new_notebook
 from test_architecture import MODULES, PACKAGE, TREES, imported
 
-from segmentation.book_press import Press
+from segmentation import book
 from segmentation.params import parameters_cell
 from segmentation.workbook_reader import read_workbook
 
@@ -30,8 +30,8 @@ OF_OS = ("exec", "spawn", "posix_spawn", "system", "popen", "fork")
 
 
 def in_a_workbook(folder: Path) -> None:
-    with xlsxwriter.Workbook(folder / "orders.xlsx") as book:
-        book.add_worksheet("orders").write_row(0, 0, ["customer_id", "amount"])
+    with xlsxwriter.Workbook(folder / "orders.xlsx") as orders:
+        orders.add_worksheet("orders").write_row(0, 0, ["customer_id", "amount"])
     read_workbook(folder / "orders.xlsx", "orders", folder / "orders.parquet")
 
 
@@ -49,8 +49,8 @@ def in_a_kernel(folder: Path) -> None:
 
 
 def in_jupyter_book(folder: Path) -> None:
-    with Press() as press:
-        assert press.run("--version")[0] == 0
+    with pytest.raises(RuntimeError, match="the book did not build"):
+        book._run_jupyter_book(folder / "nowhere", folder / "built")
 
 
 def in_a_server(folder: Path) -> None:
@@ -68,8 +68,8 @@ def in_a_server(folder: Path) -> None:
 
 CASES: dict[Callable[[Path], None], set[str]] = {
     in_a_workbook: {"workbook_reader.py"},
-    in_a_kernel: {"kernel_mother.py", "notebooks_at_work.py"},
-    in_jupyter_book: {"book_press.py"},
+    in_a_kernel: {"forks.py", "notebooks_at_work.py"},
+    in_jupyter_book: {"book.py"},
     in_a_server: {"api/server.py", "api/access.py"},
 }
 """What starts a process, with the modules that it is for."""

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
-from conftest import contents_of, leftovers_in, ordinary_orders, process_cli
+from conftest import ROOT, contents_of, leftovers_in, ordinary_orders, process_cli
 
-from segmentation import helping_process, kernel_mother
-from segmentation.helping_process import AFTER, HELPED, Helper, begin_early
+from segmentation import forks
+from segmentation.forks import AFTER, HELPED, helper_of
 from segmentation.params import resolve
 from segmentation.pipeline import Run
 from segmentation.stage_cache import StageCache
 from segmentation.stage_table import STAGES
 
-pytestmark = pytest.mark.skipif(
-    not kernel_mother.CAN_FORK, reason="processes are forked on Linux only"
-)
+pytestmark = pytest.mark.skipif(not forks.CAN_FORK, reason="processes are forked on Linux only")
 
 
 def run_of(profile: str, runs_dir: Path, *, reuse: bool = True) -> Run:
@@ -46,19 +47,11 @@ def wait_for(folder: Path) -> None:
 
 
 @pytest.fixture
-def mother():
-    """The process that the package itself asks, here and gone afterwards."""
-    kernel_mother.MOTHER.start(helping_process.COMPUTES_WITH)
-    yield kernel_mother.MOTHER
-    kernel_mother.MOTHER.end()
-
-
-@pytest.fixture
-def asked(mother, monkeypatch) -> list[str]:
-    """Stages that the other process is asked for; it is not told."""
+def asked(monkeypatch) -> list[str]:
+    """Stages that another process is asked for; it is not told."""
     said: list[str] = []
-    monkeypatch.setattr(mother, "compute", lambda stages, *_: said.extend(stages))
-    monkeypatch.setattr(helping_process, "LEAST_BYTES", 100)
+    monkeypatch.setattr(forks, "start", lambda work, stages, *_, **__: said.extend(stages))
+    monkeypatch.setattr(forks, "LEAST_BYTES", 100)
     return said
 
 
@@ -71,13 +64,13 @@ def test_every_helped_stage_has_all_that_it_needs():
     assert beside, "else nobody works beside"
 
 
-def test_digits_are_those_of_the_process_that_asks(mother, tmp_path):
+def test_digits_are_those_of_the_process_that_asks(tmp_path):
     here, there = (
         run_of("marketplace", tmp_path / "here"),
         run_of("marketplace", tmp_path / "there"),
     )
     there.stage(AFTER)
-    Helper(there).after(AFTER)
+    helper_of(there)(AFTER)
     for stage in HELPED:
         made = there.cache.folder(stage, there.key(stage))
         wait_for(made)
@@ -88,12 +81,12 @@ def test_digits_are_those_of_the_process_that_asks(mother, tmp_path):
 
 
 def test_nobody_is_asked_for_what_is_there_or_must_be_computed_here(
-    profile, shop, asked, mother, monkeypatch
+    profile, shop, asked, monkeypatch
 ):
     def after_segments(run: Run) -> list[str]:
         asked.clear()
         run.stage(AFTER)
-        Helper(run).after(AFTER)
+        helper_of(run)(AFTER)
         time.sleep(0.1)
         return list(asked)
 
@@ -101,18 +94,16 @@ def test_nobody_is_asked_for_what_is_there_or_must_be_computed_here(
     assert after_segments(run_of(profile, runs, reuse=False)) == []
     for name, value in (("MOST_CUSTOMERS", 39), ("LEAST_BYTES", 10**6), ("CAN_FORK", False)):
         with monkeypatch.context() as patch:
-            patch.setattr(helping_process, name, value)
+            patch.setattr(forks, name, value)
             assert after_segments(run_of(profile, runs)) == [], name
     with monkeypatch.context() as single:
         single.setattr(os, "sched_getaffinity", lambda _: {0})
         assert after_segments(run_of(profile, runs)) == []
-    Helper(run_of(profile, runs)).after("prepared")
+    helper_of(run_of(profile, runs))("prepared")
     assert asked == []
     assert after_segments(run_of(profile, runs)) == list(HELPED)
     run_of(profile, runs).stage("sensitivity")
     assert after_segments(run_of(profile, runs)) == [s for s in HELPED if s != "sensitivity"]
-    mother.end()
-    assert after_segments(run_of(profile, runs)) == []
 
 
 @pytest.mark.parametrize(
@@ -125,11 +116,8 @@ def test_nobody_is_asked_for_what_is_there_or_must_be_computed_here(
         ({"location": "data/raw_data/marketplace/sku_detail.csv"}, False),
     ],
 )
-def test_a_second_process_begins_where_it_can_be_of_use(monkeypatch, changed, begins):
-    started = []
-    monkeypatch.setattr(kernel_mother.MOTHER, "start", lambda modules, **_: started.append(modules))
-    begin_early(resolve("marketplace", overrides=changed)[1])
-    assert started == ([helping_process.COMPUTES_WITH] if begins else [])
+def test_a_second_process_is_asked_where_it_can_be_of_use(changed, begins):
+    assert forks.is_worth_it(resolve("marketplace", overrides=changed)[1]) is begins
 
 
 def test_a_run_with_a_second_process_writes_the_same_files(tmp_path):
@@ -144,37 +132,39 @@ def test_a_run_with_a_second_process_writes_the_same_files(tmp_path):
     assert leftovers_in(tmp_path / "two") == []
 
 
-def test_a_process_that_cannot_be_had_or_fails_leaves_the_stage_to_us(profile, shop, monkeypatch):
-    mother = kernel_mother.Mother()
-    try:
-        run = run_of(profile, shop.runs_dir)
-        run.stage(AFTER)
-        plain = run.parameters.as_plain()
-        assert mother.compute(["sensitivity"], plain | {"n_init": -1}, shop.runs_dir)
-        assert mother.compute(["no_such_stage"], plain, shop.runs_dir)
-        assert run.stage("sensitivity").is_dir()
-        monkeypatch.setattr(mother, "start", lambda: None)
-        mother.end()
-        assert not mother.compute(["sensitivity"], plain, shop.runs_dir)
-    finally:
-        mother.end()
-
-
-def test_it_ends_with_the_report_and_tidies_up(profile, shop):
-    """Killed in the middle, a report leaves neither process nor half a stage behind."""
-    mother = kernel_mother.Mother()
+def test_a_process_that_fails_leaves_the_stage_to_us(profile, shop):
     run = run_of(profile, shop.runs_dir)
-    run.stage("prepared")
-    slow = run.parameters.as_plain() | {"n_init": 200, "k_max": 40}
-    assert mother.compute(["tuning"], slow, shop.runs_dir)
-    children = Path(f"/proc/{mother._process.pid}/task/{mother._process.pid}/children")
-    for _ in range(100):
+    run.stage(AFTER)
+    plain = run.parameters.as_plain()
+    for stages, parameters in ((["sensitivity"], plain | {"n_init": -1}), (["no_such"], plain)):
+        process = forks.start(forks._compute, stages, parameters, shop.runs_dir, daemon=True)
+        process.join(60)
+        assert process.exitcode == 1
+    assert run.stage("sensitivity").is_dir()
+
+
+@pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGKILL])
+def test_it_ends_with_the_report_and_tidies_up(profile, shop, kind):
+    """Ended or killed in the middle, a report leaves neither process nor half a stage behind."""
+    run_of(profile, shop.runs_dir).stage("prepared")
+    plain = run_of(profile, shop.runs_dir).parameters.as_plain() | {"n_init": 200, "k_max": 40}
+    code = (
+        "import sys, time; from segmentation import cli, forks\n"
+        f"def ask():\n"
+        f"    forks.start(forks._compute, ['tuning'], {plain!r}, forks.Path({str(shop.runs_dir)!r}), daemon=True)\n"
+        "    [each] = forks.multiprocessing.active_children(); print(each.pid, flush=True)\n"
+        "    time.sleep(60)\n"
+        "cli.run_command(ask)\n"
+    )
+    asks = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE)
+    child = int(asks.stdout.readline())
+    for _ in range(400):
         if [name for name in leftovers_in(shop.runs_dir) if name.startswith(".tuning")]:
             break
         time.sleep(0.05)
-    (child,) = children.read_text().split()
-    mother.end()
-    for _ in range(100):
+    asks.send_signal(kind)
+    asks.communicate(timeout=60)
+    for _ in range(200):
         if not Path(f"/proc/{child}").exists():
             break
         time.sleep(0.1)

@@ -16,7 +16,6 @@ import yaml
 from conftest import SHOP_SQL, TinyShop, call_cli, ordinary_orders
 
 from segmentation import book
-from segmentation.book_press import Press
 from segmentation.figure_words import words_of
 from segmentation.guarded_csv import unguarded
 from segmentation.notebooks_at_work import execute_notebook
@@ -306,8 +305,7 @@ def test_no_page_of_the_book_runs_or_shows_markup_from_data(hostile_shop, tmp_pa
         shutil.copy(book.PROJECT_ROOT / name, source / name)
     pages = {"format": "jb-book", "root": "03_exploration"}
     (source / "_toc.yml").write_text(yaml.safe_dump(pages), encoding="utf-8")
-    with Press() as press:
-        built = book._run_jupyter_book(source, tmp_path / "built", press)
+    built = book._run_jupyter_book(source, tmp_path / "built")
 
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])

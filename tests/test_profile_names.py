@@ -12,7 +12,6 @@ import yaml
 from conftest import ROOT, TinyShop, assert_refused, call_cli, ordinary_orders
 
 from segmentation import book
-from segmentation.book_press import Press
 from segmentation.insights.text import inert
 
 COMMAND = "{{ cycler.__init__.__globals__.os.system('touch ran') }}"
@@ -81,8 +80,7 @@ def test_book_shows_every_name_and_runs_none(tmp_path, monkeypatch):
         folder.mkdir()
         (folder / "one.md").write_text(f"# {inert(book.part_title(name))}\n\nText.\n", "utf-8")
 
-    with Press() as press:
-        built = book._run_jupyter_book(source, tmp_path / "built", press)
+    built = book._run_jupyter_book(source, tmp_path / "built")
 
     assert not list(tmp_path.rglob("ran"))
     for name in names:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import multiprocessing
 import os
 import re
 import signal
@@ -17,14 +18,19 @@ import nbformat
 import pytest
 from conftest import ROOT, Outcome, assert_refused, contents_of, leftovers_in, ordinary_orders
 
-from segmentation import kernel_mother, notebooks_at_work, warm_kernels
+from segmentation import forks, notebooks_at_work
 from segmentation.errors import ParameterError
-from segmentation.notebooks_at_work import Chapters, NotebooksAtWork, execute_notebook, stages_read
+from segmentation.notebooks_at_work import Chapters, NotebooksAtWork, execute_notebook
 from segmentation.params import Parameters
+from segmentation.remembered_notebooks import code_of, stages_read
 from segmentation.stage_table import STAGES
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
-linux = pytest.mark.skipif(not kernel_mother.CAN_FORK, reason="kernels are forked on Linux only")
+linux = pytest.mark.skipif(not forks.CAN_FORK, reason="kernels are forked on Linux only")
+
+
+def code_in(path: Path) -> str:
+    return "\n".join(code_of(nbformat.read(path, as_version=4)))
 
 
 def executed(folder: Path, *cells: str, **values: object) -> list[str]:
@@ -79,29 +85,36 @@ def test_kernel_draws_figures_as_one_that_jupyter_started(tmp_path, monkeypatch)
         return [dict(output["data"]) for output in outputs]
 
     forked = drawn()
-    monkeypatch.setattr(kernel_mother.MOTHER, "fork", lambda *_: int("no"))
+    monkeypatch.setattr(forks, "CAN_FORK", False)
     assert forked == drawn()
     assert [sorted(data) for data in forked] == [["image/png", "text/plain"]]
 
 
-@linux
 def test_kernel_is_started_by_jupyter_where_nothing_can_be_forked(tmp_path, monkeypatch):
-    def refuse(*_: object) -> int:
-        raise OSError("cannot fork")
-
-    monkeypatch.setattr(kernel_mother.MOTHER, "fork", refuse)
+    monkeypatch.setattr(forks, "CAN_FORK", False)
     cell = "import os, sys; print(os.getppid(), 'segmentation.plots' in sys.modules)"
     assert executed(tmp_path, cell) == [f"{os.getpid()} False"]
 
 
 @linux
-def test_mother_that_was_killed_is_replaced(tmp_path):
+def test_process_that_kernels_are_forked_from_is_replaced_if_killed(tmp_path):
     first = executed(tmp_path, "import os; print(os.getppid())")
     os.kill(int(first[0]), signal.SIGKILL)
-    kernel_mother.MOTHER._process.wait()
     second = executed(tmp_path, "import os; print(os.getppid())")
     assert second != first
-    assert int(second[0]) == kernel_mother.MOTHER._process.pid
+
+
+@linux
+def test_kernel_has_the_environment_of_the_report_and_no_more(tmp_path, monkeypatch):
+    """What only the process is told that imports, or a name of a backend, is not the kernel's."""
+    monkeypatch.setenv("MPLBACKEND", "pdf")
+    forks.begin()
+    cell = (
+        "import os, matplotlib; print(os.environ.get('PYTHONSAFEPATH'), "
+        "os.environ.get('OPENBLAS_NUM_THREADS'), 'inline' in matplotlib.get_backend())"
+    )
+    assert executed(tmp_path, cell) == ["1 None True"]
+    assert "PYTHONSAFEPATH" not in os.environ
 
 
 @linux
@@ -119,7 +132,7 @@ def test_nothing_is_held_of_a_kernel_that_ended(tmp_path):
         executed(tmp_path, "print(1)")
     gc.collect()
     assert len(list(Path("/proc/self/fd").iterdir())) <= before
-    assert len(warm_kernels._KERNELS) == 0
+    assert multiprocessing.active_children() == []
 
 
 def test_a_report_cut_short_leaves_the_log_as_it_was(tmp_path, monkeypatch):
@@ -137,7 +150,7 @@ def test_every_notebook_waits_for_the_stages_whose_results_it_reads():
     results = {name for stage in STAGES.values() for name in stage.gives}
     for path in NOTEBOOKS:
         script = path.with_suffix(".py").read_text(encoding="utf-8")
-        read = stages_read(path.read_text(encoding="utf-8"))
+        read = stages_read(code_in(path))
         if "open_changes" in script:
             assert read == set(), path.name
             continue
@@ -160,7 +173,7 @@ def test_notebooks_begin_as_soon_as_their_last_stage_is_there_and_once(tmp_path,
             before = set(work._jobs.values())
             chapters.begin_after(stage)
             for target in set(work._jobs.values()) - before:
-                read = stages_read((ROOT / "notebooks" / target.name).read_text(encoding="utf-8"))
+                read = stages_read(code_in(ROOT / "notebooks" / target.name))
                 assert max(read, key=place.__getitem__) == stage, target.name
         assert len(work._jobs) == len(NOTEBOOKS) - 1, "What changed reads another run besides"
         chapters.begin_all()
@@ -206,7 +219,7 @@ def test_report_cut_short_among_its_notebooks_leaves_no_kernel_and_nothing_half_
         chunk = process.stderr.read1(4096)
         assert chunk, seen.decode()
         seen += chunk
-    assert any("kernel_mother" in line for line in processes_marked(mark))
+    assert any("forkserver" in line for line in processes_marked(mark))
     process.send_signal(kind)
     _, rest = process.communicate(timeout=60)
     for _ in range(100):

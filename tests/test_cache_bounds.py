@@ -12,6 +12,9 @@ from conftest import assert_refused, call_cli, contents_of, ordinary_orders
 from segmentation.cache_bounds import LONGEST_DAYS, clean, clean_runs
 from segmentation.stage_cache import SEAL, StageCache, key_of
 
+IDLE = {"manifest.json", ".segmentation.json"}
+"""Files of a run that say when and at what cost, and the checksums of those."""
+
 
 def remember(root: Path, number: int, *, days_ago: float = 0, size: int = 1000) -> Path:
     """A result of ``size`` bytes or so that was last used some days ago."""
@@ -128,4 +131,4 @@ def test_a_wrong_clock_changes_what_is_kept_and_no_result(shop, days_ago):
         os.utime(seal, (moment, moment))
     assert shop.run(n_clusters=2).code == 0
     again = contents_of(shop.result)
-    assert {name for name in again if again[name] != first[name]} == {"manifest.json"}
+    assert {name for name in again if again[name] != first[name]} == IDLE

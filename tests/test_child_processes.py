@@ -70,7 +70,7 @@ CASES: dict[Callable[[Path], None], set[str]] = {
     in_a_workbook: {"workbook_reader.py"},
     in_a_kernel: {"forks.py", "notebooks_at_work.py"},
     in_jupyter_book: {"book.py"},
-    in_a_server: {"api/server.py", "api/access.py"},
+    in_a_server: {"api/server.py", "api/access.py", "api/worker.py"},
 }
 """What starts a process, with the modules that it is for."""
 

@@ -12,7 +12,6 @@ import pytest
 from conftest import ordinary_orders
 
 from segmentation import book, cli
-from segmentation.book_press import Press
 
 COMMAND = Path(sys.executable).with_name("segmentation")
 SENTENCE = "segmentation: cannot write: no space left on device; free some space, or choose a "
@@ -66,10 +65,7 @@ def test_full_disk_under_jupyter_book_is_one_sentence(tmp_path, capsys):
     target.mkdir(parents=True)
     (target / "page.html").symlink_to("/dev/full")
 
-    with Press() as press:
-        said = ending_of(
-            lambda: book._run_jupyter_book(tmp_path, tmp_path / "built", press), capsys
-        )
+    said = ending_of(lambda: book._run_jupyter_book(tmp_path, tmp_path / "built"), capsys)
 
     assert said == SENTENCE
 

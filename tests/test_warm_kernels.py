@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import gc
+import io
 import logging
 import multiprocessing
 import os
@@ -17,6 +19,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from conftest import ROOT, Outcome, assert_refused, contents_of, leftovers_in, ordinary_orders
+from matplotlib.image import imread
 
 from segmentation import forks, notebooks_at_work
 from segmentation.errors import ParameterError
@@ -82,7 +85,13 @@ def test_kernel_draws_figures_as_one_that_jupyter_started(tmp_path, monkeypatch)
         executed(tmp_path, cell)
         last = max(tmp_path.glob("*.ipynb"), key=lambda path: path.stat().st_mtime_ns)
         outputs = nbformat.read(last, as_version=4).cells[-1].outputs
-        return [dict(output["data"]) for output in outputs]
+        return [shown(output["data"]) for output in outputs]
+
+    def shown(data: dict) -> dict:
+        if "image/png" not in data:
+            return dict(data)
+        picture = imread(io.BytesIO(base64.b64decode(data["image/png"])))
+        return dict(data) | {"image/png": picture.tobytes()}  # the words in the file aside
 
     forked = drawn()
     monkeypatch.setattr(forks, "CAN_FORK", False)
@@ -163,7 +172,9 @@ def test_every_notebook_waits_for_the_stages_whose_results_it_reads():
 def test_notebooks_begin_as_soon_as_their_last_stage_is_there_and_once(tmp_path, monkeypatch):
     begun = []
     monkeypatch.setattr(
-        notebooks_at_work, "execute_notebook", lambda source, target, *_, **__: begun.append(target)
+        notebooks_at_work,
+        "execute_notebook",
+        lambda source, target, *_, **__: (begun.append(target), set()),
     )
     with NotebooksAtWork(tmp_path) as work:
         chapters = work.of_profile(Parameters(), tmp_path / "notebooks")

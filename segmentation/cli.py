@@ -162,14 +162,26 @@ def run(
 @cli.command()
 @RunsDir
 @click.option("--all", "everything", is_flag=True, help="Remove all remembered results.")
-def clean(runs_dir: Path, everything: bool) -> None:
+@click.option(
+    "--keep-runs",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Remove old runs too: all but the newest N of each name that are not current.",
+)
+def clean(runs_dir: Path, everything: bool, keep_runs: int | None) -> None:
     """Remove remembered results that were not used for long, or are too many.
 
     They are computed again when they are asked for. What a running process uses stays.
     """
     from segmentation.cache_bounds import clean_runs
 
-    click.echo(str(clean_runs(runs_dir.absolute(), everything=everything)))
+    runs_dir = runs_dir.absolute()
+    click.echo(str(clean_runs(runs_dir, everything=everything)))
+    if keep_runs is not None:
+        from segmentation.run_places import prune
+
+        removed = prune(runs_dir, keep_runs)
+        click.echo(f"removed {len(removed):,} runs" + "".join(f"\n  {name}" for name in removed))
 
 
 @cli.command()

@@ -116,6 +116,19 @@ def test_a_run_keeps_its_cache_in_bounds(shop):
     assert contents_of(shop.result) == found
 
 
+def test_old_runs_are_removed_where_that_is_asked(shop):
+    shop.lines(ordinary_orders(8))
+    for k in (2, 3):
+        assert shop.run(n_clusters=k).code == 0
+    before = {path.name for path in shop.runs_dir.glob("shop*")}
+    assert "removed 0 runs" in call_cli("clean", "--runs-dir", shop.runs_dir, "--keep-runs", 1).out
+    said = call_cli("clean", "--runs-dir", shop.runs_dir, "--keep-runs", 0)
+    (gone,) = before - {path.name for path in shop.runs_dir.glob("shop*")}
+    assert said.out.splitlines()[1:] == ["removed 1 runs", f"  {gone}"]
+    assert shop.result.exists()
+    assert call_cli("clean", "--runs-dir", shop.runs_dir, "--keep-runs", -1).code == 2
+
+
 def test_a_folder_that_is_not_there_is_named(tmp_path):
     assert_refused(call_cli("clean", "--runs-dir", tmp_path / "no"), "no such folder")
     assert clean_runs(tmp_path).removed == 0

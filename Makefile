@@ -38,8 +38,8 @@ check: setup  ## lint, formats, types, notebook pairing, links, licences
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check segmentation tests
 	$(BIN)/mypy
-	$(BIN)/python -m segmentation.notebook_pairs --check
-	$(BIN)/python -m segmentation.document_links
+	$(BIN)/python tools/notebook_pairs.py --check
+	$(BIN)/python tools/document_links.py
 	$(BIN)/python tools/licences.py --check
 
 serve: setup  ## serve a model on this machine: make serve MODEL=runs/cdnow/model
@@ -57,7 +57,7 @@ bench-serving: setup  ## measure the server: make bench-serving RUN=runs/cdnow (
 	$(BIN)/python benchmarks/serving.py $(or $(RUN),runs/cdnow) $(if $(MLFLOW),--mlflow-python $(MLFLOW) --out benchmarks/serving.json)
 
 notebooks: setup  ## write every .ipynb and parameters cell from its .py script
-	$(BIN)/python -m segmentation.notebook_pairs
+	$(BIN)/python tools/notebook_pairs.py
 
 lock: setup  ## write requirements*.txt anew from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from segmentation.evidence.intervals import spread_of
+from segmentation.core.intervals import spread_of
 
 RESAMPLES = 200
 

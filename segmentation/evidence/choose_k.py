@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from segmentation.core.threads import in_parallel
 from segmentation.evidence.agreement import agreement_of
 from segmentation.evidence.resampling import fit, sample_rows, seed_of
-from segmentation.side_by_side import in_parallel
 
 AUTO_K_RANGE = (2, 8)
 """``n_clusters: auto`` looks at these k, whatever ``k_max``: the choice must not move

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from sklearn.tree import DecisionTreeClassifier
 
-from segmentation.evidence.intervals import wilson
+from segmentation.core.intervals import wilson
 
 MAX_DEPTH = 3
 LEAST_LEAF_SHARE = 0.01

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from segmentation.evidence.k_scores import silhouettes
+from segmentation.core.threads import in_parallel
 from segmentation.evidence.resampling import fit, seed_of
-from segmentation.side_by_side import in_parallel
+from segmentation.segments.silhouettes import silhouettes
 
 REFERENCES = 10
 REFERENCE_CUSTOMERS = 10_000

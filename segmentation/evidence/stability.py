@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from segmentation.core.intervals import spread_of
+from segmentation.core.threads import in_parallel
 from segmentation.evidence.agreement import agreement_of
-from segmentation.evidence.intervals import spread_of
 from segmentation.evidence.resampling import fit, matched, sample_rows, seed_of
-from segmentation.side_by_side import in_parallel
 
 RESAMPLES = 100
 NAMED_RESAMPLES = 25

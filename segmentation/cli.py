@@ -257,10 +257,11 @@ def sql(model: Path, dialect: str) -> None:
 @RawValues
 def compare(before: Path, after: Path, output: Path | None, raw_values: bool) -> None:
     """Say who moved from RUN_A to RUN_B, in customers and money, and whether to refit."""
+    from segmentation.book.words import folders_text
     from segmentation.run.compare_runs import compare_folders
 
-    said = compare_folders(before, after, output=output, raw_values=raw_values)
-    click.echo(said, nl=False)
+    found = compare_folders(before, after, output=output, raw_values=raw_values)
+    click.echo(folders_text(found), nl=False)
 
 
 @cli.group()

@@ -18,6 +18,8 @@ AA_COLUMNS = (
     "uplift", "low", "high", "is_shown",
 )  # fmt: skip
 LEAST_ARM = 2
+AA_DAYS = 90
+"""Period of the trial without a campaign, or what was observed after the cut if less."""
 
 
 def arms_of_run(

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from segmentation.actions import campaign_plan
 from segmentation.core.columns import FEATURES, SEGMENT_TYPES
 from segmentation.core.parameters import Parameters
 from segmentation.customers import prepare
@@ -173,8 +172,6 @@ def scores_at_cut(
     return scores, fitted
 
 
-AA_DAYS = 90
-"""Days after the cut that the trial without a campaign is read out on."""
 SEGMENT_COLUMNS = (
     "segment_type", "cluster", "segment", "customers", "bought_again", "orders", "revenue",
     *(f"{name}{end}" for name in ("share_again", "orders_per_customer", "revenue_per_customer",
@@ -185,6 +182,8 @@ HOLDOUT_RANKING_COLUMNS = (
     "ranking", "customers_share", "customers",
     *(f"{name}{end}" for name in MEASURES for end in ("", "_low", "_high")),
 )  # fmt: skip
+TODAY_COLUMNS = ("customer_id", "segment_type", "segment", "total_spent", "days_to_order")
+"""What a trial without a campaign divides: customers of the cut by today's borders."""
 CURVE_COLUMNS = ("ranking", "customers_share", "revenue_share", "customers")
 
 
@@ -195,7 +194,7 @@ def no_holdout(reason: str) -> dict[str, Any]:
         "holdout_rankings": pd.DataFrame(columns=list(HOLDOUT_RANKING_COLUMNS)),
         "holdout_curve": pd.DataFrame(columns=list(CURVE_COLUMNS)),
         "holdout_responses": pd.DataFrame(columns=list(holdout.RESPONSE_COLUMNS)),
-        "holdout_aa": pd.DataFrame(columns=list(campaign_plan.AA_COLUMNS)),
+        "holdout_today": pd.DataFrame(columns=list(TODAY_COLUMNS)),
         "holdout": {"possible": False, "reason": reason},
     }
 
@@ -274,9 +273,7 @@ def hold_out(
         "holdout_rankings": found.rankings[list(HOLDOUT_RANKING_COLUMNS)],
         "holdout_curve": found.curve[list(CURVE_COLUMNS)],
         "holdout_responses": holdout.responses(today, observed_days=horizon),
-        "holdout_aa": campaign_plan.trial_without_campaign(
-            today.dropna(subset="segment"), days=min(AA_DAYS, horizon), seed=parameters.random_state
-        ),
+        "holdout_today": today.dropna(subset="segment")[list(TODAY_COLUMNS)],
         "holdout": {
             "possible": True,
             "reason": "",

@@ -13,7 +13,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from segmentation.actions.compare import Comparison, RunResult, compare, customer_movements
-from segmentation.book import words
 from segmentation.core.columns import amount_scale
 from segmentation.core.errors import ParameterError, SourceError, in_one_sentence
 from segmentation.core.guarded_csv import write_guarded_csv
@@ -139,16 +138,25 @@ def parameters_that_differ(before: Path, after: Path) -> list[str]:
     return [name for name in names if values[0].get(name) != values[1].get(name)]
 
 
+@dataclass(frozen=True)
+class Compared:
+    """Two run folders compared: what changed, the later one's currency, parameters that differ."""
+
+    changes: Comparison
+    currency: str
+    differing: list[str]
+
+
 def compare_folders(
     before: Path, after: Path, *, output: Path | None = None, raw_values: bool = False
-) -> str:
-    """Compare two run folders; the answer is for a terminal, files are written where asked.
+) -> Compared:
+    """Compare two run folders; files are written where asked.
 
     Those are guarded against spreadsheets that run formulas, unless ``raw_values`` are asked for.
 
     Returns
     -------
-    str
+    Compared
         Who moved, in customers and money; drift; whether to refit. No customer id.
     """
     if output is not None:
@@ -158,11 +166,7 @@ def compare_folders(
     if output is not None:
         moved = customer_movements(earlier, later, changes.matching)
         _write(changes, moved, output, raw_values=raw_values)
-    currency = _currency(after)
-    text = words.changes_text(changes, currency=currency)
-    if differing := parameters_that_differ(before, after):
-        text += f"\nThe runs differ in their parameters: {', '.join(differing)}.\n"
-    return text
+    return Compared(changes, _currency(after), parameters_that_differ(before, after))
 
 
 def _currency(folder: Path) -> str:

@@ -298,6 +298,16 @@ def compute_holdout(run: Run) -> dict[str, Any]:
     )
 
 
+def compute_trial(run: Run) -> dict[str, Any]:
+    """Whether a read-out shows an effect where nobody was contacted."""
+    if not run["holdout"]["possible"]:
+        return {"holdout_aa": pd.DataFrame(columns=list(campaign_plan.AA_COLUMNS))}
+    days = min(campaign_plan.AA_DAYS, run["holdout"]["days_after"])
+    seed = run.parameters.random_state
+    trial = campaign_plan.trial_without_campaign(run["holdout_today"], days=days, seed=seed)
+    return {"holdout_aa": trial}
+
+
 def compute_recommendations(run: Run) -> dict[str, Any]:
     """One play per segment with audience, money and break-even; the lists of a test."""
     table = recommend.recommend(

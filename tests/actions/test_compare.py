@@ -342,7 +342,7 @@ def test_a_comparison_may_be_written_again(two_runs, tmp_path):
 
 
 def test_differing_parameters_are_named(marketplace_run, variants):
-    said = compare_folders(marketplace_run, variants / "marketplace_reseeded")
+    said = words.folders_text(compare_folders(marketplace_run, variants / "marketplace_reseeded"))
     assert "differ in their parameters: k_max, random_state" in said
 
 

@@ -164,3 +164,11 @@ def changes_text(changes: Any, *, currency: str) -> str:
         repr(drift_table(changes, currency=currency)),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def folders_text(compared: Any) -> str:
+    """What changed from one run folder to another, and which parameters differ, for a terminal."""
+    text = changes_text(compared.changes, currency=compared.currency)
+    if compared.differing:
+        text += f"\nThe runs differ in their parameters: {', '.join(compared.differing)}.\n"
+    return text

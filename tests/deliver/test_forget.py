@@ -60,7 +60,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def shop(made: Path, tmp_path: Path) -> TinyShop:
     """That shop, to be changed."""
-    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    shutil.copytree(made, tmp_path, symlinks=True, dirs_exist_ok=True)
     return TinyShop(tmp_path)
 
 
@@ -98,19 +98,20 @@ def test_nothing_below_the_runs_holds_a_forgotten_customer(shop):
     killed = shop.runs_dir / ".shop.0123abcd.tmp"
     shutil.copytree(shop.result, killed)
     before = holding(shop.runs_dir)
+    names = {Path(name).name for name in before if not name.startswith(".")}
 
     done = forget(shop, *HOSTILE)
 
     assert done.code == 0, done.err
-    assert {"shop/segments.parquet", "shop/features.parquet"} <= set(before)
-    assert {"shop/customer_segmentation_output.xlsx", "shop/campaign_arms.csv"} <= set(before)
+    assert {"segments.parquet", "features.parquet"} <= names
+    assert {"customer_segmentation_output.xlsx", "campaign_arms.csv"} <= names
     assert pd.read_csv(shop.result / "campaign_arms.csv", dtype=str).values.tolist() == [
         ["0001", "contact"]
     ]
     assert any(name.startswith(".cache/") for name in before)
     assert holding(shop.runs_dir) == []
     assert not notebooks.exists() and not killed.exists()
-    assert "shop: 7 customer(s) removed" in done.out
+    assert "7 customer(s) removed" in done.out
     assert "not reached" in done.out and "git" in done.out
 
 

@@ -13,11 +13,10 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm, t
 
+from segmentation.core.intervals import MIDDLE_95, Z95, wilson
+from segmentation.core.limits import ARM_BLOCK, POWER
+
 TREATMENT, CONTROL = "treatment", "control"
-BLOCK = 10
-"""Customers of similar spend who are divided together."""
-CONFIDENCE = 0.95
-POWER = 0.8
 
 
 def split(customers: pd.DataFrame, *, seed: int, treatment_share: float = 0.5) -> pd.DataFrame:
@@ -45,7 +44,7 @@ def split(customers: pd.DataFrame, *, seed: int, treatment_share: float = 0.5) -
     table = pd.DataFrame(
         {"customer_id": ids, "total_spent": customers["total_spent"], "_mark": marks}
     ).sort_values(["total_spent", "_mark"], ignore_index=True)
-    block = np.arange(len(table)) // BLOCK
+    block = np.arange(len(table)) // ARM_BLOCK
     rank = table.groupby(block)["_mark"].rank(method="first").to_numpy() - 1
     size = np.bincount(block)[block]
     # the place at which a block's remainder falls is itself drawn, so that odd blocks even out
@@ -103,7 +102,7 @@ def power_of(n_treatment: int, n_control: int, *, base: float, effect: float) ->
     pooled = (n_treatment * treated + n_control * base) / (n_treatment + n_control)
     under_none = math.sqrt(pooled * (1 - pooled) * (1 / n_treatment + 1 / n_control))
     under_effect = math.sqrt(treated * (1 - treated) / n_treatment + base * (1 - base) / n_control)
-    limit = norm.ppf((1 + CONFIDENCE) / 2) * under_none
+    limit = Z95 * under_none
     if under_effect == 0:
         return float(abs(effect) > limit)
     return float(norm.cdf((abs(effect) - limit) / under_effect))
@@ -210,20 +209,12 @@ def response_uplift(treated: int, n_treatment: int, responded: int, n_control: i
     >>> round(found.low, 4), round(found.high, 4)
     (0.0524, 0.3339)
     """
-    one, one_low, one_high = _wilson(treated, n_treatment)
-    other, other_low, other_high = _wilson(responded, n_control)
+    one, (one_low, one_high) = treated / n_treatment, wilson(treated, n_treatment)
+    other, (other_low, other_high) = responded / n_control, wilson(responded, n_control)
     difference = one - other
     low = difference - math.hypot(one - one_low, other_high - other)
     high = difference + math.hypot(one_high - one, other - other_low)
     return Uplift(n_treatment, n_control, one, other, difference, low, high)
-
-
-def _wilson(successes: int, n: int) -> tuple[float, float, float]:
-    z = float(norm.ppf((1 + CONFIDENCE) / 2))
-    rate = successes / n
-    middle = (rate + z * z / (2 * n)) / (1 + z * z / n)
-    reach = z * math.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    return rate, middle - reach, middle + reach
 
 
 def money_uplift(treated: np.ndarray, control: np.ndarray) -> Uplift:
@@ -236,5 +227,5 @@ def money_uplift(treated: np.ndarray, control: np.ndarray) -> Uplift:
     if error == 0:
         return Uplift(*sizes, *means, difference, difference, difference)
     freedom = sum(parts) ** 2 / sum(p * p / (n - 1) for p, n in zip(parts, sizes, strict=True))
-    reach = float(t.ppf((1 + CONFIDENCE) / 2, freedom)) * error
+    reach = float(t.ppf(MIDDLE_95[1], freedom)) * error
     return Uplift(*sizes, *means, difference, difference - reach, difference + reach)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from segmentation.actions import campaign
+from segmentation.core.limits import LEAST_ARM
 
 ARM = "arm"
 ARM_COLUMNS = ("customer_id", "segment_type", "segment", ARM, "total_spent")
@@ -17,9 +18,6 @@ AA_COLUMNS = (
     "segment_type", "segment", "days", "n_treatment", "n_control", "treatment", "control",
     "uplift", "low", "high", "is_shown",
 )  # fmt: skip
-LEAST_ARM = 2
-AA_DAYS = 90
-"""Period of the trial without a campaign, or what was observed after the cut if less."""
 
 
 def arms_of_run(

@@ -17,20 +17,15 @@ from scipy.spatial.distance import cdist, pdist
 
 from segmentation.core.columns import FEATURES
 from segmentation.core.drift import (
-    PSI_REFIT,
-    PSI_WATCH,
     counts_between,
     decile_edges,
     finding,
     stability_index,
 )
 from segmentation.core.errors import SourceError, first_three
+from segmentation.core.limits import AGREEMENT_REFIT, CHANGED_SHARE_REFIT, PSI_REFIT, PSI_WATCH
 from segmentation.segments.model import SegmentModel
 
-AGREEMENT_REFIT = 0.9
-"""Below this share of equal answers the earlier model no longer gives today's segments."""
-CHANGED_SHARE_REFIT = 0.05
-"""From this share of customers on, segments without counterpart ask for a new fit."""
 STAYED, MOVED, REDRAWN, NEW, LOST = "stayed", "moved", "redrawn", "new", "lost"
 SEGMENT_KEYS = ("segment_type", "cluster", "segment")
 MATCHING_COLUMNS = (

@@ -8,11 +8,8 @@ import numpy as np
 import pandas as pd
 
 from segmentation.core.columns import format_percent
+from segmentation.core.limits import ONE_CUSTOMER, WIDE
 
-ONE_CUSTOMER = 0.2
-"""From this part of a segment's revenue on, one customer decides what is at stake."""
-WIDE = 0.25
-"""From this half width of the interval, as a part of the revenue, the sum is a rough guess."""
 UNSTABLE = "unstable"
 
 

@@ -13,11 +13,9 @@ import numpy as np
 import pandas as pd
 
 from segmentation.core import rule_files
+from segmentation.core.intervals import MIDDLE_95
+from segmentation.core.limits import FEW_DRAWS, MANY_CUSTOMERS, REVENUE_DRAWS
 
-DRAWS, FEW_DRAWS = 400, 60
-MANY_CUSTOMERS = 100_000
-"""Above this many customers 60 resamples are drawn: intervals are narrow then anyway."""
-INTERVAL = (0.025, 0.975)
 RESPONSE_VALUES = {
     "base": "share",
     "base_low": "low",
@@ -72,10 +70,10 @@ def revenue_interval(
     """
     members = np.sort(np.asarray(spent, dtype=np.float64))
     chance = np.random.default_rng(random_state)
-    draws = DRAWS if customers <= MANY_CUSTOMERS else FEW_DRAWS
+    draws = REVENUE_DRAWS if customers <= MANY_CUSTOMERS else FEW_DRAWS
     sizes = chance.binomial(customers, len(members) / customers, size=draws)
     sums = [members[chance.integers(len(members), size=size)].sum() for size in sizes]
-    low, high = np.quantile(sums, INTERVAL)
+    low, high = np.quantile(sums, MIDDLE_95)
     return float(low), float(high)
 
 

@@ -7,6 +7,8 @@ import json
 import re
 import shutil
 import subprocess
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from segmentation.book.words import scale
 from segmentation.book.words.text import inert
 from segmentation.core.child_process import environment_of_this_package, python_of_this_package
 from segmentation.core.columns import FEATURES, RULES, SEGMENT_COLUMNS, TRANSACTIONS
+from segmentation.core.limits import listed
 from segmentation.core.parameters import PATHS, PROJECT_ROOT, Parameters
 from segmentation.run.run import Run
 from segmentation.segments.model import load_model
@@ -146,6 +149,7 @@ def _write_generated(runs: dict[str, Run], folders: dict[str, Path], source: Pat
             _reproducibility(n, run, folders[n]) for n, run in runs.items()
         ),
         "data_dictionary": data_dictionary,
+        "limits": limit_tables,
         "crossover": lambda: scale.crossover(_measured()),
         "explorer": lambda: "\n".join(
             [*(_explorer(name, folder) for name, folder in folders.items()), explorer_script()]
@@ -280,6 +284,25 @@ def data_dictionary() -> str:
     table = insights.table_of(rows=rules, caption="Cleaning rules, in the order they are tried.")
     parts.append(f"## Cleaning rules\n\n{_raw_html(table.markup)}")
     return "\n\n".join(parts)
+
+
+def limit_tables() -> str:
+    """Every threshold of the method, room by room, from the one place that the code reads."""
+    parts = []
+    for room, limits in groupby(listed(), key=attrgetter("room")):
+        rows = pd.DataFrame(
+            [
+                (one.meaning, _number(one.value), one.why[0].upper() + one.why[1:], one.source)
+                for one in limits
+            ],
+            columns=["what", "value", "why", "source"],
+        )
+        parts.append(_raw_html(insights.table_of(rows, caption=f"Thresholds of {room}/").markup))
+    return "\n\n".join(parts)
+
+
+def _number(value: float | tuple[float, ...]) -> str:
+    return ", ".join(f"{part:,g}" for part in (value if isinstance(value, tuple) else (value,)))
 
 
 def _run_jupyter_book(source: Path, output: Path) -> Path:

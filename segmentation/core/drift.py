@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.stats import chi2
 
-PSI_BINS = 10
-PSI_WATCH, PSI_REFIT = 0.1, 0.25
-"""Customary limits of the population stability index (Siddiqi 2006, Credit Risk Scorecards)."""
+from segmentation.core.limits import PSI_BINS, PSI_REFIT, PSI_WATCH
+
 STABLE, SHIFTING, SHIFTED, TOO_FEW = "stable", "shifting", "shifted", "too few to tell"
 
 

@@ -7,6 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 
 Z95 = 1.959963984540054
+"""Normal quantile of a 95% interval."""
+Z95_ROUNDED = 1.96
+"""The same to two decimals, by which published intervals of means are made: their digits stay."""
+MIDDLE_95 = (0.025, 0.975)
+"""Quantiles that hold the middle 95% of resamples."""
 
 
 def spread_of(values: Sequence[float] | np.ndarray) -> tuple[float, float, float]:
@@ -21,7 +26,7 @@ def spread_of(values: Sequence[float] | np.ndarray) -> tuple[float, float, float
     known = known[np.isfinite(known)]
     if len(known) == 0:
         return float("nan"), float("nan"), float("nan")
-    low, high = np.quantile(known, [0.025, 0.975])
+    low, high = np.quantile(known, MIDDLE_95)
     return float(known.mean()), float(low), float(high)
 
 

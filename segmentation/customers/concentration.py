@@ -8,16 +8,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from segmentation.core.intervals import MIDDLE_95, Z95
+from segmentation.core.limits import LEAST_CUSTOMERS, REVENUE_DRAWS, TOP_SHARES
 from segmentation.sources.engine import Engine
 
-TOP_SHARES = (0.01, 0.05, 0.10, 0.20)
 LEAVERS = (1, 10, 100)
-DRAWS = 400
-INTERVAL = 0.95
 CONCENTRATION_SQL = (Path(__file__).parent / "sql" / "concentration.sql").read_text("utf-8")
-LEAST_CUSTOMERS = 30
-"""A quarter with fewer customers is left out: its concentration says nothing."""
-Z95 = 1.959963984540054
 MEASURE_COLUMNS = ("measure", "at", "value", "low", "high")
 
 
@@ -74,13 +70,12 @@ def concentration(customers: pd.DataFrame, *, random_state: int) -> pd.DataFrame
     observed = _measures(ascending, np.ones(len(ascending)))
     chance = np.random.default_rng(random_state)
     draws = []
-    for _ in range(DRAWS):
+    for _ in range(REVENUE_DRAWS):
         drawn = np.bincount(chance.integers(len(ascending), size=len(ascending)))
         weights = np.zeros(len(ascending))
         weights[: len(drawn)] = drawn
         draws.append(list(_measures(ascending, weights).values()))
-    edges = [(1 - INTERVAL) / 2, (1 + INTERVAL) / 2]
-    low, high = np.nanquantile(np.array(draws), edges, axis=0)
+    low, high = np.nanquantile(np.array(draws), MIDDLE_95, axis=0)
     rows = [
         (*key, value, float(bottom), float(top))
         for (key, value), bottom, top in zip(observed.items(), low, high, strict=True)

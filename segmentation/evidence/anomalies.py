@@ -9,13 +9,10 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 from tqdm import tqdm
 
+from segmentation.core.intervals import MIDDLE_95
+from segmentation.core.limits import FLAG_KEPT, FLAG_SUBSAMPLES, PLANTED
 from segmentation.segments.dbscan import Neighbours, find_neighbours
 
-SUBSAMPLES = 10
-KEPT = 0.9
-"""Flags are called again on 10 random subsamples that hold this part of the customers."""
-
-PLANTED = 200
 ONE_FAR, SEVERAL_FAR, COPIES = (
     "one value beyond all others",
     "every value far from the mean",
@@ -104,17 +101,19 @@ def tune_dbscan(
     deepest = int(grid["min_samples"].max())
     whole = find_neighbours(prepared, max_min_samples=deepest)
     flags = [_noise(whole, cell) for cell in grid.itertuples()]
-    again = np.full((SUBSAMPLES, len(grid)), np.nan)
-    for number in tqdm(range(SUBSAMPLES), desc=progress, disable=not progress, leave=False):
+    again = np.full((FLAG_SUBSAMPLES, len(grid)), np.nan)
+    for number in tqdm(range(FLAG_SUBSAMPLES), desc=progress, disable=not progress, leave=False):
         generator = np.random.default_rng([random_state, number])
-        kept = np.sort(generator.permutation(len(prepared))[: max(1, int(KEPT * len(prepared)))])
+        kept = np.sort(
+            generator.permutation(len(prepared))[: max(1, int(FLAG_KEPT * len(prepared)))]
+        )
         part = find_neighbours(prepared[kept], max_min_samples=deepest)
         for place, cell in enumerate(grid.itertuples()):
             again[number, place] = _jaccard(flags[place][kept], _noise(part, cell))
     rows = []
     for place, cell in enumerate(grid.itertuples()):
         known = again[:, place][np.isfinite(again[:, place])]
-        low, high = np.quantile(known, [0.025, 0.975]) if len(known) else (np.nan, np.nan)
+        low, high = np.quantile(known, MIDDLE_95) if len(known) else (np.nan, np.nan)
         rows.append(
             {
                 "eps": cell.eps,

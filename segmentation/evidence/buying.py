@@ -14,13 +14,11 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import betaln, gammaln, hyp2f1
 
+from segmentation.core.limits import LEAST_CUSTOMERS, WORTH_FACTOR
+
 DAYS_PER_WEEK = 7.0
-LEAST_REPEATERS = 30
-"""With fewer customers who bought again before the cut the models are not fitted."""
 
 _LOG_LIMIT = 15.0  # parameters stay between exp(-15) and exp(15)
-WORTH_FACTOR = 2.0
-"""How far Gamma-Gamma's mean order value may be from the one seen."""
 
 
 @dataclass(frozen=True)
@@ -199,7 +197,7 @@ def predicted_revenue(
     """
     x = days.astype(float) - 1
     value = np.where(x > 0, (spent - spent_first_day) / np.maximum(x, 1), 0.0)
-    if (x > 0).sum() < LEAST_REPEATERS or ((x > 0) & (value > 0)).sum() < LEAST_REPEATERS:
+    if (x > 0).sum() < LEAST_CUSTOMERS or ((x > 0) & (value > 0)).sum() < LEAST_CUSTOMERS:
         return None
     t_x, weeks = first_to_last / DAYS_PER_WEEK, observed / DAYS_PER_WEEK
     buying = fit_bgnbd(x, t_x, weeks)

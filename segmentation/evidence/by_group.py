@@ -11,6 +11,7 @@ import pandas as pd
 
 from segmentation.core.columns import FEATURES
 from segmentation.core.intervals import wilson
+from segmentation.core.limits import LEAST_CUSTOMERS
 from segmentation.core.parameters import Parameters
 from segmentation.customers.prepare import PreparedGroup
 from segmentation.evidence.agreement import agreement_of
@@ -24,9 +25,6 @@ from segmentation.segments import kmeans
 from segmentation.segments import names as naming
 from segmentation.segments.map import map_agreement
 from segmentation.segments.silhouettes import silhouette_interval
-
-LEAST_CUSTOMERS = 30
-"""A group smaller than this is too small to resample, to follow or to explain."""
 
 K_COLUMNS = (
     "segment_type", "k", "inertia", "silhouette", "calinski_harabasz", "davies_bouldin",

@@ -10,14 +10,15 @@ import numpy as np
 import pandas as pd
 
 from segmentation.core.columns import FEATURES, SEGMENT_TYPES
+from segmentation.core.limits import AUTO_K_RANGE, LEAST_CUSTOMERS
 from segmentation.core.parameters import Parameters
 from segmentation.customers import prepare
 from segmentation.customers.features import add_segment_type
 from segmentation.customers.prepare import PreparedGroup
 from segmentation.evidence import buying as btyd
 from segmentation.evidence import rankings as holdout
-from segmentation.evidence.by_group import LEAST_CUSTOMERS, k_scores_of
-from segmentation.evidence.choose_k import AUTO_K_RANGE, choose_k
+from segmentation.evidence.by_group import k_scores_of
+from segmentation.evidence.choose_k import choose_k
 from segmentation.evidence.k_scores import score_fits
 from segmentation.evidence.rankings import follow
 from segmentation.segments import kmeans

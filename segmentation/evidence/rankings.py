@@ -13,19 +13,16 @@ import numpy as np
 import pandas as pd
 
 from segmentation.core.columns import RESPONSE_DAYS
-from segmentation.core.intervals import bootstrap_counts, wilson
+from segmentation.core.intervals import MIDDLE_95, bootstrap_counts, wilson
+from segmentation.core.limits import (
+    BOOTSTRAPS,
+    CAMPAIGN_SHARES,
+    FEW_DRAWS,
+    LEAST_TOP,
+    MANY_CUSTOMERS,
+)
 from segmentation.core.threads import in_parallel
 
-BOOTSTRAPS = 200
-FEW_BOOTSTRAPS = 60
-MANY_CUSTOMERS = 100_000
-"""Above this many customers 60 resamples are drawn: intervals are narrow then anyway."""
-
-SHARES = (0.1, 0.2)
-"""Parts of the customer base that a campaign is imagined to reach."""
-
-LEAST_TOP = 0.05
-"""A smaller top segment is not compared: too few customers."""
 SAME_SHARE = 0.001
 
 RESPONSE_COLUMNS = (
@@ -159,7 +156,7 @@ def follow(
     random_state : int
         Seed of the bootstrap over customers, from which all 95% intervals come.
     """
-    resamples = BOOTSTRAPS if len(customers) <= MANY_CUSTOMERS else FEW_BOOTSTRAPS
+    resamples = BOOTSTRAPS if len(customers) <= MANY_CUSTOMERS else FEW_DRAWS
     counts = bootstrap_counts(len(customers), resamples=resamples, seed=random_state)
     return HoldoutTables(
         _by_segment(customers, counts),
@@ -172,7 +169,7 @@ def _interval(values: np.ndarray) -> tuple[float, float]:
     known = values[np.isfinite(values)]
     if len(known) == 0:
         return float("nan"), float("nan")
-    low, high = np.quantile(known, [0.025, 0.975])
+    low, high = np.quantile(known, MIDDLE_95)
     return float(low), float(high)
 
 
@@ -275,8 +272,8 @@ def _by_ranking(
 def _sizes(segment_score: np.ndarray) -> list[float]:
     """10%, 20%, and as many customers as the top segment has, where it is not tiny."""
     top = float((segment_score == segment_score.max()).mean())
-    is_another = all(abs(top - share) > SAME_SHARE for share in SHARES)
-    return [*SHARES, top] if LEAST_TOP <= top < 1 and is_another else list(SHARES)
+    is_another = all(abs(top - share) > SAME_SHARE for share in CAMPAIGN_SHARES)
+    return [*CAMPAIGN_SHARES, top] if LEAST_TOP <= top < 1 and is_another else list(CAMPAIGN_SHARES)
 
 
 def _with_interval(name: str, value: float, drawn: np.ndarray) -> dict[str, float]:

@@ -14,12 +14,9 @@ import pandas as pd
 import sqlglot
 from sqlglot import exp
 
+from segmentation.core.limits import SWAP_LEAST_MONTHS, SWAP_LEAST_ROWS, SWAP_MODERATE, SWAP_STRONG
+
 LAST_SWAPPABLE_DAY = 12
-LEAST_MONTHS = 2
-"""A single month of early days is how an export that stops in mid-month looks."""
-LEAST_ROWS = 30
-STRONG_SHARE, MODERATE_SHARE = 0.99, 0.9
-"""Share of the rows outside the range that the exchange must bring back into it."""
 
 
 @dataclass(frozen=True)
@@ -73,9 +70,9 @@ def swap_evidence(counts: pd.DataFrame) -> SwapEvidence:
     Notes
     -----
     The range of the data is taken from days after the 12th, which no exchange touches.
-    The sign is strong when at least `LEAST_MONTHS` months and `LEAST_ROWS` rows lie
+    The sign is strong when at least `SWAP_LEAST_MONTHS` months and `SWAP_LEAST_ROWS` rows lie
     outside that range, beyond what the first or last month's beginning would hold, and
-    the exchange brings `STRONG_SHARE` of them back. An edge month is not outside when
+    the exchange brings `SWAP_STRONG` of them back. An edge month is not outside when
     it follows the range directly and the exchange does not bring its rows back.
 
     Examples
@@ -125,12 +122,12 @@ def _days_missing(days: pd.Series, low: pd.Period, high: pd.Period) -> int:
 
 
 def _strength(months: int, rows: int, still: int) -> str:
-    if months < LEAST_MONTHS or rows < LEAST_ROWS:
+    if months < SWAP_LEAST_MONTHS or rows < SWAP_LEAST_ROWS:
         return "none"
     brought_back = 1 - still / rows
-    if brought_back >= STRONG_SHARE:
+    if brought_back >= SWAP_STRONG:
         return "strong"
-    return "moderate" if brought_back >= MODERATE_SHARE else "none"
+    return "moderate" if brought_back >= SWAP_MODERATE else "none"
 
 
 def with_days_swapped(sql: str) -> str:

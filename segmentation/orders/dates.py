@@ -14,16 +14,16 @@ from typing import Any
 import pandas as pd
 
 from segmentation.core.columns import FINDING_COLUMNS
+from segmentation.core.limits import (
+    FAR_OFF_DAYS,
+    FAR_OFF_SHARE,
+    LEAST_EXPECTED,
+    PRECISION_DAYS,
+    SURPRISING_GAP,
+)
 from segmentation.orders.date_swap import SwapEvidence, swap_evidence, swapped
 
-FAR_APART, FEW = 365, 0.01
-"""Dates of at most this share of lines, so many days from all others, are far off."""
-SURPRISING = 0.01
-"""A run of days without a line is a gap if this few such runs are to be expected."""
 LAST_DAY_OF_EVERY_MONTH = 28
-LEAST_EXPECTED = 20
-PRECISION_DAYS = 31
-"""A registration date that is right to the month may be off by so many days."""
 OUTCOME_COLUMNS = (
     "date_repair", "first_order", "last_order", "lines_outside", "days_missing", "early_share",
     "customers", "pre_register", "pre_register_revenue", "pre_register_median_spent",
@@ -98,9 +98,9 @@ def _far_off(order_days: pd.DataFrame) -> dict[str, Any]:
     lines = order_days["lines"].to_numpy()
     if not len(days):
         return _row("far_off_date", "order_date", 0)
-    block = (days.diff().dt.days > FAR_APART).cumsum()
+    block = (days.diff().dt.days > FAR_OFF_DAYS).cumsum()
     sizes = pd.Series(lines).groupby(block.to_numpy()).sum()
-    small = sizes.index[sizes <= FEW * lines.sum()]
+    small = sizes.index[sizes <= FAR_OFF_SHARE * lines.sum()]
     far = block.isin(small).to_numpy()
     amount = sum(order_days.loc[far, "amount"], Decimal(0))
     facts = {"first": _text(days[far].min()), "last": _text(days[far].max())} if far.any() else {}
@@ -125,7 +125,7 @@ def _gap(order_days: pd.DataFrame, found: Mapping[str, Any]) -> dict[str, Any]:
     longest = int(apart.max())
     span = (days.iloc[-1] - days.iloc[0]).days + 1
     quiet = 1 - len(days) / span
-    if longest < 2 or span * quiet**longest >= SURPRISING:
+    if longest < 2 or span * quiet**longest >= SURPRISING_GAP:
         return _row("date_gap", "order_date", 0)
     end = days[apart.idxmax()] - pd.Timedelta(days=1)
     facts = {

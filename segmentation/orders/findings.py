@@ -18,6 +18,7 @@ import sqlglot
 from sqlglot import exp
 
 from segmentation.core.columns import FINDING_COLUMNS
+from segmentation.core.limits import CUSTOMER_SHARE, LINE_SHARE, TIMES_THE_MEAN
 from segmentation.sources.engine import Engine
 from segmentation.sources.links import LinkedLines, linked_lines
 from segmentation.sources.source import Source
@@ -33,8 +34,6 @@ NARROW = Decimal("100000000")
 """The first amount that DECIMAL(10,2) cannot hold."""
 LIMITS = ("99999999.99", "21474836.47", "2147483647")
 """What a column too narrow makes of a larger amount, in databases that do not refuse it."""
-LINE_SHARE, CUSTOMER_SHARE, TIMES_THE_MEAN = 0.01, 0.05, 100
-"""A line, or a customer, with this share of revenue and so many times the mean."""
 
 _LATIN = "[ÃÂâ][\u0080-\u00bf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]"
 GARBLED = f"{_LATIN}|\ufffd|ï¿½"

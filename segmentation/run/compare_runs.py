@@ -16,6 +16,7 @@ from segmentation.actions.compare import Comparison, RunResult, compare, custome
 from segmentation.core.columns import amount_scale
 from segmentation.core.errors import ParameterError, SourceError, in_one_sentence
 from segmentation.core.guarded_csv import write_guarded_csv
+from segmentation.core.limits import QUARTER_DAYS
 from segmentation.core.own_folders import COMPARISON, refuse_foreign
 from segmentation.core.parameters import load_yaml, resolve_path
 from segmentation.core.placing import new_folder
@@ -24,8 +25,6 @@ from segmentation.run.run import Run
 from segmentation.segments.model import load_model
 
 OTHER_OUTPUT = "give --output a new folder"
-DAYS_EARLIER = 90
-"""How far back ``previous_run: auto`` looks: a quarter, the usual rhythm of such a report."""
 
 
 @dataclass(frozen=True)
@@ -62,15 +61,15 @@ def open_changes(run: Run, previous_run: str = "") -> Changes:
     overview = run["overview"]
     if overview["as_of"] is None:
         return Changes("the source has no order dates, so nothing earlier is known", None)
-    day = dt.date.fromisoformat(overview["as_of"]) - dt.timedelta(days=DAYS_EARLIER)
+    day = dt.date.fromisoformat(overview["as_of"]) - dt.timedelta(days=QUARTER_DAYS)
     if day <= dt.date.fromisoformat(overview["first_order"]):
-        return Changes(f"the data begin less than {DAYS_EARLIER} days before their end", None)
+        return Changes(f"the data begin less than {QUARTER_DAYS} days before their end", None)
     try:
         earlier = result_of(_earlier(run, day))
     except SourceError as error:
-        return Changes(f"{DAYS_EARLIER} days earlier no report is possible: {error}", None)
+        return Changes(f"{QUARTER_DAYS} days earlier no report is possible: {error}", None)
     return Changes(
-        f"the same report as of {day.isoformat()}, {DAYS_EARLIER} days earlier",
+        f"the same report as of {day.isoformat()}, {QUARTER_DAYS} days earlier",
         compare(earlier, later),
     )
 

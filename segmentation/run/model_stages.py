@@ -19,6 +19,7 @@ from segmentation.actions import (
 from segmentation.actions.compare import RunResult
 from segmentation.core import rule_files
 from segmentation.core.errors import SegmentationError
+from segmentation.core.limits import QUARTER_DAYS
 from segmentation.customers.preparation import Preparation
 from segmentation.customers.prepare import PreparedGroup
 from segmentation.evidence import by_group, sensitivity
@@ -302,7 +303,7 @@ def compute_trial(run: Run) -> dict[str, Any]:
     """Whether a read-out shows an effect where nobody was contacted."""
     if not run["holdout"]["possible"]:
         return {"holdout_aa": pd.DataFrame(columns=list(campaign_plan.AA_COLUMNS))}
-    days = min(campaign_plan.AA_DAYS, run["holdout"]["days_after"])
+    days = min(QUARTER_DAYS, run["holdout"]["days_after"])
     seed = run.parameters.random_state
     trial = campaign_plan.trial_without_campaign(run["holdout_today"], days=days, seed=seed)
     return {"holdout_aa": trial}

@@ -17,6 +17,7 @@ import pandas as pd
 
 from segmentation.core import rule_files
 from segmentation.core.keys import key_of
+from segmentation.core.limits import AUTO_K_RANGE
 from segmentation.core.parameters import (
     PATHS,
     Parameters,
@@ -24,7 +25,6 @@ from segmentation.core.parameters import (
     parameters_from_notebook,
     resolve_path,
 )
-from segmentation.evidence.choose_k import AUTO_K_RANGE
 from segmentation.orders import transactions as ingest
 from segmentation.run.cache import StageCache, code_fingerprint, load_result, save_results
 from segmentation.run.stages import STAGES

@@ -11,16 +11,10 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from tqdm import tqdm
 
+from segmentation.core.limits import LARGE_GROUP, LEAST_CUSTOMERS
 from segmentation.core.threads import one_thread
 from segmentation.segments.distances import centre_distances, nearest_centres
 from segmentation.segments.large_kmeans import fit_large
-
-LARGE_GROUP = 200_000
-"""Up to this many customers the fit is scikit-learn's own, bit for bit; beyond, random
-starts on a sample find the same optimum (benchmarks/results.json has the inertia)."""
-LEAST_PER_CLUSTER = 30
-"""Customers per cluster below which neither the outcome of a campaign nor the stability of
-a segment can be measured; a group beside a larger one is not clustered below it."""
 
 
 @dataclass(frozen=True)
@@ -157,11 +151,11 @@ def too_small_beside(n_customers: int, *, largest: int, n_clusters: int) -> str:
     >>> too_small_beside(90, largest=3000, n_clusters=3), too_small_beside(40, largest=40, n_clusters=3)
     ('', '')
     """
-    if n_clusters == 1 or n_customers == largest or n_customers >= LEAST_PER_CLUSTER * n_clusters:
+    if n_clusters == 1 or n_customers == largest or n_customers >= LEAST_CUSTOMERS * n_clusters:
         return ""
     return (
         f"{n_customers:,} customer(s) are too few for {n_clusters} clusters: fewer than "
-        f"{LEAST_PER_CLUSTER} for each, below which neither the outcome of a campaign nor the "
+        f"{LEAST_CUSTOMERS} for each, below which neither the outcome of a campaign nor the "
         "stability of a segment can be measured; they stay one segment"
     )
 

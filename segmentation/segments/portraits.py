@@ -12,10 +12,9 @@ import numpy as np
 import pandas as pd
 
 from segmentation.core.columns import FEATURES
+from segmentation.core.limits import LEAST_ALIKE
 
 KEYS = ["segment_type", "cluster", "segment"]
-ALIKE = 10
-"""Customers behind a journey, and least of a cohort that is told."""
 THIRDS = ("lower third", "middle third", "upper third")
 """Parts of a segment by spend."""
 MOST_MONTHS = 12
@@ -101,13 +100,13 @@ def journeys(customers: pd.DataFrame) -> pd.DataFrame:
     names = [name for name in FEATURES if name in customers.columns and name != "register_to_order"]
     rows = []
     for key, members in customers.groupby(KEYS, sort=True):
-        parts = _thirds(members) if len(members) >= 3 * ALIKE else {"all": members}
+        parts = _thirds(members) if len(members) >= 3 * LEAST_ALIKE else {"all": members}
         for part, own in parts.items():
-            if len(own) < ALIKE:
+            if len(own) < LEAST_ALIKE:
                 continue
             alike = _alike(own[names].to_numpy(dtype=np.float64))
             middle = dict(zip(names, np.median(alike, axis=0), strict=True))
-            row = dict(zip(KEYS, key, strict=True)) | {"part": part, "customers": ALIKE}
+            row = dict(zip(KEYS, key, strict=True)) | {"part": part, "customers": LEAST_ALIKE}
             rows.append(row | {name: rounded(value, name) for name, value in middle.items()})
     return pd.DataFrame(rows, columns=[*JOURNEY_COLUMNS, *names])
 
@@ -128,7 +127,7 @@ def _alike(values: np.ndarray) -> np.ndarray:
     scaled = (scaled - np.median(scaled, axis=0)) / np.where(spread > 0, spread, 1.0)
     distance = np.round((scaled**2).sum(axis=1), 9)
     order = np.lexsort((*known.T[::-1], distance))
-    return known[order[:ALIKE]]
+    return known[order[:LEAST_ALIKE]]
 
 
 def rounded(value: float, name: str) -> float:
@@ -173,7 +172,7 @@ def cohort_shares(customers: pd.DataFrame, *, as_of: dt.date | None) -> pd.DataF
     rows = []
     for key in table.groupby(KEYS, sort=True).groups:
         for period, n in sizes[key[0]].items():
-            if n >= ALIKE:
+            if n >= LEAST_ALIKE:
                 inside = int(counts.get((*key, period), 0))
                 rows.append((*key, str(period), int(n), inside, inside / n))
     return pd.DataFrame(rows, columns=list(COHORT_COLUMNS))

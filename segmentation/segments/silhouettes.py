@@ -7,16 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from segmentation.core.intervals import Z95_ROUNDED
+from segmentation.core.limits import EXACT_SILHOUETTE_CUSTOMERS, SAMPLED_SILHOUETTE_CUSTOMERS
 from segmentation.core.threads import one_thread
-
-EXACT_SILHOUETTE_CUSTOMERS = 40_000
-"""Up to this many customers the silhouette of everybody is computed."""
-
-
-SAMPLED_SILHOUETTE_CUSTOMERS = 4_000
-"""Beyond, this many customers are measured against all customers: an unbiased estimate
-of the same mean, whose 95% interval is at most 0.031 to either side."""
-
 
 _CHUNK_CELLS = 1_000_000  # distances at once and per thread
 
@@ -96,7 +89,7 @@ def silhouette_interval(values: np.ndarray) -> tuple[float, float, float]:
     """
     mean = float(values.mean())
     error = float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0
-    return mean, mean - 1.96 * error, mean + 1.96 * error
+    return mean, mean - Z95_ROUNDED * error, mean + Z95_ROUNDED * error
 
 
 def _distances(columns: np.ndarray, rows: np.ndarray, pages: np.ndarray) -> np.ndarray:

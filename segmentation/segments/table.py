@@ -15,6 +15,7 @@ import pandas as pd
 
 from segmentation.core.columns import FEATURES
 from segmentation.core.drift import counts_between, decile_edges
+from segmentation.core.limits import REASON_QUANTILES
 from segmentation.core.parameters import Parameters
 from segmentation.customers.prepare import PreparedGroup
 from segmentation.segments.kmeans import Clustering, fit_kmeans, fit_without, too_small_beside
@@ -22,9 +23,6 @@ from segmentation.segments.map import Projection, project
 from segmentation.segments.model import GroupModel, SegmentModel
 from segmentation.segments.names import FACT_COLUMNS, cluster_profiles, name_clusters
 from segmentation.segments.silhouettes import silhouettes
-
-REASON_QUANTILES = (0.01, 0.99)
-"""A value beyond these quantiles of its group is named as a reason of an anomaly."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from segmentation.book import words
 from segmentation.book.words import structure
 from segmentation.book.words.recommendations import anyway_words
 from segmentation.core.intervals import wilson
-from segmentation.evidence.choose_k import AUTO_K_RANGE
 
 
 @pytest.mark.parametrize("n", [5, 25, 181, 13_423])
@@ -99,4 +98,3 @@ def test_the_rule_names_all_numbers_that_pass_its_tests():
     said = structure._what_stands(by_k, rule)
     assert "k = 2, 3 and 4 pass the three tests" in said
     assert said.endswith("and that is k = 3.")
-    assert structure.LOOKED_AT == AUTO_K_RANGE

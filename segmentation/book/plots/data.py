@@ -15,6 +15,7 @@ from segmentation.book import style
 from segmentation.book.plots import common
 from segmentation.book.plots.bars import bare_bars
 from segmentation.core import columns as schema
+from segmentation.core.limits import FAR_OUT, TOP_SHARES
 
 DIMENSION_LABELS = {
     "category": "Category",
@@ -25,8 +26,6 @@ TOP_VALUES = 10
 MOST_COHORTS_LABELLED = 30
 MOST_CELLS_ANNOTATED = 22  # columns at which a two-digit number still fits its cell
 HISTOGRAM_BINS = 32
-FAR_OUT = 3.0  # Tukey's outer fence, in interquartile ranges above the third quartile
-TOP_SHARES = (0.01, 0.05, 0.10, 0.20)
 
 
 @style.report_figure

@@ -13,10 +13,9 @@ from matplotlib.ticker import MaxNLocator
 
 from segmentation.book import style
 from segmentation.book.plots import common
+from segmentation.core.limits import LEAST_AGREEMENT, STABLE_JACCARD, UNSTABLE_JACCARD
 
 NOT_TESTED = "One segment or too few customers: nothing to test."
-UNSTABLE, STABLE = 0.6, 0.75
-LEAST_AGREEMENT = 0.8
 
 
 @style.report_figure
@@ -157,12 +156,12 @@ def plot_stability(stability: pd.DataFrame, *, colours: Mapping[str, str]) -> Fi
     ]
     fig, (ax,) = common.panels(1, columns=1, height=1.3 + 0.45 * len(rows))
     _dots(ax, rows, "jaccard", names, [colours.get(s, style.CONTEXT) for s in rows["segment"]])
-    for limit, word in ((UNSTABLE, "unstable below"), (STABLE, "stable from here")):
+    for limit, word in ((UNSTABLE_JACCARD, "unstable below"), (STABLE_JACCARD, "stable from here")):
         ax.axvline(limit, color=style.ACCENT, linestyle=(0, (4, 2)), linewidth=1)
         ax.annotate(
-            word, (limit, 1), (-3 if limit == UNSTABLE else 3, 2),
+            word, (limit, 1), (-3 if limit == UNSTABLE_JACCARD else 3, 2),
             xycoords=("data", "axes fraction"), textcoords="offset points", color=style.ACCENT,
-            ha="right" if limit == UNSTABLE else "left",
+            ha="right" if limit == UNSTABLE_JACCARD else "left",
         )  # fmt: skip
     ax.set_xlim(min(0.4, float(rows["jaccard_low"].min()) - 0.02), 1.02)
     ax.set_xlabel("Mean Jaccard over resamples (0 to 1), line: 95% of them")

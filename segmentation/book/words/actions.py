@@ -9,8 +9,8 @@ import pandas as pd
 
 from segmentation.book.words.text import Html, plural, table_of
 from segmentation.core.columns import format_percent, group_labels
-
-Z95 = 1.959963984540054
+from segmentation.core.intervals import Z95
+from segmentation.core.limits import LEAST_CUSTOMERS
 
 
 def concentration_table(table: pd.DataFrame, *, customers: int) -> Html:
@@ -225,7 +225,10 @@ def concentration_trend(quarters: pd.DataFrame) -> str:
     """Whether spend has become more concentrated, from the first to the last whole quarter."""
     whole = quarters[quarters["is_complete"]] if len(quarters) else quarters
     if len(whole) < 2:
-        return "There are no two whole quarters with 30 customers or more, so no trend is told."
+        return (
+            f"There are no two whole quarters with {LEAST_CUSTOMERS} customers or more, so no trend "
+            "is told."
+        )
     first, last = whole.iloc[0], whole.iloc[-1]
     names = [f"{q.year} Q{q.quarter}" for q in (first["quarter"], last["quarter"])]
     gap = float(last["top_share"] - first["top_share"])

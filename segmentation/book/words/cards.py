@@ -11,13 +11,11 @@ import pandas as pd
 
 from segmentation.book.words.text import Html, customers_of, label, named, plural
 from segmentation.core.columns import FEATURES, format_money, format_percent, format_value
+from segmentation.core.limits import LARGE_DIFFERENCE, LEAST_ALIKE, NEGLIGIBLE_DIFFERENCE
 from segmentation.segments.names import fact_sentence
 
 SHORT_SCALE = 2.0
 """Bars of a card reach to its largest standardised difference, but at least to this one."""
-LARGE, NEGLIGIBLE = 0.8, 0.2
-FEW = 10
-"""Below so many customers a card tells no typical values."""
 MOST_JOURNEY_MARKS = 24
 DAYS_A_MONTH, WEEK = 30.0, 7.0
 
@@ -110,9 +108,9 @@ def _typical(table: pd.DataFrame, currency: str) -> str:
     """Feature by feature: typical values, everybody else, and a bar of the difference."""
     if table.empty:
         return ""
-    if table["customers"].max() < FEW:
+    if table["customers"].max() < LEAST_ALIKE:
         return (
-            f'<p class="profile-key">Fewer than {FEW} customers: typical values would be those of '
+            f'<p class="profile-key">Fewer than {LEAST_ALIKE} customers: typical values would be those of '
             "single people, so none are shown.</p>"
         )
     compared = bool(table["difference"].notna().any())
@@ -125,7 +123,7 @@ def _typical(table: pd.DataFrame, currency: str) -> str:
     items = "".join(_feature(row, currency, full=full) for row in table.itertuples())
     key = (
         '<p class="profile-key">Median, in brackets the middle half of the customers. Bar: standardised '
-        f"difference of means on a log scale; above {LARGE:g} is called large.</p>"
+        f"difference of means on a log scale; above {LARGE_DIFFERENCE:g} is called large.</p>"
         if compared
         else '<p class="profile-key">Median, in brackets the middle half of the customers.</p>'
     )
@@ -144,7 +142,7 @@ def _feature(row: Any, currency: str, *, full: float) -> str:
         return f'<li><span class="what">{column}</span><span class="value">{text}</span></li>'
     part = abs(row.difference) / full * 50
     side = "left: 50%" if row.difference >= 0 else f"left: {50 - part:.1f}%"
-    quiet = " quiet" if abs(row.difference) < NEGLIGIBLE else ""
+    quiet = " quiet" if abs(row.difference) < NEGLIGIBLE_DIFFERENCE else ""
     other = html.escape(format_value(row.median_else, name, currency))
     return (
         f'<li><span class="what">{column}</span><span class="value">{text}</span>'
@@ -276,7 +274,7 @@ def _text(row: Any, name: str, parts: Mapping[str, pd.DataFrame], currency: str)
         f"  {label(one.feature)}: {format_value(one.median, one.feature, currency)}, others "
         f"{format_value(one.median_else, one.feature, currency)}, difference {_signed(one.difference)}"
         for one in parts["typical"].itertuples()
-        if one.customers >= FEW
+        if one.customers >= LEAST_ALIKE
     ]
     lines += [f"  {journey_words(one, currency)}" for one in parts["journeys"].to_dict("records")]
     return "\n".join(lines)

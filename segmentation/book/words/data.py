@@ -32,10 +32,8 @@ from segmentation.core.columns import (
     format_value,
     shorten,
 )
+from segmentation.core.limits import FAR_OUT, SKEWED, STRONG_CORRELATION
 
-FAR_OUT_IQR = 3.0
-STRONG_RANK_CORRELATION = 0.7
-SKEWED = 1.0
 NO_ORDERS = "This source is a customer table: it has no orders, so there is nothing to say here."
 
 
@@ -337,10 +335,10 @@ def relationship_sentence(features: pd.DataFrame, *, names: Sequence[str]) -> st
         f"The strongest relationship: {label(strongest[2])} and {label(strongest[3])} "
         f"{direction} (Spearman {strongest[1]:.2f}, n = {len(features):,})."
     )
-    close = [item for item in upper if item[0] >= STRONG_RANK_CORRELATION]
+    close = [item for item in upper if item[0] >= STRONG_CORRELATION]
     if len(close) > 1:
         text += (
-            f" {len(close)} of {len(upper)} pairs reach {STRONG_RANK_CORRELATION:g}; features that "
+            f" {len(close)} of {len(upper)} pairs reach {STRONG_CORRELATION:g}; features that "
             "say nearly the same count double in a distance."
         )
     return text
@@ -354,7 +352,7 @@ def outlier_sentence(features: pd.DataFrame, *, names: Sequence[str], currency: 
         if lower == upper:  # a fence of no width would call everybody else far out
             unfenced.append(label(name))
             continue
-        beyond = features[name] > upper + FAR_OUT_IQR * (upper - lower)
+        beyond = features[name] > upper + FAR_OUT * (upper - lower)
         counts[name] = int(beyond.sum())
         far |= beyond
     total = len(features)
@@ -372,7 +370,7 @@ def outlier_sentence(features: pd.DataFrame, *, names: Sequence[str], currency: 
     share = spent[far].sum() / spent.sum() if spent.sum() else 0.0
     return (
         f"**{format_share(far.mean(), total)}** of customers lie beyond the far-out fence (third "
-        f"quartile + {FAR_OUT_IQR:g} interquartile ranges) of at least one feature and bring "
+        f"quartile + {FAR_OUT:g} interquartile ranges) of at least one feature and bring "
         f"{format_percent(share)} of revenue; {label(worst)} has most ({counts[worst]:,}). They are "
         f"kept: the best customers are outliers too.{note}"
     )

@@ -9,8 +9,8 @@ import pandas as pd
 
 from segmentation.book.words.text import Html, dollars, plural, table_of
 from segmentation.core.columns import format_money, format_percent, group_labels
+from segmentation.core.limits import PRECISION_DAYS
 
-PRECISION_DAYS = 31
 REPAIR_WORDS = {"off": "as found", "swap_day_month": "day and month exchanged"}
 _USED = {"off": "as found", "swap_day_month": "with day and month exchanged"}
 NO_DATES = "This source is a customer table: it has no order dates to judge."

@@ -17,9 +17,8 @@ from segmentation.book.words.text import (
     table_of,
 )
 from segmentation.core.columns import format_money, format_percent, format_share
-
-MISPLACED_CLUSTER = 0.1
-FEW_FLAGS = 10
+from segmentation.core.intervals import Z95_ROUNDED
+from segmentation.core.limits import FEW_FLAGS, MISPLACED_CLUSTER, MOST_SHOWN, OVERWEIGHT
 
 
 def silhouette_sentence(silhouettes: pd.DataFrame, scan: dict[str, Any]) -> str:
@@ -49,7 +48,7 @@ def silhouette_sentence(silhouettes: pd.DataFrame, scan: dict[str, Any]) -> str:
             error = rows["silhouette"].std() / len(rows) ** 0.5
             text += (
                 f" Estimated: {measured:,} of {total:,} customers, drawn with the seed, were measured "
-                f"against all; 95% interval of the mean ± {1.96 * error:.3f}."
+                f"against all; 95% interval of the mean ± {Z95_ROUNDED * error:.3f}."
             )
         parts.append(in_group(kind, kinds) + text)
     return "\n\n".join(parts)
@@ -121,7 +120,7 @@ def anomaly_sentence(customers: pd.DataFrame, *, currency: str) -> str:
     weight = share / (len(flagged) / total) if len(flagged) else 0.0
     comparison = (
         f", {weight:.1f} times their share of customers: look at them before anybody removes them"
-        if weight >= 1.5
+        if weight >= OVERWEIGHT
         else ""
     )
     return (
@@ -176,7 +175,7 @@ def explained_sentence(explained: pd.DataFrame, loadings: pd.DataFrame) -> str:
         two = rows.iloc[:2].sum()
         caution = (
             "so distances on the map are close to the real ones"
-            if two >= 0.8
+            if two >= MOST_SHOWN
             else "so customers who look close on the map may be far apart in what it hides"
         )
         axes = loadings[loadings["segment_type"] == kind]

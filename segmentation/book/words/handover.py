@@ -10,14 +10,13 @@ import pandas as pd
 from segmentation.book.words.structure import FAILED_WORDS, structure_word
 from segmentation.book.words.text import customers_of, in_group, inert, label, listed, named, plural
 from segmentation.core.columns import format_percent
-
-LEAST_AGREEMENT = 0.8
-"""Below this adjusted Rand index another reasonable setting gives another division."""
-LEAST_SAME_NAME = 0.9
-MANY_BORDERLINE = 0.05
-BORDERLINE_MARGIN = 0.1
-LEAST_SEPARATION = 0.51
-"""Mean silhouette from which structure is called reasonable (Kaufman and Rousseeuw 1990)."""
+from segmentation.core.limits import (
+    BORDERLINE_MARGIN,
+    LEAST_AGREEMENT,
+    LEAST_SAME_NAME,
+    MANY_BORDERLINE,
+    REASONABLE_STRUCTURE,
+)
 
 
 def weaknesses(
@@ -67,7 +66,7 @@ def _of_structure(
         if failed:
             why = listed([FAILED_WORDS[name] for name in failed])
             lines.append(f"{who}The division into {k} fails a test: it {why}.")
-        if len(scores) and scores["silhouette"].iloc[0] < LEAST_SEPARATION:
+        if len(scores) and scores["silhouette"].iloc[0] < REASONABLE_STRUCTURE:
             value = float(scores["silhouette"].iloc[0])
             lines.append(
                 f"{who}Segments overlap: a mean silhouette of {value:.2f} speaks for "

@@ -19,11 +19,8 @@ from segmentation.book.words.text import (
     table_of,
 )
 from segmentation.core.columns import format_money, format_percent, group_labels
+from segmentation.core.limits import LEAST_CUSTOMERS, LIKE_TODAY
 
-FEW = 30
-"""Customers; no sentence rests on a smaller segment, and none calls it stable."""
-LIKE_TODAY = 0.8
-"""Below this share of its customers a segment of the cut is not the one of that name today."""
 VERDICTS = {
     "stable": "stable",
     "uncertain": "a pattern, but with uncertain borders",
@@ -37,7 +34,7 @@ def holdout_sentence(holdout: dict[str, Any], segments: pd.DataFrame, *, currenc
         return f"No hold-out proof: {holdout['reason']}."
     n, again = holdout["customers"], holdout["bought_again"]
     money = dollars(format_money(float(holdout["revenue"]), currency))
-    large = segments[segments["customers"] >= FEW]
+    large = segments[segments["customers"] >= LEAST_CUSTOMERS]
     kinds = list(segments["segment_type"])
     best = worst = None
     if len(large) > 1:
@@ -49,7 +46,9 @@ def holdout_sentence(holdout: dict[str, Any], segments: pd.DataFrame, *, currenc
         f"{holdout['last_day']}. {again:,} of them ({format_percent(again / n)}) bought again, for {money}."
     )
     if best is None or worst is None:
-        return f"{text} There are no two segments of {FEW} customers or more to compare."
+        return (
+            f"{text} There are no two segments of {LEAST_CUSTOMERS} customers or more to compare."
+        )
     text += (
         f" Of **{named(best['segment'], best['segment_type'], kinds)}** {format_percent(best['share_again'])} bought again (95% interval "
         f"{format_percent(best['share_again_low'])} to {format_percent(best['share_again_high'])}, "
@@ -221,7 +220,7 @@ def evidence_summary(
             [
                 f"{row.segment} {VERDICTS[row.verdict]} "
                 f"({row.jaccard:.2f}; {row.jaccard_low:.2f} to {row.jaccard_high:.2f})"
-                if row.customers >= FEW
+                if row.customers >= LEAST_CUSTOMERS
                 else f"{row.segment} too small to say (n = {row.customers})"
                 for row in rows.itertuples()
             ]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import pandas as pd
 
-from segmentation.book.words.prediction import FEW
-from segmentation.book.words.segments import BORDERLINE_MARGIN
 from segmentation.book.words.text import (
     Html,
     dollars,
@@ -16,10 +14,15 @@ from segmentation.book.words.text import (
     table_of,
 )
 from segmentation.core.columns import format_money, format_percent, format_share, group_labels
+from segmentation.core.limits import (
+    BORDERLINE_MARGIN,
+    LEAST_CUSTOMERS,
+    LITTLE_MOVED,
+    MUCH_MOVED,
+    SENSITIVE,
+)
 
 NOT_TESTED = "There is one segment or too few customers, so there is nothing to test."
-SENSITIVE = 0.6
-LITTLE, MUCH = 0.01, 0.1  # share of customers that a single start places elsewhere
 
 
 def stability_sentence(stability: pd.DataFrame, whole: pd.DataFrame, kinds: list[str]) -> str:
@@ -54,7 +57,10 @@ def _cluster_words(rows: pd.DataFrame) -> str:
     if len(uncertain):
         named = listed([f"{row.segment} ({row.jaccard:.2f})" for row in uncertain.itertuples()])
         return f"No segment is unstable; the borders of {named} are uncertain (Jaccard below 0.75)."
-    few, large = rows[rows["customers"] < FEW], rows[rows["customers"] >= FEW]
+    few, large = (
+        rows[rows["customers"] < LEAST_CUSTOMERS],
+        rows[rows["customers"] >= LEAST_CUSTOMERS],
+    )
     if large.empty:
         return "Every segment is too small to say more."
     low = large.loc[large["jaccard"].idxmin()]
@@ -132,10 +138,8 @@ def starts_sentence(starts: pd.DataFrame, kinds: list[str]) -> str:
         worst = rows.loc[rows["moved"].idxmax()]
         text = f"**{reached} of {n}** single random starts reach the best solution."
         above = format_percent(max(worst["excess"], 0.0))
-        if worst["moved"] < LITTLE:
-            text += (
-                f" None would place more than {format_percent(LITTLE)} of the customers elsewhere."
-            )
+        if worst["moved"] < LITTLE_MOVED:
+            text += f" None would place more than {format_percent(LITTLE_MOVED)} of the customers elsewhere."
         else:
             text += (
                 f" The most different one would place {format_percent(worst['moved'])} of the "
@@ -144,7 +148,7 @@ def starts_sentence(starts: pd.DataFrame, kinds: list[str]) -> str:
             )
             text += (
                 ": **a single start is not to be trusted here**, so the best of several is kept."
-                if worst["moved"] >= MUCH
+                if worst["moved"] >= MUCH_MOVED
                 else "; the start matters little."
             )
         parts.append(in_group(kind, kinds) + text)

@@ -19,10 +19,7 @@ from segmentation.book.words.text import (
     with_code,
 )
 from segmentation.core.columns import format_money, format_percent, format_value
-
-UNREACHABLE = 1.0
-FURTHER = 1.5
-"""From this ratio of median days since the last order on, two groups are not called alike."""
+from segmentation.core.limits import LONGER_SILENT, UNREACHABLE
 
 
 def recommendation_cards(
@@ -104,7 +101,7 @@ def anyway_words(row: Any, cut: str) -> str:
 def _silent_words(row: Any) -> str:
     """Whether today's customers have been silent for much longer, or shorter, than those."""
     then, now = row.base_recency, row.median_recency
-    if pd.isna(then) or pd.isna(now) or max(then, now) < FURTHER * max(min(then, now), 1.0):
+    if pd.isna(then) or pd.isna(now) or max(then, now) < LONGER_SILENT * max(min(then, now), 1.0):
         return ""
     return (
         f" Half of those had been silent for {format_value(then, 'recency')} or longer, of today's "

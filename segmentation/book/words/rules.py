@@ -8,10 +8,9 @@ import pandas as pd
 
 from segmentation.book.words.text import dollars, in_group, label, listed, named, of_kind
 from segmentation.core.columns import FEATURES, format_percent, format_share, format_value
+from segmentation.core.limits import HIDDEN_SPLIT, LOOSE_RULES
 
 NOT_TESTED = "There is one segment or too few customers, so there is no rule to find."
-LOOSE_RULES = 0.8
-HIDDEN_SPLIT = 0.9
 
 
 def rules_list(rules: pd.DataFrame, kinds: list[str], *, currency: str) -> str:

@@ -30,12 +30,9 @@ from segmentation.core.columns import (
     format_value,
     group_labels,
 )
+from segmentation.core.limits import ALIKE_PRICES, BORDERLINE_MARGIN, STRONG_LOADING
 from segmentation.core.rule_files import with_names
 from segmentation.segments.names import fact_sentence
-
-ALIKE = 1.1
-"""Prices per unit within this ratio are called about the same."""
-BORDERLINE_MARGIN = 0.1
 
 
 def share_sentence(profile: pd.DataFrame, *, currency: str) -> str:
@@ -182,7 +179,7 @@ def scatter_sentence(customers: pd.DataFrame, profile: pd.DataFrame, *, currency
         if low["segment"] == high["segment"]:
             parts.append(in_group(kind, kinds) + "All segments pay the same for a unit.")
             continue
-        if high["per_unit"] < ALIKE * low["per_unit"]:
+        if high["per_unit"] < ALIKE_PRICES * low["per_unit"]:
             parts.append(
                 f"{in_group(kind, kinds)}A unit brings about the same from every segment: "
                 f"{shown(low['per_unit'], 'total_spent', currency)} to "
@@ -203,7 +200,7 @@ def loading_sentence(loadings: pd.DataFrame) -> str:
     parts = []
     for kind in kinds:
         rows = loadings[loadings["segment_type"] == kind]
-        strong = rows[rows["pc1"].abs() >= 0.4].sort_values(
+        strong = rows[rows["pc1"].abs() >= STRONG_LOADING].sort_values(
             ["pc1", "feature"], ascending=[False, True]
         )
         if len(rows) < 2 or strong.empty:

@@ -8,16 +8,24 @@ import pandas as pd
 
 from segmentation.book.words.text import Html, in_group, listed, plural, table_of
 from segmentation.core.columns import format_percent, format_share, group_labels
+from segmentation.core.limits import (
+    AUTO_K_RANGE,
+    HARDLY_PULLED,
+    ILLUSTRATION,
+    MANY_GROUPS,
+    REASONABLE_STRUCTURE,
+    STAYS,
+    STRONG_STRUCTURE,
+    WEAK_STRUCTURE,
+)
 
-STAYS = 0.8
-"""Share of flags that must stay in nearly every trial for them to be called settled."""
-MANY_GROUPS = 10
-LOOKED_AT = (2, 8)
-"""Numbers of clusters among which the rule chooses."""
-STRUCTURE = ((0.71, "strong"), (0.51, "reasonable"), (0.26, "weak"))
+STRUCTURE = (
+    (STRONG_STRUCTURE, "strong"),
+    (REASONABLE_STRUCTURE, "reasonable"),
+    (WEAK_STRUCTURE, "weak"),
+)
 """Reading of the mean silhouette (Kaufman and Rousseeuw 1990, table 4)."""
 
-WORDY_GROUP = 50
 FAILED_WORDS = {
     "gap": "is no tighter than evenly spread points would be",
     "excess": "is no better separated than one cloud cut into pieces",
@@ -55,7 +63,7 @@ def _k_choice(table: pd.DataFrame, rule: dict[str, Any], entry: dict[str, Any]) 
     if len(by_k) < 2:
         return "The group is too small to compare numbers of segments."
     text = f"{_what_stands(by_k, rule)} {_on_use(by_k, rule, entry)}"
-    if entry["customers"] < WORDY_GROUP:
+    if entry["customers"] < ILLUSTRATION:
         text += f" So few customers ({entry['customers']:,}) make this an illustration only."
     return text
 
@@ -89,7 +97,7 @@ def _what_stands(by_k: pd.DataFrame, rule: dict[str, Any]) -> str:
 
 def _standing(rule: dict[str, Any]) -> str:
     """The numbers of clusters that pass the three tests, as the rule looked at them."""
-    low, high = LOOKED_AT
+    low, high = AUTO_K_RANGE
     stand = [k for k in rule["scanned"] if low <= k <= high and str(k) not in rule["failed"]]
     return f"k = {listed([str(k) for k in stand])}"
 
@@ -126,8 +134,8 @@ def _on_use(by_k: pd.DataFrame, rule: dict[str, Any], entry: dict[str, Any]) -> 
             f"{text}. **The evidence does not support it**: this split {why}. Treat its segments "
             "as a convenience for acting, not as kinds of customers."
         )
-    if used > max(rule.get("scanned", [used])) or used > 8:
-        return f"{text}; the rule does not look beyond 8."
+    if used > max(rule.get("scanned", [used])) or used > AUTO_K_RANGE[1]:
+        return f"{text}; the rule does not look beyond {AUTO_K_RANGE[1]}."
     side = "finer" if used > rule["k"] else "coarser"
     return (
         f"{text}. It passes all three tests, but the evidence alone would take {rule['k']}: the "
@@ -257,7 +265,7 @@ def effect_sentence(
         most = rows.sort_values(["moved", "segment"], ascending=[False, True]).iloc[0]
         judged = (
             "The flagged customers hardly pull the centres."
-            if agreement[kind] >= 0.9
+            if agreement[kind] >= HARDLY_PULLED
             else f"The flagged customers pull the centres: segments would look different {other} them."
         )
         parts.append(

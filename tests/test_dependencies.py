@@ -14,6 +14,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
 # Declared, but not imported by name: why it is needed all the same.
 NOT_IMPORTED = {
+    "jupyter-book": "builds the book in a process of its own (book/pages.py)",
     "openpyxl": "pandas.read_excel and the tests read workbooks with it",
     "tzdata": "zoneinfo reads it where the system has no files of time zones",
     "seaborn": "analysts who fork a notebook draw with it; the reason is in CONTRIBUTING.md",

@@ -15,6 +15,7 @@ CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
 # Declared, but not imported by name: why it is needed all the same.
 NOT_IMPORTED = {
     "jupyter-book": "builds the book in a process of its own (book/pages.py)",
+    "jupytext": "keeps notebooks and scripts in step (tools/notebook_pairs.py)",
     "openpyxl": "pandas.read_excel and the tests read workbooks with it",
     "tzdata": "zoneinfo reads it where the system has no files of time zones",
     "seaborn": "analysts who fork a notebook draw with it; the reason is in CONTRIBUTING.md",

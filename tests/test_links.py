@@ -79,7 +79,7 @@ def test_check_fails_and_names_the_document(tmp_path):
     code = (
         "import runpy, sys; from pathlib import Path; import segmentation.core.parameters as p; "
         "p.PROJECT_ROOT = Path(sys.argv[1]); "
-        "runpy.run_module('document_links', run_name='__main__')"
+        "runpy.run_path('tools/document_links.py', run_name='__main__')"
     )
 
     done = subprocess.run(

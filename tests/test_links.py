@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -96,3 +97,18 @@ def test_make_check_runs_the_checker():
     )
 
     assert "python tools/document_links.py" in done.stdout
+
+
+def test_every_file_that_a_document_names_is_there():
+    """Paths in code quotes, from the project's or the package's folder; `<name>` and NN are no names."""
+    lost = [
+        f"{path.relative_to(ROOT)}: {named}"
+        for path in documents()
+        if path.name != "CHANGELOG.md"
+        for named in re.findall(
+            r"`([\w.-]+(?:/[\w.-]+)*/[\w-]+\.(?:py|sql|sh|md))`", path.read_text()
+        )
+        if not re.search("NN_|myshop/", named)
+        and not any((folder / named).is_file() for folder in (ROOT, ROOT / "segmentation"))
+    ]
+    assert lost == []

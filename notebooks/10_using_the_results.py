@@ -82,7 +82,7 @@ Markdown(words.scoring_example(features, run["overview"]["source"]))
 #
 # ```python
 # from pathlib import Path
-# from segmentation.model import load_model
+# from segmentation import load_model
 #
 # segments = load_model(Path("runs/<run>/model")).assign(customers)
 # ```

@@ -1,17 +1,22 @@
 """Customer segmentation that people trust with money.
 
-The rooms in the order the data flows, which is also the order of imports: `core`,
-`sources`, `orders`, `customers`, `segments`, `evidence`, `actions`, `run`, `deliver`,
-`book`. What notebooks and analysts call is here, loaded when it is first asked for.
+Reading order, which is the order in which data flow and rooms import: `core` (words that
+every room needs), `sources`, `orders`, `customers`, `segments`, `evidence`, `actions`, `run`
+(the steps of all these), `deliver`, `book`; `cli` calls them. What notebooks and analysts
+call is here, loaded when it is first asked for.
 
 >>> import segmentation
 >>> segmentation.Parameters(n_clusters=4).n_clusters
 4
 """
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from segmentation.core.moved import MovedModules
+
+sys.meta_path.insert(0, MovedModules)
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:

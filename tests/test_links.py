@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -79,7 +80,7 @@ def test_check_fails_and_names_the_document(tmp_path):
     code = (
         "import runpy, sys; from pathlib import Path; import segmentation.core.parameters as p; "
         "p.PROJECT_ROOT = Path(sys.argv[1]); "
-        "runpy.run_module('document_links', run_name='__main__')"
+        "runpy.run_path('tools/document_links.py', run_name='__main__')"
     )
 
     done = subprocess.run(
@@ -96,3 +97,18 @@ def test_make_check_runs_the_checker():
     )
 
     assert "python tools/document_links.py" in done.stdout
+
+
+def test_every_file_that_a_document_names_is_there():
+    """Paths in code quotes, from the project's or the package's folder; `<name>` and NN are no names."""
+    lost = [
+        f"{path.relative_to(ROOT)}: {named}"
+        for path in documents()
+        if path.name != "CHANGELOG.md"
+        for named in re.findall(
+            r"`([\w.-]+(?:/[\w.-]+)*/[\w-]+\.(?:py|sql|sh|md))`", path.read_text()
+        )
+        if not re.search("NN_|myshop/", named)
+        and not any((folder / named).is_file() for folder in (ROOT, ROOT / "segmentation"))
+    ]
+    assert lost == []

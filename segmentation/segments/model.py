@@ -281,7 +281,8 @@ def _read_document(folder: Path) -> dict[str, Any]:
     version = document.get("schema_version") if isinstance(document, dict) else None
     if version != MODEL_SCHEMA_VERSION or isinstance(version, bool):
         raise ModelError(
-            f"{path}: has schema version {version!r}, this program reads {MODEL_SCHEMA_VERSION}."
+            f"{path}: has schema version {version!r}, this program reads {MODEL_SCHEMA_VERSION}; "
+            "run again, or score with the version that made it."
         )
     if document.get("sha256") != document_checksum(document):
         raise ModelError(

@@ -57,6 +57,16 @@ def test_loaded_model_assigns_every_customer_as_the_run_did(shipped_run):
     pd.testing.assert_frame_equal(assigned, segments, check_exact=True)
 
 
+def test_a_model_of_the_version_without_rooms_answers_as_it_did():
+    """The bookshop's model and answers as that version wrote them."""
+    folder = Path(__file__).parent / "model_of_earlier_version"
+    said = pd.read_parquet(folder / "segments.parquet")
+
+    assigned = load_model(folder / "model").assign(pd.read_parquet(folder / "features.parquet"))
+
+    pd.testing.assert_frame_equal(assigned, said, check_exact=True)
+
+
 def test_model_saved_again_is_the_same_bytes(marketplace_run, tmp_path):
     load_model(marketplace_run / "model").save(tmp_path)
 
@@ -161,9 +171,11 @@ def test_core_points_of_another_model_are_refused(model_copy, cdnow_run):
 
 
 @pytest.mark.parametrize("version", [0, 2, "1", None])
-def test_another_schema_version_is_refused_with_both_versions(model_copy, version):
+def test_another_schema_version_is_refused_with_both_versions_and_what_to_do(model_copy, version):
     rewrite(model_copy, lambda document: document.update(schema_version=version))
-    with pytest.raises(ModelError, match=f"version {version!r}.* reads 1"):
+    with pytest.raises(
+        ModelError, match=f"version {version!r}.* reads 1; run again, or score with"
+    ):
         load_model(model_copy)
 
 

@@ -19,7 +19,6 @@ from segmentation.core.guarded_csv import write_guarded_csv
 from segmentation.core.own_folders import COMPARISON, refuse_foreign
 from segmentation.core.parameters import load_yaml, resolve_path
 from segmentation.core.placing import new_folder
-from segmentation.run.model_stages import result_of
 from segmentation.run.run import Run
 from segmentation.segments.model import load_model
 
@@ -73,6 +72,11 @@ def open_changes(run: Run, previous_run: str = "") -> Changes:
         f"the same report as of {day.isoformat()}, {DAYS_EARLIER} days earlier",
         compare(earlier, later),
     )
+
+
+def result_of(run: Run) -> RunResult:
+    """What a comparison needs of a run."""
+    return RunResult(run["customers"], run["model"], run["overview"]["amount_scale"])
 
 
 def _earlier(run: Run, day: dt.date) -> Run:

@@ -181,7 +181,7 @@ def test_nothing_imports_notebooks_or_tests(path):
 
 
 def test_the_recomputation_is_independent_of_the_package():
-    tree = ast.parse((ROOT / "tests" / "independent.py").read_text("utf-8"))
+    tree = ast.parse((ROOT / "tests" / "support" / "independent.py").read_text("utf-8"))
     used = {module.split(".")[0] for module, _ in imported(tree)}
     assert used == {"__future__", "datetime", "decimal", "pathlib", "pandas"}
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
 from segmentation.actions import campaign
-from segmentation.core.limits import LEAST_ARM
+from segmentation.actions.limits_of_advice import add_limits
+from segmentation.actions.recommend import recommend
+from segmentation.core.limits import LEAST_ARM, QUARTER_DAYS
+from segmentation.core.parameters import Parameters
 
 ARM = "arm"
 ARM_COLUMNS = ("customer_id", "segment_type", "segment", ARM, "total_spent")
@@ -78,6 +83,48 @@ def plan(arms: pd.DataFrame, recommendations: pd.DataFrame) -> pd.DataFrame:
         }
         rows.append({name: (row | found)[name] for name in PLAN_COLUMNS})
     return pd.DataFrame(rows, columns=list(PLAN_COLUMNS))
+
+
+def read_out_nothing(
+    *, holdout: dict[str, Any], holdout_today: pd.DataFrame, parameters: Parameters
+) -> dict[str, Any]:
+    """Whether a read-out shows an effect where nobody was contacted."""
+    if not holdout["possible"]:
+        return {"holdout_aa": pd.DataFrame(columns=list(AA_COLUMNS))}
+    days = min(QUARTER_DAYS, holdout["days_after"])
+    trial = trial_without_campaign(holdout_today, days=days, seed=parameters.random_state)
+    return {"holdout_aa": trial}
+
+
+def advise(
+    *,
+    customers: pd.DataFrame,
+    stability: pd.DataFrame,
+    holdout: dict[str, Any],
+    holdout_responses: pd.DataFrame,
+    naming_rules: dict[str, Any],
+    plays: dict[str, Any],
+    parameters: Parameters,
+) -> dict[str, Any]:
+    """One play per segment with audience, money and break-even; the lists of a test."""
+    table = recommend(
+        customers,
+        gross_margin=parameters.gross_margin,
+        contact_cost=parameters.contact_cost,
+        responses=holdout_responses,
+        random_state=parameters.random_state,
+        plays=plays["plays"],
+        naming_rules=naming_rules,
+    )
+    sizes = campaign.sizes_by_segment(table)
+    table = add_limits(table, sizes, stability, no_holdout=holdout["reason"])
+    arms = arms_of_run(customers, table, seed=parameters.random_state)
+    return {
+        "recommendations": table,
+        "campaign_sizes": sizes,
+        "campaign_arms": arms,
+        "campaign_plan": plan(arms, table),
+    }
 
 
 def trial_without_campaign(customers: pd.DataFrame, *, days: int, seed: int) -> pd.DataFrame:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 import pandas as pd
 
 from segmentation.actions.compare import RunResult, customer_movements, match_segments, migration
+from segmentation.core.errors import SegmentationError
+from segmentation.core.parameters import Parameters
+from segmentation.segments.model import SegmentModel
 
 TOP_MOVERS = 5
 MOVED_KINDS = ("moved", "redrawn")
@@ -24,6 +28,41 @@ def no_choice(why: str) -> dict[str, Any]:
         "returns_migration": pd.DataFrame(),
         "returns_movers": pd.DataFrame(columns=list(MOVER_COLUMNS)),
     }
+
+
+def other_policy(parameters: Parameters) -> dict[str, dict[str, Any]]:
+    """The other choice about returns, fitted anew."""
+    changed: dict[str, Any] = {"returns": "net" if parameters.returns == "exclude" else "exclude"}
+    if parameters.n_clusters != "auto":
+        changed["k_max"] = 2  # other numbers of clusters are not looked at
+    return {changed["returns"]: changed}
+
+
+def whom_it_moves(
+    *,
+    returned_lines: pd.DataFrame,
+    customers: pd.DataFrame,
+    model: SegmentModel,
+    overview: dict[str, Any],
+    others: dict[str, Callable[[str], Any]],
+    parameters: Parameters,
+) -> dict[str, Any]:
+    """Compare with the other choice, where there is one to make."""
+    if returned_lines.empty:
+        return no_choice("the source marks no line of a customer as a return")
+    if parameters.fit_on != "all":
+        return no_choice("all but a sample of the customers stay on the cluster")
+    found: dict[str, RunResult] = {
+        parameters.returns: RunResult(customers, model, overview["amount_scale"])
+    }
+    try:
+        for policy, result_of in others.items():
+            found[policy] = RunResult(
+                result_of("customers"), result_of("model"), result_of("overview")["amount_scale"]
+            )
+    except SegmentationError as error:
+        return no_choice(str(error).rstrip("."))
+    return returns_choice(found["exclude"], found["net"])
 
 
 def returns_choice(excluded: RunResult, net: RunResult) -> dict[str, Any]:

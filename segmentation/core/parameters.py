@@ -12,6 +12,7 @@ import difflib
 import json
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 from zoneinfo import available_timezones
@@ -294,6 +295,14 @@ class Parameters(BaseModel):
             elif isinstance(value, tuple):
                 plain[name] = list(value)
         return plain
+
+    def only(self, names: Iterable[str]) -> Parameters:
+        """These parameters and no other: reading one that is not named is an error."""
+        part = self.model_copy()
+        values = {name: part.__dict__[name] for name in names}
+        part.__dict__.clear()
+        part.__dict__.update(values)
+        return part
 
 
 def parameters_from(values: dict[str, Any], *, origin: str = "parameters") -> Parameters:

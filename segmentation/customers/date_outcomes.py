@@ -7,19 +7,25 @@ from typing import Any
 
 import pandas as pd
 
+from segmentation.core.parameters import Parameters
 from segmentation.customers import features
 from segmentation.orders import dates as date_findings
 
 OUTCOMES = ("off", "swap_day_month")
 
 
+def both_repairs(parameters: Parameters) -> dict[str, dict[str, Any]]:
+    """Both outcomes of a repair of dates, whichever is in use."""
+    return {outcome: {"date_repair": outcome} for outcome in OUTCOMES}
+
+
 def all_findings(
+    *,
     line_findings: pd.DataFrame,
     order_days: pd.DataFrame,
     registration_days: pd.DataFrame,
-    *,
-    outcome: Callable[[str], tuple[pd.DataFrame, dict[str, Any]]],
-    date_repair: str,
+    others: dict[str, Callable[[str], Any]],
+    parameters: Parameters,
 ) -> dict[str, Any]:
     """Findings of lines and dates; where dates look exchanged, both outcomes too.
 
@@ -27,8 +33,8 @@ def all_findings(
     ----------
     order_days, registration_days : DataFrame
         As the stage of orders gives them; empty for a customer table.
-    outcome : callable
-        Gives features and overview of the same run under another ``date_repair``.
+    others : dict of ``date_repair`` to what gives results of the same run under it
+        Asked for features and overview.
 
     Returns
     -------
@@ -37,6 +43,7 @@ def all_findings(
         ``days_found``, lines per day as found; ``repair``, both outcomes; ``group_moves``,
         who would change registration group. The last two are empty without a sign.
     """
+    date_repair = parameters.date_repair
     names = ("days_found", "repair", "group_moves")
     results: dict[str, Any] = {"findings": line_findings, "swap": {}}
     results |= {name: pd.DataFrame() for name in names}
@@ -48,8 +55,8 @@ def all_findings(
     changed = 0
     if date_repair != "off" or swap["order_date"]["strength"] != "none":
         tables, as_of = {}, {}
-        for name in OUTCOMES:
-            table, overview = outcome(name)
+        for name, result_of in others.items():
+            table, overview = result_of("customer_features"), result_of("overview")
             tables[name] = features.add_segment_type(table, split_pre_register=True)
             as_of[name] = pd.Timestamp(overview["as_of"])
         scale = overview["amount_scale"]

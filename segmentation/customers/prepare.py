@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.preprocessing import PowerTransformer, RobustScaler, StandardScaler
 
-from segmentation.core.columns import FEATURES
+from segmentation.core.columns import FEATURES, SEGMENT_TYPES
+from segmentation.core.parameters import Parameters
+from segmentation.customers.features import add_segment_type, check_features
 from segmentation.customers.preparation import Preparation
 
 
@@ -94,6 +97,28 @@ def prepare_group(
         preparation = _fit(raw[:, varies], kept, *settings)
         values = preparation.apply(raw[:, varies])
     return PreparedGroup(segment_type, rows, values, preparation, tuple(notes))
+
+
+def prepare_groups(
+    *, customer_features: pd.DataFrame, overview: dict[str, Any], parameters: Parameters
+) -> dict[str, Any]:
+    """Split the customers into registration groups and put each into prepared space."""
+    check_features(customer_features, parameters.features, source=overview["source"])
+    table = add_segment_type(customer_features, split_pre_register=parameters.split_pre_register)
+    groups = {
+        kind: prepare_group(
+            table,
+            kind,
+            names=parameters.features,
+            outliers=parameters.outliers,
+            winsor_quantile=parameters.winsor_quantile,
+            transform=parameters.transform,
+            scaler=parameters.scaler,
+        )
+        for kind in SEGMENT_TYPES
+        if (table["segment_type"] == kind).any()
+    }
+    return {"features": table, "scaled": groups}
 
 
 def _same_when_prepared(name: str) -> str:

@@ -22,7 +22,6 @@ from segmentation.deliver.scoring_sql import FEATURES_TABLE, scoring_select
 from segmentation.orders import clean
 from segmentation.orders import transactions as ingest
 from segmentation.run.run import Run
-from segmentation.segments.model import load_model
 from segmentation.segments.table import reconcile
 from segmentation.sources.engine import Engine
 from segmentation.sources.spark.engine import SparkEngine
@@ -86,7 +85,7 @@ def _assigned(run: Run, engine: Engine) -> list[str]:
     kind = _segment_type(names, split=parameters.split_pre_register)
     query = exp.select("customer_id", *names, exp.alias_(kind, "segment_type"))
     engine.create(FEATURES_TABLE, query.from_(features.ALL_CUSTOMERS).sql("duckdb"))
-    model = load_model(run.stage("segments") / "model")
+    model = run["model"]
     engine.create("assigned", scoring_select(model).sql("duckdb"))
     columns = [exp.column(name, FEATURES_TABLE) for name in ("customer_id", *names, "segment_type")]
     same = exp.column("customer_id", FEATURES_TABLE).eq(exp.column("customer_id", "assigned"))

@@ -23,6 +23,7 @@ from segmentation.evidence.resampling import matched
 from segmentation.evidence.stability import name_stability, resample_stability, seed_sensitivity
 from segmentation.segments import kmeans
 from segmentation.segments import names as naming
+from segmentation.segments.dbscan import GroupFlags
 from segmentation.segments.map import map_agreement
 from segmentation.segments.silhouettes import silhouette_interval
 
@@ -42,22 +43,22 @@ def stacked(parts: list[pd.DataFrame], columns: tuple[str, ...] | list[str]) -> 
 
 
 def structure(
-    groups: dict[str, PreparedGroup],
-    tuning_k: pd.DataFrame,
-    silhouettes: dict[str, dict[int, np.ndarray]],
     *,
-    random_state: int,
+    scaled: dict[str, PreparedGroup],
+    tuning_k: pd.DataFrame,
+    fits: dict[str, kmeans.GroupFits],
+    parameters: Parameters,
     progress: bool,
 ) -> dict[str, Any]:
     """How many clusters, if any: every score of every k, and the rule's answer."""
     tables, rules = [], {}
-    for kind, group in groups.items():
+    for kind, group in scaled.items():
         scores = tuning_k[tuning_k["segment_type"] == kind].drop(columns="segment_type")
         table = k_scores_of(
             group.values,
             scores,
-            silhouettes[kind],
-            random_state=random_state,
+            fits[kind].silhouettes,
+            random_state=parameters.random_state,
             progress=kind if progress else "",
         )
         rules[kind] = choose_k(table).as_plain()
@@ -117,11 +118,11 @@ START_COLUMNS = (
 
 
 def stability(
-    groups: dict[str, PreparedGroup],
+    *,
+    scaled: dict[str, PreparedGroup],
     features: pd.DataFrame,
     segments: pd.DataFrame,
-    *,
-    rules: dict[str, Any],
+    naming_rules: dict[str, Any],
     parameters: Parameters,
     progress: bool,
 ) -> dict[str, Any]:
@@ -131,7 +132,7 @@ def stability(
     """
     random_state = parameters.random_state
     whole, clusters, bands, starts = [], [], [], []
-    for kind, group in groups.items():
+    for kind, group in scaled.items():
         own = segments.iloc[group.rows]
         if not parameters.anomalies_in_fit:
             fitted_on = ~own["is_anomaly"].to_numpy()
@@ -147,7 +148,7 @@ def stability(
         )  # fmt: skip
         names = name_stability(
             group.values, own["segment"].to_numpy(), int(labels.max()) + 1,
-            _naming(features.iloc[group.rows], group, rules),
+            _naming(features.iloc[group.rows], group, naming_rules),
             random_state=random_state, progress=label and f"names, {label}",
         )  # fmt: skip
         sizes = own.groupby(["cluster", "segment"]).size().rename("customers").reset_index()
@@ -205,20 +206,19 @@ EFFECT_COLUMNS = (
 
 
 def anomaly_evidence(
-    groups: dict[str, PreparedGroup],
+    *,
+    scaled: dict[str, PreparedGroup],
     features: pd.DataFrame,
     segments: pd.DataFrame,
-    grid: pd.DataFrame,
-    choice: dict[str, Any],
-    core_points: dict[str, np.ndarray],
-    *,
+    tuning_dbscan: pd.DataFrame,
+    flags: dict[str, GroupFlags],
     parameters: Parameters,
     progress: bool,
 ) -> dict[str, Any]:
     """Is the DBSCAN setting a good one, and what do anomalies do to K-Means?"""
     tuned, planted, effects, overall = [], [], [], {}
-    for kind, group in groups.items():
-        cells = grid[grid["segment_type"] == kind]
+    for kind, group in scaled.items():
+        cells = tuning_dbscan[tuning_dbscan["segment_type"] == kind]
         tuned.append(
             tune_dbscan(
                 group.values, cells, random_state=parameters.random_state,
@@ -228,7 +228,7 @@ def anomaly_evidence(
         if cells.empty:
             continue
         caught = injected_recall(
-            group.values, core_points[kind], choice[kind]["eps"],
+            group.values, flags[kind].core_points, flags[kind].eps,
             random_state=parameters.random_state,
         )  # fmt: skip
         ends = [wilson(row.flagged, row.planted) for row in caught.itertuples()]
@@ -302,22 +302,22 @@ RANKING_COLUMNS = ("segment_type", "feature", "separation")
 
 
 def explanation(
-    groups: dict[str, PreparedGroup],
+    *,
+    scaled: dict[str, PreparedGroup],
     features: pd.DataFrame,
     segments: pd.DataFrame,
     projection: pd.DataFrame,
-    *,
-    random_state: int,
+    parameters: Parameters,
 ) -> dict[str, Any]:
     """Segments as rules in words, with their fidelity, and what the map hides."""
     rules, rankings, fidelity, maps = [], [], {}, {}
-    for kind, group in groups.items():
+    for kind, group in scaled.items():
         own = segments.iloc[group.rows]
         labels = own["cluster"].to_numpy()
         if labels.max() == 0 or len(own) < LEAST_CUSTOMERS:
             continue
         raw = features.iloc[group.rows][list(group.preparation.features)]
-        found = explain(raw, group.values, labels, random_state=random_state)
+        found = explain(raw, group.values, labels, random_state=parameters.random_state)
         names = dict(zip(own["cluster"], own["segment"], strict=True))
         rules.append(
             found.rules.assign(segment_type=kind, segment=found.rules["cluster"].map(names))

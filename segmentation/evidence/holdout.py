@@ -27,17 +27,6 @@ from segmentation.segments.dbscan import fit_dbscan
 from segmentation.segments.model import SegmentModel
 
 
-def middle_of(first: dt.date, last: dt.date) -> dt.date:
-    """Middle of the observation window, the earlier day where there are two.
-
-    Examples
-    --------
-    >>> middle_of(dt.date(1997, 1, 1), dt.date(1998, 6, 30)).isoformat()
-    '1997-09-30'
-    """
-    return first + (last - first) // 2
-
-
 def known_at_cut(table: pd.DataFrame, *, split_pre_register: bool) -> pd.DataFrame:
     """Features as they were known at the cut, with the group of each customer.
 
@@ -220,21 +209,22 @@ def standing_by(model: SegmentModel, customers: pd.DataFrame) -> pd.DataFrame:
 
 
 def hold_out(
-    at_cut: pd.DataFrame,
-    followed: pd.DataFrame,
     *,
+    cut: dict[str, str],
+    cut_features: pd.DataFrame,
+    followed: pd.DataFrame,
     model: SegmentModel,
+    naming_rules: dict[str, Any],
     parameters: Parameters,
-    rules: dict[str, Any],
-    cut: dt.date,
-    last_day: dt.date,
     progress: bool,
 ) -> dict[str, Any]:
     """Segment on what was known at the cut and follow the same customers afterwards.
 
     Parameters
     ----------
-    at_cut : DataFrame, one row per customer
+    cut : dict
+        ``cut`` and ``last_day``; or the ``reason`` why there is none.
+    cut_features : DataFrame, one row per customer
         Features from orders up to the cut alone.
     followed : DataFrame, one row per customer who had bought by the cut
         ``customer_id, days_before, spent_first_day, orders_after, revenue_after`` (exact),
@@ -242,20 +232,23 @@ def hold_out(
     model : SegmentModel
         That of the whole window, by which customers of the cut are likened to today's.
     """
-    if len(at_cut) < LEAST_CUSTOMERS:
-        return no_holdout(f"only {len(at_cut):,} customer(s) had bought by {cut}")
-    table = known_at_cut(at_cut, split_pre_register=parameters.split_pre_register)
+    if cut["reason"]:
+        return no_holdout(cut["reason"])
+    day, last_day = (dt.date.fromisoformat(cut[name]) for name in ("cut", "last_day"))
+    if len(cut_features) < LEAST_CUSTOMERS:
+        return no_holdout(f"only {len(cut_features):,} customer(s) had bought by {day}")
+    table = known_at_cut(cut_features, split_pre_register=parameters.split_pre_register)
     if not any(name in table.columns for name in parameters.features):
-        return no_holdout(f"none of the features was known on {cut}")
+        return no_holdout(f"none of the features was known on {day}")
     customers = segments_at_cut(
         table,
         parameters=parameters,
-        rules=rules,
+        rules=naming_rules,
         clusters_of=lambda group, spent: clusters_at_cut(group, spent, parameters=parameters),
     ).merge(followed, on="customer_id", how="left", validate="one_to_one")
     if not (customers["orders_after"] > 0).any():
-        return no_holdout(f"nobody bought between {cut} and {last_day}")
-    horizon = (last_day - cut).days
+        return no_holdout(f"nobody bought between {day} and {last_day}")
+    horizon = (last_day - day).days
     scores, fitted = scores_at_cut(customers, horizon_days=horizon)
     found = follow(
         customers, scores, random_state=parameters.random_state,
@@ -278,7 +271,7 @@ def hold_out(
         "holdout": {
             "possible": True,
             "reason": "",
-            "cut": cut.isoformat(),
+            "cut": day.isoformat(),
             "last_day": last_day.isoformat(),
             "days_after": horizon,
             "customers": len(customers),

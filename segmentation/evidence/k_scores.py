@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 from sklearn.metrics import calinski_harabasz_score, davies_bouldin_score
 
+from segmentation.core.parameters import Parameters
+from segmentation.customers.prepare import PreparedGroup
+from segmentation.segments.kmeans import GroupFits, fit_range
 from segmentation.segments.silhouettes import silhouette_rows, silhouettes
 
 TUNING_COLUMNS = (
@@ -80,3 +83,31 @@ def score_fits(prepared: np.ndarray, fits: Mapping[int, Fit], *, random_state: i
         for k, fit in fits.items()
     ]
     return KScores(pd.DataFrame(rows, columns=list(TUNING_COLUMNS[1:])), by_k, measured)
+
+
+def score_every_k(
+    *,
+    features: pd.DataFrame,
+    scaled: dict[str, PreparedGroup],
+    scan_to: int,
+    progress: bool,
+    parameters: Parameters,
+) -> dict[str, Any]:
+    """Fits and scores of every number of clusters, per group."""
+    fits, scan, scores = {}, {}, []
+    for kind, group in scaled.items():
+        found = fit_range(
+            group.values,
+            features["total_spent"].to_numpy()[group.rows],
+            k_values=range(2, scan_to + 1),
+            n_init=parameters.n_init,
+            random_state=parameters.random_state,
+            progress=f"k-means, {kind}" if progress else "",
+        )
+        scored = score_fits(group.values, found, random_state=parameters.random_state)
+        scores.append(scored.scores.assign(segment_type=kind))
+        scan[kind] = {"measured": len(scored.measured), "customers": len(group.rows)}
+        fits[kind] = GroupFits(found, scored.silhouettes, scored.measured)
+    filled = [table for table in scores if len(table)] or scores[:1]
+    table = pd.concat(filled, ignore_index=True)[list(TUNING_COLUMNS)]
+    return {"tuning_k": table, "scan": scan, "fits": fits}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -27,11 +28,19 @@ SENSITIVITY_COLUMNS = (
 )  # fmt: skip
 
 
+def other_policy(parameters: Parameters) -> dict[str, dict[str, Any]]:
+    """The other choice about returns; none for a sample, where it would draw other customers."""
+    other = "net" if parameters.returns == "exclude" else "exclude"
+    return {other: {"returns": other}} if parameters.fit_on == "all" else {}
+
+
 def sensitivity(
-    tables: dict[str, pd.DataFrame],
+    *,
+    features: pd.DataFrame,
+    ledger: pd.DataFrame,
     segments: pd.DataFrame,
     chosen: dict[str, Any],
-    *,
+    others: dict[str, Callable[[str], Any]],
     parameters: Parameters,
     progress: bool,
 ) -> dict[str, Any]:
@@ -39,9 +48,16 @@ def sensitivity(
 
     Parameters
     ----------
-    tables : dict of returns policy to features table
-        The policy in use, and the other one where the source knows returns.
+    features, ledger : DataFrame
+        Of the policy about returns that is in use.
+    others : dict of policy to what gives results of the same run under it
+        Asked for features where the source knows returns.
     """
+    tables: dict[str, pd.DataFrame] = {parameters.returns: features}
+    for policy, result_of in others.items():
+        excluding = ledger if parameters.returns == "exclude" else result_of("ledger")
+        if excluding.set_index("rule").at["returned", "rows"]:
+            tables[policy] = result_of("features")
     reference = segments.set_index("customer_id")
     kinds = [kind for kind in SEGMENT_TYPES if kind in chosen and chosen[kind]["k"] > 1]
     cells = list(itertools.product(tables, TRANSFORMS, SCALERS, kinds))

@@ -17,19 +17,20 @@ import os
 import stat
 import weakref
 from collections.abc import Callable, Iterator
+from dataclasses import is_dataclass
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from segmentation.core.atomic import scratch_folder, swap_folder
 from segmentation.core.errors import OutputError, in_one_sentence
-from segmentation.segments.model import SegmentModel
+from segmentation.run import arrays
+from segmentation.segments.model import SegmentModel, load_model
 
 PRESENTATION = {
     "style",
@@ -207,17 +208,17 @@ def _content_of(folder: Path) -> dict[str, str]:
 
 
 def save_results(folder: Path, results: dict[str, Any]) -> None:
-    """Write a stage's results: tables as Parquet, arrays as .npy, a model as its
-    folder, the rest as JSON."""
+    """Write a stage's results: tables as Parquet, what holds arrays as .npz, a
+    model as its folder, the rest as JSON."""
     for name, value in results.items():
         if isinstance(value, pd.DataFrame):
             table = pa.Table.from_pandas(value, preserve_index=False)
             write_parquet(table, folder / f"{name}.parquet")
-        elif isinstance(value, np.ndarray):
-            np.save(folder / f"{name}.npy", value, allow_pickle=False)
         elif isinstance(value, SegmentModel):
             (folder / name).mkdir()
             value.save(folder / name)
+        elif isinstance(value, dict) and any(is_dataclass(part) for part in value.values()):
+            arrays.save(folder / f"{name}.npz", value)
         else:
             text = json.dumps(value, indent=1, sort_keys=False, default=str)
             (folder / f"{name}.json").write_text(text, encoding="utf-8")
@@ -239,8 +240,10 @@ def load_result(folder: Path, name: str) -> Any:
     if (path := folder / f"{name}.parquet").exists():
         table = pq.read_table(path, page_checksum_verification=True)
         return table.to_pandas(date_as_object=False)
-    if (path := folder / f"{name}.npy").exists():
-        return np.load(path, allow_pickle=False)
+    if (path := folder / f"{name}.npz").exists():
+        return arrays.load(path)
+    if (path := folder / name).is_dir():
+        return load_model(path)
     if (path := folder / f"{name}.json").exists():
         return json.loads(path.read_text(encoding="utf-8"))
     raise KeyError(name)

@@ -20,7 +20,6 @@ from segmentation.core.limits import QUARTER_DAYS
 from segmentation.core.own_folders import COMPARISON, refuse_foreign
 from segmentation.core.parameters import load_yaml, resolve_path
 from segmentation.core.placing import new_folder
-from segmentation.run.model_stages import result_of
 from segmentation.run.run import Run
 from segmentation.segments.model import load_model
 
@@ -72,6 +71,11 @@ def open_changes(run: Run, previous_run: str = "") -> Changes:
         f"the same report as of {day.isoformat()}, {QUARTER_DAYS} days earlier",
         compare(earlier, later),
     )
+
+
+def result_of(run: Run) -> RunResult:
+    """What a comparison needs of a run."""
+    return RunResult(run["customers"], run["model"], run["overview"]["amount_scale"])
 
 
 def _earlier(run: Run, day: dt.date) -> Run:

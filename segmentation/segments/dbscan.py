@@ -10,10 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.spatial import cKDTree
+
+from segmentation.core.parameters import Parameters
+from segmentation.customers.prepare import PreparedGroup
 
 EPS_FACTORS = (0.5, 0.75, 1.0, 1.5, 2.0)
 MIN_SAMPLES_FACTORS = (0.5, 1.0, 1.5, 2.0)
@@ -271,3 +275,41 @@ def _nobody(prepared: np.ndarray, min_samples: int) -> AnomalyFit:
             "few to call anyone unusual"
         ),
     )
+
+
+@dataclass(frozen=True)
+class GroupFlags:
+    """What flags customers of one group: the radius, its count and the core points."""
+
+    eps: float
+    min_samples: int
+    is_noise: np.ndarray
+    core_points: np.ndarray
+
+
+def flag_groups(*, scaled: dict[str, PreparedGroup], parameters: Parameters) -> dict[str, Any]:
+    """DBSCAN flags and core points per group, with the grid of settings."""
+    choice, flags, grids, curves = {}, {}, [], []
+    for kind, group in scaled.items():
+        fit = fit_dbscan(
+            group.values, eps=parameters.dbscan_eps, min_samples=parameters.dbscan_min_samples
+        )
+        choice[kind] = {
+            "eps": fit.eps,
+            "min_samples": fit.min_samples,
+            "customers": len(group.rows),
+            "anomalies": int(fit.is_noise.sum()),
+            "reason": fit.reason,
+        }
+        flags[kind] = GroupFlags(fit.eps, fit.min_samples, fit.is_noise, fit.core_points)
+        grids.append(fit.grid.assign(segment_type=kind))
+        curves.append(fit.curve.assign(segment_type=kind))
+    filled = [table for table in grids if len(table)] or grids[:1]
+    drawn = [table for table in curves if len(table)] or curves[:1]
+    columns = ["segment_type", "eps", "min_samples", "core", "noise", "noise_share"]
+    return {
+        "tuning_dbscan": pd.concat(filled, ignore_index=True)[columns],
+        "k_distance": pd.concat(drawn, ignore_index=True)[["segment_type", "share", "distance"]],
+        "dbscan_choice": choice,
+        "flags": flags,
+    }

@@ -44,6 +44,24 @@ class Clustering:
         return len(self.centers)
 
 
+@dataclass(frozen=True)
+class GroupFits:
+    """Every partition of one group that was tried.
+
+    Attributes
+    ----------
+    by_k : dict of int to Clustering
+    silhouettes : dict of int to array
+        Silhouette of each measured customer under that k.
+    measured : int array
+        Positions (in canonical order) of the customers measured.
+    """
+
+    by_k: dict[int, Clustering]
+    silhouettes: dict[int, np.ndarray]
+    measured: np.ndarray
+
+
 def fit_kmeans(
     prepared: np.ndarray,
     total_spent: np.ndarray,

@@ -18,7 +18,14 @@ from segmentation.core.drift import counts_between, decile_edges
 from segmentation.core.limits import REASON_QUANTILES
 from segmentation.core.parameters import Parameters
 from segmentation.customers.prepare import PreparedGroup
-from segmentation.segments.kmeans import Clustering, fit_kmeans, fit_without, too_small_beside
+from segmentation.segments.dbscan import GroupFlags
+from segmentation.segments.kmeans import (
+    Clustering,
+    GroupFits,
+    fit_kmeans,
+    fit_without,
+    too_small_beside,
+)
 from segmentation.segments.map import Projection, project
 from segmentation.segments.model import GroupModel, SegmentModel
 from segmentation.segments.names import FACT_COLUMNS, cluster_profiles, name_clusters
@@ -33,40 +40,45 @@ class GroupInputs:
     """
 
     group: PreparedGroup
+    fits: GroupFits
+    flags: GroupFlags
     auto_k: int | None
-    fits: dict[int, Clustering]
-    silhouettes: dict[int, np.ndarray]
-    measured: np.ndarray
-    eps: float
-    min_samples: int
-    is_noise: np.ndarray
-    core_points: np.ndarray
 
 
 def build(
-    features: pd.DataFrame,
-    inputs: dict[str, GroupInputs],
     *,
+    features: pd.DataFrame,
+    scaled: dict[str, PreparedGroup],
+    fits: dict[str, GroupFits],
+    flags: dict[str, GroupFlags],
+    ledger: pd.DataFrame,
+    overview: dict[str, Any],
+    naming_rules: dict[str, Any],
+    of_the_model: dict[str, Any],
     parameters: Parameters,
-    rules: dict[str, Any],
-    amount_scale: int,
-    info: dict[str, Any],
+    k_rule: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Segments, profile, facts, silhouettes, projection and model of a run.
+    """Assign and name segments: the table, profile, facts, silhouettes, map and model.
 
     Parameters
     ----------
     features : DataFrame, one row per customer, sorted by ``customer_id``
-    inputs : dict of segment_type to GroupInputs
-    rules : dict
-        The naming rules, as ``rule_files.load_rules`` gives them.
-    amount_scale : int
-        Decimals of the source's money, in which revenue is added up exactly.
-
-    Returns
-    -------
-    dict of results by name, as `pipeline.STAGES` lists them.
+    scaled, fits, flags : dicts by segment_type
+    overview : dict
+        With ``amount_scale``: decimals of the source's money, in which revenue is added up
+        exactly.
+    naming_rules : dict
+        As ``rule_files.load_rules`` gives them.
+    of_the_model : dict
+        Parameters, inputs and naming rules that the model's card shows.
+    k_rule : dict, optional
+        The rule's answer by segment_type, where the profile leaves the number to it.
     """
+    inputs = {
+        kind: GroupInputs(group, fits[kind], flags[kind], k_rule[kind]["k"] if k_rule else None)
+        for kind, group in scaled.items()
+    }
+    info = {"source": overview["source"], "as_of": overview["as_of"]} | of_the_model
     available = tuple(name for name in FEATURES if name in features.columns)
     groups, chosen, facts, silhouette_rows, projections = {}, {}, [], [], []
     silhouette = pd.Series(np.nan, index=features.index)
@@ -74,11 +86,11 @@ def build(
     for kind, given in inputs.items():
         fit = _clustered(given, features, parameters, largest=largest)
         customers = features.iloc[given.group.rows].assign(cluster=fit.labels)
-        names, group_facts = _names(customers, available, given, fit, rules)
+        names, group_facts = _names(customers, available, given, fit, naming_rules)
         facts.append(group_facts.assign(segment_type=kind))
         groups[kind] = _group_model(kind, given, fit, names, customers)
         values = _silhouette(given, fit)
-        silhouette.iloc[given.group.rows[given.measured]] = values
+        silhouette.iloc[given.group.rows[given.fits.measured]] = values
         silhouette_rows.append(_silhouette_table(kind, given, fit, names, values))
         projections.append((kind, project(given.group.values, given.group.preparation.features)))
         chosen[kind] = {
@@ -95,10 +107,13 @@ def build(
     extra = segments.drop(columns=["customer_id", *parameters.features, "segment_type"])
     customers = features.join(extra).assign(silhouette=silhouette)
     points, loadings, explained = _projection_tables(projections, inputs, segments)
+    described = profile(customers, available, amount_scale=overview["amount_scale"])
+    if parameters.fit_on == "all":
+        reconcile(described, ledger)
     return {
         "segments": segments,
         "customers": customers,
-        "profile": profile(customers, available, amount_scale=amount_scale),
+        "profile": described,
         "facts": pd.concat(facts, ignore_index=True)[["segment_type", *FACT_COLUMNS]],
         "silhouettes": pd.concat(silhouette_rows, ignore_index=True),
         "projection": points,
@@ -128,10 +143,12 @@ def _clustered(
 def _fit(given: GroupInputs, features: pd.DataFrame, k: int, parameters: Parameters) -> Clustering:
     spent = features["total_spent"].to_numpy()[given.group.rows]
     settings = {"n_init": parameters.n_init, "random_state": parameters.random_state}
-    if not parameters.anomalies_in_fit and given.is_noise.any():
-        return fit_without(given.group.values, spent, given.is_noise, n_clusters=k, **settings)
-    if k in given.fits:
-        return given.fits[k]
+    if not parameters.anomalies_in_fit and given.flags.is_noise.any():
+        return fit_without(
+            given.group.values, spent, given.flags.is_noise, n_clusters=k, **settings
+        )
+    if k in given.fits.by_k:
+        return given.fits.by_k[k]
     return fit_kmeans(given.group.values, spent, n_clusters=k, **settings)
 
 
@@ -161,9 +178,9 @@ def _group_model(
         preparation=given.group.preparation,
         centers=fit.centers,
         names=tuple(names[cluster] for cluster in range(fit.n_clusters)),
-        eps=given.eps,
-        min_samples=given.min_samples,
-        core_points=given.core_points,
+        eps=given.flags.eps,
+        min_samples=given.flags.min_samples,
+        core_points=given.flags.core_points,
         reason_limits={name: (float(low[name]), float(high[name])) for name in used},
         medians={name: float(customers[name].median()) for name in used},
         ranges={
@@ -194,16 +211,16 @@ def _profiles(
 
 def _silhouette(given: GroupInputs, fit: Clustering) -> np.ndarray:
     if fit.n_clusters < 2:
-        return np.full(len(given.measured), np.nan)
-    if fit is given.fits.get(fit.n_clusters):
-        return given.silhouettes[fit.n_clusters]
-    return silhouettes(given.group.values, [fit.labels], given.measured)[0]
+        return np.full(len(given.fits.measured), np.nan)
+    if fit is given.fits.by_k.get(fit.n_clusters):
+        return given.fits.silhouettes[fit.n_clusters]
+    return silhouettes(given.group.values, [fit.labels], given.fits.measured)[0]
 
 
 def _silhouette_table(
     kind: str, given: GroupInputs, fit: Clustering, names: dict[int, str], values: np.ndarray
 ) -> pd.DataFrame:
-    labels = fit.labels[given.measured]
+    labels = fit.labels[given.fits.measured]
     named = np.array([names[cluster] for cluster in range(fit.n_clusters)], dtype=object)
     return pd.DataFrame(
         {"segment_type": kind, "cluster": labels, "segment": named[labels], "silhouette": values}
@@ -241,8 +258,8 @@ def _check_agreement(
     """The model must give every fitted customer the flag that DBSCAN gave."""
     for kind, given in inputs.items():
         flags = segments["is_anomaly"].to_numpy()[given.group.rows]
-        if not np.array_equal(flags, given.is_noise):
-            differing = int((flags != given.is_noise).sum())
+        if not np.array_equal(flags, given.flags.is_noise):
+            differing = int((flags != given.flags.is_noise).sum())
             raise RuntimeError(
                 f"{differing} of {len(flags)} anomaly flags of group {kind} differ between "
                 f"DBSCAN and the model (eps {groups[kind].eps})."

@@ -51,8 +51,7 @@ def test_dense_groups_are_as_many_as_sklearn_finds(cells, eps, min_samples, deep
 
 def test_every_cell_of_the_anomaly_evidence_equals_sklearn(marketplace_run, runs_dir):
     run = run_of(marketplace_run, runs_dir)
-    folder = run.stage("prepared")
-    values = np.load(folder / "prepared_normal.npy")
+    values = run["scaled"]["normal"].values
     cells = pd.read_csv(marketplace_run / "evidence_dbscan.csv")
     cells = cells[cells["segment_type"] == "normal"]
 

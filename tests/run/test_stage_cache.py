@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from conftest import TinyShop, call_cli, contents_of, ordinary_orders
 
+from segmentation.core.own_folders import MARK
 from segmentation.core.parameters import resolve
 from segmentation.deliver import run_folder
 from segmentation.run import cache as stage_cache
@@ -228,7 +229,10 @@ def test_no_damage_gives_a_wrong_output_or_a_traceback(finished, made_once, turn
 
     assert (again.code, again.said) == (0, [])
     found = contents_of(finished.result)
-    assert {name for name in found if found[name] != expected[name]} == {"manifest.json"}
+    assert {name for name in found if found[name] != expected[name]} == {
+        "manifest.json",
+        MARK,  # has the hash of the manifest
+    }
     assert set(found) == set(expected)
     assert finished.run(n_clusters=2).code == 0  # healed
     assert all(stages_of(finished.result).values())
@@ -331,9 +335,9 @@ def test_failed_stage_leaves_nothing_and_keeps_what_was_there(tmp_path):
 def test_every_parameter_but_labels_decides_some_stage():
     """A parameter that no stage names would be answered from results of another value."""
     _, parameters = resolve("cdnow")
-    named = {name for stage in STAGES.values() for name in stage.uses}
+    named = {name for stage in STAGES.values() for name in (*stage.uses, *stage.inputs)}
     only_said = {"currency"}
     only_written = {"cluster_output"}
     by_hash = {"source", "location"}  # the SQL and the bytes of the files are in the key
-    by_range = {"k_max"}  # in the key as the range that is scanned
+    by_range = {"k_max"}  # in the key as the range that is scanned, and as part of the model's card
     assert set(parameters.as_plain()) - named == only_said | only_written | by_hash | by_range

@@ -18,8 +18,8 @@ from conftest import TinyShop, leftovers_in, order
 
 from segmentation.core.errors import SourceError
 from segmentation.core.parameters import resolve
+from segmentation.customers import features
 from segmentation.orders import transactions as ingest
-from segmentation.run import order_stages
 from segmentation.run.run import Run
 from segmentation.sources import files as raw_files
 from segmentation.sources.engine import DuckDbEngine
@@ -97,8 +97,8 @@ def revenue(run: Run) -> Decimal:
 MOMENTS = {
     "when the key is made": (RawFiles, "readable"),
     "when it is bound": (ingest, "check_raw_columns"),
-    "when customers are counted": (order_stages.features, "customer_features"),
-    "when the cut is looked at": (order_stages.features, "followed_customers"),
+    "when customers are counted": (features, "customer_features"),
+    "when the cut is looked at": (features, "followed_customers"),
 }
 
 

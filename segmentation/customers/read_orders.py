@@ -1,53 +1,39 @@
-"""Stages from the source to prepared customers: orders, findings, the cut, preparation."""
+"""Source -> clean lines with their account, and one row per customer; the same at a cut."""
 
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from segmentation.core.columns import SEGMENT_TYPES
 from segmentation.core.errors import ParameterError
 from segmentation.core.parameters import Parameters
-from segmentation.customers import concentration, date_outcomes, features
-from segmentation.customers.prepare import prepare_group
-from segmentation.evidence import holdout as holdout_stage
-from segmentation.orders import (
-    clean,
-    findings,
-)
-from segmentation.orders import (
-    returns as special_lines,
-)
-from segmentation.orders import (
-    summaries as explore,
-)
-from segmentation.orders import (
-    transactions as ingest,
-)
+from segmentation.customers import concentration, features
+from segmentation.orders import clean, findings
+from segmentation.orders import returns as special_lines
+from segmentation.orders import summaries as explore
+from segmentation.orders import transactions as ingest
 from segmentation.sources.engine import Engine
-
-if TYPE_CHECKING:
-    from segmentation.run.run import Run
+from segmentation.sources.snapshot import Snapshot
 
 
-def compute_orders(run: Run) -> dict[str, Any]:
+def read_orders(*, snapshot: Snapshot, parameters: Parameters) -> dict[str, Any]:
     """Read, clean and account for every line; one row per customer with its features."""
-    with run.snapshot.opened() as engine:
-        source = _ingested(run, engine)
-        compute = _customer_table if source.is_customer_table else _transactions
-        results = compute(run, engine, source)
+    with snapshot.opened() as engine:
+        source = ingest.ingest(engine, snapshot.source, date_repair=parameters.date_repair)
+        read = _customer_table if source.is_customer_table else _transactions
+        results = read(engine, source, parameters, snapshot)
         results["overview"]["database"] = engine.description()
         if source.zoned:
-            days = f"{', '.join(source.zoned)} by days of {run.parameters.time_zone}"
+            days = f"{', '.join(source.zoned)} by days of {parameters.time_zone}"
             results["overview"]["database"]["points in time"] = days
         return results
 
 
-def _transactions(run: Run, engine: Engine, source: ingest.Source) -> dict[str, Any]:
-    parameters = run.parameters
+def _transactions(
+    engine: Engine, source: ingest.Source, parameters: Parameters, snapshot: Snapshot
+) -> dict[str, Any]:
     rules = _rules(parameters)
     asked = None if parameters.as_of == "auto" else parameters.as_of
     values = clean.clean(engine, **rules, as_of=asked)
@@ -76,7 +62,7 @@ def _transactions(run: Run, engine: Engine, source: ingest.Source) -> dict[str, 
             treatments=clean.treatments(
                 zero_amount=parameters.zero_amount, duplicates=parameters.duplicates
             ),
-            spanning=run.snapshot.spanning,
+            spanning=snapshot.spanning,
         ),
         "order_days": findings.order_days(engine),
         "registration_days": registered,
@@ -110,10 +96,12 @@ def _transactions(run: Run, engine: Engine, source: ingest.Source) -> dict[str, 
     }
 
 
-def _customer_table(run: Run, engine: Engine, source: ingest.Source) -> dict[str, Any]:
-    if run.is_sampled:
+def _customer_table(
+    engine: Engine, source: ingest.Source, parameters: Parameters, snapshot: Snapshot
+) -> dict[str, Any]:
+    if parameters.fit_on != "all":
         raise ParameterError(
-            f"fit_on is {run.parameters.fit_on}, but source {source.name} is a customer table "
+            f"fit_on is {parameters.fit_on}, but source {source.name} is a customer table "
             "already; set fit_on: all, or name the source of orders."
         )
     customers = features.read_customer_table(engine, name=source.name)
@@ -124,7 +112,7 @@ def _customer_table(run: Run, engine: Engine, source: ingest.Source) -> dict[str
     return {
         "customer_features": customers,
         "ledger": ledger,
-        "line_findings": findings.customer_table_findings(exact, run.snapshot.spanning),
+        "line_findings": findings.customer_table_findings(exact, snapshot.spanning),
         "order_days": empty,
         "registration_days": empty,
         "returned_lines": pd.DataFrame(columns=list(special_lines.RETURN_COLUMNS)),
@@ -153,71 +141,24 @@ def _customer_table(run: Run, engine: Engine, source: ingest.Source) -> dict[str
     }
 
 
-def compute_findings(run: Run) -> dict[str, Any]:
-    """What is wrong with the data: one row per finding, with lines, customers and money."""
-
-    def outcome(date_repair: str) -> tuple[pd.DataFrame, dict[str, Any]]:
-        other = run.with_parameters(date_repair=date_repair)
-        return other["customer_features"], other["overview"]
-
-    return date_outcomes.all_findings(
-        run["line_findings"],
-        run["order_days"],
-        run["registration_days"],
-        outcome=outcome,
-        date_repair=run.parameters.date_repair,
-    )
-
-
 def _scale(amounts: pd.Series) -> int:
     return max(max(0, -int(value.as_tuple().exponent)) for value in amounts)
 
 
-def compute_prepared(run: Run) -> dict[str, Any]:
-    """Each registration group in prepared space: one row per customer, one column per feature."""
-    parameters = run.parameters
-    table = run["customer_features"]
-    features.check_features(table, parameters.features, source=run.source.name)
-    table = features.add_segment_type(table, split_pre_register=parameters.split_pre_register)
-    results: dict[str, Any] = {"features": table, "groups": {}}
-    for kind in [k for k in SEGMENT_TYPES if (table["segment_type"] == k).any()]:
-        group = prepare_group(
-            table,
-            kind,
-            names=parameters.features,
-            outliers=parameters.outliers,
-            winsor_quantile=parameters.winsor_quantile,
-            transform=parameters.transform,
-            scaler=parameters.scaler,
-        )
-        constants = vars(group.preparation)
-        results["groups"][kind] = {
-            "notes": list(group.notes),
-            "features": list(group.preparation.features),
-            "transform": group.preparation.transform,
-            "constants": {
-                name: np.asarray(constants[name]).tolist()
-                for name in ("low", "high", "lambdas", "center", "scale")
-            },
-        }
-        results[f"prepared_{kind}"] = group.values
-        results[f"rows_{kind}"] = group.rows
-    return results
-
-
-def compute_cut(run: Run) -> dict[str, Any]:
+def read_cut(
+    *, snapshot: Snapshot, overview: dict[str, Any], parameters: Parameters
+) -> dict[str, Any]:
     """The orders looked at from a day in the middle: known by then, and what followed."""
     impossible = {"cut_features": pd.DataFrame(), "followed": pd.DataFrame()}
-    overview = run["overview"]
-    if run.is_sampled:
+    if parameters.fit_on != "all":
         reason = "all but a sample of the customers stay on the cluster"
         return impossible | {"cut": {"reason": reason}}
     if overview["is_customer_table"]:
         reason = "the source is a customer table without dates"
         return impossible | {"cut": {"reason": reason}}
     first, last = (dt.date.fromisoformat(overview[n]) for n in ("first_order", "as_of"))
-    asked = run.parameters.calibration_end
-    cut = holdout_stage.middle_of(first, last) if asked == "auto" else asked
+    asked = parameters.calibration_end
+    cut = middle_of(first, last) if asked == "auto" else asked
     if not first <= cut < last:
         if asked != "auto":
             raise ParameterError(
@@ -225,18 +166,25 @@ def compute_cut(run: Run) -> dict[str, Any]:
                 f"from {first} on that lies before {last}, or auto."
             )
         return impossible | {"cut": {"reason": "all orders are of one day"}}
-    with run.snapshot.opened() as engine:
-        _ingested(run, engine)
-        clean.clean(engine, **_rules(run.parameters), as_of=cut)
+    with snapshot.opened() as engine:
+        ingest.ingest(engine, snapshot.source, date_repair=parameters.date_repair)
+        clean.clean(engine, **_rules(parameters), as_of=cut)
         known = features.customer_features(engine, as_of=cut)
-        clean.clean(engine, **_rules(run.parameters), as_of=last)
+        clean.clean(engine, **_rules(parameters), as_of=last)
         followed = features.followed_customers(engine, cut=cut)
     days = {"reason": "", "cut": cut.isoformat(), "last_day": last.isoformat()}
     return {"cut_features": known, "followed": followed, "cut": days}
 
 
-def _ingested(run: Run, engine: Engine) -> ingest.Source:
-    return ingest.ingest(engine, run.source, date_repair=run.parameters.date_repair)
+def middle_of(first: dt.date, last: dt.date) -> dt.date:
+    """Middle of the observation window, the earlier day where there are two.
+
+    Examples
+    --------
+    >>> middle_of(dt.date(1997, 1, 1), dt.date(1998, 6, 30)).isoformat()
+    '1997-09-30'
+    """
+    return first + (last - first) // 2
 
 
 def _rules(parameters: Parameters) -> dict[str, str]:

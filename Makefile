@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup report test test-faults check serve bench bench-quick bench-serving notebooks lock publish clean
+.PHONY: help setup report test test-faults check serve bench bench-quick bench-serving notebooks chapter lock publish clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -56,8 +56,11 @@ bench-quick: setup  ## small comparisons; fails where a ratio fell below half of
 bench-serving: setup  ## measure the server: make bench-serving RUN=runs/cdnow (needs wrk)
 	$(BIN)/python benchmarks/serving.py $(or $(RUN),runs/cdnow) $(if $(MLFLOW),--mlflow-python $(MLFLOW) --out benchmarks/serving.json)
 
-notebooks: setup  ## write every .ipynb and parameters cell from its .py script
+notebooks: setup  ## bring .py and .ipynb in step, from the side that was changed
 	$(BIN)/python tools/notebook_pairs.py
+
+chapter: setup  ## a chapter of your own in the book: make chapter NAME=prices FROM=04_choosing_k
+	$(BIN)/python tools/new_chapter.py "$(NAME)" "$(FROM)"
 
 lock: setup  ## write requirements*.txt anew from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

@@ -16,7 +16,7 @@ from typing import Any
 import click
 
 from segmentation import __version__
-from segmentation.core.errors import ParameterError, SegmentationError
+from segmentation.core.errors import ParameterError, ReportError, SegmentationError
 from segmentation.core.interruption import begin_command, came_too_late, outputs_replaced
 from segmentation.core.parameters import SHIPPED_PROFILES, describe, resolve, value_from_text
 from segmentation.run import forks
@@ -117,6 +117,8 @@ def report(
         click.echo(f"stages of {name}: {stages_sentence(folder)}")
         click.echo(f"notebooks of {name}: {made.notebooks_sentence(name)}")
         click.echo(f"run {name}: {_shown(folder)}")
+    for name in made.unlisted:
+        click.echo(f"notebook {name}: executed, but not in the book; list it in _toc.yml")
     for path in made.workbooks:
         click.echo(f"workbook: {_shown(path)}")
     click.echo(f"book: {_shown(made.book / 'index.html')}")
@@ -621,6 +623,9 @@ def run_command(command: Callable[[], Any]) -> None:
     except (OSError, RuntimeError) as error:
         # shutil, kernels and Jupyter Book say in words alone what went wrong with files
         full = [code for code in FULL if os.strerror(code) in str(error)]
+        if not full and isinstance(error, ReportError):
+            click.echo(f"segmentation: {error}", err=True)
+            sys.exit(1)
         if not full:
             raise
         _drop_what_is_left()

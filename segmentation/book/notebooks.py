@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import tempfile
 import time
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
@@ -12,7 +13,7 @@ from typing import Any
 
 import nbformat
 import papermill
-from papermill.exceptions import PapermillExecutionError
+from papermill.exceptions import PapermillExecutionError, strip_color
 from tqdm import tqdm
 from traitlets.config import Config
 
@@ -24,7 +25,7 @@ from segmentation.book.remembered_notebooks import (
     stages_read,
 )
 from segmentation.book.warm_kernels import WarmKernelManager
-from segmentation.core.errors import ParameterError
+from segmentation.core.errors import ReportError
 from segmentation.core.parameters import NOTEBOOK_FOLDER, PATHS, Parameters
 from segmentation.run import forks
 from segmentation.run.run import ASKED
@@ -32,6 +33,7 @@ from segmentation.sources.source import shown_path
 
 NOTEBOOKS_AT_ONCE = min((os.cpu_count() or 1) + 1, 4)
 """One more than processors: a third of a short notebook's time is waiting for its kernel."""
+logging.getLogger("papermill").setLevel(logging.ERROR)  # a chapter lists its own parameters only
 HIDDEN_INPUT, LEFT_OUT = "hide-input", "remove-cell"
 
 
@@ -82,7 +84,7 @@ class NotebooksAtWork:
 
         Raises
         ------
-        ParameterError, RuntimeError
+        ReportError
             As `execute_notebook` does, for the first that fails.
         """
         with tqdm(total=len(self._jobs), unit="notebook", desc="notebooks") as bar:
@@ -167,15 +169,9 @@ def execute_notebook(
 
     Raises
     ------
-    ParameterError
-        If a parameter is not one of the notebook's (papermill itself only warns).
-    RuntimeError
-        If a cell fails; names the notebook and the error.
+    ReportError
+        If a cell fails; names the notebook, the cell, the line and the error.
     """
-    known = papermill.inspect_notebook(str(source))
-    unknown = sorted(set(values) - set(known))
-    if unknown:
-        raise ParameterError(f"{source.name}: has no parameter {unknown[0]}.")
     with tempfile.TemporaryDirectory(prefix="kernel-") as sockets:
         noted = f"{sockets}/asked"
         Path(noted).touch()
@@ -203,11 +199,30 @@ def execute_notebook(
                 config=config,
             )
         except PapermillExecutionError as error:
-            raise RuntimeError(f"{source.name} failed: {error.ename}: {error.evalue}") from None
+            raise ReportError(_said_of(source, error)) from None
         asked = set(Path(noted).read_text(encoding="utf-8").split())
     notebook = fit_to_publish(notebook)
     nbformat.write(notebook, target)
     return notebook, asked
+
+
+def _said_of(source: Path, error: PapermillExecutionError) -> str:
+    """Where a cell fails and why, in at most five lines."""
+    cells = nbformat.read(source, as_version=4).cells
+    where = f"{source.name}, its parameters"
+    for index in (error.cell_index - 1, error.cell_index):  # the first is behind those injected
+        if 0 <= index < len(cells) and cells[index].source == error.source:
+            number = sum(cell.cell_type == "code" for cell in cells[: index + 1])
+            where = f"{source.name}, code cell {number}"
+            break
+    said = [f"{error.ename}: {error.evalue}".strip()[:500]]
+    found = re.search(r"Cell In\[\d+\], line (\d+)", strip_color("\n".join(error.traceback)))
+    if found:
+        line = int(found[1])
+        where += f", line {line}"
+        said.insert(0, error.source.splitlines()[line - 1].strip()[:200])
+    lines = [f"{where}:", *"\n".join(said).splitlines()]
+    return "\n    ".join(lines[:5])
 
 
 def fit_to_publish(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:

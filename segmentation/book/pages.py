@@ -25,8 +25,9 @@ from segmentation.book.words import scale
 from segmentation.book.words.text import inert
 from segmentation.core.child_process import environment_of_this_package, python_of_this_package
 from segmentation.core.columns import FEATURES, RULES, SEGMENT_COLUMNS, TRANSACTIONS
+from segmentation.core.errors import ParameterError, ReportError, first_three
 from segmentation.core.limits import listed
-from segmentation.core.parameters import PATHS, PROJECT_ROOT, Parameters
+from segmentation.core.parameters import NOTEBOOK_FOLDER, PATHS, PROJECT_ROOT, Parameters
 from segmentation.run.run import Run
 from segmentation.segments.model import load_model
 
@@ -58,7 +59,7 @@ def build_book(runs: dict[str, Run], folders: dict[str, Path], working: Path) ->
 
     Raises
     ------
-    RuntimeError
+    ReportError
         If Sphinx warns: a page that warns is not published.
     """
     source = working / "source"
@@ -83,9 +84,12 @@ def assemble(runs: dict[str, Run], folders: dict[str, Path], source: Path) -> No
     for name, folder in folders.items():
         chapters = source / chapter_folder(name)
         chapters.mkdir()
+        labels: set[str] = set()
         for path in sorted((folder / "notebooks").glob("*.ipynb")):
             notebook = nbformat.read(path, as_version=4)
-            nbformat.write(_own_labels(notebook, chapters.name), chapters / path.name)
+            nbformat.write(
+                own_labels(notebook, chapters.name, path.stem, labels), chapters / path.name
+            )
     _write_generated(runs, folders, source)
 
 
@@ -105,6 +109,26 @@ def table_of_contents(toc: dict[str, Any], profiles: list[str]) -> dict[str, Any
         made.append({"caption": part_title(profile), "chapters": chapters})
     others = [part for part in toc["parts"] if not _profile_of(part)]
     return {**toc, "parts": made + others}
+
+
+def unlisted_chapters() -> list[str]:
+    """Notebooks that the book does not show, because its table of contents does not list them.
+
+    Raises
+    ------
+    ParameterError
+        If it lists one that is not there.
+    """
+    toc = yaml.safe_load((PROJECT_ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    pattern = next(part for part in toc["parts"] if _profile_of(part))
+    shown = [Path(chapter["file"]).name for chapter in pattern["chapters"]]
+    there = sorted(path.stem for path in NOTEBOOK_FOLDER.glob("[0-9][0-9]_*.ipynb"))
+    if missing := [name for name in shown if name not in there]:
+        raise ParameterError(
+            f"_toc.yml lists {first_three(missing)}, but notebooks/ has no such .ipynb; "
+            "`make notebooks` writes it from its .py."
+        )
+    return [name for name in there if name not in shown]
 
 
 def part_title(profile: str) -> str:
@@ -131,12 +155,18 @@ def _profile_of(part: dict[str, Any]) -> str | None:
     return None if first.startswith("book/") else first.split("/")[0]
 
 
-def _own_labels(notebook: nbformat.NotebookNode, profile: str) -> nbformat.NotebookNode:
-    """Figure labels that stay unique when two profiles show the same chapter."""
+def own_labels(
+    notebook: nbformat.NotebookNode, profile: str, chapter: str, taken: set[str]
+) -> nbformat.NotebookNode:
+    """Figure labels that stay unique when profiles, or copied chapters, show the same figures."""
     for cell in notebook.cells:
         figure = cell.metadata.get("mystnb", {}).get("figure")
-        if figure:
-            figure["name"] = figure["name"].replace("fig-", f"fig-{profile}-", 1)
+        if figure and "name" in figure:
+            label = f"fig-{profile}-{figure['name'].removeprefix('fig-')}"
+            if label.lower() in taken:
+                label += f"-{chapter}-{len(taken)}"
+            taken.add(label.lower())
+            figure["name"] = label
     return notebook
 
 
@@ -323,7 +353,7 @@ def _run_jupyter_book(source: Path, output: Path) -> Path:
         log = built.stdout.replace(str(source), "")
         lines = [line for line in log.splitlines() if re.search("WARNING|ERROR|rror:", line)]
         lines.sort(key=lambda line: "[Errno" not in line)  # the cause before its consequences
-        raise RuntimeError(
+        raise ReportError(
             "the book did not build:\n" + "\n".join(lines[:20] or log.splitlines()[-20:])
         )
     return output / "_build" / "html"

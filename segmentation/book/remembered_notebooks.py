@@ -23,7 +23,8 @@ from papermill.parameterize import parameterize_notebook
 
 from segmentation.core.errors import OutputError
 from segmentation.core.keys import key_of
-from segmentation.core.parameters import NOTEBOOK_FOLDER, PROJECT_ROOT, Parameters, parameters_cell
+from segmentation.core.notebook_parameters import parameters_cell
+from segmentation.core.parameters import NOTEBOOK_FOLDER, PROJECT_ROOT, Parameters
 from segmentation.run.cache import code_fingerprint, package_fingerprint
 from segmentation.run.run import Run
 from segmentation.run.stages import STAGES

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segmentation.book.notebooks import Chapters, NotebooksAtWork
-from segmentation.book.pages import build_book
+from segmentation.book.pages import build_book, unlisted_chapters
 from segmentation.book.remembered_notebooks import RememberedNotebooks
 from segmentation.core.atomic import scratch_folder
 from segmentation.core.errors import ParameterError
@@ -42,6 +42,7 @@ class Report:
     workbooks: list[Path]
     book: Path
     notebooks: dict[str, Chapters]
+    unlisted: list[str]
 
     def notebooks_sentence(self, profile: str) -> str:
         """Which notebooks of a profile were executed, and which reused."""
@@ -64,6 +65,7 @@ def make_report(asked: dict[str, Asked], *, runs_dir: Path, reuse: bool = True) 
                 f"{name}: fit_on is {one.parameters.fit_on}, but a report is about all customers; "
                 "use segmentation run, or set fit_on: all."
             )
+    unlisted = unlisted_chapters()
     make_folder(runs_dir)
     for name, one in asked.items():
         check_name(runs_dir / name, one)
@@ -115,7 +117,8 @@ def make_report(asked: dict[str, Asked], *, runs_dir: Path, reuse: bool = True) 
         for kept in remembered.values():
             kept.keep()
     keep_in_bounds(cache)
-    return Report({name: place.shown for name, place in places.items()}, workbooks, book, chapters)
+    shown = {name: place.shown for name, place in places.items()}
+    return Report(shown, workbooks, book, chapters, unlisted)
 
 
 def _book_folder(runs_dir: Path, *, experiment: str = "") -> Path:

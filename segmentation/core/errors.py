@@ -35,6 +35,13 @@ class ModelError(SegmentationError):
     """A saved model is missing, damaged or of another version."""
 
 
+class ReportError(RuntimeError):
+    """A notebook or a page of a report fails: said in a few lines, without a traceback.
+
+    No mistake in an input, so it ends a command with exit code 1.
+    """
+
+
 def first_three(values: Iterable[object]) -> str:
     """List the first three values of a longer list, for an error sentence, each of them short.
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import datetime as dt
 import difflib
-import json
 import os
 import re
 from collections.abc import Iterable
@@ -533,54 +532,6 @@ def describe(parameters: Parameters | None = None) -> pd.DataFrame:
             for name, value in values.items()
         ]
     )
-
-
-_NOTEBOOK_TYPES = {"features": "list", "split_pre_register": "bool", "anomalies_in_fit": "bool"}
-
-
-def parameters_cell() -> str:
-    """Source of the ``parameters`` cell that every notebook carries.
-
-    papermill replaces these values; the comments become its help text. A test keeps
-    the notebooks equal to this text.
-    """
-    lines = []
-    for name, value in Parameters().as_plain().items():
-        kind = _NOTEBOOK_TYPES.get(name, type(value).__name__)
-        annotation = f": {kind}" if value != "auto" and name != "n_clusters" else ""
-        lines.append(
-            f"{name}{annotation} = {_as_source(value)}"
-            f"  # {Parameters.model_fields[name].description}"
-        )
-    lines.append('runs_dir: str = "runs"  # Folder of runs and of the stage cache.')
-    return "\n".join(lines)
-
-
-def _as_source(value: Any) -> str:
-    return str(value) if isinstance(value, bool) else json.dumps(value)
-
-
-def parameters_from_notebook(namespace: dict[str, Any]) -> tuple[Parameters, str]:
-    """Parameters and runs folder from a notebook's variables, misspelt ones refused.
-
-    papermill injects an unknown parameter with a warning only; here it is an error,
-    because a report on other parameters than the asked ones is a wrong report.
-
-    Parameters
-    ----------
-    namespace : dict
-        ``globals()`` of the notebook, called before anything but parameters is defined.
-    """
-    plain = (str, int, float, bool, list, tuple, dict, type(None), dt.date)
-    values = {
-        name: value
-        for name, value in namespace.items()
-        if not name.startswith("_")
-        and name not in {"In", "Out", "exit", "quit", "papermill"}
-        and isinstance(value, plain)
-    }
-    runs_dir = values.pop("runs_dir", "runs")
-    return parameters_from(values, origin="notebook parameters"), str(runs_dir)
 
 
 def resolve_path(text: str | os.PathLike[str]) -> Path:

@@ -19,11 +19,11 @@ import pandas as pd
 from segmentation.core import rule_files
 from segmentation.core.keys import key_of
 from segmentation.core.limits import AUTO_K_RANGE
+from segmentation.core.notebook_parameters import parameters_from_notebook
 from segmentation.core.parameters import (
     PATHS,
     Parameters,
     describe,
-    parameters_from_notebook,
     resolve_path,
 )
 from segmentation.orders import transactions as ingest
@@ -261,12 +261,12 @@ def _result_of(run: Run, stage: Stage, result: str) -> Any:
 
 
 def open_run(namespace: dict[str, Any]) -> Run:
-    """The run that a notebook's parameters ask for; call it right after the parameters.
+    """The run that a notebook's parameters ask for, and again whenever they are changed.
 
     Raises
     ------
     ParameterError
-        If papermill injected a parameter that does not exist or is out of range.
+        If papermill injected a parameter that does not exist, or one is out of range.
     """
     parameters, runs_dir = parameters_from_notebook(namespace)
     run = Run(parameters, resolve_path(runs_dir))

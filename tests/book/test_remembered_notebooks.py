@@ -12,7 +12,8 @@ from conftest import ROOT, ordinary_orders
 from segmentation.book import remembered_notebooks
 from segmentation.book.notebooks import NotebooksAtWork, execute_notebook, notebook_values
 from segmentation.book.remembered_notebooks import RememberedNotebooks, code_of, is_reviewed
-from segmentation.core.parameters import parameters_cell, resolve
+from segmentation.core.notebook_parameters import parameters_cell
+from segmentation.core.parameters import resolve
 from segmentation.run.cache import StageCache
 from segmentation.run.run import Run
 

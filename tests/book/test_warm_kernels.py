@@ -24,7 +24,8 @@ from matplotlib.image import imread
 from segmentation.book import notebooks
 from segmentation.book.notebooks import Chapters, NotebooksAtWork, execute_notebook
 from segmentation.book.remembered_notebooks import code_of, stages_read
-from segmentation.core.errors import ParameterError
+from segmentation.cli import run_command
+from segmentation.core.errors import ReportError
 from segmentation.core.parameters import Parameters
 from segmentation.run import forks
 from segmentation.run.stages import STAGES
@@ -193,9 +194,35 @@ def test_notebooks_begin_as_soon_as_their_last_stage_is_there_and_once(tmp_path,
     assert sorted(path.name for path in begun) == [path.name for path in NOTEBOOKS]
 
 
-def test_parameter_that_a_notebook_has_not_is_refused_by_name(tmp_path):
-    with pytest.raises(ParameterError, match=r"01_data_understanding.ipynb: has no parameter n_k"):
+def test_parameter_that_nobody_knows_is_refused_by_name_and_place(tmp_path):
+    with pytest.raises(ReportError, match=r"(?s)01_data.*code cell 2.*unknown parameter n_k;"):
         execute_notebook(NOTEBOOKS[0], tmp_path / "out.ipynb", {"n_k": 3})
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        (
+            ["y = 2", "y = 2", "z = 3\ny = custmers + 1"],
+            [
+                "own.ipynb, code cell 4, line 2:",
+                "y = custmers + 1",
+                "NameError: name 'custmers' is",
+            ],
+        ),
+        (["y = 2", "y = 2 +"], ["own.ipynb, code cell 3, line 1:", "y = 2 +", "SyntaxError: "]),
+        (["raise ValueError('a\\n' * 90)"], ["own.ipynb, code cell 2, line 1:", "raise V", "Val"]),
+    ],
+)
+def test_cell_that_fails_is_named_with_its_line_in_five_lines(tmp_path, capsys, cells, said):
+    with pytest.raises(SystemExit) as ended:
+        run_command(lambda: executed(tmp_path, *cells, x=5))
+
+    lines = [line for line in capsys.readouterr().err.splitlines() if "|" not in line]
+    assert ended.value.code == 1
+    assert len(lines) <= 5
+    for line, beginning in zip(lines, said, strict=False):
+        assert line.removeprefix("segmentation: ").strip().startswith(beginning), lines
 
 
 def processes_marked(mark: str) -> list[str]:

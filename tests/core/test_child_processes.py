@@ -16,7 +16,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 from test_architecture import MODULES, PACKAGE, TREES, imported
 
 from segmentation.book import pages as book
-from segmentation.core.parameters import parameters_cell
+from segmentation.core.notebook_parameters import parameters_cell
 from segmentation.sources.excel import read_workbook
 
 STARTING = {"subprocess", "multiprocessing", "joblib", "loky", "pty", "gunicorn"}

@@ -11,17 +11,17 @@ import jupytext
 import pytest
 import yaml
 from conftest import ROOT, call_cli, ordinary_orders
-from notebook_pairs import out_of_step, scripts
+from IPython.core.interactiveshell import InteractiveShell
+from notebook_pairs import scripts, synchronise
 
 from segmentation.core.errors import ParameterError
+from segmentation.core.notebook_parameters import parameters_cell, parameters_from_notebook
 from segmentation.core.parameters import (
     SHIPPED_PROFILES,
     Parameters,
     accepted_values,
     describe,
-    parameters_cell,
     parameters_from,
-    parameters_from_notebook,
     resolve,
 )
 
@@ -204,7 +204,7 @@ def test_list_on_the_command_line_may_be_written_with_commas(text, value, shop):
 
 
 def test_notebooks_are_in_step_with_their_scripts_and_the_definition():
-    assert out_of_step() == []
+    assert synchronise(write=False) == ([], [])
 
 
 def test_pairs_are_complete_and_numbered_without_a_gap():
@@ -263,7 +263,54 @@ def test_values_of_the_parameters_cell_are_the_defaults():
     assert runs_dir == "runs"
 
 
-def test_parameter_that_papermill_injects_but_nobody_knows_is_refused():
-    namespace = Parameters().as_plain() | {"n_cluster": 4, "In": [], "_private": 1}
+@pytest.fixture
+def notebook():
+    """Runs cells in a real IPython, as a kernel does, and gives what its variables ask for."""
+    shell = InteractiveShell()
+
+    def run(*cells: str) -> Parameters:
+        for cell in cells:
+            assert shell.run_cell(cell, store_history=True).success
+        return parameters_from_notebook(shell.user_ns)[0]
+
+    return run
+
+
+@pytest.mark.parametrize("cell", ["%time x = 1", "top_n: int = 5", "a, b = 1, 'x'"])
+def test_notebook_holds_variables_of_its_own_before_and_after_and_runs_its_cells_again(
+    notebook, cell
+):
+    assert notebook(parameters_cell(), cell) == Parameters()
+    assert notebook("shown = {'rows': 3}\nfor row in range(3): pass") == Parameters()
+    assert notebook("n_clusters = 5").n_clusters == 5
+    assert notebook(parameters_cell(), cell).n_clusters == 3
+
+
+def test_result_that_takes_the_name_of_a_parameter_changes_nothing_when_a_cell_runs_again(notebook):
+    assert notebook("features = ['recency', 'frequency']").features == ("recency", "frequency")
+    assert notebook("import pandas\nfeatures = pandas.DataFrame()").features[1:] == ("frequency",)
+
+
+def test_variable_that_hides_a_parameter_is_named(notebook):
+    with pytest.raises(ParameterError, match=r"returns is a set, accepted is exclude or net; give"):
+        notebook("returns = {1, 2}")
+
+
+INJECTED = "# Parameters\nn_clusters = 4\n{} = 4"
+
+
+@pytest.mark.parametrize("cells", [(), ("",), ("top_n = 3",), ("x = 1", "broken = 'a'")])
+def test_parameter_that_papermill_injects_but_nobody_knows_is_refused(notebook, cells):
+    with pytest.raises(ParameterError, match=r"unknown parameter n_cluster \(did you mean n_clus"):
+        notebook(*cells, INJECTED.format("n_cluster"), "after = 1")
+    assert notebook(INJECTED.format("k_max")).n_clusters == 4  # mended, and run again
+
+
+def test_parameter_of_the_notebook_itself_may_be_injected(notebook):
+    assert notebook("top_n: int = 3", INJECTED.format("top_n")).n_clusters == 4
+
+
+def test_every_one_of_values_given_without_a_notebook_must_be_a_parameter():
+    assert parameters_from_notebook({"n_clusters": 4, "runs_dir": Path("here")})[1] == "here"
     with pytest.raises(ParameterError, match="did you mean n_clusters"):
-        parameters_from_notebook(namespace)
+        parameters_from_notebook({"n_cluster": 4})

@@ -117,8 +117,6 @@ def report(
         click.echo(f"stages of {name}: {stages_sentence(folder)}")
         click.echo(f"notebooks of {name}: {made.notebooks_sentence(name)}")
         click.echo(f"run {name}: {_shown(folder)}")
-    for name in made.unlisted:
-        click.echo(f"notebook {name}: executed, but not in the book; list it in _toc.yml")
     for path in made.workbooks:
         click.echo(f"workbook: {_shown(path)}")
     click.echo(f"book: {_shown(made.book / 'index.html')}")
@@ -582,9 +580,9 @@ def _shown(path: Path) -> str:
         return str(path)
 
 
-def _fail(message: str) -> None:
+def _fail(message: str, *, code: int = MISTAKE) -> None:
     click.echo(f"segmentation: {message}", err=True)
-    sys.exit(MISTAKE)
+    sys.exit(code)
 
 
 def _interrupted(*_: object) -> None:
@@ -623,9 +621,8 @@ def run_command(command: Callable[[], Any]) -> None:
     except (OSError, RuntimeError) as error:
         # shutil, kernels and Jupyter Book say in words alone what went wrong with files
         full = [code for code in FULL if os.strerror(code) in str(error)]
-        if not full and isinstance(error, ReportError):
-            click.echo(f"segmentation: {error}", err=True)
-            sys.exit(1)
+        if isinstance(error, ReportError) and not full:
+            _fail(str(error), code=1)
         if not full:
             raise
         _drop_what_is_left()

@@ -45,10 +45,12 @@ class Report:
     unlisted: list[str]
 
     def notebooks_sentence(self, profile: str) -> str:
-        """Which notebooks of a profile were executed, and which reused."""
+        """Which notebooks of a profile were executed, which reused, which the book lacks."""
         chapters = self.notebooks[profile]
         said = [f"executed {', '.join(sorted(chapters.executed))}"] if chapters.executed else []
         said += [f"reused {', '.join(chapters.reused)}"] if chapters.reused else []
+        if self.unlisted:
+            said.append(f"not in the book, because not in _toc.yml: {', '.join(self.unlisted)}")
         return "; ".join(said)
 
 

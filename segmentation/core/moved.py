@@ -19,7 +19,7 @@ _ROOMS = {
     "orders": """clean date_swap fetch findings date_findings>dates special_lines>returns
         explore>summaries ingest>transactions""",
     "customers": """concentration features prepare findings_stage>date_outcomes
-        geometry>preparation""",
+        geometry>preparation order_stages>read_orders""",
     "segments": """group_model large_kmeans model model_checks portraits reasons anomalies>dbscan
         anomalies.dbscan>dbscan cluster>kmeans evidence.projection>map naming>names
         segments>table""",
@@ -27,7 +27,7 @@ _ROOMS = {
         holdout_stage>holdout sensitivity_stage>sensitivity""",
     "actions": """campaign campaign_plan compare recommend support>limits_of_advice
         returns_stage>returns_choice""",
-    "run": """model_stages order_stages stage_cache>cache run_comparison>compare_runs
+    "run": """model_stages>stages stage_cache>cache run_comparison>compare_runs
         helping_process>forks pipeline>run stage_table>stages""",
     "deliver": """api materialize mysql_tables publish reduce run_folder score score_parts
         scoring_sql workbook campaign_files>campaign_lists single_run>make_run

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import re
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec
 
@@ -13,8 +14,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from matplotlib.ticker import Formatter, FuncFormatter
+from matplotlib.ticker import Formatter, FuncFormatter, LogFormatterMathtext, LogitFormatter
 
+from segmentation.book.figure_room import fit
 from segmentation.book.figure_words import let_pictures_speak
 from segmentation.core import columns as schema
 from segmentation.core.palette import (
@@ -105,7 +107,9 @@ RC_PARAMS: Any = {
     "image.interpolation": "nearest",
 }
 
-let_pictures_speak()
+TOO_CROWDED = (
+    "This figure has more to say than fits on a page: its numbers are in the tables of the run."
+)
 
 
 def apply_style() -> None:
@@ -114,10 +118,11 @@ def apply_style() -> None:
 
 
 def report_figure(draw: Callable[P, Figure]) -> Callable[P, Figure]:
-    """Give a plot function the report's style, and close the figure it returns.
+    """Give a plot function the report's style and room, and close the figure it returns.
 
     A notebook shows an open pyplot figure twice: once because it is open, once because
-    it is the cell's value. Figures are closed also when drawing fails.
+    it is the cell's value. Figures are closed also when drawing fails. What stays crowded
+    in every size is replaced by a sentence.
     """
 
     @functools.wraps(draw)
@@ -125,12 +130,23 @@ def report_figure(draw: Callable[P, Figure]) -> Callable[P, Figure]:
         apply_style()
         open_before = set(plt.get_fignums())
         try:
-            return draw(*args, **kwargs)
+            fitting = fit(lambda: draw(*args, **kwargs))
+            return fitting or sentence_figure(TOO_CROWDED)
         finally:
             for number in set(plt.get_fignums()) - open_before:
                 plt.close(number)
 
     return styled
+
+
+def sentence_figure(sentence: str) -> Figure:
+    """A small figure that says why there is nothing to chart."""
+    fig = plt.figure(figsize=(WIDTH, 0.9))
+    ax = fig.add_subplot()  # a notebook shows no figure that has no axes
+    ax.set_axis_off()
+    ax.set(xticks=[], yticks=[])
+    ax.text(0.0, 0.5, textwrap.fill(sentence, 100), va="center", color=QUIET)
+    return fig
 
 
 def segment_colours(names: Sequence[str]) -> dict[str, str]:
@@ -222,6 +238,26 @@ class CountFormatter(Formatter):
         return [f"{value:,.{decimals}f}".replace("-", "\N{MINUS SIGN}") for value in values]
 
 
+def let_log_axes_speak() -> None:
+    """From here on log and logit axes print numbers, also those of an analyst's own figures.
+
+    Matplotlib writes their ticks as mathematics, which ``text.parse_math`` leaves as it is.
+    """
+    for kind in (LogFormatterMathtext, LogitFormatter):
+        kind.__call__ = _in_numbers(kind.__call__)  # type: ignore[method-assign]
+
+
+def _in_numbers(write: Callable[..., str]) -> Callable[..., str]:
+    @functools.wraps(write)
+    def written(self: Formatter, value: float, pos: int | None = None) -> str:
+        if "mathdefault" not in (text := write(self, value, pos)):
+            return text
+        size = abs(value)
+        return count_text(value) if size == 0 or 1e-4 <= size < 1e9 else f"{value:.3g}"
+
+    return written
+
+
 def count_ticks() -> CountFormatter:
     """Axis formatter for counts, days and other plain numbers."""
     return CountFormatter()
@@ -259,3 +295,7 @@ def money_ticks(currency: str) -> FuncFormatter:
 def percent_ticks() -> FuncFormatter:
     """Axis formatter for shares between 0 and 1."""
     return FuncFormatter(lambda value, _: f"{count_text(round(100 * value, 6))}%")
+
+
+let_pictures_speak()
+let_log_axes_speak()

@@ -419,7 +419,6 @@ def drawn(function, tables, settings):
         warnings.simplefilter("error")
         fig = function(*tables, **settings)
         FigureCanvasAgg(fig)
-        fig.set_dpi(100)
         fig.draw_without_rendering()
     return fig
 

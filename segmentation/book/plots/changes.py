@@ -31,12 +31,16 @@ def plot_alluvial(migration: pd.DataFrame | None, *, colours: Mapping[str, str])
     colours : mapping of segment to colour
     """
     if migration is None or migration.empty:
-        return common.sentence_figure("No customers to follow.")
+        return style.sentence_figure("No customers to follow.")
     kind = migration["segment_type_before"].fillna(migration["segment_type_after"])
     groups = common.by_type(migration.assign(segment_type=kind))
-    fig, axes = common.panels(len(groups), columns=1, height=3.2)
-    for ax, (segment_type, group) in zip(axes, groups, strict=True):
-        _draw_flows(ax, _flows(group), colours)
+    flows = [_flows(group) for _, group in groups]
+    heights = [
+        max(3.2, 0.4 * max(len(f["before"].unique()), len(f["after"].unique()))) for f in flows
+    ]
+    fig, axes = common.panels(len(groups), columns=1, height=heights)
+    for ax, (segment_type, group), flow in zip(axes, groups, flows, strict=True):
+        _draw_flows(ax, flow, colours)
         total = int(group["customers"].sum())
         common.panel_title(ax, segment_type, total, alone=len(groups) == 1, width=70)
     return fig
@@ -128,7 +132,7 @@ def plot_drift(drift: pd.DataFrame | None) -> Figure:
         ``psi`` is the population stability index.
     """
     if drift is None or drift.empty:
-        return common.sentence_figure("The runs have no feature in common.")
+        return style.sentence_figure("The runs have no feature in common.")
     ordered = drift.sort_values("psi", kind="stable", ascending=False)
     names = [
         schema.FEATURES[row.feature].label + ("" if row.in_use else "\n(not in the model)")

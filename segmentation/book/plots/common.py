@@ -17,22 +17,12 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, MaxNLocator
 from matplotlib.transforms import ScaledTranslation
 
-from segmentation.book import style
+from segmentation.book import figure_room, style
 from segmentation.core import columns as schema
 
 MAX_POINTS = 20_000
 HEAVY_TAIL = 20  # largest value over median from which a linear axis hides most customers
 LOG_WORDS = {"linear": "", "log": "log scale", "symlog": "log scale with zero"}
-
-
-def sentence_figure(sentence: str) -> Figure:
-    """A small figure that says why there is nothing to chart."""
-    fig = plt.figure(figsize=(style.WIDTH, 0.9))
-    ax = fig.add_subplot()  # a notebook shows no figure that has no axes
-    ax.set_axis_off()
-    ax.set(xticks=[], yticks=[])
-    ax.text(0.0, 0.5, textwrap.fill(sentence, 100), va="center", color=style.QUIET)
-    return fig
 
 
 def panels(
@@ -370,12 +360,19 @@ def draw_segments(
 
 
 def segment_keys(group: pd.DataFrame, colours: Mapping[str, str], *, width: int) -> list[Line2D]:
-    """Legend entries: each segment with its n, in ascending order of value."""
+    """Legend entries: each segment with its n, in ascending order of value.
+
+    Of more than there is room for only the largest, and how many more there are.
+    """
     markers = style.segment_markers(colours)
-    counts = group["segment"].value_counts()
-    known = [name for name in colours if name in counts.index]
-    names = known + sorted(set(counts.index) - set(known))
-    return [
+    counts = (
+        group["segment"].value_counts().sort_index().sort_values(ascending=False, kind="stable")
+    )
+    most = figure_room.MOST_KEYS.get()
+    named = counts if len(counts) <= most else counts.iloc[:most]
+    known = [name for name in colours if name in named.index]
+    names = known + sorted(set(named.index) - set(known))
+    keys = [
         point_key(
             # Non-breaking spaces keep "n = 12,345" on one line.
             wrap(f"{name}, n\N{NBSP}=\N{NBSP}{counts[name]:,}", width),
@@ -384,6 +381,9 @@ def segment_keys(group: pd.DataFrame, colours: Mapping[str, str], *, width: int)
         )
         for name in names
     ]
+    if rest := len(counts) - len(named):
+        keys.append(point_key(f"and {rest:,} more", style.QUIET, ""))
+    return keys
 
 
 def key_below(ax: Axes, keys: Sequence[Line2D], *, columns: int) -> None:

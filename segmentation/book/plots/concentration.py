@@ -23,7 +23,7 @@ def plot_concentration_over_time(quarters: pd.DataFrame) -> Figure:
     quarters : DataFrame, as ``concentration.over_time`` gives it
     """
     if len(quarters) < 2:
-        return common.sentence_figure("There are no two quarters with enough customers to compare.")
+        return style.sentence_figure("There are no two quarters with enough customers to compare.")
     fig, axes = common.panels(2, columns=2, height=2.9)
     drawn = (
         ("gini", "gini", "Gini coefficient", "Gini (0 to 1)"),

@@ -40,11 +40,11 @@ def plot_ledger(ledger: pd.DataFrame, *, currency: str) -> Figure:
         Code of the account currency.
     """
     if ledger.empty:
-        return common.sentence_figure("No ledger: nothing was read.")
+        return style.sentence_figure("No ledger: nothing was read.")
     raw, kept = ledger.iloc[0], ledger.iloc[-1]
     rules = ledger.iloc[1:-1].query("rows > 0")
     if rules.empty:
-        return common.sentence_figure(
+        return style.sentence_figure(
             f"Nothing was set aside: all {int(raw['rows']):,} raw lines were kept."
         )
     rules = rules.sort_values("rows", ascending=False, kind="stable")
@@ -97,7 +97,7 @@ def plot_monthly(monthly: pd.DataFrame, *, currency: str) -> Figure:
         Code of the account currency.
     """
     if monthly.empty:
-        return common.sentence_figure(
+        return style.sentence_figure(
             "This source is a customer table: it has no orders to chart by month."
         )
     months = monthly.sort_values("month")
@@ -168,12 +168,12 @@ def plot_cohorts(cohorts: pd.DataFrame) -> Figure:
         One row per cohort (month of the first order) and month since with any order.
     """
     if cohorts.empty:
-        return common.sentence_figure(
+        return style.sentence_figure(
             "This source is a customer table: it has no orders to follow by cohort."
         )
     shares, sizes = _cohort_shares(cohorts)
     if shares.shape[1] == 0:
-        return common.sentence_figure(
+        return style.sentence_figure(
             "All orders fall in the month of the customers' first order: no later month to chart."
         )
     followed = shares.notna().any(axis="columns")
@@ -231,7 +231,7 @@ def plot_categories(categories: pd.DataFrame, *, currency: str) -> Figure:
         Code of the account currency.
     """
     if categories.empty:
-        return common.sentence_figure(
+        return style.sentence_figure(
             "This source names no category, payment method or country to chart."
         )
     groups = [
@@ -278,7 +278,7 @@ def plot_distributions(features: pd.DataFrame, *, currency: str, names: Sequence
     """
     present = common.feature_names(features, names)
     if not present:
-        return common.sentence_figure("No customer has a value of these features to chart.")
+        return style.sentence_figure("No customer has a value of these features to chart.")
     fig, axes = common.panels(len(present), columns=2, height=2.3)
     for ax, name in zip(axes, present, strict=True):
         values = common.numbers(features, name)
@@ -338,11 +338,11 @@ def plot_relationships(features: pd.DataFrame, *, names: Sequence[str]) -> Figur
     """
     present = common.feature_names(features, names)
     if len(present) < 2:
-        return common.sentence_figure("Fewer than two features have values: nothing to compare.")
+        return style.sentence_figure("Fewer than two features have values: nothing to compare.")
     table = features[present].astype("float64")
     varied = [name for name in present if table[name].nunique() > 1]
     if len(varied) < 2:
-        return common.sentence_figure(
+        return style.sentence_figure(
             "Fewer than two features differ between customers: nothing to compare."
         )
     correlation = (
@@ -388,7 +388,7 @@ def plot_outliers(features: pd.DataFrame, *, currency: str, names: Sequence[str]
     """
     present = common.feature_names(features, names)
     if not present:
-        return common.sentence_figure("No customer has a value of these features to chart.")
+        return style.sentence_figure("No customer has a value of these features to chart.")
     fig, axes = common.panels(len(present), columns=1, height=1.3)
     drawn_all = True
     for ax, name in zip(axes, present, strict=True):
@@ -458,7 +458,7 @@ def plot_concentration(features: pd.DataFrame) -> Figure:
     has_spend = "total_spent" in features.columns
     spent = common.numbers(features, "total_spent") if has_spend else np.array([])
     if spent.sum() <= 0:
-        return common.sentence_figure("No revenue to rank customers by.")
+        return style.sentence_figure("No revenue to rank customers by.")
     ranked = np.sort(spent)[::-1]
     customers = np.linspace(0, 1, len(ranked) + 1)
     revenue = np.concatenate([[0.0], np.cumsum(ranked) / ranked.sum()])

@@ -33,7 +33,7 @@ def plot_calendar(order_days: pd.DataFrame, *, swap: Mapping[str, Any]) -> Figur
         exchange, and a frame in the first marks days 1 to 12 of months outside the range.
     """
     if order_days.empty:
-        return common.sentence_figure(
+        return style.sentence_figure(
             "This source is a customer table: it has no order dates to chart."
         )
     found = swap["order_date"]

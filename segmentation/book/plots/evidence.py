@@ -36,7 +36,7 @@ def plot_k_scores(tuning_k: pd.DataFrame, *, chosen: Mapping[str, int]) -> Figur
         Ringed on every line; with one group a dashed line marks it too.
     """
     if tuning_k.empty:
-        return common.sentence_figure("Only one number of clusters was possible: no scores.")
+        return style.sentence_figure("Only one number of clusters was possible: no scores.")
     groups = common.by_type(tuning_k)
     fig, axes = common.panels(4, columns=2, height=2.4)
     for ax, (name, (title, label, reading)) in zip(axes, K_SCORES.items(), strict=True):
@@ -109,7 +109,7 @@ def plot_silhouettes(silhouettes: pd.DataFrame, *, colours: Mapping[str, str]) -
     known = silhouettes.dropna(subset=["silhouette"]) if len(silhouettes) else silhouettes
     groups = [(name, group) for name, group in common.by_type(known) if len(group)]
     if known.empty:
-        return common.sentence_figure("One cluster only: no silhouette to chart.")
+        return style.sentence_figure("One cluster only: no silhouette to chart.")
     heights = [max(1.9, 0.8 + 0.4 * group["cluster"].nunique()) for _, group in groups]
     fig, axes = common.panels(len(groups), columns=1, height=heights, sharex=True)
     low = min(float(known["silhouette"].min()), 0.0)
@@ -176,7 +176,7 @@ def plot_k_distance(
     """
     known = k_distance.dropna() if len(k_distance) else k_distance
     if known.empty:
-        return common.sentence_figure("Too few customers for a distance to neighbours.")
+        return style.sentence_figure("Too few customers for a distance to neighbours.")
     groups = common.by_type(known)
     fig, axes = common.panels(len(groups), columns=3, height=3.1, sharey=True)
     marks = [float(choice[name]["eps"]) for name, _ in groups if name in choice]
@@ -229,7 +229,7 @@ def plot_dbscan_grid(
         The nearest cell of the grid is framed.
     """
     if tuning_dbscan.empty:
-        return common.sentence_figure("Too few customers for a grid of densities.")
+        return style.sentence_figure("Too few customers for a grid of densities.")
     groups = common.by_type(tuning_dbscan)
     widest = max(group["eps"].nunique() for _, group in groups)
     tallest = max(group["min_samples"].nunique() for _, group in groups)
@@ -292,7 +292,7 @@ def plot_projection(
     """
     points = projection.dropna(subset=["pc1", "pc2"]) if len(projection) else projection
     if points.empty:
-        return common.sentence_figure("No customers to project.")
+        return style.sentence_figure("No customers to project.")
     groups = common.by_type(points)
     most = max(group["segment"].nunique() for _, group in groups)
     one = len(groups) == 1
@@ -385,7 +385,7 @@ def plot_explained(explained: pd.DataFrame) -> Figure:
     """
     known = explained.dropna(subset=["explained"]) if len(explained) else explained
     if known.empty:
-        return common.sentence_figure("No components to chart.")
+        return style.sentence_figure("No components to chart.")
     groups = common.by_type(known)
     fig, axes = common.panels(len(groups), columns=3, height=2.8, sharey=True)
     for ax, (segment_type, group) in zip(axes, groups, strict=True):

@@ -31,7 +31,7 @@ def plot_k_evidence(k_evidence: pd.DataFrame, *, chosen: Mapping[str, int]) -> F
     """
     known = k_evidence.dropna(subset=["gap"]) if len(k_evidence) else k_evidence
     if known.empty or not known["silhouette"].notna().any():
-        return common.sentence_figure("Only one number of clusters was possible: no test.")
+        return style.sentence_figure("Only one number of clusters was possible: no test.")
     groups = common.by_type(known)
     fig, axes = common.panels(3 * len(groups), columns=3, height=2.6)
     for number, (kind, group) in enumerate(groups):
@@ -99,7 +99,7 @@ def plot_dbscan_evidence(
     choice : mapping of segment type to ``{"eps": …, "min_samples": …}``
     """
     if dbscan_evidence.empty:
-        return common.sentence_figure("Too few customers for a grid of densities.")
+        return style.sentence_figure("Too few customers for a grid of densities.")
     groups = common.by_type(dbscan_evidence)
     fig, axes = common.panels(2 * len(groups), columns=2, height=2.5)
     most = max(float(dbscan_evidence["dense_groups"].max()), 2.0)
@@ -143,7 +143,7 @@ def plot_stability(stability: pd.DataFrame, *, colours: Mapping[str, str]) -> Fi
         ``segment_type, segment, customers, jaccard, jaccard_low, jaccard_high``.
     """
     if stability.empty:
-        return common.sentence_figure(NOT_TESTED)
+        return style.sentence_figure(NOT_TESTED)
     rows = pd.concat([group for _, group in common.by_type(stability)])
     kinds = set(rows["segment_type"])
     names = [
@@ -190,7 +190,7 @@ def plot_margin_flips(margin_flips: pd.DataFrame) -> Figure:
         ``segment_type, margin_from, margin_to, customers, flips, flips_low, flips_high``.
     """
     if margin_flips.empty:
-        return common.sentence_figure(NOT_TESTED)
+        return style.sentence_figure(NOT_TESTED)
     groups = common.by_type(margin_flips)
     fig, axes = common.panels(len(groups), columns=3, height=2.9, sharey=True)
     for ax, (kind, group) in zip(axes, groups, strict=True):
@@ -216,7 +216,7 @@ def plot_starts(starts: pd.DataFrame) -> Figure:
     starts : DataFrame with columns ``segment_type, excess, moved, reached_best``
     """
     if starts.empty:
-        return common.sentence_figure(NOT_TESTED)
+        return style.sentence_figure(NOT_TESTED)
     groups = common.by_type(starts)
     fig, axes = common.panels(len(groups), columns=3, height=2.7, sharey=True)
     for ax, (kind, group) in zip(axes, groups, strict=True):
@@ -250,7 +250,7 @@ def plot_sensitivity(sensitivity: pd.DataFrame) -> Figure:
         customers``.
     """
     if sensitivity.empty:
-        return common.sentence_figure(NOT_TESTED)
+        return style.sentence_figure(NOT_TESTED)
     panels = [
         (kind, policy, part)
         for kind, group in common.by_type(sensitivity)
@@ -295,7 +295,7 @@ def plot_holdout(segments: pd.DataFrame, *, colours: Mapping[str, str]) -> Figur
         ``segment_type, segment, customers, share_again`` and ``lift`` with their ends.
     """
     if segments.empty:
-        return common.sentence_figure("No period after a cut: nothing to follow.")
+        return style.sentence_figure("No period after a cut: nothing to follow.")
     kinds = set(segments["segment_type"])
     names = [
         common.wrap(
@@ -327,7 +327,7 @@ def plot_holdout_curve(curve: pd.DataFrame) -> Figure:
     curve : DataFrame with columns ``ranking, customers_share, revenue_share, customers``
     """
     if curve.empty:
-        return common.sentence_figure("No period after a cut: nothing to follow.")
+        return style.sentence_figure("No period after a cut: nothing to follow.")
     drawn = [name for name in curve["ranking"].unique() if name != "recency"]
     fig, (ax,) = common.panels(1, columns=1, height=3.6)
     ax.plot([0, 1], [0, 1], color=style.CONTEXT, linestyle=(0, (4, 2)), linewidth=1)

@@ -35,7 +35,7 @@ def plot_anomalies(customers: pd.DataFrame, *, currency: str) -> Figure:
     """
     pair = _pair_of_features(customers)
     if pair is None:
-        return common.sentence_figure("No customers with two features to chart.")
+        return style.sentence_figure("No customers with two features to chart.")
     known = customers.dropna(subset=list(pair))
     groups = common.by_type(known)
     fig, axes = common.panels(len(groups), columns=3, height=4.0, sharey=True)
@@ -76,7 +76,7 @@ def plot_scatter(customers: pd.DataFrame, *, currency: str, colours: Mapping[str
     """
     pair = _pair_of_features(customers)
     if pair is None:
-        return common.sentence_figure("No customers with two features to chart.")
+        return style.sentence_figure("No customers with two features to chart.")
     known = customers.dropna(subset=list(pair))
     groups = common.by_type(known)
     most = max(group["segment"].nunique() for _, group in groups)
@@ -155,10 +155,12 @@ def plot_profile(profile: pd.DataFrame, *, names: Sequence[str], currency: str) 
     """
     present = [n for n in names if {f"{n}_mean", f"{n}_median"} <= set(profile.columns)]
     if profile.empty or not present:
-        return common.sentence_figure("No segments to describe.")
+        return style.sentence_figure("No segments to describe.")
     groups = common.by_type(profile)
     rows = [len(group) for _, group in groups]
-    heights = [0.5 + 0.5 * n for n in rows]
+    labels = {name: common.wrap(schema.shorten(str(name), 46), 24) for name in profile["segment"]}
+    lines = 1 + max(label.count("\n") + 1 for label in labels.values())
+    heights = [0.5 + max(0.5, 0.16 * lines) * n for n in rows]
     heights[-1] += 1.35
     fig, axes = common.panels(len(groups), columns=1, height=heights, ratios=rows)
     columns = range(len(present))
@@ -174,8 +176,7 @@ def plot_profile(profile: pd.DataFrame, *, names: Sequence[str], currency: str) 
         ax.set_yticks(
             range(len(group)),
             labels=[
-                f"{common.wrap(schema.shorten(str(row.segment), 46), 24)}\nn = {int(row.customers):,}"
-                for row in group.itertuples()
+                f"{labels[row.segment]}\nn = {int(row.customers):,}" for row in group.itertuples()
             ],
         )
         ax.set_xticks(columns, labels=[""] * len(present))
@@ -225,7 +226,7 @@ def plot_shares(profile: pd.DataFrame, *, colours: Mapping[str, str]) -> Figure:
     colours : mapping of segment to colour
     """
     if profile.empty:
-        return common.sentence_figure("No segments to compare.")
+        return style.sentence_figure("No segments to compare.")
     groups = common.by_type(profile)
     most = max(len(group) for _, group in groups)
     width = 46 if len(groups) == 1 else 24
@@ -288,7 +289,7 @@ def plot_stakes(
     colours : mapping of segment to colour
     """
     if recommendations.empty:
-        return common.sentence_figure("No segments to act on.")
+        return style.sentence_figure("No segments to act on.")
     ordered = recommendations.sort_values("revenue", ascending=False, kind="stable")
     kinds = set(ordered["segment_type"])
     names, texts = [], []

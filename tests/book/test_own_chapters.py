@@ -133,8 +133,9 @@ def test_picture_that_a_script_cannot_hold_is_not_dropped(folder):
 def project(tmp_path, monkeypatch) -> Path:
     """The chapters and the table of contents of this project, to be added to."""
     (tmp_path / "notebooks").mkdir()
-    for path in (ROOT / "notebooks").glob("*.*"):
-        shutil.copy(path, tmp_path / "notebooks")
+    for path in (ROOT / "notebooks").iterdir():
+        if path.is_file():
+            shutil.copy(path, tmp_path / "notebooks")
     shutil.copy(ROOT / "_toc.yml", tmp_path)
     monkeypatch.setattr(pages, "PROJECT_ROOT", tmp_path)
     monkeypatch.setattr(pages, "NOTEBOOK_FOLDER", tmp_path / "notebooks")

@@ -21,7 +21,7 @@ BY_SEGMENT = (
 LONG = "Steady returning customers whose name has sixty characters"
 
 
-def figures_of(n_segments, types, *, count=240, money=1.0):
+def figures_of(n_segments, types, *, count=120, money=1.0):
     """Every plot function with its tables, for segments of long names."""
     names = [f"{number:02d}{LONG}" for number in range(n_segments)]
     customers = customers_of(count, types=types, segments=names)
@@ -39,9 +39,8 @@ def figures_of(n_segments, types, *, count=240, money=1.0):
 
 
 GROUPS = {"one": ("normal",), "two": ("normal", "unregistered")}
-MANY = {
-    (n, groups): figures_of(n, types) for n in (1, 2, 12, 20) for groups, types in GROUPS.items()
-}
+SIZES = ((1, "one"), (2, "two"), (12, "one"), (20, "two"))
+MANY = {(n, groups): figures_of(n, GROUPS[groups]) for n, groups in SIZES}
 HARD = {
     "tiny": figures_of(2, GROUPS["two"], money=1e-4),
     "huge": figures_of(2, GROUPS["two"], money=1e10),
@@ -77,6 +76,23 @@ def test_twenty_numbers_of_clusters_are_readable(name):
     function, tables, settings = MANY[20, "two"][name]
 
     assert_readable(drawn(function, tables, settings))
+
+
+@pytest.mark.parametrize(
+    ("name", "columns"),
+    [
+        ("k_scores", ["inertia", "calinski_harabasz"]),
+        ("k_distance", ["distance"]),
+        ("dbscan_grid", ["eps"]),
+        ("dbscan_evidence", ["eps"]),
+        ("projection", ["pc1", "pc2"]),
+    ],
+)
+def test_features_that_were_not_transformed_are_readable(name, columns):
+    function, (first, *others), settings = MANY[2, "two"][name]
+    wide = first.assign(**{column: 1e6 * first[column] ** 3 for column in columns})
+
+    assert_readable(drawn(function, [wide, *others], settings))
 
 
 def test_flows_between_twenty_segments_are_readable():

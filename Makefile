@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup report test test-faults check serve bench bench-quick bench-serving notebooks lock publish clean
+.PHONY: help setup report test test-faults check serve bench bench-quick bench-serving notebooks lab chapter lock publish clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -38,8 +38,8 @@ check: setup  ## lint, formats, types, notebook pairing, links, licences
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check segmentation tests
 	$(BIN)/mypy
-	$(BIN)/python -m segmentation.notebook_pairs --check
-	$(BIN)/python -m segmentation.document_links
+	$(BIN)/python tools/notebook_pairs.py --check
+	$(BIN)/python tools/document_links.py
 	$(BIN)/python tools/licences.py --check
 
 serve: setup  ## serve a model on this machine: make serve MODEL=runs/cdnow/model
@@ -56,17 +56,24 @@ bench-quick: setup  ## small comparisons; fails where a ratio fell below half of
 bench-serving: setup  ## measure the server: make bench-serving RUN=runs/cdnow (needs wrk)
 	$(BIN)/python benchmarks/serving.py $(or $(RUN),runs/cdnow) $(if $(MLFLOW),--mlflow-python $(MLFLOW) --out benchmarks/serving.json)
 
-notebooks: setup  ## write every .ipynb and parameters cell from its .py script
-	$(BIN)/python -m segmentation.notebook_pairs
+notebooks: setup  ## bring .py and .ipynb in step, from the side that was changed
+	$(BIN)/python tools/notebook_pairs.py
+
+lab: $(VENV)/.installed-lab  ## open the notebooks in JupyterLab; .py and .ipynb stay in step
+	$(BIN)/jupyter lab --notebook-dir . $(LAB)
+
+chapter: setup  ## a chapter of your own in the book: make chapter NAME=prices FROM=04_choosing_k
+	$(BIN)/python tools/new_chapter.py "$(NAME)" "$(FROM)"
 
 lock: setup  ## write requirements*.txt anew from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
 	  --group dev pyproject.toml --output-file requirements.txt
-	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["spark"], sep="\n")' \
+	for extra in spark lab; do \
+	  $(BIN)/python -c 'import sys, tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"][sys.argv[1]], sep="\n")' $$extra \
 	  | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" \
-	  --constraint requirements.txt - --output-file requirements-spark.txt
+	  --constraint requirements.txt - --output-file requirements-$$extra.txt || exit; done
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" \
 	  --constraint requirements.txt --group serve --output-file requirements-serve.txt

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from segmentation.evidence.btyd import fit_bgnbd, fit_gamma_gamma
+from segmentation.evidence.buying import fit_bgnbd, fit_gamma_gamma
 
 CUT = dt.date(1997, 9, 30)
 

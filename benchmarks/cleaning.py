@@ -50,7 +50,7 @@ WINDOWS = """
 
 def ours(path: str, size: int) -> Callable[[], dict[str, Any]]:
     """As the pipeline runs it, copies dropped: only orders that can hold copies are sorted."""
-    from segmentation.clean import rules_sql
+    from segmentation.orders.clean import rules_sql
 
     connection = _transactions(path)
     values = {**RULES, "as_of": AS_OF}

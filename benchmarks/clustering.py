@@ -12,7 +12,7 @@ K, N_INIT, SEED = 3, 10, 42
 
 def ours(path: str, size: int) -> Callable[[], dict[str, Any]]:
     """The pipeline's fit."""
-    from segmentation.cluster import fit_kmeans
+    from segmentation.segments.kmeans import fit_kmeans
 
     prepared = np.load(path)
 

@@ -9,9 +9,9 @@ import json
 import tempfile
 from pathlib import Path
 
-from segmentation.params import resolve
-from segmentation.pipeline import Run
-from segmentation.stage_table import STAGES
+from segmentation.core.parameters import resolve
+from segmentation.run.run import Run
+from segmentation.run.stages import STAGES
 
 EVIDENCE = ("structure", "stability", "anomaly_evidence", "sensitivity", "explanation", "holdout")
 

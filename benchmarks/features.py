@@ -67,7 +67,7 @@ TWO_STEPS = """
 
 def ours(path: str, size: int) -> Callable[[], dict[str, Any]]:
     """``features.sql`` as the pipeline runs it, on lines already classified."""
-    from segmentation.features import FEATURES_SQL
+    from segmentation.customers.features import FEATURES_SQL
 
     connection = _lines(path)
     connection.execute(

@@ -12,7 +12,7 @@ EPS, MIN_SAMPLES = 0.35, 10
 
 def ours(path: str, size: int) -> Callable[[], dict[str, Any]]:
     """One exact flagging at a given setting."""
-    from segmentation.anomalies import find_neighbours
+    from segmentation.segments.dbscan import find_neighbours
 
     prepared = np.load(path)
 

@@ -15,7 +15,7 @@ __all__ = ["agree", "ours", "single"]
 
 def ours(path: str, size: int) -> Callable[[], dict[str, Any]]:
     """All settings of the anomalies chapter, one of them the single flagging's."""
-    from segmentation.anomalies import fit_dbscan
+    from segmentation.segments.dbscan import fit_dbscan
 
     prepared = np.load(path)
 

@@ -18,10 +18,12 @@ from pathlib import Path
 
 from benchmarks.__main__ import RESULTS, write_results
 from benchmarks.data import order_lines
-from segmentation import clean, features, ingest
-from segmentation.engine import MEMORY_VARIABLE
-from segmentation.params import Parameters
-from segmentation.pipeline import Run
+from segmentation.core.parameters import Parameters
+from segmentation.customers import features
+from segmentation.orders import clean
+from segmentation.orders import transactions as ingest
+from segmentation.run.run import Run
+from segmentation.sources.engine import MEMORY_VARIABLE
 
 SOURCE = """
 SELECT customer_id, order_id, order_date, quantity, amount, is_valid, product FROM lines

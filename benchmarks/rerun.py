@@ -17,13 +17,13 @@ from typing import Any
 
 import yaml
 
-from segmentation.params import SHIPPED_PROFILES, resolve
+from segmentation.core.parameters import SHIPPED_PROFILES, resolve
 
 CHANGED = "marketplace"
 REMEMBERED = ".cache"
 IMPORTS = """from IPython.display import Markdown
 from segmentation import insights, plots
-from segmentation.pipeline import open_run"""
+from segmentation.run.run import open_run"""
 
 
 def n_clusters(path: str, size: int, command: str) -> Callable[[], dict[str, Any]]:
@@ -60,9 +60,9 @@ def bare(path: str, size: int, command: str) -> Callable[[], dict[str, Any]]:
     import nbformat
     from nbclient import NotebookClient
 
-    from segmentation.book import _run_jupyter_book, assemble
-    from segmentation.notebooks_at_work import NOTEBOOKS_AT_ONCE
-    from segmentation.pipeline import Run
+    from segmentation.book.notebooks import NOTEBOOKS_AT_ONCE
+    from segmentation.book.pages import _run_jupyter_book, assemble
+    from segmentation.run.run import Run
 
     names = profiles_of(command)
     folders = {name: Path(path) / command / name for name in names}

@@ -54,7 +54,8 @@ def _centers(core: np.ndarray) -> np.ndarray:
 
 
 def _model(core: np.ndarray) -> Any:
-    from segmentation.model import GroupModel, Preparation, SegmentModel
+    from segmentation.customers.preparation import Preparation
+    from segmentation.segments.model import GroupModel, SegmentModel
 
     n = len(FEATURES)
     preparation = Preparation(
@@ -96,7 +97,7 @@ def file_ours(path: str, size: int) -> Callable[[], dict[str, Any]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from segmentation.score import score_file
+    from segmentation.deliver.score import score_file
 
     core = np.load(path)
     folder = tempfile.TemporaryDirectory(prefix="bench-score-")

@@ -35,7 +35,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from segmentation.model import load_model
+from segmentation.segments.model import load_model
 
 FIT = """
 import sys, pandas as pd, mlflow.sklearn

@@ -35,8 +35,8 @@ def ours(path: str, size: int) -> Callable[[], dict[str, Any]]:
 
 def spark(path: str, size: int) -> Callable[[], dict[str, Any]]:
     """Spark on all cores of this machine; its start counts apart."""
-    from segmentation.spark_place import SparkPlace
-    from segmentation.spark_session import session_for
+    from segmentation.sources.spark.place import SparkPlace
+    from segmentation.sources.spark.session import session_for
 
     started = time.perf_counter()
     session_for(SparkPlace())
@@ -45,9 +45,11 @@ def spark(path: str, size: int) -> Callable[[], dict[str, Any]]:
 
 
 def _customers(path: str, engine: str) -> dict[str, Any]:
-    from segmentation import clean, features, ingest
-    from segmentation.params import parameters_from
-    from segmentation.snapshot import Snapshot
+    from segmentation.core.parameters import parameters_from
+    from segmentation.customers import features
+    from segmentation.orders import clean
+    from segmentation.orders import transactions as ingest
+    from segmentation.sources.snapshot import Snapshot
 
     with tempfile.TemporaryDirectory() as folder:
         sql = Path(folder) / "lines.sql"

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from segmentation.segments import profile
-from segmentation.workbook import write_workbook
+from segmentation.deliver.workbook import write_workbook
+from segmentation.segments.table import profile
 
 NAMES = np.array(["Low", "Middle", "High", "Top"])
 FEATURES = ("recency", "frequency", "total_spent", "tenure")

@@ -58,17 +58,16 @@ runs_dir: str = "runs"  # Folder of runs and of the stage cache.
 # %% tags=["hide-input"]
 from IPython.display import Markdown
 
-from segmentation import insights, plots
-from segmentation.pipeline import open_run
+from segmentation import open_run, plots, words
 
 run = open_run(globals())
-insights.banner(run["overview"])
+words.banner(run["overview"])
 
 # %% [markdown]
 # ## What the source holds
 
 # %% tags=["remove-input"]
-Markdown(insights.overview_sentence(run["overview"], run["lines"], currency=currency))
+Markdown(words.overview_sentence(run["overview"], run["lines"], currency=currency))
 
 # %% [markdown]
 # Every raw column is read as text first and converted under the source's own rules, so no
@@ -76,13 +75,13 @@ Markdown(insights.overview_sentence(run["overview"], run["lines"], currency=curr
 # category; one with as many as rows is an identifier.
 
 # %% tags=["remove-input"]
-insights.column_table(run["raw_columns"])
+words.column_table(run["raw_columns"])
 
 # %% tags=["remove-input"]
-Markdown(insights.column_sentence(run["raw_columns"]))
+Markdown(words.column_sentence(run["raw_columns"]))
 
 # %% tags=["remove-input"]
-insights.Prose(insights.reading_sentence(run["overview"]))
+words.Prose(words.reading_sentence(run["overview"]))
 
 # %% [markdown]
 # ## How raw tables become order lines
@@ -90,7 +89,7 @@ insights.Prose(insights.reading_sentence(run["overview"]))
 # One `SELECT` per source maps its raw tables to the agreed columns. It is shown as run.
 
 # %% tags=["remove-input"]
-Markdown(insights.source_sql(run["sql"]))
+Markdown(words.source_sql(run["sql"]))
 
 # %% [markdown]
 # ## What is wrong with the data
@@ -99,10 +98,10 @@ Markdown(insights.source_sql(run["sql"]))
 # keys and joins read the raw tables, the others read the order lines.
 
 # %% tags=["remove-input"]
-insights.findings_table(run["findings"], currency=currency)
+words.findings_table(run["findings"], currency=currency)
 
 # %% tags=["remove-input"]
-Markdown(insights.findings_sentence(run["findings"]))
+Markdown(words.findings_sentence(run["findings"]))
 
 # %% [markdown]
 # ## Dates
@@ -115,19 +114,19 @@ Markdown(insights.findings_sentence(run["findings"]))
 plots.plot_calendar(run["days_found"], swap=run["swap"])
 
 # %% tags=["remove-input"]
-Markdown(insights.swap_sentence(run["swap"], run["findings"], run["repair"]))
+Markdown(words.swap_sentence(run["swap"], run["findings"], run["repair"]))
 
 # %% tags=["remove-input"]
-insights.repair_table(run["repair"], currency=currency)
+words.repair_table(run["repair"], currency=currency)
 
 # %% tags=["remove-input"]
-insights.Prose(insights.repair_sentence(run["repair"], date_repair=date_repair))
+words.Prose(words.repair_sentence(run["repair"], date_repair=date_repair))
 
 # %% tags=["remove-input"]
-insights.moves_table(run["group_moves"], currency=currency)
+words.moves_table(run["group_moves"], currency=currency)
 
 # %% tags=["remove-input"]
-insights.Prose(insights.moves_sentence(run["group_moves"], run["repair"], currency=currency))
+words.Prose(words.moves_sentence(run["group_moves"], run["repair"], currency=currency))
 
 # %% [markdown]
 # ## Revenue and customers over time
@@ -139,4 +138,4 @@ insights.Prose(insights.moves_sentence(run["group_moves"], run["repair"], curren
 plots.plot_monthly(run["monthly"], currency=currency)
 
 # %% tags=["remove-input"]
-Markdown(insights.month_sentence(run["monthly"], currency=currency))
+Markdown(words.month_sentence(run["monthly"], currency=currency))

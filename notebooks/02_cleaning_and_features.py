@@ -60,11 +60,10 @@ runs_dir: str = "runs"  # Folder of runs and of the stage cache.
 # %% tags=["hide-input"]
 from IPython.display import Markdown
 
-from segmentation import insights, plots
-from segmentation.pipeline import open_run
+from segmentation import open_run, plots, words
 
 run = open_run(globals())
-insights.banner(run["overview"])
+words.banner(run["overview"])
 
 # %% [markdown]
 # ## Rules
@@ -73,19 +72,19 @@ insights.banner(run["overview"])
 # ledger, so rows and money always add up. The query is shown as run.
 
 # %% tags=["remove-input"]
-Markdown(insights.cleaning_sql(run["sql"]))
+Markdown(words.cleaning_sql(run["sql"]))
 
 # %% [markdown]
 # ## Ledger
 
 # %% tags=["remove-input"]
-insights.ledger_table(run["ledger"])
+words.ledger_table(run["ledger"])
 
 # %% mystnb={"figure": {"name": "fig-ledger", "caption": "Lines and money set aside by each rule."}, "image": {"alt": "Two horizontal bar charts, one bar per cleaning rule that met any line: lines set aside, and the money on them."}} tags=["hide-input"]
 plots.plot_ledger(run["ledger"], currency=currency)
 
 # %% tags=["remove-input"]
-Markdown(insights.ledger_sentence(run["ledger"], currency=currency))
+Markdown(words.ledger_sentence(run["ledger"], currency=currency))
 
 # %% [markdown]
 # ## Lines that are no ordinary sale
@@ -94,13 +93,13 @@ Markdown(insights.ledger_sentence(run["ledger"], currency=currency))
 # not count, postage and fees: each is counted here whichever rule it met first.
 
 # %% tags=["remove-input"]
-insights.special_lines_table(run["special_lines"], currency=currency)
+words.special_lines_table(run["special_lines"], currency=currency)
 
 # %% tags=["remove-input"]
-Markdown(insights.special_lines_sentence(run["special_lines"], currency=currency))
+Markdown(words.special_lines_sentence(run["special_lines"], currency=currency))
 
 # %% tags=["remove-input"]
-Markdown(insights.returns_sentence(run["returned_lines"], policy=returns, currency=currency))
+Markdown(words.returns_sentence(run["returned_lines"], policy=returns, currency=currency))
 
 # %% [markdown]
 # ## Whom the choice about returns moves
@@ -110,14 +109,14 @@ Markdown(insights.returns_sentence(run["returned_lines"], policy=returns, curren
 
 # %% tags=["remove-input"]
 Markdown(
-    insights.returns_choice_sentence(run["returns_choice"], policy=returns, currency=currency)
+    words.returns_choice_sentence(run["returns_choice"], policy=returns, currency=currency)
 )
 
 # %% tags=["remove-input"]
-insights.returns_migration_table(run["returns_migration"], currency=currency)
+words.returns_migration_table(run["returns_migration"], currency=currency)
 
 # %% tags=["remove-input"]
-insights.returns_movers_table(run["returns_movers"], currency=currency)
+words.returns_movers_table(run["returns_movers"], currency=currency)
 
 # %% [markdown]
 # ## Features
@@ -125,16 +124,16 @@ insights.returns_movers_table(run["returns_movers"], currency=currency)
 # One row per customer, computed from kept lines up to the last day of observation.
 
 # %% tags=["remove-input"]
-Markdown(insights.features_sql(run["sql"]))
+Markdown(words.features_sql(run["sql"]))
 
 # %% tags=["remove-input"]
-insights.feature_table(run["features"], currency=currency, names=features)
+words.feature_table(run["features"], currency=currency, names=features)
 
 # %% [markdown]
 # ## Registration groups
 
 # %% tags=["remove-input"]
-Markdown(insights.group_sentence(run["features"], currency=currency))
+Markdown(words.group_sentence(run["features"], currency=currency))
 
 # %% tags=["remove-input"]
-insights.Prose(insights.precision_sentence(run["features"], run["findings"]))
+words.Prose(words.precision_sentence(run["features"], run["findings"]))

@@ -59,11 +59,10 @@ runs_dir: str = "runs"  # Folder of runs and of the stage cache.
 # %% tags=["hide-input"]
 from IPython.display import Markdown
 
-from segmentation import insights, plots
-from segmentation.pipeline import open_run
+from segmentation import open_run, plots, words
 
 run = open_run(globals())
-insights.banner(run["overview"])
+words.banner(run["overview"])
 
 # %% [markdown]
 # ## Spending patterns
@@ -72,7 +71,7 @@ insights.banner(run["overview"])
 plots.plot_distributions(run["features"], currency=currency, names=features)
 
 # %% tags=["remove-input"]
-Markdown(insights.skew_sentence(run["features"], names=features, transform=transform))
+Markdown(words.skew_sentence(run["features"], names=features, transform=transform))
 
 # %% [markdown]
 # ## Outliers
@@ -81,7 +80,7 @@ Markdown(insights.skew_sentence(run["features"], names=features, transform=trans
 plots.plot_outliers(run["features"], currency=currency, names=features)
 
 # %% tags=["remove-input"]
-Markdown(insights.outlier_sentence(run["features"], names=features, currency=currency))
+Markdown(words.outlier_sentence(run["features"], names=features, currency=currency))
 
 # %% [markdown]
 # ## Relationships
@@ -93,7 +92,7 @@ Markdown(insights.outlier_sentence(run["features"], names=features, currency=cur
 plots.plot_relationships(run["features"], names=features)
 
 # %% tags=["remove-input"]
-Markdown(insights.relationship_sentence(run["features"], names=features))
+Markdown(words.relationship_sentence(run["features"], names=features))
 
 # %% [markdown]
 # ## Concentration
@@ -102,7 +101,7 @@ Markdown(insights.relationship_sentence(run["features"], names=features))
 plots.plot_concentration(run["features"])
 
 # %% tags=["remove-input"]
-Markdown(insights.concentration_sentence(run["features"]))
+Markdown(words.concentration_sentence(run["features"]))
 
 # %% [markdown]
 # ## Cohorts
@@ -111,7 +110,7 @@ Markdown(insights.concentration_sentence(run["features"]))
 plots.plot_cohorts(run["cohorts"])
 
 # %% tags=["remove-input"]
-Markdown(insights.cohort_sentence(run["cohorts"]))
+Markdown(words.cohort_sentence(run["cohorts"]))
 
 # %% [markdown]
 # ## Categories
@@ -120,4 +119,4 @@ Markdown(insights.cohort_sentence(run["cohorts"]))
 plots.plot_categories(run["categories"], currency=currency)
 
 # %% tags=["remove-input"]
-Markdown(insights.category_sentence(run["categories"], currency=currency))
+Markdown(words.category_sentence(run["categories"], currency=currency))

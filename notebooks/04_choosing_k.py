@@ -59,11 +59,10 @@ runs_dir: str = "runs"  # Folder of runs and of the stage cache.
 # %% tags=["hide-input"]
 from IPython.display import Markdown
 
-from segmentation import insights, plots
-from segmentation.pipeline import open_run
+from segmentation import open_run, plots, words
 
 run = open_run(globals())
-insights.banner(run["overview"])
+words.banner(run["overview"])
 
 # %% [markdown]
 # ## Is there anything to find?
@@ -77,7 +76,7 @@ insights.banner(run["overview"])
 plots.plot_k_evidence(run["k_evidence"], chosen={kind: entry["k"] for kind, entry in run["chosen"].items()})
 
 # %% tags=["remove-input"]
-Markdown(insights.k_choice(run["k_evidence"], run["k_rule"], run["chosen"]))
+Markdown(words.k_choice(run["k_evidence"], run["k_rule"], run["chosen"]))
 
 # %% [markdown]
 # ## Classic scores
@@ -90,7 +89,7 @@ Markdown(insights.k_choice(run["k_evidence"], run["k_rule"], run["chosen"]))
 plots.plot_k_scores(run["tuning_k"], chosen={kind: entry["k"] for kind, entry in run["chosen"].items()})
 
 # %% tags=["remove-input"]
-insights.k_table(run["k_evidence"])
+words.k_table(run["k_evidence"])
 
 # %% [markdown]
 # ## Customer by customer
@@ -102,4 +101,4 @@ insights.k_table(run["k_evidence"])
 plots.plot_silhouettes(run["silhouettes"], colours=plots.colours_of(run["profile"], run.rules["naming_rules"]))
 
 # %% tags=["remove-input"]
-Markdown(insights.silhouette_sentence(run["silhouettes"], run["scan"]))
+Markdown(words.silhouette_sentence(run["silhouettes"], run["scan"]))

@@ -60,11 +60,10 @@ runs_dir: str = "runs"  # Folder of runs and of the stage cache.
 # %% tags=["hide-input"]
 from IPython.display import Markdown
 
-from segmentation import insights, plots
-from segmentation.pipeline import open_run
+from segmentation import open_run, plots, words
 
 run = open_run(globals())
-insights.banner(run["overview"])
+words.banner(run["overview"])
 
 # %% [markdown]
 # ## Radius and neighbourhood
@@ -77,7 +76,7 @@ insights.banner(run["overview"])
 plots.plot_k_distance(run["k_distance"], choice=run["dbscan_choice"])
 
 # %% tags=["remove-input"]
-Markdown(insights.anomaly_choice(run["dbscan_choice"]))
+Markdown(words.anomaly_choice(run["dbscan_choice"]))
 
 # %% [markdown]
 # ## How much the choice matters
@@ -86,7 +85,7 @@ Markdown(insights.anomaly_choice(run["dbscan_choice"]))
 plots.plot_dbscan_grid(run["tuning_dbscan"], choice=run["dbscan_choice"])
 
 # %% tags=["remove-input"]
-Markdown(insights.grid_sentence(run["tuning_dbscan"], run["dbscan_choice"]))
+Markdown(words.grid_sentence(run["tuning_dbscan"], run["dbscan_choice"]))
 
 # %% [markdown]
 # ## Would the same customers be flagged again?
@@ -98,7 +97,7 @@ Markdown(insights.grid_sentence(run["tuning_dbscan"], run["dbscan_choice"]))
 plots.plot_dbscan_evidence(run["dbscan_evidence"], choice=run["dbscan_choice"])
 
 # %% tags=["remove-input"]
-Markdown(insights.dbscan_evidence_sentence(run["dbscan_evidence"], run["dbscan_choice"]))
+Markdown(words.dbscan_evidence_sentence(run["dbscan_evidence"], run["dbscan_choice"]))
 
 # %% [markdown]
 # ## Are planted anomalies found?
@@ -107,7 +106,7 @@ Markdown(insights.dbscan_evidence_sentence(run["dbscan_evidence"], run["dbscan_c
 # not. Each is judged as the model judges a new customer.
 
 # %% tags=["remove-input"]
-insights.planted_table(run["planted"])
+words.planted_table(run["planted"])
 
 # %% [markdown]
 # ## Who is flagged
@@ -116,13 +115,13 @@ insights.planted_table(run["planted"])
 plots.plot_anomalies(run["customers"], currency=currency)
 
 # %% tags=["remove-input"]
-Markdown(insights.anomaly_sentence(run["customers"], currency=currency))
+Markdown(words.anomaly_sentence(run["customers"], currency=currency))
 
 # %% tags=["remove-input"]
-insights.anomaly_reasons_table(run["customers"], currency=currency)
+words.anomaly_reasons_table(run["customers"], currency=currency)
 
 # %% [markdown]
 # ## What anomalies do to the segments
 
 # %% tags=["remove-input"]
-Markdown(insights.effect_sentence(run["anomaly_effect"], run["anomaly_agreement"], list(run["chosen"]), in_fit=anomalies_in_fit))
+Markdown(words.effect_sentence(run["anomaly_effect"], run["anomaly_agreement"], list(run["chosen"]), in_fit=anomalies_in_fit))

@@ -58,11 +58,11 @@ runs_dir: str = "runs"  # Folder of runs and of the stage cache.
 # %% tags=["hide-input"]
 from IPython.display import Markdown
 
-from segmentation import insights, plots, portraits
-from segmentation.pipeline import open_run
+from segmentation import open_run, plots, words
+from segmentation.segments import portraits
 
 run = open_run(globals())
-insights.banner(run["overview"])
+words.banner(run["overview"])
 
 # %% [markdown]
 # ## Size and revenue
@@ -71,10 +71,10 @@ insights.banner(run["overview"])
 plots.plot_shares(run["profile"], colours=plots.colours_of(run["profile"], run.rules["naming_rules"]))
 
 # %% tags=["remove-input"]
-Markdown(insights.share_sentence(run["profile"], currency=currency))
+Markdown(words.share_sentence(run["profile"], currency=currency))
 
 # %% tags=["remove-input"]
-insights.profile_table(run["profile"], currency=currency)
+words.profile_table(run["profile"], currency=currency)
 
 # %% [markdown]
 # ## Segment by segment
@@ -88,7 +88,7 @@ insights.profile_table(run["profile"], currency=currency)
 differences = portraits.differences(run["customers"])
 journeys = portraits.journeys(run["customers"])
 cohorts = portraits.cohort_shares(run["customers"], as_of=run["overview"]["as_of"])
-insights.segment_cards(run["profile"], differences, journeys, cohorts, run["facts"], run["stability"], currency=currency, colours=plots.colours_of(run["profile"], run.rules["naming_rules"]))
+words.segment_cards(run["profile"], differences, journeys, cohorts, run["facts"], run["stability"], currency=currency, colours=plots.colours_of(run["profile"], run.rules["naming_rules"]))
 
 # %% [markdown]
 # ## What sets them apart
@@ -97,7 +97,7 @@ insights.segment_cards(run["profile"], differences, journeys, cohorts, run["fact
 plots.plot_profile(run["profile"], names=features, currency=currency)
 
 # %% tags=["remove-input"]
-Markdown(insights.profile_sentence(run["profile"], currency=currency))
+Markdown(words.profile_sentence(run["profile"], currency=currency))
 
 # %% [markdown]
 # ## Why these names
@@ -106,7 +106,7 @@ Markdown(insights.profile_sentence(run["profile"], currency=currency))
 # rule is described by what sets it apart.
 
 # %% tags=["remove-input"]
-Markdown(insights.facts_list(run["facts"], run["profile"], run.rules["naming_rules"], currency=currency))
+Markdown(words.facts_list(run["facts"], run["profile"], run.rules["naming_rules"], currency=currency))
 
 # %% [markdown]
 # ## Segments as rules
@@ -115,10 +115,10 @@ Markdown(insights.facts_list(run["facts"], run["profile"], run.rules["naming_rul
 # translation: how faithful they are is measured, also on customers the tree did not see.
 
 # %% tags=["remove-input"]
-Markdown(insights.rules_list(run["rules"], list(run["chosen"]), currency=currency))
+Markdown(words.rules_list(run["rules"], list(run["chosen"]), currency=currency))
 
 # %% tags=["remove-input"]
-Markdown(insights.fidelity_sentence(run["fidelity"], run["separation"], list(run["chosen"])))
+Markdown(words.fidelity_sentence(run["fidelity"], run["separation"], list(run["chosen"])))
 
 # %% [markdown]
 # ## Spend by units
@@ -127,7 +127,7 @@ Markdown(insights.fidelity_sentence(run["fidelity"], run["separation"], list(run
 plots.plot_scatter(run["customers"], currency=currency, colours=plots.colours_of(run["profile"], run.rules["naming_rules"]))
 
 # %% tags=["remove-input"]
-Markdown(insights.scatter_sentence(run["customers"], run["profile"], currency=currency))
+Markdown(words.scatter_sentence(run["customers"], run["profile"], currency=currency))
 
 # %% [markdown]
 # ## Map of all features
@@ -139,19 +139,19 @@ Markdown(insights.scatter_sentence(run["customers"], run["profile"], currency=cu
 plots.plot_projection(run["projection"], run["loadings"], run["explained"], colours=plots.colours_of(run["profile"], run.rules["naming_rules"]))
 
 # %% tags=["remove-input"]
-Markdown(insights.explained_sentence(run["explained"], run["loadings"]))
+Markdown(words.explained_sentence(run["explained"], run["loadings"]))
 
 # %% tags=["remove-input"]
-Markdown(insights.map_sentence(run["map_agreement"], list(run["chosen"])))
+Markdown(words.map_sentence(run["map_agreement"], list(run["chosen"])))
 
 # %% mystnb={"figure": {"name": "fig-explained", "caption": "Share of the differences that each principal component shows."}, "image": {"alt": "Bars of explained variance, one per component, falling from left to right, with cumulative labels."}} tags=["hide-input"]
 plots.plot_explained(run["explained"])
 
 # %% tags=["remove-input"]
-Markdown(insights.loading_sentence(run["loadings"]))
+Markdown(words.loading_sentence(run["loadings"]))
 
 # %% [markdown]
 # ## How certain each assignment is
 
 # %% tags=["remove-input"]
-Markdown(insights.margin_sentence(run["customers"]))
+Markdown(words.margin_sentence(run["customers"]))

@@ -60,11 +60,10 @@ runs_dir: str = "runs"  # Folder of runs and of the stage cache.
 # %% tags=["hide-input"]
 from IPython.display import Markdown
 
-from segmentation import insights, plots
-from segmentation.pipeline import open_run
+from segmentation import open_run, plots, words
 
 run = open_run(globals())
-insights.banner(run["overview"])
+words.banner(run["overview"])
 
 # %% [markdown]
 # ## Would other customers give the same segments?
@@ -77,13 +76,13 @@ insights.banner(run["overview"])
 plots.plot_stability(run["stability"], colours=plots.colours_of(run["profile"], run.rules["naming_rules"]))
 
 # %% tags=["remove-input"]
-Markdown(insights.stability_sentence(run["stability"], run["stability_whole"], list(run["chosen"])))
+Markdown(words.stability_sentence(run["stability"], run["stability_whole"], list(run["chosen"])))
 
 # %% tags=["remove-input"]
-insights.stability_table(run["stability"])
+words.stability_table(run["stability"])
 
 # %% tags=["remove-input"]
-Markdown(insights.names_sentence(run["stability"], list(run["chosen"])))
+Markdown(words.names_sentence(run["stability"], list(run["chosen"])))
 
 # %% [markdown]
 # ## Would another random start?
@@ -95,7 +94,7 @@ Markdown(insights.names_sentence(run["stability"], list(run["chosen"])))
 plots.plot_starts(run["starts"])
 
 # %% tags=["remove-input"]
-Markdown(insights.starts_sentence(run["starts"], list(run["chosen"])))
+Markdown(words.starts_sentence(run["starts"], list(run["chosen"])))
 
 # %% [markdown]
 # ## Who changes segment?
@@ -107,10 +106,10 @@ Markdown(insights.starts_sentence(run["starts"], list(run["chosen"])))
 plots.plot_margin_flips(run["margin_flips"])
 
 # %% tags=["remove-input"]
-Markdown(insights.flips_sentence(run["margin_flips"], list(run["chosen"])))
+Markdown(words.flips_sentence(run["margin_flips"], list(run["chosen"])))
 
 # %% tags=["remove-input"]
-Markdown(insights.margin_sentence(run["customers"]))
+Markdown(words.margin_sentence(run["customers"]))
 
 # %% [markdown]
 # ## Would other reasonable settings?
@@ -122,10 +121,10 @@ Markdown(insights.margin_sentence(run["customers"]))
 plots.plot_sensitivity(run["sensitivity"])
 
 # %% tags=["remove-input"]
-Markdown(insights.sensitivity_sentence(run["sensitivity"], list(run["chosen"]), currency=currency))
+Markdown(words.sensitivity_sentence(run["sensitivity"], list(run["chosen"]), currency=currency))
 
 # %% tags=["hide-output", "remove-input"]
-insights.sensitivity_table(run["sensitivity"], currency=currency)
+words.sensitivity_table(run["sensitivity"], currency=currency)
 
 # %% [markdown]
 # ## Do they say who buys again?
@@ -137,10 +136,10 @@ insights.sensitivity_table(run["sensitivity"], currency=currency)
 plots.plot_holdout(run["holdout_segments"], colours=plots.colours_of(run["profile"], run.rules["naming_rules"]))
 
 # %% tags=["remove-input"]
-Markdown(insights.holdout_sentence(run["holdout"], run["holdout_segments"], currency=currency))
+Markdown(words.holdout_sentence(run["holdout"], run["holdout_segments"], currency=currency))
 
 # %% tags=["remove-input"]
-insights.holdout_table(run["holdout_segments"], currency=currency)
+words.holdout_table(run["holdout_segments"], currency=currency)
 
 # %% [markdown]
 # ## Would a simple list have done as well?
@@ -153,13 +152,13 @@ insights.holdout_table(run["holdout_segments"], currency=currency)
 plots.plot_holdout_curve(run["holdout_curve"])
 
 # %% tags=["remove-input"]
-Markdown(insights.ranking_sentence(run["holdout"], run["holdout_rankings"], run["stability"]))
+Markdown(words.ranking_sentence(run["holdout"], run["holdout_rankings"], run["stability"]))
 
 # %% tags=["remove-input"]
-insights.ranking_table(run["holdout_rankings"])
+words.ranking_table(run["holdout_rankings"])
 
 # %% [markdown]
 # ## In short
 
 # %% tags=["remove-input"]
-Markdown(insights.evidence_summary(run["stability"], run["stability_whole"], run["holdout"], run["holdout_rankings"], list(run["chosen"])))
+Markdown(words.evidence_summary(run["stability"], run["stability_whole"], run["holdout"], run["holdout_rankings"], list(run["chosen"])))

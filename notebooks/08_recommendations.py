@@ -59,11 +59,11 @@ runs_dir: str = "runs"  # Folder of runs and of the stage cache.
 # %% tags=["hide-input"]
 from IPython.display import Markdown
 
-from segmentation import concentration, insights, plots
-from segmentation.pipeline import open_run
+from segmentation.customers import concentration
+from segmentation import open_run, plots, words
 
 run = open_run(globals())
-insights.banner(run["overview"])
+words.banner(run["overview"])
 
 # %% [markdown]
 # ## What each segment brought
@@ -72,13 +72,13 @@ insights.banner(run["overview"])
 plots.plot_stakes(run["recommendations"], currency=currency, colours=plots.colours_of(run["profile"], run.rules["naming_rules"]))
 
 # %% tags=["remove-input"]
-Markdown(insights.break_even_sentence(gross_margin=gross_margin, contact_cost=contact_cost, currency=currency))
+Markdown(words.break_even_sentence(gross_margin=gross_margin, contact_cost=contact_cost, currency=currency))
 
 # %% [markdown]
 # ## Segment by segment
 
 # %% tags=["remove-input"]
-insights.recommendation_cards(run["recommendations"], currency=currency, customers=len(run["customers"]), cut=run["holdout"].get("cut", ""))
+words.recommendation_cards(run["recommendations"], currency=currency, customers=len(run["customers"]), cut=run["holdout"].get("cut", ""))
 
 # %% [markdown]
 # ## Could a test show that it pays?
@@ -88,10 +88,10 @@ insights.recommendation_cards(run["recommendations"], currency=currency, custome
 # them afterwards. Whether a segment has enough customers for that is known beforehand:
 
 # %% tags=["hide-input"]
-insights.sample_size_table(run["campaign_sizes"], cut=run["holdout"].get("cut", ""))
+words.sample_size_table(run["campaign_sizes"], cut=run["holdout"].get("cut", ""))
 
 # %% tags=["remove-input"]
-Markdown(insights.sample_size_sentence(run["campaign_sizes"], no_holdout=run["holdout"]["reason"]))
+Markdown(words.sample_size_sentence(run["campaign_sizes"], no_holdout=run["holdout"]["reason"]))
 
 # %% [markdown]
 # ## The two lists
@@ -101,7 +101,7 @@ Markdown(insights.sample_size_sentence(run["campaign_sizes"], no_holdout=run["ho
 # the same range.
 
 # %% tags=["hide-input"]
-insights.plan_table(run["campaign_plan"])
+words.plan_table(run["campaign_plan"])
 
 # %% [markdown]
 # When the campaign is over, compare the lists with the orders that followed:
@@ -117,20 +117,20 @@ insights.plan_table(run["campaign_plan"])
 # by the same lot, nobody is contacted, and the orders after the cut are compared.
 
 # %% tags=["hide-input"]
-insights.trial_table(run["holdout_aa"])
+words.trial_table(run["holdout_aa"])
 
 # %% tags=["remove-input"]
-Markdown(insights.trial_sentence(run["holdout_aa"], no_holdout=run["holdout"]["reason"]))
+Markdown(words.trial_sentence(run["holdout_aa"], no_holdout=run["holdout"]["reason"]))
 
 # %% [markdown]
 # ## What hangs on few customers
 
 # %% tags=["hide-input"]
 shares = concentration.concentration(run["customers"], random_state=random_state)
-insights.concentration_table(shares, customers=len(run["customers"]))
+words.concentration_table(shares, customers=len(run["customers"]))
 
 # %% tags=["hide-input"]
-insights.dependence_table(concentration.by_segment(run["customers"]))
+words.dependence_table(concentration.by_segment(run["customers"]))
 
 # %% [markdown]
 # Has it become more or less? In each quarter, the customers who spent in it:
@@ -142,4 +142,4 @@ quarters = concentration.over_time(run["quarters"], first_day=run["overview"]["f
 plots.plot_concentration_over_time(quarters)
 
 # %% tags=["remove-input"]
-Markdown(insights.concentration_trend(quarters))
+Markdown(words.concentration_trend(quarters))

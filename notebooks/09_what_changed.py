@@ -58,17 +58,15 @@ runs_dir: str = "runs"  # Folder of runs and of the stage cache.
 
 # %% tags=["hide-input"]
 
-from segmentation import insights, plots
-from segmentation.pipeline import open_run
-from segmentation.run_comparison import open_changes
+from segmentation import open_changes, open_run, plots, words
 
 run = open_run(globals())
 changes = open_changes(run)
 found = changes.comparison
-insights.banner(run["overview"])
+words.banner(run["overview"])
 
 # %% tags=["remove-input"]
-insights.Prose(insights.compared_sentence(changes))
+words.Prose(words.compared_sentence(changes))
 
 # %% [markdown]
 # ## Who moved
@@ -81,16 +79,16 @@ insights.Prose(insights.compared_sentence(changes))
 plots.plot_alluvial(found and found.migration, colours=plots.colours_of(run["profile"], run.rules["naming_rules"]))
 
 # %% tags=["remove-input"]
-insights.Prose(insights.changes_sentence(found, currency=currency))
+words.Prose(words.changes_sentence(found, currency=currency))
 
 # %% tags=["remove-input"]
-insights.migration_table(found, currency=currency)
+words.migration_table(found, currency=currency)
 
 # %% [markdown]
 # ## Are they still the same segments?
 
 # %% tags=["remove-input"]
-insights.matching_table(found)
+words.matching_table(found)
 
 # %% [markdown]
 # ## Drift
@@ -102,10 +100,10 @@ insights.matching_table(found)
 plots.plot_drift(found and found.drift)
 
 # %% tags=["remove-input"]
-insights.drift_table(found, currency=currency)
+words.drift_table(found, currency=currency)
 
 # %% [markdown]
 # ## Refit?
 
 # %% tags=["remove-input"]
-insights.Prose(insights.refit_sentence(found))
+words.Prose(words.refit_sentence(found))

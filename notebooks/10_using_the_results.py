@@ -58,11 +58,10 @@ runs_dir: str = "runs"  # Folder of runs and of the stage cache.
 # %% tags=["hide-input"]
 from IPython.display import Markdown
 
-from segmentation import insights
-from segmentation.pipeline import open_run
+from segmentation import open_run, words
 
 run = open_run(globals())
-insights.banner(run["overview"])
+words.banner(run["overview"])
 
 # %% [markdown]
 # ## What the run leaves behind
@@ -70,20 +69,20 @@ insights.banner(run["overview"])
 # Customer ids are in the files only; no page of this book shows one.
 
 # %% tags=["remove-input"]
-insights.files_table(run["overview"]["source"])
+words.files_table(run["overview"]["source"])
 
 # %% [markdown]
 # ## Assigning new customers
 
 # %% tags=["remove-input"]
-Markdown(insights.scoring_example(features, run["overview"]["source"]))
+Markdown(words.scoring_example(features, run["overview"]["source"]))
 
 # %% [markdown]
 # In Python, the model is three lines:
 #
 # ```python
 # from pathlib import Path
-# from segmentation.model import load_model
+# from segmentation import load_model
 #
 # segments = load_model(Path("runs/<run>/model")).assign(customers)
 # ```
@@ -91,7 +90,7 @@ Markdown(insights.scoring_example(features, run["overview"]["source"]))
 # The same model answers over HTTP, to any language. {doc}`../book/explorer` needs no server at all.
 
 # %% tags=["remove-input"]
-Markdown(insights.api_examples(run["customers"], features, run["overview"]["source"]))
+Markdown(words.api_examples(run["customers"], features, run["overview"]["source"]))
 
 # %% [markdown]
 # ## Segments in your database
@@ -111,7 +110,7 @@ Markdown(insights.api_examples(run["customers"], features, run["overview"]["sour
 # all others. Ids are text: in a spreadsheet, do not let them be turned into numbers.
 
 # %% tags=["remove-input"]
-Markdown(insights.margin_sentence(run["customers"]))
+Markdown(words.margin_sentence(run["customers"]))
 
 # %% [markdown]
 # ## Rerunning
@@ -119,4 +118,4 @@ Markdown(insights.margin_sentence(run["customers"]))
 # Every parameter and its value in this run:
 
 # %% tags=["remove-input"]
-insights.parameters_table(run.parameters_table())
+words.parameters_table(run.parameters_table())

@@ -15,10 +15,11 @@ from typing import Any
 
 import click
 
-from segmentation import __version__, forks
-from segmentation.errors import ParameterError, SegmentationError
-from segmentation.interruption import begin_command, came_too_late, outputs_replaced
-from segmentation.params import SHIPPED_PROFILES, describe, resolve, value_from_text
+from segmentation import __version__
+from segmentation.core.errors import ParameterError, ReportError, SegmentationError
+from segmentation.core.interruption import begin_command, came_too_late, outputs_replaced
+from segmentation.core.parameters import SHIPPED_PROFILES, describe, resolve, value_from_text
+from segmentation.run import forks
 
 MISTAKE = 2
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -102,9 +103,9 @@ def report(
     _refuse_equal_names([_run_name(name, "profile") for name in names])
     with contextlib.suppress(OSError):  # elsewhere kernels start as Jupyter starts them
         forks.begin(*forks.NEEDED_BY_KERNELS)  # while this process imports it too
-    from segmentation.report import make_report
-    from segmentation.run_folder import stages_sentence
-    from segmentation.run_places import ask
+    from segmentation.book.report import make_report
+    from segmentation.deliver.run_folder import stages_sentence
+    from segmentation.deliver.run_places import ask
 
     runs_dir = runs_dir.absolute()
     asked = {
@@ -145,10 +146,10 @@ def run(
     profile_name, parameters = resolve(profile, file=file, overrides=_overrides(pairs))
     run_name = _run_name(profile_name, "profile") if name is None else _run_name(name, "--name")
     if not no_cache and forks.is_worth_it(parameters):
-        forks.begin("segmentation.pipeline")  # while this process imports it too
-    from segmentation.run_folder import stages_sentence
-    from segmentation.run_places import ask
-    from segmentation.single_run import make_run
+        forks.begin("segmentation.run.run")  # while this process imports it too
+    from segmentation.deliver.make_run import make_run
+    from segmentation.deliver.run_folder import stages_sentence
+    from segmentation.deliver.run_places import ask
 
     runs_dir = runs_dir.absolute()
     asked = ask(profile, file, _overrides(pairs), runs_dir=runs_dir, make_current=make_current)
@@ -173,12 +174,12 @@ def clean(runs_dir: Path, everything: bool, keep_runs: int | None) -> None:
 
     They are computed again when they are asked for. What a running process uses stays.
     """
-    from segmentation.cache_bounds import clean_runs
+    from segmentation.run.cache_bounds import clean_runs
 
     runs_dir = runs_dir.absolute()
     click.echo(str(clean_runs(runs_dir, everything=everything)))
     if keep_runs is not None:
-        from segmentation.run_places import prune
+        from segmentation.deliver.run_places import prune
 
         removed = prune(runs_dir, keep_runs)
         click.echo(f"removed {len(removed):,} runs" + "".join(f"\n  {name}" for name in removed))
@@ -197,7 +198,7 @@ def clean(runs_dir: Path, everything: bool, keep_runs: int | None) -> None:
 @Replace
 def score(model: Path, customers: Path, output: Path, raw_values: bool, replace: bool) -> None:
     """Assign the customers in INPUT (CSV or Parquet of features) with a run's MODEL folder."""
-    from segmentation.score import drift_sentences, score_file
+    from segmentation.deliver.score import drift_sentences, score_file
 
     scored = score_file(model, customers, output, raw_values=raw_values, replace=replace)
     for line in drift_sentences(scored.drift):
@@ -227,7 +228,7 @@ def forget(
     Ids are taken as the source has them, to the last blank; put -- before one that begins
     with a dash.
     """
-    from segmentation import forget as forgetting
+    from segmentation.deliver import forget as forgetting
 
     said = forgetting.command(
         runs_dir.absolute(), customers, from_file=from_file, is_asked=is_asked, allowed=allow
@@ -240,7 +241,7 @@ def forget(
 @click.option("--dialect", required=True, help="Database to write for: duckdb, mysql, spark, ….")
 def sql(model: Path, dialect: str) -> None:
     """Print a SELECT that assigns every row of a table `features` with a run's MODEL folder."""
-    from segmentation.scoring_sql import scoring_sql
+    from segmentation.deliver.scoring_sql import scoring_sql
 
     click.echo(scoring_sql(model, dialect=dialect), nl=False)
 
@@ -256,10 +257,11 @@ def sql(model: Path, dialect: str) -> None:
 @RawValues
 def compare(before: Path, after: Path, output: Path | None, raw_values: bool) -> None:
     """Say who moved from RUN_A to RUN_B, in customers and money, and whether to refit."""
-    from segmentation.run_comparison import compare_folders
+    from segmentation.book.words import folders_text
+    from segmentation.run.compare_runs import compare_folders
 
-    said = compare_folders(before, after, output=output, raw_values=raw_values)
-    click.echo(said, nl=False)
+    found = compare_folders(before, after, output=output, raw_values=raw_values)
+    click.echo(folders_text(found), nl=False)
 
 
 @cli.group()
@@ -298,7 +300,7 @@ def campaign_split(
     replace: bool,
 ) -> None:
     """Divide a segment of RUN into customers to contact and an untouched control group."""
-    from segmentation.campaign_files import split_segment
+    from segmentation.deliver.campaign_lists import split_segment
 
     said = split_segment(
         run_folder,
@@ -319,7 +321,7 @@ def campaign_split(
 @click.option("--customers", type=int, help="Customers there are, in two equal arms.")
 def campaign_size(base: float, effect: float, customers: int | None) -> None:
     """Say how many customers a test needs to find an effect."""
-    from segmentation.campaign_files import size_sentence
+    from segmentation.deliver.campaign_lists import size_sentence
 
     click.echo(size_sentence(base=base, effect=effect, customers=customers))
 
@@ -329,7 +331,7 @@ def campaign_size(base: float, effect: float, customers: int | None) -> None:
 @click.argument("results", type=click.Path(path_type=Path), metavar="RESULTS")
 def campaign_readout(arms: Path, results: Path) -> None:
     """Say what changed, from the list ARMS and a CSV of orders afterwards, RESULTS."""
-    from segmentation.campaign_files import read_out
+    from segmentation.deliver.campaign_lists import read_out
 
     click.echo(read_out(arms, results))
 
@@ -364,8 +366,8 @@ def serve(**settings: Any) -> None:
     """
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, "1")
-    from segmentation.api.server import serve as serve_model
-    from segmentation.api.settings import Settings
+    from segmentation.deliver.api.server import serve as serve_model
+    from segmentation.deliver.api.settings import Settings
 
     serve_model(Settings(**settings))
 
@@ -387,7 +389,7 @@ def serve(**settings: Any) -> None:
 )
 def reduce(model: Path, output: Path, tolerance: float) -> None:
     """Copy a run's MODEL folder without customers' rows, for serving elsewhere."""
-    from segmentation.reduce import reduce_folder
+    from segmentation.deliver.reduce import reduce_folder
 
     before, after = reduce_folder(model, output, tolerance=tolerance)
     click.echo(f"{before:,} core points became {after:,} grid centres: {_shown(output)}")
@@ -424,12 +426,12 @@ def demo(output: Path | None, location: str | None, replace: bool) -> None:
     if (output is None) == (location is None):
         raise ParameterError("demo: give either --output FOLDER or --mysql [LOCATION].")
     if output is not None:
-        from segmentation.demo import write_marketplace
+        from segmentation.sources.demo import write_marketplace
 
         for path in write_marketplace(output, replace=replace):
             click.echo(_shown(path))
     elif location is not None:
-        from segmentation.materialize import load_marketplace
+        from segmentation.deliver.materialize import load_marketplace
 
         for table in load_marketplace(location):
             click.echo(table)
@@ -465,7 +467,7 @@ def fetch(
     timeout: float,
 ) -> None:
     """Download DATASET, or import a copy of it, and check it against what is published."""
-    from segmentation import fetch as fetching
+    from segmentation.orders import fetch as fetching
 
     if from_file is not None and url is not None:
         raise ParameterError("fetch: give either --from-file or --url.")
@@ -489,8 +491,8 @@ def materialize(
     profile: str, file: Path | None, pairs: tuple[tuple[str, str], ...], runs_dir: Path
 ) -> None:
     """Write PROFILE's features into its database, as table customer_segmentation_data."""
-    from segmentation import materialize as tables
-    from segmentation.pipeline import Run
+    from segmentation.deliver import materialize as tables
+    from segmentation.run.run import Run
 
     _, parameters = resolve(profile, file=file, overrides=_overrides(pairs))
     click.echo(tables.materialize(Run(parameters, runs_dir.absolute(), progress=True)))
@@ -507,7 +509,7 @@ def materialize(
 @click.option("--replace", is_flag=True, help="Replace TABLE even if another program made it.")
 def publish(run_folder: Path, table: str, location: str | None, replace: bool) -> None:
     """Write RUN's segments into a MySQL or MariaDB database as TABLE, with run_id and as_of."""
-    from segmentation import publish as tables
+    from segmentation.deliver import publish as tables
 
     done = tables.publish(run_folder, table=table, location=location, replace=replace)
     click.echo(f"{done.customers:,} customers of run {done.run_id}: table {done.place}")
@@ -518,7 +520,7 @@ def publish(run_folder: Path, table: str, location: str | None, replace: bool) -
 @click.option("--make-current", "chosen", metavar="RUN", help="Let RUN be what readers use.")
 def runs(runs_dir: Path, chosen: str | None) -> None:
     """List the runs there are, or go back to one."""
-    from segmentation.run_places import make_current, runs_listed
+    from segmentation.deliver.run_places import make_current, runs_listed
 
     if chosen is not None:
         click.echo(f"{_shown(make_current(runs_dir.absolute(), chosen))} is {Path(chosen).name}")
@@ -578,9 +580,9 @@ def _shown(path: Path) -> str:
         return str(path)
 
 
-def _fail(message: str) -> None:
+def _fail(message: str, *, code: int = MISTAKE) -> None:
     click.echo(f"segmentation: {message}", err=True)
-    sys.exit(MISTAKE)
+    sys.exit(code)
 
 
 def _interrupted(*_: object) -> None:
@@ -619,6 +621,8 @@ def run_command(command: Callable[[], Any]) -> None:
     except (OSError, RuntimeError) as error:
         # shutil, kernels and Jupyter Book say in words alone what went wrong with files
         full = [code for code in FULL if os.strerror(code) in str(error)]
+        if isinstance(error, ReportError) and not full:
+            _fail(str(error), code=1)
         if not full:
             raise
         _drop_what_is_left()

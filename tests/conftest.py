@@ -22,8 +22,8 @@ from no_skips import pytest_sessionfinish, pytest_terminal_summary  # noqa: F401
 from spark_session import spark  # noqa: F401  (a fixture for all test files)
 
 from segmentation import cli as command_line
-from segmentation.params import resolve
-from segmentation.single_run import make_run
+from segmentation.core.parameters import resolve
+from segmentation.deliver.make_run import make_run
 
 ROOT = Path(__file__).resolve().parents[1]
 SHOP_COLUMNS = (

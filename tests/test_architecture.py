@@ -13,28 +13,25 @@ import sqlglot
 from conftest import ROOT
 from sqlglot import exp
 
+import segmentation
+
 PACKAGE = ROOT / "segmentation"
-LAYERS = {
-    "foundation": "errors schema params style geometry reasons group_model model_checks model interruption atomic own_folders placing "
-    "engine stage_cache cache_bounds source_sql source_links source_checks shop_days date_swap yaml_text mysql "
-    "mysql_dialect mysql_answers mysql_session mysql_tables forgotten engine_mysql engine_spark spark_place spark_dialect spark_session "
-    "spark_tables snapshot rule_files drift guarded_csv side_by_side large_kmeans "
-    "child_process figure_words csv_checks raw_files text_encoding zip_member workbook_reader",
-    "stages": "ingest clean features findings date_findings explore prepare cluster anomalies evidence "
-    "naming recommend compare concentration campaign support special_lines portraits",
-    "presentation": "plots insights workbook",
-    "assembling": "campaign_plan segments evidence_stages holdout_stage sensitivity_stage returns_stage "
-    "findings_stage order_stages model_stages stage_table pipeline run_comparison",
-    "top": "forks warm_kernels notebooks_at_work remembered_notebooks api cluster_outputs explorer reduce run_places customer_rows forget run_folder single_run page_checks book report score_parts score scoring_sql campaign_files cli "
-    "notebook_pairs document_links demo materialize publish fetch __main__",
-}
-PACKAGES_OF_MODULES = ("plots", "insights", "evidence", "anomalies", "workbook")
-HEIGHT = {name: height for height, layer in enumerate(LAYERS.values()) for name in layer.split()}
+ROOMS = (
+    *("core", "sources", "orders", "customers", "segments", "evidence", "actions", "run"),
+    *("deliver", "book"),
+)
+"""In the order the data flows: a room imports only rooms above it in this list."""
 LONG_MODULES = {
     "cli.py": (640, "every command of the contract, each with its options and their help"),
-    "engine_mysql.py": (640, "one engine: its snapshot, checks and queries share the connection"),
-    "params.py": (640, "the one definition of every parameter, a field with its help each"),
-    "plots/data.py": (520, "one short function per figure of the first three chapters"),
+    "sources/mysql/engine.py": (
+        640,
+        "one engine: its snapshot, checks and queries share the connection",
+    ),
+    "core/parameters.py": (
+        640,
+        "the one definition of every parameter, a field with its help each",
+    ),
+    "book/plots/data.py": (520, "one short function per figure of the first three chapters"),
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 NOTEBOOK_SCRIPTS = sorted((ROOT / "notebooks").glob("*.py"))
@@ -64,16 +61,18 @@ def imported(tree: ast.Module) -> set[tuple[str, str]]:
     return found
 
 
-def own_imports(tree: ast.Module) -> set[tuple[str, str]]:
-    """(module of the package, name) of every import from the package itself."""
-    found = set()
-    for module, name in imported(tree):
-        if module == "segmentation":
-            if name in HEIGHT:
-                found.add((name, ""))
-        elif module.startswith("segmentation."):
-            found.add((module.split(".")[1], name))
-    return found
+def own_imports(tree: ast.Module) -> set[str]:
+    """Modules of the package, or names in them, that a module imports: ``core.errors.SourceError``."""
+    return {
+        f"{module}.{name}".removeprefix("segmentation.").rstrip(".")
+        for module, name in imported(tree)
+        if module.split(".")[0] == "segmentation"
+    }
+
+
+def rooms_of(tree: ast.Module) -> set[str]:
+    """Rooms that a module imports from; the package itself only for its version."""
+    return {name.split(".")[0] for name in own_imports(tree)} - {"__version__"}
 
 
 EVERY_MODULE = pytest.mark.parametrize(
@@ -81,38 +80,43 @@ EVERY_MODULE = pytest.mark.parametrize(
 )
 
 
-def test_every_module_has_its_layer():
-    assert {name_of(path) for path in MODULES} - {"__init__"} == set(HEIGHT)
+def test_the_package_is_its_rooms_and_the_command():
+    found = {path.relative_to(PACKAGE).parts[0] for path in PACKAGE.rglob("*.py*")}
+    found -= {"__pycache__"} | {  # byte code that an earlier version left behind
+        path.name for path in PACKAGE.iterdir() if path.is_dir() and not [*path.rglob("*.py")]
+    }
+    assert found == {*ROOMS, "__init__.py", "__main__.py", "cli.py", "py.typed"}
 
 
 @EVERY_MODULE
-def test_nothing_imports_upwards(path):
+def test_a_room_imports_only_rooms_above_it(path):
     own = name_of(path)
-    if own == "__init__":
-        assert own_imports(TREES[path]) == set()
-        return
-    for module, _ in own_imports(TREES[path]):
-        assert HEIGHT[module] <= HEIGHT[own], f"{own} imports {module}"
+    if own in ROOMS:
+        above = set(ROOMS[: ROOMS.index(own) + 1])
+        assert rooms_of(TREES[path]) <= above, f"{own} imports {rooms_of(TREES[path]) - above}"
 
 
-@EVERY_MODULE
-def test_stages_and_presentation_do_not_import_their_neighbours(path):
-    own = name_of(path)
-    if HEIGHT.get(own) not in (1, 2):
-        return
-    for module, name in own_imports(TREES[path]):
-        if (own, module, name) == ("insights", "naming", "fact_sentence"):
-            continue
-        assert HEIGHT[module] == 0 or (module == own and own in PACKAGES_OF_MODULES), (
-            f"{own} imports {module}"
-        )
+def test_only_the_command_and_the_public_names_know_the_book():
+    for path, tree in TREES.items():
+        if name_of(path) not in ("book", "cli", "__init__"):
+            assert "book" not in rooms_of(tree), path
 
 
-def test_foundation_has_no_circle():
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_has_no_circle(room):
+    names = {
+        path: ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+        for path in TREES
+        if name_of(path) == room and path.stem != "__init__"
+    }
     edges = {
-        name_of(path): {module for module, _ in own_imports(tree)}
-        for path, tree in TREES.items()
-        if HEIGHT.get(name_of(path)) == 0
+        name: {
+            other
+            for other in names.values()
+            if other != name
+            and any(f"{one}.".startswith(f"{other}.") for one in own_imports(TREES[path]))
+        }
+        for path, name in names.items()
     }
     done: set[str] = set()
     while remaining := set(edges) - done:
@@ -121,44 +125,56 @@ def test_foundation_has_no_circle():
         done |= ready
 
 
-MODEL_MODULES = ("model", "group_model", "geometry", "reasons", "model_checks")
+SERVED = (
+    *("segments.model", "segments.group_model", "segments.distances", "segments.reasons"),
+    *("segments.model_checks", "customers.preparation"),
+)
+"""What a served model is made of."""
 
 
-def test_model_needs_errors_schema_and_three_libraries_only():
+def test_model_needs_errors_columns_and_three_libraries_only():
     """What serves a model must not drag the pipeline along."""
     own, libraries = set(), set()
-    for name in MODEL_MODULES:
-        tree = TREES[PACKAGE / f"{name}.py"]
-        own |= {module for module, _ in own_imports(tree)}
+    for name in SERVED:
+        tree = TREES[PACKAGE / f"{name.replace('.', '/')}.py"]
+        own |= {".".join(one.split(".")[:2]) for one in own_imports(tree)}
         libraries |= {module.split(".")[0] for module, _ in imported(tree)}
-    assert own - set(MODEL_MODULES) == {"errors", "schema"}
+    assert own - set(SERVED) == {"core.errors", "core.columns"}
     libraries -= {"segmentation", "__future__"} | set(sys.stdlib_module_names)
     assert libraries == {"numpy", "pandas", "scipy"}
 
 
-def test_api_needs_model_schema_and_errors_only():
+def test_api_needs_model_orders_and_core_only():
     for path, tree in TREES.items():
-        if name_of(path) == "api":
-            assert {module for module, _ in own_imports(tree)} <= {
-                "api",
-                "errors",
-                "model",
-                "schema",
-            }, path
+        if path.is_relative_to(PACKAGE / "deliver" / "api"):
+            for name in own_imports(tree):
+                allowed = ("core.", "orders.", "segments.model.", "deliver.api.", "__version__")
+                assert f"{name}.".startswith(allowed), f"{path.name} imports {name}"
 
 
 def test_serving_a_model_loads_neither_pandas_nor_the_pipeline():
     """Start-up time and memory of every worker are those of NumPy, SciPy and Flask."""
-    code = "import sys, segmentation.api.server; print(*sorted(sys.modules))"
+    code = "import sys, segmentation.deliver.api.server; print(*sorted(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
     assert "flask" in loaded
     assert not loaded & {"pandas", "pyarrow", "duckdb", "sklearn", "matplotlib", "IPython"}
 
 
-def test_errors_and_schema_need_nothing_of_the_package():
-    for name in ("errors", "schema"):
-        assert own_imports(TREES[PACKAGE / f"{name}.py"]) == set()
+def test_errors_and_columns_need_nothing_of_the_package():
+    for name in ("errors", "columns"):
+        assert own_imports(TREES[PACKAGE / "core" / f"{name}.py"]) == set()
+
+
+def test_public_names_are_loaded_when_asked_for():
+    code = "import sys, segmentation; print('pandas' in sys.modules, *segmentation.__all__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded, *names = done.stdout.split()
+    assert loaded == "False"
+    for name in names:
+        assert getattr(segmentation, name), name
+    with pytest.raises(AttributeError, match="no attribute 'kmean'"):
+        segmentation.kmean  # noqa: B018
 
 
 @EVERY_MODULE
@@ -168,7 +184,7 @@ def test_nothing_imports_notebooks_or_tests(path):
 
 
 def test_the_recomputation_is_independent_of_the_package():
-    tree = ast.parse((ROOT / "tests" / "independent.py").read_text("utf-8"))
+    tree = ast.parse((ROOT / "tests" / "support" / "independent.py").read_text("utf-8"))
     used = {module.split(".")[0] for module, _ in imported(tree)}
     assert used == {"__future__", "datetime", "decimal", "pathlib", "pandas"}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import sys
 import tomllib
@@ -14,6 +15,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
 # Declared, but not imported by name: why it is needed all the same.
 NOT_IMPORTED = {
+    "jupyter-book": "builds the book in a process of its own (book/pages.py)",
+    "jupytext": "keeps notebooks and scripts in step (tools/notebook_pairs.py)",
     "openpyxl": "pandas.read_excel and the tests read workbooks with it",
     "tzdata": "zoneinfo reads it where the system has no files of time zones",
     "seaborn": "analysts who fork a notebook draw with it; the reason is in CONTRIBUTING.md",
@@ -75,5 +78,22 @@ def test_every_declared_package_is_locked_with_a_hash():
 
     spark = (ROOT / "requirements-spark.txt").read_text("utf-8")
     assert re.search(r"^pyspark==\S+ \\\n    --hash=sha256:", spark, re.MULTILINE)
+    lab = (ROOT / "requirements-lab.txt").read_text("utf-8")
+    assert re.search(r"^jupyterlab==\S+ \\\n    --hash=sha256:", lab, re.MULTILINE)
     development = {name_of(line) for line in PROJECT["dependency-groups"]["dev"]}
     assert {normal(name) for name in pinned} >= DECLARED | development
+
+
+def test_commands_of_the_development_container_are_those_of_the_readme():
+    container = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text("utf-8"))
+    readme = (ROOT / "README.md").read_text("utf-8")
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    (setup,) = [command for name, command in container.items() if name.endswith("Command")]
+
+    assert f"`{setup}`" in readme
+    for extra in re.findall(r"EXTRAS=(\w+)", setup):
+        assert extra in PROJECT["project"]["optional-dependencies"]
+        assert (ROOT / f"requirements-{extra}.txt").exists()
+    for target in re.findall(r"`make ([a-z-]+)", readme):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+    assert "$(LAB)" in makefile and set(container["containerEnv"]) == {"LAB"}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
 import pytest
 from conftest import ROOT
-
-from segmentation.document_links import anchors, broken_links, documents
+from document_links import anchors, broken_links, documents
 
 
 @pytest.fixture
@@ -78,9 +78,9 @@ def test_check_fails_and_names_the_document(tmp_path):
     """The command as `make check` runs it, on a project with a broken link."""
     (tmp_path / "README.md").write_text("[a](gone.md)\n", "utf-8")
     code = (
-        "import runpy, sys; from pathlib import Path; import segmentation.params as p; "
+        "import runpy, sys; from pathlib import Path; import segmentation.core.parameters as p; "
         "p.PROJECT_ROOT = Path(sys.argv[1]); "
-        "runpy.run_module('segmentation.document_links', run_name='__main__')"
+        "runpy.run_path('tools/document_links.py', run_name='__main__')"
     )
 
     done = subprocess.run(
@@ -96,4 +96,19 @@ def test_make_check_runs_the_checker():
         ["make", "--dry-run", "--always-make", "check"], capture_output=True, text=True, cwd=ROOT
     )
 
-    assert "python -m segmentation.document_links" in done.stdout
+    assert "python tools/document_links.py" in done.stdout
+
+
+def test_every_file_that_a_document_names_is_there():
+    """Paths in code quotes, from the project's or the package's folder; `<name>` and NN are no names."""
+    lost = [
+        f"{path.relative_to(ROOT)}: {named}"
+        for path in documents()
+        if path.name != "CHANGELOG.md"
+        for named in re.findall(
+            r"`([\w.-]+(?:/[\w.-]+)*/[\w-]+\.(?:py|sql|sh|md))`", path.read_text()
+        )
+        if not re.search("NN_|myshop/", named)
+        and not any((folder / named).is_file() for folder in (ROOT, ROOT / "segmentation"))
+    ]
+    assert lost == []

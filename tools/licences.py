@@ -17,6 +17,7 @@ LOCKS = {
     "requirements-serve.txt": "serve",
     "requirements.txt": "all",
     "requirements-spark.txt": "spark",
+    "requirements-lab.txt": "lab",
 }
 PERMISSIVE = {
     "0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "BSD", "CC0-1.0", "ISC", "MIT",
@@ -25,7 +26,8 @@ PERMISSIVE = {
 SPELLINGS = {
     "3-Clause BSD License": "BSD-3-Clause", "Apache 2.0": "Apache-2.0",
     "Apache Software License": "Apache-2.0", "BSD License": "BSD", "ISC license": "ISC",
-    "ISC License (ISCL)": "ISC", "MIT License": "MIT",
+    "ISC License (ISCL)": "ISC", "MIT License": "MIT", "MIT license": "MIT", "PSFL": "PSF-2.0",
+    "Apache License, Version 2.0": "Apache-2.0",
     "GNU GPLv2 (with FOSS License Exception)": "GPL-2.0-only with FOSS exception",
     "GNU General Public License (GPL)": "GPL",
     "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
@@ -35,6 +37,7 @@ UNCHANGED = "its own files stay under MPL-2.0; they are used unchanged"
 NAMED = {
     "certifi": UNCHANGED,
     "docutils": "the GPL is that of a mode for Emacs, which nothing here uses",
+    "fqdn": UNCHANGED + ", by JupyterLab only",
     "hypothesis": UNCHANGED + ", in tests only",
     "mysql-connector-python": "GPL-2.0 with Oracle's Universal FOSS Exception, which lets MIT "
     "code use it; who passes on a closed product with it needs another licence, or leaves it out "
@@ -44,7 +47,7 @@ NAMED = {
 }
 HEAD = """# Licences of the dependencies
 
-The project itself is under the [MIT licence](LICENSE). This is what its lock files install: *serve* is what the container image holds, *all* is for reports and development, *spark* is the extra. Written by `python tools/licences.py`, checked by `make check`: a licence that is unknown, or neither permissive nor given a reason there, fails.
+The project itself is under the [MIT licence](LICENSE). This is what its lock files install: *serve* is what the container image holds, *all* is for reports and development, *spark* and *lab* are the extras. Written by `python tools/licences.py`, checked by `make check`: a licence that is unknown, or neither permissive nor given a reason there, fails.
 
 | package | licence | for | note |
 |---|---|---|---|

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from segmentation.evidence.intervals import spread_of
-
-RESAMPLES = 200
+from segmentation.core.intervals import spread_of
+from segmentation.core.limits import BOOTSTRAPS
 
 
 def contingency(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -61,6 +60,6 @@ def agreement_interval(
     table = contingency(first, second)
     n = int(table.sum())
     generator = np.random.default_rng(seed)
-    drawn = generator.multinomial(n, table.ravel() / n, size=RESAMPLES)
-    _, low, high = spread_of(adjusted_rand(drawn.reshape(RESAMPLES, *table.shape).astype(float)))
+    drawn = generator.multinomial(n, table.ravel() / n, size=BOOTSTRAPS)
+    _, low, high = spread_of(adjusted_rand(drawn.reshape(BOOTSTRAPS, *table.shape).astype(float)))
     return float(adjusted_rand(table)), low, high

@@ -8,35 +8,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from segmentation.core.intervals import MIDDLE_95
+from segmentation.core.limits import (
+    AUTO_K_RANGE,
+    KEPT_EXCESS,
+    LEAST_AGREEMENT,
+    LEAST_EXCESS,
+    LEAST_RISE,
+    MOST_IN_SPLIT,
+    NARROW,
+    SPLITS,
+    SURE,
+)
+from segmentation.core.threads import in_parallel
 from segmentation.evidence.agreement import agreement_of
 from segmentation.evidence.resampling import fit, sample_rows, seed_of
-from segmentation.side_by_side import in_parallel
-
-AUTO_K_RANGE = (2, 8)
-"""``n_clusters: auto`` looks at these k, whatever ``k_max``: the choice must not move
-with the range that a chart happens to show."""
-
-LEAST_EXCESS = 0.05
-"""Silhouette above that of one structureless cloud which a split must reach."""
-
-SURE = 3.0
-"""Simulation errors by which a split must beat data without structure."""
-
-LEAST_AGREEMENT = 0.8
-"""Mean adjusted Rand index between two halves which a split must reach."""
-
-KEPT_EXCESS = 0.75
-"""Part of the largest excess silhouette that a finer split must keep to be considered."""
-
-LEAST_RISE = 0.1
-"""Gap that each cluster more must add to a coarser split: inertia falls by about a tenth
-more than it would without structure. Cutting a wide round cloud in two adds less."""
-
-NARROW = 0.05
-"""A difference of excess silhouette below this is called narrow."""
-
-SPLITS = 10
-MOST_IN_SPLIT = 20_000
 
 
 def split_half_agreement(
@@ -78,7 +64,7 @@ def split_half_agreement(
     found = np.array(in_parallel(job, tasks, customers=half, progress=progress)).reshape(
         SPLITS, len(k_values)
     )
-    low, high = np.quantile(found, [0.025, 0.975], axis=0)
+    low, high = np.quantile(found, MIDDLE_95, axis=0)
     return pd.DataFrame(
         {
             "k": k_values,

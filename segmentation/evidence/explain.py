@@ -8,11 +8,8 @@ import numpy as np
 import pandas as pd
 from sklearn.tree import DecisionTreeClassifier
 
-from segmentation.evidence.intervals import wilson
-
-MAX_DEPTH = 3
-LEAST_LEAF_SHARE = 0.01
-FOLDS = 5
+from segmentation.core.intervals import wilson
+from segmentation.core.limits import EXPLAIN_FOLDS, LEAST_LEAF_SHARE, TREE_DEPTH
 
 
 @dataclass(frozen=True)
@@ -59,8 +56,8 @@ def explain(
     right = 0
     generator = np.random.default_rng(random_state)
     order = generator.permutation(len(values))
-    for fold in range(FOLDS):
-        held = order[fold::FOLDS]
+    for fold in range(EXPLAIN_FOLDS):
+        held = order[fold::EXPLAIN_FOLDS]
         rest = np.setdiff1d(order, held)
         if len(rest) == 0 or len(held) == 0:
             continue
@@ -82,7 +79,7 @@ def explain(
 
 def _tree(values: np.ndarray, labels: np.ndarray) -> DecisionTreeClassifier:
     least = max(1, int(LEAST_LEAF_SHARE * len(values)))
-    return DecisionTreeClassifier(max_depth=MAX_DEPTH, min_samples_leaf=least, random_state=0).fit(
+    return DecisionTreeClassifier(max_depth=TREE_DEPTH, min_samples_leaf=least, random_state=0).fit(
         values, labels
     )
 

@@ -12,17 +12,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from segmentation.evidence.k_scores import silhouettes
+from segmentation.core.limits import NULL_CUSTOMERS, REFERENCE_CUSTOMERS, REFERENCES
+from segmentation.core.threads import in_parallel
 from segmentation.evidence.resampling import fit, seed_of
-from segmentation.side_by_side import in_parallel
-
-REFERENCES = 10
-REFERENCE_CUSTOMERS = 10_000
-"""A reference set has as many points as the group has customers, at most this many; its
-sum of squares is then scaled up in proportion."""
-
-NULL_CUSTOMERS = 1_000
-"""Points of a reference set on which the silhouette without structure is measured."""
+from segmentation.segments.silhouettes import silhouettes
 
 REFERENCE_STARTS = 2
 

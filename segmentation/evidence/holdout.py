@@ -1,342 +1,283 @@
-"""Do segments made of what was known at a cut predict who buys after it?
-
-Rankings of the same customers are compared by what they would have caught: the segments,
-naive rules that need no model, and a published probabilistic model.
-"""
+"""The hold-out proof of a run: segment at a cut, follow the same customers after it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import datetime as dt
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from segmentation.evidence.intervals import bootstrap_counts, wilson
-from segmentation.schema import RESPONSE_DAYS
-from segmentation.side_by_side import in_parallel
-
-BOOTSTRAPS = 200
-FEW_BOOTSTRAPS = 60
-MANY_CUSTOMERS = 100_000
-"""Above this many customers 60 resamples are drawn: intervals are narrow then anyway."""
-
-SHARES = (0.1, 0.2)
-"""Parts of the customer base that a campaign is imagined to reach."""
-
-LEAST_TOP = 0.05
-"""A smaller top segment is not compared: too few customers."""
-SAME_SHARE = 0.001
-
-RESPONSE_COLUMNS = (
-    "segment_type",
-    "segment",
-    "days",
-    "customers",
-    "ordered",
-    "share",
-    "low",
-    "high",
-    "median_recency",
-)
-
-CURVE_POINTS = 101
-SEGMENTS, SPEND, RECENCY, RFM, MODEL, ORDERS_MODEL = (
-    "segments",
-    "past spend",
-    "recency",
-    "RFM quintile score",
-    "BG/NBD and Gamma-Gamma",
-    "BG/NBD and mean order",
-)
+from segmentation.core.columns import FEATURES, SEGMENT_TYPES
+from segmentation.core.limits import AUTO_K_RANGE, LEAST_CUSTOMERS
+from segmentation.core.parameters import Parameters
+from segmentation.customers import prepare
+from segmentation.customers.features import add_segment_type
+from segmentation.customers.prepare import PreparedGroup
+from segmentation.evidence import buying as btyd
+from segmentation.evidence import rankings as holdout
+from segmentation.evidence.by_group import k_scores_of
+from segmentation.evidence.choose_k import choose_k
+from segmentation.evidence.k_scores import score_fits
+from segmentation.evidence.rankings import follow
+from segmentation.segments import kmeans
+from segmentation.segments import names as naming
+from segmentation.segments.dbscan import fit_dbscan
+from segmentation.segments.model import SegmentModel
 
 
-def rfm_score(recency: np.ndarray, frequency: np.ndarray, total_spent: np.ndarray) -> np.ndarray:
-    """Sum of three quintiles, 3 to 15: the naive RFM score.
+def known_at_cut(table: pd.DataFrame, *, split_pre_register: bool) -> pd.DataFrame:
+    """Features as they were known at the cut, with the group of each customer.
 
-    A customer's quintile comes from the mean rank of all customers with the same value,
-    so equal customers get an equal score.
-
-    Examples
-    --------
-    >>> rfm_score(np.array([1, 9]), np.array([5, 1]), np.array([80.0, 2.0])).tolist()
-    [15.0, 9.0]
+    A registration after the cut was not known then: such a customer counts as not
+    registered.
     """
-    parts = (-np.asarray(recency, float), frequency, total_spent)
-    ranks = [pd.Series(part).rank(pct=True, method="average") for part in parts]
-    return np.sum([np.ceil(5 * rank.to_numpy() - 1e-9) for rank in ranks], axis=0)
+    if "register_to_order" in table.columns:
+        later = table["register_to_order"] < -table["tenure"]
+        table = table.assign(register_to_order=table["register_to_order"].mask(later))
+        if table["register_to_order"].isna().all():
+            table = table.drop(columns="register_to_order")
+    return add_segment_type(table, split_pre_register=split_pre_register)
 
 
-@dataclass(frozen=True)
-class Ranking:
-    """Customers sorted by a score, best first, those of equal score taken together."""
-
-    order: np.ndarray
-    last: np.ndarray  # position of the last customer of each group of equals
-
-    @classmethod
-    def by(cls, score: np.ndarray) -> Ranking:
-        """Rank by a score, higher is better."""
-        order = np.argsort(-score, kind="stable")
-        last = np.append(np.flatnonzero(np.diff(score[order])), len(score) - 1)
-        return cls(order, last)
-
-    def curve(self, weight: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Share of customers taken and share of the value caught, from none to all.
-
-        Among customers of equal score a part catches a proportional part: what a draw by
-        lot would catch on average.
-        """
-        taken = np.cumsum(weight[self.order])[self.last]
-        caught = np.cumsum((weight * values)[self.order])[self.last]
-        total = caught[-1] if caught[-1] else 1.0
-        return np.append(0.0, taken / taken[-1]), np.append(0.0, caught / total)
-
-    def caught(self, weight: np.ndarray, values: np.ndarray, share: float) -> float:
-        """Part of the value caught when this share of the customers is taken."""
-        return float(np.interp(share, *self.curve(weight, values)))
-
-    def midranks(self, weight: np.ndarray) -> np.ndarray:
-        """Mean rank of each customer, best = low, when each counts ``weight`` times."""
-        ends = np.cumsum(weight[self.order])[self.last]
-        starts = np.append(0.0, ends[:-1])
-        sizes = np.diff(np.append(-1, self.last))
-        ranks = np.empty(len(self.order))
-        ranks[self.order] = np.repeat((starts + ends) / 2, sizes)
-        return ranks
-
-
-def weighted_correlation(a: np.ndarray, b: np.ndarray, weight: np.ndarray) -> float:
-    """Correlation of two columns, each customer counted ``weight`` times; NaN if one is flat.
-
-    Of midranks it is Spearman's rank correlation.
-
-    Examples
-    --------
-    >>> weighted_correlation(np.array([1.0, 2, 3]), np.array([9.0, 5, 1]), np.ones(3))
-    -1.0
-    """
-    total = weight.sum()
-    a, b = a - (weight * a).sum() / total, b - (weight * b).sum() / total
-    spread = np.sqrt((weight * a * a).sum() * (weight * b * b).sum())
-    return float(round((weight * a * b).sum() / spread, 12)) if spread > 0 else float("nan")
-
-
-@dataclass(frozen=True)
-class HoldoutTables:
-    """What became of the customers after the cut.
-
-    Attributes
-    ----------
-    segments : DataFrame, one row per segment_type and cluster
-        ``customers, bought_again, orders, revenue`` and shares with intervals.
-    rankings : DataFrame, one row per ranking and share of customers taken
-        What each would have caught, with intervals, and its difference from the segments.
-    curve : DataFrame with columns ``ranking, customers_share, revenue_share, customers``
-    """
-
-    segments: pd.DataFrame
-    rankings: pd.DataFrame
-    curve: pd.DataFrame
-
-
-def follow(
-    customers: pd.DataFrame,
-    scores: Mapping[str, np.ndarray],
+def segments_at_cut(
+    table: pd.DataFrame,
     *,
-    random_state: int,
-    progress: str = "",
-) -> HoldoutTables:
-    """Compare rankings made at the cut by what happened afterwards.
-
-    Parameters
-    ----------
-    customers : DataFrame, one row per customer known at the cut
-        ``segment_type, cluster, segment, orders_after`` and ``revenue_after`` (account
-        currency); rows in an order derived from the customers' values.
-    scores : mapping of ranking name to array of shape (n_customers,), higher is better
-        The first is compared with all others.
-    random_state : int
-        Seed of the bootstrap over customers, from which all 95% intervals come.
-    """
-    resamples = BOOTSTRAPS if len(customers) <= MANY_CUSTOMERS else FEW_BOOTSTRAPS
-    counts = bootstrap_counts(len(customers), resamples=resamples, seed=random_state)
-    return HoldoutTables(
-        _by_segment(customers, counts),
-        _by_ranking(customers, scores, counts, progress=progress),
-        _curves(customers, scores),
-    )
-
-
-def _interval(values: np.ndarray) -> tuple[float, float]:
-    known = values[np.isfinite(values)]
-    if len(known) == 0:
-        return float("nan"), float("nan")
-    low, high = np.quantile(known, [0.025, 0.975])
-    return float(low), float(high)
-
-
-def _by_segment(customers: pd.DataFrame, counts: np.ndarray) -> pd.DataFrame:
-    keys = ["segment_type", "cluster", "segment"]
-    group = customers.groupby(keys, sort=True).ngroup().to_numpy()
-    n_groups = int(group.max()) + 1
-    revenue = customers["revenue_after"].to_numpy(dtype=float)
-    columns = {
-        "customers": np.ones(len(customers)),
-        "bought_again": (customers["orders_after"] > 0).to_numpy(dtype=float),
-        "orders": customers["orders_after"].to_numpy(dtype=float),
-        "revenue": revenue,
-    }
-
-    def sums(weight: np.ndarray) -> dict[str, np.ndarray]:
-        return {
-            name: np.bincount(group, weights=weight * values, minlength=n_groups)
-            for name, values in columns.items()
-        }
-
-    own = sums(np.ones(len(customers)))
-    drawn = [sums(weight) for weight in counts]
-    named = customers[keys].drop_duplicates().sort_values(keys).reset_index(drop=True)
-    whole = {name: own[name].round().astype("int64") for name in ("customers", "bought_again")}
-    table = named.assign(**whole, orders=own["orders"].round().astype("int64"))
-    table["revenue"] = own["revenue"].round(6)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        for name, top, below in (
-            ("share_again", "bought_again", "customers"),
-            ("orders_per_customer", "orders", "customers"),
-            ("revenue_per_customer", "revenue", "customers"),
-        ):
-            table[name] = own[top] / own[below]
-            ends = np.array([_interval(column) for column in
-                             np.array([d[top] / d[below] for d in drawn]).T])  # fmt: skip
-            table[f"{name}_low"], table[f"{name}_high"] = ends[:, 0], ends[:, 1]
-        # the bootstrap sees no doubt where none or all of a few customers came back
-        limits = [wilson(c, n) for c, n in zip(own["bought_again"], own["customers"], strict=True)]
-        table[["share_again_low", "share_again_high"]] = np.array(limits)
-        table["revenue_share"] = own["revenue"] / max(own["revenue"].sum(), 1e-12)
-        parts = np.array([d["revenue"] / max(d["revenue"].sum(), 1e-12) for d in drawn])
-        lift = parts / np.array([d["customers"] / d["customers"].sum() for d in drawn])
-        ends = np.array([_interval(column) for column in parts.T])
-        table["revenue_share_low"], table["revenue_share_high"] = ends[:, 0], ends[:, 1]
-        table["lift"] = table["revenue_share"] / (own["customers"] / own["customers"].sum())
-        ends = np.array([_interval(column) for column in lift.T])
-        table["lift_low"], table["lift_high"] = ends[:, 0], ends[:, 1]
-    return table
-
-
-def _by_ranking(
-    customers: pd.DataFrame,
-    scores: Mapping[str, np.ndarray],
-    counts: np.ndarray,
-    *,
-    progress: str,
+    parameters: Parameters,
+    rules: dict[str, Any],
+    clusters_of: Callable[[PreparedGroup, np.ndarray], kmeans.Clustering],
 ) -> pd.DataFrame:
-    revenue = customers["revenue_after"].to_numpy(dtype=float)
-    again = (customers["orders_after"] > 0).to_numpy(dtype=float)
-    rankings = {name: Ranking.by(score) for name, score in scores.items()}
-    outcome = Ranking.by(revenue)
-    sizes = _sizes(scores[next(iter(scores))])
-
-    def measure(weight: np.ndarray) -> np.ndarray:
-        rows = []
-        after = outcome.midranks(weight)
-        for ranking in rankings.values():
-            correlation = weighted_correlation(ranking.midranks(weight), after, weight)
-            money, people = ranking.curve(weight, revenue), ranking.curve(weight, again)
-            buyers = (weight * again).sum() / weight.sum()
-            for share in sizes:
-                caught = float(np.interp(share, *money))
-                bought = float(np.interp(share, *people)) * buyers / share
-                rows.append((caught, bought, correlation))
-        return np.array(rows).reshape(len(rankings), len(sizes), 3)
-
-    own = measure(np.ones(len(customers)))
-    weights = (weight.astype(float) for weight in counts)
-    drawn = np.array(in_parallel(measure, weights, customers=len(customers), progress=progress))
-    rows = []
-    for i, name in enumerate(rankings):
-        for j, share in enumerate(sizes):
-            difference = drawn[:, i, j, 0] - drawn[:, 0, j, 0]
-            rows.append(
-                {
-                    "ranking": name,
-                    "customers_share": share,
-                    "customers": round(share * len(customers)),
-                    **_with_interval("revenue_share", own[i, j, 0], drawn[:, i, j, 0]),
-                    **_with_interval("lift", own[i, j, 0] / share, drawn[:, i, j, 0] / share),
-                    **_with_interval("share_again", own[i, j, 1], drawn[:, i, j, 1]),
-                    **_with_interval("rank_correlation", own[i, j, 2], drawn[:, i, j, 2]),
-                    **_with_interval("difference", own[i, j, 0] - own[0, j, 0], difference),
-                }
-            )
-    return pd.DataFrame(rows)
-
-
-def _sizes(segment_score: np.ndarray) -> list[float]:
-    """10%, 20%, and as many customers as the top segment has, where it is not tiny."""
-    top = float((segment_score == segment_score.max()).mean())
-    is_another = all(abs(top - share) > SAME_SHARE for share in SHARES)
-    return [*SHARES, top] if LEAST_TOP <= top < 1 and is_another else list(SHARES)
-
-
-def _with_interval(name: str, value: float, drawn: np.ndarray) -> dict[str, float]:
-    low, high = _interval(drawn)
-    return {name: float(value), f"{name}_low": low, f"{name}_high": high}
-
-
-def _curves(customers: pd.DataFrame, scores: Mapping[str, np.ndarray]) -> pd.DataFrame:
-    revenue = customers["revenue_after"].to_numpy(dtype=float)
-    across = np.linspace(0, 1, CURVE_POINTS)
-    parts = []
-    for name, score in scores.items():
-        taken, caught = Ranking.by(score).curve(np.ones(len(customers)), revenue)
-        caught_at = np.interp(across, taken, caught)
-        parts.append(
-            pd.DataFrame(
-                {
-                    "ranking": name,
-                    "customers_share": across,
-                    "revenue_share": caught_at,
-                    "customers": len(customers),
-                }
-            )
-        )
-    return pd.concat(parts, ignore_index=True)
-
-
-def responses(customers: pd.DataFrame, *, observed_days: int) -> pd.DataFrame:
-    """How many of each segment order anyway: without a campaign, within so many days.
-
-    Who is in a segment is decided by what was known before the days that are counted, so
-    nobody is in it because of the order that is counted here.
+    """Segments made of what was known at the cut, by the run's own parameters.
 
     Parameters
     ----------
-    customers : DataFrame, one row per customer known at the cut
-        ``segment_type, segment`` (missing = in none), ``days_to_order`` (NaN where no order
-        followed) and, where it is known, ``recency`` at the cut.
-    observed_days : int
-        Days from the cut to the last day of observation; no longer period is answered.
+    rules : dict
+        The naming rules.
+    clusters_of : callable
+        Gets a prepared group and its spend, gives its clusters.
 
     Returns
     -------
-    DataFrame of `RESPONSE_COLUMNS`, one row per segment and period
-        ``share`` is ``ordered / customers``, with its 95% interval (Wilson 1927);
-        ``median_recency`` is that of the customers counted, at the cut.
-
-    Examples
-    --------
-    >>> followed = pd.DataFrame({"segment_type": "normal", "segment": ["A"] * 4,
-    ...                          "days_to_order": [5.0, 30.0, 31.0, np.nan]})
-    >>> found = responses(followed, observed_days=60)
-    >>> found[["days", "customers", "ordered", "share"]].values.tolist()
-    [[30.0, 4.0, 2.0, 0.5], [60.0, 4.0, 3.0, 0.75]]
+    DataFrame, in an order derived from the customers' values
+        Every feature, ``segment_type, cluster, segment`` and ``tier``: mean past spend of
+        the customer's segment, by which segments are ranked.
     """
-    rows = []
-    for (kind, segment), members in customers.groupby(["segment_type", "segment"], sort=True):
-        recency = float(members["recency"].median()) if "recency" in members else np.nan
-        for days in [period for period in RESPONSE_DAYS if period <= observed_days]:
-            n, ordered = len(members), int((members["days_to_order"] <= days).sum())
-            ends = wilson(ordered, n)
-            rows.append((kind, segment, days, n, ordered, ordered / n, *ends, recency))
-    return pd.DataFrame(rows, columns=list(RESPONSE_COLUMNS))
+    available = tuple(name for name in FEATURES if name in table.columns)
+    parts = []
+    largest = int(table["segment_type"].value_counts().max())
+    for kind in [k for k in SEGMENT_TYPES if (table["segment_type"] == k).any()]:
+        group = prepare.prepare_group(
+            table, kind, names=tuple(n for n in parameters.features if n in table.columns),
+            outliers=parameters.outliers, winsor_quantile=parameters.winsor_quantile,
+            transform=parameters.transform, scaler=parameters.scaler,
+        )  # fmt: skip
+        customers = table.iloc[group.rows]
+        spent = customers["total_spent"].to_numpy()
+        fit = clusters_of(group, spent)
+        if kmeans.too_small_beside(len(spent), largest=largest, n_clusters=fit.n_clusters):
+            fit = kmeans.fit_kmeans(group.values, spent, n_clusters=1, n_init=1, random_state=0)
+        customers = customers.assign(cluster=fit.labels)
+        centers = pd.DataFrame(fit.centers, columns=list(group.preparation.features))
+        profiles = naming.cluster_profiles(customers, available, centers)
+        names = naming.name_clusters(profiles, group.preparation.features, rules=rules)[0]
+        customers["segment"] = customers["cluster"].map(names)
+        customers["tier"] = customers.groupby("cluster")["total_spent"].transform("mean")
+        parts.append(customers)
+    return pd.concat(parts, ignore_index=True)
+
+
+def clusters_at_cut(
+    group: PreparedGroup, spent: np.ndarray, *, parameters: Parameters
+) -> kmeans.Clustering:
+    """Clusters of one group at the cut; with ``auto`` the rule is asked again on them.
+
+    The number of clusters that the whole window speaks for was not known at the cut.
+    """
+    fixed: dict[str, Any] = {
+        "n_init": parameters.n_init,
+        "random_state": parameters.random_state,
+    }
+    k = parameters.n_clusters
+    left_out = np.zeros(len(spent), dtype=bool)
+    if not parameters.anomalies_in_fit:
+        left_out = fit_dbscan(
+            group.values, eps=parameters.dbscan_eps, min_samples=parameters.dbscan_min_samples
+        ).is_noise
+    if k == "auto":
+        low, high = AUTO_K_RANGE
+        fits = kmeans.fit_range(group.values, spent, k_values=range(low, high + 1), **fixed)
+        scored = score_fits(group.values, fits, random_state=parameters.random_state)
+        table = k_scores_of(
+            group.values, scored.scores, scored.silhouettes,
+            random_state=parameters.random_state, progress="",
+        )  # fmt: skip
+        k = choose_k(table).k
+        if k in fits and not left_out.any():
+            return fits[k]
+    if left_out.any():
+        return kmeans.fit_without(group.values, spent, left_out, n_clusters=int(k), **fixed)
+    return kmeans.fit_kmeans(group.values, spent, n_clusters=int(k), **fixed)
+
+
+def scores_at_cut(
+    customers: pd.DataFrame, *, horizon_days: int
+) -> tuple[dict[str, np.ndarray], dict[str, Any] | None]:
+    """Rankings of the customers by what was known at the cut, higher = sooner chosen.
+
+    Parameters
+    ----------
+    customers : DataFrame
+        Features at the cut, ``tier``, and ``days_before, spent_first_day``.
+
+    Returns
+    -------
+    (dict of name to scores, parameters of the probabilistic model or None)
+    """
+    spent, recency = customers["total_spent"].to_numpy(), customers["recency"].to_numpy()
+    scores = {
+        holdout.SEGMENTS: customers["tier"].to_numpy(),
+        holdout.SPEND: spent,
+        holdout.RECENCY: -recency.astype(float),
+        holdout.RFM: holdout.rfm_score(recency, customers["frequency"].to_numpy(), spent),
+    }
+    predicted = btyd.predicted_revenue(
+        customers["days_before"].to_numpy(),
+        customers["first_to_last_order"].to_numpy(dtype=float),
+        customers["tenure"].to_numpy(dtype=float),
+        spent,
+        customers["spent_first_day"].to_numpy(dtype=float),
+        horizon_days=float(horizon_days),
+    )
+    if predicted is None:
+        return scores, None
+    revenue, buying, worth = predicted
+    scores[holdout.MODEL if worth else holdout.ORDERS_MODEL] = revenue
+    fitted = {
+        "r": buying.r, "alpha": buying.alpha, "a": buying.a, "b": buying.b,
+        "log_likelihood": buying.log_likelihood,
+        **({"p": worth.p, "q": worth.q, "gamma": worth.gamma} if worth else {}),
+        "predicted_revenue": float(revenue.sum()),
+    }  # fmt: skip
+    return scores, fitted
+
+
+SEGMENT_COLUMNS = (
+    "segment_type", "cluster", "segment", "customers", "bought_again", "orders", "revenue",
+    *(f"{name}{end}" for name in ("share_again", "orders_per_customer", "revenue_per_customer",
+      "revenue_share", "lift") for end in ("", "_low", "_high")), "as_today",
+)  # fmt: skip
+MEASURES = ("revenue_share", "lift", "share_again", "rank_correlation", "difference")
+HOLDOUT_RANKING_COLUMNS = (
+    "ranking", "customers_share", "customers",
+    *(f"{name}{end}" for name in MEASURES for end in ("", "_low", "_high")),
+)  # fmt: skip
+TODAY_COLUMNS = ("customer_id", "segment_type", "segment", "total_spent", "days_to_order")
+"""What a trial without a campaign divides: customers of the cut by today's borders."""
+CURVE_COLUMNS = ("ranking", "customers_share", "revenue_share", "customers")
+
+
+def no_holdout(reason: str) -> dict[str, Any]:
+    """Results of a hold-out that the data do not allow, with the reason."""
+    return {
+        "holdout_segments": pd.DataFrame(columns=list(SEGMENT_COLUMNS)),
+        "holdout_rankings": pd.DataFrame(columns=list(HOLDOUT_RANKING_COLUMNS)),
+        "holdout_curve": pd.DataFrame(columns=list(CURVE_COLUMNS)),
+        "holdout_responses": pd.DataFrame(columns=list(holdout.RESPONSE_COLUMNS)),
+        "holdout_today": pd.DataFrame(columns=list(TODAY_COLUMNS)),
+        "holdout": {"possible": False, "reason": reason},
+    }
+
+
+def standing_by(model: SegmentModel, customers: pd.DataFrame) -> pd.DataFrame:
+    """Segment that a model gives to customers as they were at the cut; missing in groups it lacks.
+
+    Segments made at the cut may bear a name of today for other customers: names follow the
+    profile of a cluster, and clusters are drawn anew. What "such customers" did after the cut
+    is asked of those whom today's borders put into today's segment.
+    """
+    values = customers.reindex(columns=list(model.features)).to_numpy(dtype=np.float64)
+    kinds = customers["segment_type"].to_numpy(dtype=object)
+    known = np.zeros(len(customers), dtype=bool)
+    for kind, group in model.groups.items():
+        used = [model.features.index(name) for name in group.preparation.features]
+        known |= (kinds == kind) & np.isfinite(values[:, used]).all(axis=1)
+    segments = np.full(len(customers), None, dtype=object)
+    if known.any():
+        segments[known] = model.assign_values(values[known], kinds[known]).segment
+    return customers.assign(segment=segments)
+
+
+def hold_out(
+    *,
+    cut: dict[str, str],
+    cut_features: pd.DataFrame,
+    followed: pd.DataFrame,
+    model: SegmentModel,
+    naming_rules: dict[str, Any],
+    parameters: Parameters,
+    progress: bool,
+) -> dict[str, Any]:
+    """Segment on what was known at the cut and follow the same customers afterwards.
+
+    Parameters
+    ----------
+    cut : dict
+        ``cut`` and ``last_day``; or the ``reason`` why there is none.
+    cut_features : DataFrame, one row per customer
+        Features from orders up to the cut alone.
+    followed : DataFrame, one row per customer who had bought by the cut
+        ``customer_id, days_before, spent_first_day, orders_after, revenue_after`` (exact),
+        ``days_to_order``.
+    model : SegmentModel
+        That of the whole window, by which customers of the cut are likened to today's.
+    """
+    if cut["reason"]:
+        return no_holdout(cut["reason"])
+    day, last_day = (dt.date.fromisoformat(cut[name]) for name in ("cut", "last_day"))
+    if len(cut_features) < LEAST_CUSTOMERS:
+        return no_holdout(f"only {len(cut_features):,} customer(s) had bought by {day}")
+    table = known_at_cut(cut_features, split_pre_register=parameters.split_pre_register)
+    if not any(name in table.columns for name in parameters.features):
+        return no_holdout(f"none of the features was known on {day}")
+    customers = segments_at_cut(
+        table,
+        parameters=parameters,
+        rules=naming_rules,
+        clusters_of=lambda group, spent: clusters_at_cut(group, spent, parameters=parameters),
+    ).merge(followed, on="customer_id", how="left", validate="one_to_one")
+    if not (customers["orders_after"] > 0).any():
+        return no_holdout(f"nobody bought between {day} and {last_day}")
+    horizon = (last_day - day).days
+    scores, fitted = scores_at_cut(customers, horizon_days=horizon)
+    found = follow(
+        customers, scores, random_state=parameters.random_state,
+        progress="hold-out" if progress else "",
+    )  # fmt: skip
+    keys = ["segment_type", "cluster", "segment"]
+    exact = customers.groupby(keys)["revenue_after"].agg(lambda money: sum(money))
+    today = standing_by(model, customers)
+    same = (today["segment"] == customers["segment"]).groupby([customers[k] for k in keys]).mean()
+    by_segment = found.segments.assign(
+        revenue=[exact[tuple(key)] for key in found.segments[keys].itertuples(index=False)],
+        as_today=[same[tuple(key)] for key in found.segments[keys].itertuples(index=False)],
+    )
+    return {
+        "holdout_segments": by_segment[list(SEGMENT_COLUMNS)],
+        "holdout_rankings": found.rankings[list(HOLDOUT_RANKING_COLUMNS)],
+        "holdout_curve": found.curve[list(CURVE_COLUMNS)],
+        "holdout_responses": holdout.responses(today, observed_days=horizon),
+        "holdout_today": today.dropna(subset="segment")[list(TODAY_COLUMNS)],
+        "holdout": {
+            "possible": True,
+            "reason": "",
+            "cut": day.isoformat(),
+            "last_day": last_day.isoformat(),
+            "days_after": horizon,
+            "customers": len(customers),
+            "bought_again": int((customers["orders_after"] > 0).sum()),
+            "orders": int(customers["orders_after"].sum()),
+            "revenue": str(sum(customers["revenue_after"])),
+            "model": fitted,
+        },
+    }

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 from sklearn.metrics import calinski_harabasz_score, davies_bouldin_score
 
-from segmentation.side_by_side import one_thread
+from segmentation.core.parameters import Parameters
+from segmentation.customers.prepare import PreparedGroup
+from segmentation.segments.kmeans import GroupFits, fit_range
+from segmentation.segments.silhouettes import silhouette_rows, silhouettes
 
-EXACT_SILHOUETTE_CUSTOMERS = 40_000
-"""Up to this many customers the silhouette of everybody is computed."""
-
-SAMPLED_SILHOUETTE_CUSTOMERS = 4_000
-"""Beyond, this many customers are measured against all customers: an unbiased estimate
-of the same mean, whose 95% interval is at most 0.031 to either side."""
-
-_CHUNK_CELLS = 1_000_000  # distances at once and per thread
-_WORKERS = 2
 TUNING_COLUMNS = (
     "segment_type",
     "k",
@@ -93,100 +85,29 @@ def score_fits(prepared: np.ndarray, fits: Mapping[int, Fit], *, random_state: i
     return KScores(pd.DataFrame(rows, columns=list(TUNING_COLUMNS[1:])), by_k, measured)
 
 
-def silhouette_rows(n_customers: int, *, random_state: int) -> np.ndarray:
-    """Customers whose silhouette is measured: all, or a seeded sample of a large group."""
-    if n_customers <= EXACT_SILHOUETTE_CUSTOMERS:
-        return np.arange(n_customers)
-    generator = np.random.default_rng(random_state)
-    return np.sort(generator.choice(n_customers, size=SAMPLED_SILHOUETTE_CUSTOMERS, replace=False))
-
-
-def silhouettes(
-    prepared: np.ndarray, partitions: list[np.ndarray], measured: np.ndarray
-) -> list[np.ndarray]:
-    """Silhouette of each measured customer against all customers, for each partition.
-
-    For a customer, a is the mean distance to its own cluster's other members and b the
-    smallest mean distance to another cluster; the silhouette is (b - a) / max(a, b),
-    and 0 in a cluster of one (Rousseeuw 1987, J. Comput. Appl. Math. 20).
-
-    Returns
-    -------
-    list of arrays of shape (n_measured,), one per partition
-        Equal to ``sklearn.metrics.silhouette_samples`` for the same customers.
-    """
-    if not partitions:
-        return []
-    counts = [np.bincount(labels) for labels in partitions]
-    widths = [len(count) for count in counts]
-    offsets = np.concatenate([[0], np.cumsum(widths)])
-    members = np.zeros((len(prepared), offsets[-1]))
-    for labels, offset in zip(partitions, offsets[:-1], strict=True):
-        members[np.arange(len(prepared)), offset + labels] = 1.0
-    results = [np.empty(len(measured)) for _ in partitions]
-    step = max(1, _CHUNK_CELLS // max(1, len(prepared)))
-    columns = np.ascontiguousarray(prepared.T)
-    own_memory = threading.local()
-
-    def fill(start: int) -> None:
-        rows = measured[start : start + step]
-        if not hasattr(own_memory, "pages"):  # new pages for every chunk cost as much as its sums
-            own_memory.pages = np.empty((2, step, len(prepared)))
-        sums = _distances(columns, rows, own_memory.pages) @ members
-        for result, labels, count, offset in zip(
-            results, partitions, counts, offsets[:-1], strict=True
-        ):
-            own = labels[rows]
-            block = sums[:, offset : offset + len(count)]
-            result[start : start + step] = _silhouette_block(block, own, count)
-
-    with one_thread(), ThreadPoolExecutor(_WORKERS) as pool:
-        list(pool.map(fill, range(0, len(measured), step)))
-    return results
-
-
-def silhouette_interval(values: np.ndarray) -> tuple[float, float, float]:
-    """Mean silhouette with its 95% interval.
-
-    Parameters
-    ----------
-    values : array of shape (n_measured,)
-        Silhouettes of the customers measured; NaN = one cluster only.
-
-    Notes
-    -----
-    Where everybody was measured the mean is exact, and the interval says how far it would
-    move with other customers of the same kind.
-
-    Examples
-    --------
-    >>> silhouette_interval(np.array([0.25, 0.5, 0.75]))[0]
-    0.5
-    """
-    mean = float(values.mean())
-    error = float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0
-    return mean, mean - 1.96 * error, mean + 1.96 * error
-
-
-def _distances(columns: np.ndarray, rows: np.ndarray, pages: np.ndarray) -> np.ndarray:
-    """Distances of some customers to all, in the first of two pages of memory."""
-    squares, differences = pages[:, : len(rows)]
-    squares[...] = 0.0
-    for column in columns:
-        np.subtract(column[rows, None], column[None, :], out=differences)
-        np.multiply(differences, differences, out=differences)
-        np.add(squares, differences, out=squares)
-    return np.sqrt(squares, out=squares)
-
-
-def _silhouette_block(sums: np.ndarray, own: np.ndarray, count: np.ndarray) -> np.ndarray:
-    rows = np.arange(len(own))
-    others = count[own] - 1
-    inside = sums[rows, own] / np.maximum(others, 1)
-    outside = sums / count
-    outside[rows, own] = np.inf
-    nearest = outside.min(axis=1)
-    largest = np.maximum(inside, nearest)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        value = np.where(largest > 0, (nearest - inside) / largest, 0.0)
-    return np.where(others > 0, value, 0.0)
+def score_every_k(
+    *,
+    features: pd.DataFrame,
+    scaled: dict[str, PreparedGroup],
+    scan_to: int,
+    progress: bool,
+    parameters: Parameters,
+) -> dict[str, Any]:
+    """Fits and scores of every number of clusters, per group."""
+    fits, scan, scores = {}, {}, []
+    for kind, group in scaled.items():
+        found = fit_range(
+            group.values,
+            features["total_spent"].to_numpy()[group.rows],
+            k_values=range(2, scan_to + 1),
+            n_init=parameters.n_init,
+            random_state=parameters.random_state,
+            progress=f"k-means, {kind}" if progress else "",
+        )
+        scored = score_fits(group.values, found, random_state=parameters.random_state)
+        scores.append(scored.scores.assign(segment_type=kind))
+        scan[kind] = {"measured": len(scored.measured), "customers": len(group.rows)}
+        fits[kind] = GroupFits(found, scored.silhouettes, scored.measured)
+    filled = [table for table in scores if len(table)] or scores[:1]
+    table = pd.concat(filled, ignore_index=True)[list(TUNING_COLUMNS)]
+    return {"tuning_k": table, "scan": scan, "fits": fits}

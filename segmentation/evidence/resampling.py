@@ -8,7 +8,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from sklearn.cluster import KMeans
 
-from segmentation.geometry import nearest_centres
+from segmentation.segments.distances import nearest_centres
 
 STARTS = 3
 """Random starts of a fit on a resample. All of them are cold (k-means++): a start from

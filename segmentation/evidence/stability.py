@@ -8,26 +8,21 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from segmentation.core.intervals import Z95_ROUNDED, spread_of
+from segmentation.core.limits import (
+    DISSOLVED_JACCARD,
+    MOST_RESAMPLED,
+    NAMED_RESAMPLES,
+    RESAMPLE_STARTS,
+    SAME_INERTIA,
+    SEED_STARTS,
+    STABILITY_RESAMPLES,
+    STABLE_JACCARD,
+    UNSTABLE_JACCARD,
+)
+from segmentation.core.threads import in_parallel
 from segmentation.evidence.agreement import agreement_of
-from segmentation.evidence.intervals import spread_of
 from segmentation.evidence.resampling import fit, matched, sample_rows, seed_of
-from segmentation.side_by_side import in_parallel
-
-RESAMPLES = 100
-NAMED_RESAMPLES = 25
-RESAMPLE_STARTS = 5
-"""Random starts of a fit on a resample; with fewer a poor start would count as instability
-(`seed_sensitivity` shows single starts apart)."""
-MOST_CUSTOMERS = 50_000
-"""Of a larger group a seeded sample of this many customers is resampled."""
-
-SEED_STARTS = 50
-SAME_INERTIA = 1e-4
-"""A start reaches the best inertia when it is within this part of it."""
-
-UNSTABLE, STABLE = 0.6, 0.75
-"""Mean Jaccard below which a cluster is called unstable, and from which stable (Hennig
-2007: below 0.6 a cluster should not be trusted, from 0.75 it is a valid pattern)."""
 
 MARGIN_STEPS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
@@ -40,9 +35,9 @@ def stability_word(jaccard: float) -> str:
     >>> stability_word(0.9), stability_word(0.7), stability_word(0.59)
     ('stable', 'uncertain', 'unstable')
     """
-    if not jaccard >= UNSTABLE:
+    if not jaccard >= UNSTABLE_JACCARD:
         return "unstable"
-    return "stable" if jaccard >= STABLE else "uncertain"
+    return "stable" if jaccard >= STABLE_JACCARD else "uncertain"
 
 
 @dataclass(frozen=True)
@@ -95,10 +90,12 @@ def resample_stability(
     labels : int array of shape (n_customers,), published clusters from 0
     margin : array of shape (n_customers,), 1 - d1/d2
     """
-    rows = sample_rows(len(values), MOST_CUSTOMERS, seed=seed_of(random_state, 11))
+    rows = sample_rows(len(values), MOST_RESAMPLED, seed=seed_of(random_state, 11))
     values, labels, margin = values[rows], labels[rows], margin[rows]
     k = int(labels.max()) + 1
-    tasks = [(method, n) for method in ("bootstrap", "subsample") for n in range(RESAMPLES)]
+    tasks = [
+        (method, n) for method in ("bootstrap", "subsample") for n in range(STABILITY_RESAMPLES)
+    ]
 
     def job(task: tuple[str, int]) -> _Resample:
         method, number = task
@@ -115,7 +112,7 @@ def resample_stability(
         )
 
     found = in_parallel(job, tasks, customers=len(values), progress=progress)
-    parts = {"bootstrap": found[:RESAMPLES], "subsample": found[RESAMPLES:]}
+    parts = {"bootstrap": found[:STABILITY_RESAMPLES], "subsample": found[STABILITY_RESAMPLES:]}
     flips = np.mean([each.flipped for each in parts["bootstrap"]], axis=0)
     return Stability(
         pd.DataFrame([_whole(method, each, len(values)) for method, each in parts.items()]),
@@ -176,7 +173,7 @@ def _clusters(parts: dict[str, list[_Resample]], k: int) -> pd.DataFrame:
                 "jaccard_low": low,
                 "jaccard_high": high,
                 "jaccard_subsample": spread_of(found["subsample"][:, cluster])[0],
-                "dissolved": float((own <= 0.5).mean()),
+                "dissolved": float((own <= DISSOLVED_JACCARD).mean()),
                 "verdict": stability_word(mean),
             }
         )
@@ -196,7 +193,7 @@ def margin_bands(margin: np.ndarray, flips: np.ndarray) -> pd.DataFrame:
     rows = []
     for number in np.unique(band):
         own = flips[band == number]
-        error = 1.96 * own.std(ddof=1) / np.sqrt(len(own)) if len(own) > 1 else 0.0
+        error = Z95_ROUNDED * own.std(ddof=1) / np.sqrt(len(own)) if len(own) > 1 else 0.0
         rows.append(
             {
                 "margin_from": MARGIN_STEPS[number],
@@ -277,7 +274,7 @@ def seed_sensitivity(
         ``agreement`` the adjusted Rand index with the published clusters; ``moved`` the
         share of customers who would be in another segment.
     """
-    rows = sample_rows(len(values), MOST_CUSTOMERS, seed=seed_of(random_state, 11))
+    rows = sample_rows(len(values), MOST_RESAMPLED, seed=seed_of(random_state, 11))
     k = int(labels.max()) + 1
 
     def job(start: int) -> dict[str, float]:

@@ -15,7 +15,7 @@ from pathlib import Path
 import yaml
 from conftest import ROOT, TinyShop, contents_of, leftovers_in, order
 
-from segmentation.own_folders import MARK
+from segmentation.core.own_folders import MARK
 
 KILLED_AT = Path(__file__).with_name("killed_at.py")
 COMMAND = [sys.executable, "-m", "segmentation"]

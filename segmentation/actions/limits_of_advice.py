@@ -1,0 +1,106 @@
+"""What the data cannot support of a recommendation, in words with the figures behind them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from segmentation.core.columns import format_percent
+from segmentation.core.limits import ONE_CUSTOMER, WIDE
+
+UNSTABLE = "unstable"
+
+
+def add_limits(
+    recommendations: pd.DataFrame,
+    sizes: pd.DataFrame,
+    stability: pd.DataFrame,
+    *,
+    no_holdout: str,
+) -> pd.DataFrame:
+    """Say beside each recommendation what stands against acting on it.
+
+    Parameters
+    ----------
+    recommendations, sizes : DataFrame, one row per segment in the same order
+        As ``recommend`` and ``campaign.sizes_by_segment`` give them.
+    stability : DataFrame
+        ``segment_type, segment, verdict, jaccard`` of the segments that were tried.
+    no_holdout : str
+        Why nobody could be followed after a cut; empty where they were.
+
+    Returns
+    -------
+    DataFrame
+        `recommendations` with ``detectable`` (smallest rise that a test of the whole
+        segment finds), ``is_supported`` and ``limits``: sentences without a full stop,
+        separated by semicolons. A play that is no campaign asks for no support.
+    """
+    tried = stability.set_index(["segment_type", "segment"])
+    limits, supported = [], []
+    for row, size in zip(recommendations.itertuples(), sizes.itertuples(), strict=True):
+        against = [*_of_money(row), *_of_response(row, size, no_holdout)]
+        key = (row.segment_type, row.segment)
+        if key in tried.index and tried.at[key, "verdict"] == UNSTABLE:
+            against.append(
+                "its borders do not hold when customers are drawn again (mean Jaccard "
+                f"{tried.at[key, 'jaccard']:.2f})"
+            )
+        notes = _of_concentration(row)
+        limits.append("; ".join([*against, *notes]))
+        supported.append(bool(row.is_campaign) and not against)
+    return recommendations.assign(
+        detectable=sizes["detectable"].to_numpy(), is_supported=supported, limits=limits
+    )
+
+
+def _of_money(row: Any) -> list[str]:
+    """Whether a contact can pay for itself at all."""
+    needed, base = row.break_even_response, row.base
+    if not row.is_campaign:
+        return [f"the outcome of a campaign to {row.customers:,} customer(s) cannot be measured"]
+    if not needed <= 1:
+        return ["one extra order of the typical size does not pay for one contact"]
+    if np.isfinite(base) and base + needed > 1:
+        return [
+            f"{format_percent(base)} order anyway, so no campaign can add the "
+            f"{format_percent(needed)} that it needs"
+        ]
+    return []
+
+
+def _of_response(row: Any, size: Any, no_holdout: str) -> list[str]:
+    """Whether it is known who orders anyway, and whether a test would tell."""
+    if not row.is_campaign:
+        return []
+    if not np.isfinite(row.base):
+        why = no_holdout or (
+            "the borders of this segment held nobody at the cut, or nobody was followed for "
+            f"{row.outcome_days} days"
+        )
+        return [f"how many order anyway is not known: {why}"]
+    if size.can_show:
+        return []
+    smallest = size.detectable
+    found = (
+        f"a test of the whole segment finds a rise of {100 * smallest:.1f} points or more, "
+        if np.isfinite(smallest)
+        else "no rise, however large, is found by a test of the whole segment, "
+    )
+    return [
+        f"{found}break-even is {100 * row.break_even_response:.1f}: a campaign may pay and "
+        "nobody could tell"
+    ]
+
+
+def _of_concentration(row: Any) -> list[str]:
+    """What makes the money at stake uncertain; no reason not to act."""
+    notes = []
+    if row.largest_share >= ONE_CUSTOMER:
+        notes.append(f"one customer brought {format_percent(row.largest_share)} of its revenue")
+    half = (row.revenue_high - row.revenue_low) / 2
+    if row.revenue > 0 and half >= WIDE * row.revenue:
+        notes.append("its revenue hangs on who happened to be a customer")
+    return notes

@@ -1,0 +1,245 @@
+"""Segments -> what to do about each, with its own numbers and a break-even, not a promise.
+
+The share that orders anyway comes from customers followed after a cut, never from the
+window that made the segments: there a segment of the long absent orders nothing because
+of how it was made.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from segmentation.core import rule_files
+from segmentation.core.intervals import MIDDLE_95
+from segmentation.core.limits import FEW_DRAWS, MANY_CUSTOMERS, REVENUE_DRAWS
+
+RESPONSE_VALUES = {
+    "base": "share",
+    "base_low": "low",
+    "base_high": "high",
+    "base_customers": "customers",
+    "base_ordered": "ordered",
+    "base_recency": "median_recency",
+}
+
+
+def load_plays() -> list[dict[str, Any]]:
+    """The shipped plays in their order, as data."""
+    return rule_files.load_rules("plays")["plays"]
+
+
+def break_even_response(contact_cost: float, gross_margin: float, order_value: float) -> float:
+    """Share of contacted customers who must place one order they would not have placed.
+
+    One contact costs `contact_cost`; one extra order brings ``gross_margin *
+    order_value``. Doubling the margin halves the break-even. Above 1 a contact cannot
+    pay for itself with one order; infinite where an order is worth nothing.
+
+    Examples
+    --------
+    >>> break_even_response(1.0, 0.25, 40.0)
+    0.1
+    >>> break_even_response(1.0, 0.5, 40.0)
+    0.05
+    """
+    worth = gross_margin * order_value
+    return contact_cost / worth if worth > 0 else float("inf")
+
+
+def revenue_interval(
+    spent: np.ndarray, customers: int, *, random_state: int
+) -> tuple[float, float]:
+    """95% interval of a segment's revenue, from the customers it has.
+
+    Parameters
+    ----------
+    spent : array of shape (n_members,)
+        Money of each customer of the segment; the order plays no part.
+    customers : int
+        Customers of the whole run, of whom the segment is a part.
+
+    Notes
+    -----
+    Percentile bootstrap (Efron and Tibshirani 1993) over all customers: how many of a
+    resample fall into the segment is binomial, and who they are is drawn with
+    replacement. Borders of segments stay where they are. It says how much the sum hangs
+    on who happened to be a customer, not what will be spent next year.
+    """
+    members = np.sort(np.asarray(spent, dtype=np.float64))
+    chance = np.random.default_rng(random_state)
+    draws = REVENUE_DRAWS if customers <= MANY_CUSTOMERS else FEW_DRAWS
+    sizes = chance.binomial(customers, len(members) / customers, size=draws)
+    sums = [members[chance.integers(len(members), size=size)].sum() for size in sizes]
+    low, high = np.quantile(sums, MIDDLE_95)
+    return float(low), float(high)
+
+
+def recommend(
+    customers: pd.DataFrame,
+    *,
+    gross_margin: float,
+    contact_cost: float,
+    responses: pd.DataFrame | None = None,
+    random_state: int = 0,
+    plays: list[dict[str, Any]] | None = None,
+    naming_rules: dict[str, Any] | None = None,
+) -> pd.DataFrame:
+    """One row per segment: who they are, what they are worth, the play, its break-even.
+
+    Parameters
+    ----------
+    customers : DataFrame, one row per customer
+        All features the source allows, ``segment_type``, ``cluster``, ``segment``,
+        ``is_anomaly``.
+    gross_margin : float
+        Share of revenue left after the cost of goods; an assumption of the profile.
+    contact_cost : float
+        Account currency per contact; an assumption of the profile.
+    responses : DataFrame, as ``evidence.responses`` gives it
+        Who ordered anyway after the cut of the hold-out; none where there is no hold-out.
+    random_state : int
+        Seed of the resamples behind the interval of revenue.
+    plays, naming_rules : as ``rule_files.load_rules`` gives them
+        The shipped ones unless given. A name's own plays are tried before the others.
+
+    Returns
+    -------
+    DataFrame sorted by revenue, largest first
+        ``segment_type, segment, play, is_campaign, why, do, measure, customers, revenue,
+        revenue_low, revenue_high, revenue_share, largest_share, revenue_per_customer,
+        one_time_share, median_recency, typical_order, break_even_response, campaign_cost,
+        outcome_days, base, base_low, base_high, base_customers, base_ordered, base_recency,
+        anomalies``. ``base`` is the share that ordered within ``outcome_days`` after the cut,
+        without any campaign, of the customers whom the segment's borders held at the cut,
+        with its 95% interval; ``base_recency`` their median days since the last order then.
+        Missing where the source cannot tell.
+    """
+    plays = plays or load_plays()
+    given = rule_files.with_names(naming_rules or rule_files.load_rules("naming_rules"))
+    total = customers["total_spent"].sum()
+    rows = []
+    for (kind, _, segment), members in customers.groupby(["segment_type", "cluster", "segment"]):
+        group = customers[customers["segment_type"] == kind]
+        facts = _facts(members, group)
+        own_plays = given.get(segment, {}).get("plays", [])
+        play = next(item for item in in_order(plays, own_plays) if _fits(facts, item["when"]))
+        spent = members["total_spent"]
+        low, high = revenue_interval(spent.to_numpy(), len(customers), random_state=random_state)
+        days = play["outcome_days"]
+        rows.append(
+            {
+                "segment_type": kind,
+                "segment": segment,
+                "play": play["play"],
+                "is_campaign": play.get("is_campaign", True),
+                "why": play["why"],
+                "do": play["do"],
+                "measure": play["measure"].replace("{days}", str(days)),
+                "customers": len(members),
+                "revenue": spent.sum(),
+                "revenue_low": low,
+                "revenue_high": high,
+                "revenue_share": spent.sum() / total if total else 0.0,
+                "largest_share": spent.max() / spent.sum() if spent.sum() > 0 else np.nan,
+                "revenue_per_customer": spent.mean(),
+                "one_time_share": facts["one_time_share"],
+                "median_recency": facts["median_recency"],
+                "typical_order": facts["typical_order"],
+                "break_even_response": break_even_response(
+                    contact_cost, gross_margin, facts["typical_order"]
+                ),
+                "campaign_cost": len(members) * contact_cost,
+                "outcome_days": days,
+                **_ordered_anyway(responses, kind, segment, days),
+                "anomalies": int(members["is_anomaly"].sum()),
+            }
+        )
+    table = pd.DataFrame(rows).sort_values(
+        ["revenue", "segment_type", "segment"], ascending=[False, True, True]
+    )
+    return table.reset_index(drop=True)
+
+
+def in_order(plays: list[dict[str, Any]], of_name: list[str]) -> list[dict[str, Any]]:
+    """Plays in the order in which they are tried for a segment of a name.
+
+    First those for too few customers, then the name's own in its order, then the rest.
+
+    Examples
+    --------
+    >>> [play["play"] for play in in_order(load_plays(), ["Retain", "Win back"])][:4]
+    ['Watch', 'Retain', 'Win back', 'Look after bulk buyers']
+    """
+
+    def place(play: dict[str, Any]) -> int:
+        if "customers_below" in play["when"]:
+            return -1
+        return of_name.index(play["play"]) if play["play"] in of_name else len(of_name)
+
+    return sorted(plays, key=place)
+
+
+def _ordered_anyway(
+    responses: pd.DataFrame | None, kind: str, segment: str, days: int
+) -> dict[str, float]:
+    """The row of the hold-out that answers for a segment and a period; NaN without one."""
+    if responses is None or responses.empty:
+        return dict.fromkeys(RESPONSE_VALUES, np.nan)
+    own = responses[
+        (responses["segment_type"] == kind)
+        & (responses["segment"] == segment)
+        & (responses["days"] == days)
+    ]
+    if own.empty:
+        return dict.fromkeys(RESPONSE_VALUES, np.nan)
+    return {name: float(own[column].iloc[0]) for name, column in RESPONSE_VALUES.items()}
+
+
+def _facts(members: pd.DataFrame, group: pd.DataFrame) -> dict[str, Any]:
+    ratios = {}
+    for name in ("total_spent", "total_unit"):
+        if name in group.columns and group[name].mean() > 0:
+            ratios[name] = members[name].mean() / group[name].mean()
+    one_time = np.nan
+    if "frequency" in members.columns:
+        one_time = float((members["frequency"] == 1).mean())
+    elif "first_to_last_order" in members.columns:
+        one_time = float((members["first_to_last_order"] == 0).mean())
+    recency = members["recency"].median() if "recency" in members.columns else np.nan
+    group_recency = group["recency"].median() if "recency" in group.columns else np.nan
+    order = "average_order_value" if "average_order_value" in members.columns else "total_spent"
+    return {
+        "customers": len(members),
+        "ratios": ratios,
+        "one_time_share": one_time,
+        "median_recency": recency,
+        "recency_over_group": recency / group_recency if group_recency > 0 else np.nan,
+        "typical_order": float(members[order].median()),
+    }
+
+
+def _fits(facts: dict[str, Any], when: dict[str, Any]) -> bool:
+    if "customers_below" in when and not facts["customers"] < when["customers_below"]:
+        return False
+    ratios = facts["ratios"]
+    for name, least in when.get("ratio_at_least", {}).items():
+        if not ratios.get(name, 0.0) >= least:
+            return False
+    outgrow = when.get("units_outgrow_spend")
+    if outgrow and not ratios.get("total_unit", 0.0) >= outgrow * ratios.get("total_spent", 0.0):
+        return False
+    if "median_recency_at_least" in when and not (
+        facts["median_recency"] >= when["median_recency_at_least"]
+    ):
+        return False
+    if "recency_over_group" in when and not (
+        facts["recency_over_group"] >= when["recency_over_group"]
+    ):
+        return False
+    return not (
+        "one_time_share_at_least" in when
+        and not facts["one_time_share"] >= when["one_time_share_at_least"]
+    )

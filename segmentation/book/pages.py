@@ -1,0 +1,374 @@
+"""The published book: hand-written pages, executed notebooks and generated pages."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+from itertools import groupby
+from operator import attrgetter
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pandas as pd
+import yaml
+from tqdm import tqdm
+
+from segmentation.book import plots
+from segmentation.book import words as insights
+from segmentation.book.explorer_page import explorer_script, explorer_section
+from segmentation.book.page_checks import check_pages
+from segmentation.book.words import scale
+from segmentation.book.words.text import inert
+from segmentation.core.child_process import environment_of_this_package, python_of_this_package
+from segmentation.core.columns import FEATURES, RULES, SEGMENT_COLUMNS, TRANSACTIONS
+from segmentation.core.errors import ParameterError, ReportError, first_three
+from segmentation.core.limits import listed
+from segmentation.core.parameters import NOTEBOOK_FOLDER, PATHS, PROJECT_ROOT, Parameters
+from segmentation.run.run import Run
+from segmentation.segments.model import load_model
+
+JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"
+BOOK_FILES = ("_config.yml", "_toc.yml")
+SPARK_RESULTS = PROJECT_ROOT / "benchmarks" / "spark.json"
+TAKEN_FOLDERS = ("book", "runs")
+"""Folders of the book's own, and what `_config.yml` leaves out."""
+PART_TITLES = {
+    "cdnow": "CDNOW: real orders of an online retailer",
+    "marketplace": "Demonstration marketplace (synthetic)",
+}
+
+
+def build_book(runs: dict[str, Run], folders: dict[str, Path], working: Path) -> Path:
+    """Build the book from finished runs.
+
+    Parameters
+    ----------
+    runs : dict of profile to Run
+    folders : dict of profile to the folder with its executed ``notebooks/`` and manifest
+    working : Path
+        An empty folder to build it in.
+
+    Returns
+    -------
+    Path
+        The folder that holds ``index.html``.
+
+    Raises
+    ------
+    ReportError
+        If Sphinx warns: a page that warns is not published.
+    """
+    source = working / "source"
+    assemble(runs, folders, source)
+    built = _run_jupyter_book(source, working / "output")
+    leave_out_icon_script(built)
+    check_pages(built, runs, PROJECT_ROOT)
+    (built / ".nojekyll").touch()  # whoever publishes it wants every folder shown
+    return built
+
+
+def assemble(runs: dict[str, Run], folders: dict[str, Path], source: Path) -> None:
+    """Lay out the book's sources: one part per profile, generated sections filled in."""
+    source.mkdir(parents=True)
+    shutil.copytree(PROJECT_ROOT / "book", source / "book")
+    for name in BOOK_FILES:
+        shutil.copy(PROJECT_ROOT / name, source / name)
+    toc = yaml.safe_load((source / "_toc.yml").read_text(encoding="utf-8"))
+    (source / "_toc.yml").write_text(
+        yaml.safe_dump(table_of_contents(toc, list(runs)), sort_keys=False), encoding="utf-8"
+    )
+    for name, folder in folders.items():
+        chapters = source / chapter_folder(name)
+        chapters.mkdir()
+        labels: set[str] = set()
+        for path in sorted((folder / "notebooks").glob("*.ipynb")):
+            notebook = nbformat.read(path, as_version=4)
+            nbformat.write(
+                own_labels(notebook, chapters.name, path.stem, labels), chapters / path.name
+            )
+    _write_generated(runs, folders, source)
+
+
+def table_of_contents(toc: dict[str, Any], profiles: list[str]) -> dict[str, Any]:
+    """The table of contents with one part per profile of this report.
+
+    The part of the first shipped profile is the pattern for all.
+    """
+    pattern = next(part for part in toc["parts"] if _profile_of(part))
+    shipped = _profile_of(pattern)
+    made = []
+    for profile in profiles:
+        chapters = [
+            {"file": chapter["file"].replace(f"{shipped}/", f"{chapter_folder(profile)}/", 1)}
+            for chapter in pattern["chapters"]
+        ]
+        made.append({"caption": part_title(profile), "chapters": chapters})
+    others = [part for part in toc["parts"] if not _profile_of(part)]
+    return {**toc, "parts": made + others}
+
+
+def unlisted_chapters() -> list[str]:
+    """Notebooks that the book does not show, because its table of contents does not list them.
+
+    Raises
+    ------
+    ParameterError
+        If it lists one that is not there.
+    """
+    toc = yaml.safe_load((PROJECT_ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    pattern = next(part for part in toc["parts"] if _profile_of(part))
+    shown = [Path(chapter["file"]).name for chapter in pattern["chapters"]]
+    there = sorted(path.stem for path in NOTEBOOK_FOLDER.glob("[0-9][0-9]_*.ipynb"))
+    if missing := [name for name in shown if name not in there]:
+        raise ParameterError(
+            f"_toc.yml lists {first_three(missing)}, but notebooks/ has no such .ipynb; "
+            "`make notebooks` writes it from its .py."
+        )
+    return [name for name in there if name not in shown]
+
+
+def part_title(profile: str) -> str:
+    """Heading of a profile's part of the book."""
+    return PART_TITLES.get(profile, profile.replace("_", " "))
+
+
+def chapter_folder(profile: str) -> str:
+    """Folder of a profile's chapters, a plain word in every address.
+
+    Examples
+    --------
+    >>> chapter_folder("cdnow"), chapter_folder("my shop"), chapter_folder("book")
+    ('cdnow', 'my-shop-21e02318', 'book-92719fe0')
+    """
+    if re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", profile) and profile not in TAKEN_FOLDERS:
+        return profile
+    words = re.sub("[^A-Za-z0-9]+", "-", profile).strip("-") or "profile"
+    return f"{words}-{hashlib.sha256(profile.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
+
+
+def _profile_of(part: dict[str, Any]) -> str | None:
+    first = part["chapters"][0]["file"]
+    return None if first.startswith("book/") else first.split("/")[0]
+
+
+def own_labels(
+    notebook: nbformat.NotebookNode, profile: str, chapter: str, taken: set[str]
+) -> nbformat.NotebookNode:
+    """Figure labels that stay unique when profiles, or copied chapters, show the same figures."""
+    for cell in notebook.cells:
+        figure = cell.metadata.get("mystnb", {}).get("figure")
+        if figure and "name" in figure:
+            label = f"fig-{profile}-{figure['name'].removeprefix('fig-')}"
+            if label.lower() in taken:
+                label += f"-{chapter}-{len(taken)}"
+            taken.add(label.lower())
+            figure["name"] = label
+    return notebook
+
+
+def _write_generated(runs: dict[str, Run], folders: dict[str, Path], source: Path) -> None:
+    sections = {
+        "front_page": lambda: "\n".join(_front(n, run, source) for n, run in runs.items()),
+        "model_cards": lambda: "\n".join(_card(n, run) for n, run in runs.items()),
+        "handover": lambda: "\n".join(_handover(n, run, folders[n]) for n, run in runs.items()),
+        "reproducibility": lambda: "\n".join(
+            _reproducibility(n, run, folders[n]) for n, run in runs.items()
+        ),
+        "data_dictionary": data_dictionary,
+        "limits": limit_tables,
+        "crossover": lambda: scale.crossover(_measured()),
+        "explorer": lambda: "\n".join(
+            [*(_explorer(name, folder) for name, folder in folders.items()), explorer_script()]
+        ),
+    }
+    for page in sorted((source / "book").glob("*.md")):
+        text = page.read_text(encoding="utf-8")
+        for name, make in sections.items():
+            marker = f"<!-- generated: {name} -->"
+            if marker in text:
+                text = text.replace(marker, make())
+        page.write_text(text, encoding="utf-8")
+
+
+def _measured() -> dict[str, Any] | None:
+    """Both engines on one machine, where that was measured."""
+    if not SPARK_RESULTS.exists():
+        return None
+    found: dict[str, Any] = json.loads(SPARK_RESULTS.read_text(encoding="utf-8"))
+    return found
+
+
+def _front(name: str, run: Run, source: Path) -> str:
+    figure = plots.plot_shares(
+        run["profile"], colours=plots.colours_of(run["profile"], run.rules["naming_rules"])
+    )
+    (source / "book" / "generated").mkdir(exist_ok=True)
+    path = source / "book" / "generated" / f"shares-{chapter_folder(name)}.png"
+    figure.savefig(path, dpi=160, metadata={"Software": None})
+    return insights.front_page(
+        title=inert(part_title(name)),
+        link=f"../{chapter_folder(name)}",
+        overview=run["overview"],
+        profile=run["profile"],
+        recommendations=run["recommendations"],
+        tuning=insights.k_choice(run["k_evidence"], run["k_rule"], run["chosen"]),
+        proof=_proof(run),
+        currency=run.parameters.currency,
+        figure=f"generated/{path.name}",
+    )
+
+
+def _card(name: str, run: Run) -> str:
+    return insights.model_card(
+        title=inert(part_title(name)),
+        model_groups=run["chosen"],
+        choice=run["dbscan_choice"],
+        overview=run["overview"],
+        evidence=insights.k_choice(run["k_evidence"], run["k_rule"], run["chosen"]),
+        proof=_proof(run),
+        margin=insights.margin_sentence(run["customers"]),
+        weak=insights.weaknesses(
+            chosen=run["chosen"],
+            k_evidence=run["k_evidence"],
+            k_rule=run["k_rule"],
+            stability=run["stability"],
+            sensitivity=run["sensitivity"],
+            customers=run["customers"],
+            holdout=run["holdout"],
+            rankings=run["holdout_rankings"],
+            recommendations=run["recommendations"],
+        ),
+    )
+
+
+def _handover(name: str, run: Run, folder: Path) -> str:
+    plain, defaults = run.parameters.as_plain(), Parameters().as_plain()
+    changed = {
+        key: value for key, value in plain.items() if value != defaults[key] and key not in PATHS
+    }
+    return insights.handover(
+        title=inert(part_title(name)),
+        name=name,
+        overview=run["overview"],
+        chosen=run["chosen"],
+        features=list(run.parameters.features),
+        manifest=json.loads((folder / "manifest.json").read_text(encoding="utf-8")),
+        model_sha256=load_model(folder / "model").sha256,
+        segments_sha256=hashlib.sha256((folder / "segments.parquet").read_bytes()).hexdigest(),
+        changed=changed,
+    )
+
+
+def _explorer(name: str, folder: Path) -> str:
+    return explorer_section(chapter_folder(name), part_title(name), load_model(folder / "model"))
+
+
+def _proof(run: Run) -> str:
+    return insights.evidence_summary(
+        run["stability"],
+        run["stability_whole"],
+        run["holdout"],
+        run["holdout_rankings"],
+        list(run["chosen"]),
+    )
+
+
+def _reproducibility(name: str, run: Run, folder: Path) -> str:
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    tables = [
+        insights.parameters_table(run.parameters_table()),
+        insights.versions_table(manifest),
+    ]
+    shown = "\n\n".join(_raw_html(table.markup) for table in tables)
+    return f"## {inert(part_title(name))}\n\n{shown}\n"
+
+
+def _raw_html(markup: str) -> str:
+    """HTML in a page of Markdown; a backtick in it ends nothing."""
+    markup = markup.replace("`", "&#96;")
+    return f"```{{raw}} html\n{markup}\n```"
+
+
+def data_dictionary() -> str:
+    """Every column of every table, from the one definition that the code uses."""
+    parts = []
+    for title, columns in (
+        ("Transactions (one row per order line)", TRANSACTIONS),
+        ("Features (one row per customer)", FEATURES),
+        ("Segments table (one row per customer, features in use besides)", SEGMENT_COLUMNS),
+    ):
+        rows = pd.DataFrame(
+            [(c.name, c.label, c.unit or "–", c.meaning) for c in columns.values()],
+            columns=["column", "label", "unit", "meaning"],
+        )
+        table = insights.table_of(rows, caption=title)
+        parts.append(f"## {title}\n\n{_raw_html(table.markup)}")
+    rules = pd.DataFrame(
+        [(str(n), r.name, r.words, r.why) for n, r in enumerate(RULES, start=1)],
+        columns=["order", "rule", "words", "why"],
+    )
+    table = insights.table_of(rows=rules, caption="Cleaning rules, in the order they are tried.")
+    parts.append(f"## Cleaning rules\n\n{_raw_html(table.markup)}")
+    return "\n\n".join(parts)
+
+
+def limit_tables() -> str:
+    """Every threshold of the method, room by room, from the one place that the code reads."""
+    parts = []
+    for room, limits in groupby(listed(), key=attrgetter("room")):
+        rows = pd.DataFrame(
+            [
+                (one.meaning, _number(one.value), one.why[0].upper() + one.why[1:], one.source)
+                for one in limits
+            ],
+            columns=["what", "value", "why", "source"],
+        )
+        parts.append(_raw_html(insights.table_of(rows, caption=f"Thresholds of {room}/").markup))
+    return "\n\n".join(parts)
+
+
+def _number(value: float | tuple[float, ...]) -> str:
+    return ", ".join(f"{part:,g}" for part in (value if isinstance(value, tuple) else (value,)))
+
+
+def _run_jupyter_book(source: Path, output: Path) -> Path:
+    """Run Jupyter Book with warnings as errors; its log is shown only if it fails."""
+    command = ["build", str(source), "--path-output", str(output), "-W", "--keep-going", "--quiet"]
+    with tqdm(total=1, desc="book", unit="book") as bar:
+        built = subprocess.run(
+            [*python_of_this_package("-c"), JUPYTER_BOOK, *command],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=environment_of_this_package()
+            | {"PYTHONWARNINGS": "ignore", "SOURCE_DATE_EPOCH": "0"},
+            check=False,
+        )
+        bar.update()
+    if built.returncode != 0:
+        log = built.stdout.replace(str(source), "")
+        lines = [line for line in log.splitlines() if re.search("WARNING|ERROR|rror:", line)]
+        lines.sort(key=lambda line: "[Errno" not in line)  # the cause before its consequences
+        raise ReportError(
+            "the book did not build:\n" + "\n".join(lines[:20] or log.splitlines()[-20:])
+        )
+    return output / "_build" / "html"
+
+
+_ICON_SCRIPT = re.compile(r'\s*<script[^>]*src="[^"]*/fontawesome\.js[^"]*"[^>]*></script>')
+
+
+def leave_out_icon_script(built: Path) -> None:
+    """Take the theme's icon script from every page: its style sheet draws the same icons.
+
+    The script holds all icons there are, 1.5 MB, more than all the rest of a page.
+    """
+    for page in built.rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        page.write_text(_ICON_SCRIPT.sub("", text), encoding="utf-8")
+    for script in built.rglob("fontawesome.js*"):
+        script.unlink()

@@ -1,0 +1,80 @@
+"""Every figure of the report: tables in, one closed matplotlib figure out.
+
+A notebook calls one function per figure and lets the cell show it. No function changes its
+table, decides anything or states a result; findings are sentences computed elsewhere.
+"""
+
+from segmentation.book.plots.changes import plot_alluvial, plot_drift
+from segmentation.book.plots.concentration import plot_concentration_over_time
+from segmentation.book.plots.data import (
+    plot_categories,
+    plot_cohorts,
+    plot_concentration,
+    plot_distributions,
+    plot_ledger,
+    plot_monthly,
+    plot_outliers,
+    plot_relationships,
+)
+from segmentation.book.plots.dates import plot_calendar
+from segmentation.book.plots.evidence import (
+    plot_dbscan_grid,
+    plot_explained,
+    plot_k_distance,
+    plot_k_scores,
+    plot_projection,
+    plot_silhouettes,
+)
+from segmentation.book.plots.palette import colours_of
+from segmentation.book.plots.proof import (
+    plot_dbscan_evidence,
+    plot_holdout,
+    plot_holdout_curve,
+    plot_k_evidence,
+    plot_margin_flips,
+    plot_sensitivity,
+    plot_stability,
+    plot_starts,
+)
+from segmentation.book.plots.segments import (
+    plot_anomalies,
+    plot_profile,
+    plot_scatter,
+    plot_shares,
+    plot_stakes,
+)
+
+__all__ = [
+    "colours_of",
+    "plot_alluvial",
+    "plot_anomalies",
+    "plot_calendar",
+    "plot_categories",
+    "plot_cohorts",
+    "plot_concentration",
+    "plot_concentration_over_time",
+    "plot_dbscan_evidence",
+    "plot_dbscan_grid",
+    "plot_distributions",
+    "plot_drift",
+    "plot_explained",
+    "plot_holdout",
+    "plot_holdout_curve",
+    "plot_k_distance",
+    "plot_k_evidence",
+    "plot_k_scores",
+    "plot_ledger",
+    "plot_margin_flips",
+    "plot_monthly",
+    "plot_outliers",
+    "plot_profile",
+    "plot_projection",
+    "plot_relationships",
+    "plot_scatter",
+    "plot_sensitivity",
+    "plot_shares",
+    "plot_silhouettes",
+    "plot_stability",
+    "plot_stakes",
+    "plot_starts",
+]

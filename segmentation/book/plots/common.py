@@ -1,0 +1,422 @@
+"""What several figures share: panels, scales, heat maps, labels that do not collide."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import Colormap, Normalize
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import FixedLocator, MaxNLocator
+from matplotlib.transforms import ScaledTranslation
+
+from segmentation.book import figure_room, style
+from segmentation.core import columns as schema
+
+MAX_POINTS = 20_000
+HEAVY_TAIL = 20  # largest value over median from which a linear axis hides most customers
+LOG_WORDS = {"linear": "", "log": "log scale", "symlog": "log scale with zero"}
+
+
+def panels(
+    count: int,
+    *,
+    columns: int,
+    height: float | Sequence[float],
+    sharex: bool = False,
+    sharey: bool = False,
+    ratios: Sequence[float] | None = None,
+) -> tuple[Figure, list[Axes]]:
+    """A page-wide figure of `count` small multiples; `height` in inches, per row if several.
+
+    `ratios` are the heights of the rows' axes alone, without titles and labels.
+    """
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    heights = [height] * rows if isinstance(height, int | float) else list(height)
+    fig, grid = plt.subplots(
+        rows,
+        columns,
+        figsize=(style.WIDTH, sum(heights)),
+        sharex=sharex,
+        sharey=sharey,
+        squeeze=False,
+        height_ratios=ratios or heights,
+    )
+    for spare in grid.flat[count:]:
+        spare.remove()
+    return fig, list(grid.flat[:count])
+
+
+def by_type(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """Rows of each segment type, in the order of `schema.SEGMENT_TYPES`."""
+    if "segment_type" not in table.columns:
+        return [("", table)]
+    known = schema.SEGMENT_TYPES
+    present = sorted(
+        table["segment_type"].dropna().astype(str).unique(),
+        key=lambda name: (known.index(name) if name in known else len(known), name),
+    )
+    return [(GroupName(name, present), table[table["segment_type"] == name]) for name in present]
+
+
+class GroupName(str):
+    """A ``segment_type`` that also knows its words among the groups of a figure."""
+
+    label: str
+
+    def __new__(cls, name: str, kinds: Iterable[str]) -> GroupName:
+        """Name one of the groups of a figure."""
+        made = super().__new__(cls, name)
+        made.label = schema.group_labels(kinds).get(name, name)
+        return made
+
+
+def type_label(segment_type: str, kinds: Iterable[str] = ()) -> str:
+    """A group's name for people, among the groups that a figure shows."""
+    if isinstance(segment_type, GroupName):
+        return segment_type.label
+    return schema.group_labels(kinds or (segment_type,)).get(segment_type, segment_type)
+
+
+def panel_title(
+    ax: Axes,
+    segment_type: str,
+    n: int | None,
+    *,
+    alone: bool,
+    unit: str = "customers",
+    extra: str = "",
+    width: int = 30,
+) -> None:
+    """Name the group and its n above a panel; one group alone needs no name.
+
+    A source without registration dates has the group `normal` only, and "registered before
+    ordering" would then claim what nobody knows.
+    """
+    parts = [
+        "" if alone else type_label(segment_type),
+        "" if n is None else n_of(n, unit),
+        extra,
+    ]
+    words = [part for part in parts if part]
+    ax.set_title("\n".join(words) if len(" · ".join(words)) > width else " · ".join(words))
+
+
+def n_of(n: int, unit: str = "customers") -> str:
+    """How many a panel shows, in words.
+
+    Examples
+    --------
+    >>> n_of(12345), n_of(1, "orders")
+    ('n = 12,345 customers', 'n = 1 order')
+    """
+    return f"n = {n:,} {unit.removesuffix('s') if n == 1 else unit}"
+
+
+def note(fig: Figure, text: str) -> None:
+    """A remark about how the figure was drawn, below it."""
+    fig.supxlabel(
+        textwrap.fill(text, 108),
+        x=0.012,
+        ha="left",
+        fontsize=style.SMALLEST_TEXT,
+        color=style.QUIET,
+    )
+
+
+def wrap(text: str, width: int, *, break_words: bool = True) -> str:
+    """Break a long name over lines; a word longer than a line is broken too."""
+    lines = textwrap.wrap(str(text), width, break_on_hyphens=False, break_long_words=break_words)
+    return "\n".join(lines) or str(text)
+
+
+def numbers(table: pd.DataFrame, name: str) -> np.ndarray:
+    """Finite values of a column, as floats."""
+    values = table[name].astype("float64").to_numpy()
+    return values[np.isfinite(values)]
+
+
+def feature_names(table: pd.DataFrame, names: Sequence[str]) -> list[str]:
+    """Those of `names` that the table has, with at least one value."""
+    return [name for name in names if name in table.columns and numbers(table, name).size]
+
+
+def axis_label(name: str, *, currency: str = "", scale: str = "linear") -> str:
+    """Axis label of a column, with unit (the currency's code for money) and scale."""
+    column = schema.column_of(name)
+    unit = currency if column.unit == "currency" else column.unit
+    inside = ", ".join(part for part in (unit, LOG_WORDS[scale]) if part)
+    return f"{column.label} ({inside})" if inside else column.label
+
+
+def scale_for(values: np.ndarray) -> str:
+    """Scale on which most values stay visible: linear, log, or symlog if zero or less occurs."""
+    sizes = np.abs(values[values != 0])
+    if sizes.size < 2 or sizes.max() < HEAVY_TAIL * np.median(sizes):
+        return "linear"
+    return "log" if values.min() > 0 else "symlog"
+
+
+def feature_scale(values: np.ndarray, name: str) -> str:
+    """Scale for a feature: only money and counts are ever drawn on a log axis."""
+    heavy_kind = schema.column_of(name).kind in ("money", "count")
+    return scale_for(values) if heavy_kind else "linear"
+
+
+def log_ticks(low: float, high: float, *, threshold: float | None, most: int) -> list[float]:
+    """Round tick values for a log axis; `threshold` is where a symlog axis turns linear."""
+    if threshold is not None:
+        first = round(np.log10(threshold))
+        up = [10.0**e for e in range(first, 13) if 10.0**e <= high]
+        down = [-(10.0**e) for e in range(first, 13) if 10.0**e <= -low]
+        up = up[len(up) >= most - 1 :]  # else the first label touches that of zero
+        step = -(-(len(up) + len(down) + 1) // most)
+        return [*down[::-step], 0.0, *up[::-1][::step][::-1]]
+    exponents = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
+    decades = [10.0**e for e in exponents if low <= 10.0**e <= high]
+    if len(decades) >= 3:
+        return decades[:: -(-len(decades) // most)]
+    finer = [m * 10.0**e for e in exponents for m in (1, 3) if low <= m * 10.0**e <= high]
+    if len(finer) >= 2:
+        return finer
+    return [t for t in MaxNLocator(4).tick_values(low, high) if low <= t <= high and t > 0]
+
+
+def set_value_axis(
+    ax: Axes,
+    which: str,
+    values: np.ndarray,
+    *,
+    scale: str,
+    label: str,
+    currency: str | None = None,
+    most_ticks: int = 6,
+    air: float = 0.05,
+) -> None:
+    """Fit an axis to values: scale, limits with some air, a few round ticks, label.
+
+    `currency` formats ticks as money; `None` as plain numbers.
+    """
+    set_scale = getattr(ax, f"set_{which}scale")
+    set_limits = getattr(ax, f"set_{which}lim")
+    axis = getattr(ax, f"{which}axis")
+    low, high = float(values.min()), float(values.max())
+    threshold = None
+    if scale == "symlog":
+        smallest = np.quantile(np.abs(values[values != 0]), 0.05)
+        threshold = 10.0 ** np.floor(np.log10(smallest))
+        set_scale("symlog", linthresh=threshold, linscale=0.6)
+    else:
+        set_scale(scale)
+    if low == high:
+        pad = 0.5 * abs(low) or 1.0
+        low, high = low - pad, high + pad
+    else:
+        transform = axis.get_transform()
+        ends = transform.transform(np.array([low, high]))
+        pad = air * (ends[1] - ends[0])
+        low, high = transform.inverted().transform(ends + np.array([-pad, pad]))
+    set_limits(low, high)
+    if scale == "linear":
+        whole = bool((values == np.round(values)).all())
+        axis.set_major_locator(MaxNLocator(most_ticks - 1, integer=whole))
+    else:
+        axis.set_major_locator(
+            FixedLocator(log_ticks(low, high, threshold=threshold, most=most_ticks))
+        )
+    axis.set_minor_locator(FixedLocator([]))
+    axis.set_major_formatter(
+        style.count_ticks() if currency is None else style.money_ticks(currency)
+    )
+    getattr(ax, f"set_{which}label")(label)
+
+
+def set_feature_axis(
+    ax: Axes, which: str, values: np.ndarray, name: str, currency: str, *, most_ticks: int = 6
+) -> str:
+    """Fit an axis to a feature and return the scale that was chosen."""
+    scale = feature_scale(values, name)
+    set_value_axis(
+        ax,
+        which,
+        values,
+        scale=scale,
+        label=axis_label(name, currency=currency, scale=scale),
+        currency=currency if schema.column_of(name).kind == "money" else None,
+        most_ticks=most_ticks,
+    )
+    return scale
+
+
+def thin(points: pd.DataFrame, columns: Sequence[str], most: int = MAX_POINTS) -> pd.DataFrame:
+    """At most `most` rows, evenly spaced over the rows sorted by value.
+
+    No chance and no row order is involved: the same customers always give the same picture.
+    The extremes are always drawn.
+    """
+    if len(points) <= most:
+        return points
+    ordered = points.sort_values(list(columns), kind="mergesort")
+    return ordered.iloc[np.linspace(0, len(ordered) - 1, most).round().astype(int)]
+
+
+def spread(positions: Sequence[float], gap: float, low: float, high: float) -> np.ndarray:
+    """Move label positions as little as needed to stand `gap` apart within low to high."""
+    wanted = np.asarray(positions, dtype=float)
+    if wanted.size < 2:
+        return wanted.clip(low, high)
+    gap = min(gap, (high - low) / (wanted.size - 1))
+    order = np.argsort(wanted, kind="stable")
+    placed = wanted[order].clip(low, high)
+    for i in range(1, placed.size):
+        placed[i] = max(placed[i], placed[i - 1] + gap)
+    placed[-1] = min(placed[-1], high)
+    for i in range(placed.size - 2, -1, -1):
+        placed[i] = min(placed[i], placed[i + 1] - gap)
+    result = np.empty_like(placed)
+    result[order] = placed
+    return result
+
+
+def heat_map(
+    ax: Axes,
+    values: np.ndarray,
+    texts: Sequence[Sequence[str]] | None,
+    *,
+    cmap: Colormap,
+    norm: Normalize,
+) -> AxesImage:
+    """Coloured cells with readable text in them and white lines between them."""
+    # Cells without a value show the paper behind them.
+    image = ax.imshow(np.ma.masked_invalid(values), cmap=cmap, norm=norm, aspect="auto")
+    rows, columns = values.shape
+    ax.set_xticks(np.arange(1, columns) - 0.5, minor=True)
+    ax.set_yticks(np.arange(1, rows) - 0.5, minor=True)
+    ax.grid(which="minor", color=style.PAPER, linewidth=1.2)
+    ax.tick_params(which="both", length=0)
+    ax.spines[:].set_visible(False)
+    for row in range(rows if texts else 0):
+        for column in range(columns):
+            value, text = values[row, column], (texts or [])[row][column]
+            fill = cmap(norm(value)) if np.isfinite(value) else style.PAPER
+            ax.text(
+                column, row, text, ha="center", va="center", color=style.text_colour_on(fill),
+                linespacing=1.05,
+            )  # fmt: skip
+    return image
+
+
+def type_style(segment_type: str) -> tuple[str, str]:
+    """Colour and marker of a group where a figure compares groups."""
+    known = schema.SEGMENT_TYPES
+    place = known.index(segment_type) if segment_type in known else len(known)
+    return style.PALETTE[place], style.MARKERS[place]
+
+
+def point_key(label: str, colour: str, marker: str) -> Line2D:
+    """Legend entry for points."""
+    return Line2D([], [], linestyle="", marker=marker, color=colour, label=label)
+
+
+def colour_bar(fig: Figure, image: AxesImage, axes: Sequence[Axes], label: str) -> None:
+    """A thin colour scale below the panels."""
+    bar = fig.colorbar(
+        image, ax=list(axes), location="bottom", aspect=45, shrink=0.7, pad=0.02, label=label
+    )
+    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.ax.minorticks_off()
+
+
+def draw_segments(
+    ax: Axes, group: pd.DataFrame, across: str, up: str, colours: Mapping[str, str]
+) -> int:
+    """Points by segment in its colour and marker; returns how many were drawn.
+
+    Small segments are drawn over large ones, so that they stay visible.
+    """
+    markers = style.segment_markers(colours)
+    shown = thin(group, [across, up])
+    for segment in shown["segment"].value_counts(sort=True).index:
+        members = shown[shown["segment"] == segment]
+        ax.scatter(
+            members[across],
+            members[up],
+            s=16 if len(shown) < 2000 else 8,
+            color=colours.get(segment, style.CONTEXT),
+            marker=markers.get(segment, "o"),
+            alpha=0.75,
+            linewidths=0,
+            rasterized=True,
+        )
+    return len(shown)
+
+
+def segment_keys(group: pd.DataFrame, colours: Mapping[str, str], *, width: int) -> list[Line2D]:
+    """Legend entries: each segment with its n, in ascending order of value.
+
+    Of more than there is room for only the largest, and how many more there are.
+    """
+    markers = style.segment_markers(colours)
+    counts = (
+        group["segment"].value_counts().sort_index().sort_values(ascending=False, kind="stable")
+    )
+    most = figure_room.MOST_KEYS.get()
+    named = counts if len(counts) <= most else counts.iloc[:most]
+    known = [name for name in colours if name in named.index]
+    names = known + sorted(set(named.index) - set(known))
+    keys = [
+        point_key(
+            # Non-breaking spaces keep "n = 12,345" on one line.
+            wrap(f"{name}, n\N{NBSP}=\N{NBSP}{counts[name]:,}", width),
+            colours.get(name, style.CONTEXT),
+            markers.get(name, "o"),
+        )
+        for name in names
+    ]
+    if rest := len(counts) - len(named):
+        keys.append(point_key(f"and {rest:,} more", style.QUIET, ""))
+    return keys
+
+
+def key_below(ax: Axes, keys: Sequence[Line2D], *, columns: int) -> None:
+    """Legend just below a panel's axis label, in the panel's own width."""
+    if columns > 2 and max(len(str(key.get_label())) for key in keys) > 30:
+        columns = 2
+    fig = ax.get_figure(root=True)
+    assert fig is not None
+    below = 0.47 + 0.15 * ax.get_xlabel().count("\n")
+    ax.legend(
+        handles=list(keys),
+        loc="upper left",
+        bbox_to_anchor=(0, 0),
+        bbox_transform=ax.transAxes + ScaledTranslation(0, -below, fig.dpi_scale_trans),
+        ncols=min(columns, len(keys)),
+        borderaxespad=0.0,
+        handletextpad=0.2,
+        columnspacing=1.4,
+    )
+
+
+def frame(ax: Axes, column: int, row: int) -> None:
+    """Frame one cell of a heat map."""
+    ax.add_patch(
+        Rectangle(
+            (column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor=style.PALETTE[3], linewidth=2.6,
+            zorder=4, clip_on=False,
+        )
+    )  # fmt: skip
+
+
+def frame_cell(ax: Axes, grid: pd.DataFrame, choice: Mapping[str, float]) -> None:
+    """Frame the cell of an eps by min_samples grid that is nearest to the choice."""
+    column = int(np.abs(grid.columns.to_numpy(dtype=float) - float(choice["eps"])).argmin())
+    wanted = float(choice.get("min_samples", grid.index[0]))
+    frame(ax, column, int(np.abs(grid.index.to_numpy(dtype=float) - wanted).argmin()))

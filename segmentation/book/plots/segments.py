@@ -1,0 +1,314 @@
+"""Figures about the segments: where customers stand, what marks each segment, what is at stake."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+from segmentation.book import style
+from segmentation.book.plots import common
+from segmentation.book.plots.bars import bare_bars
+from segmentation.core import columns as schema
+
+ACROSS = ("total_unit", "frequency")
+STRONGEST = 2.0  # standard deviations from which a profile cell has its full colour
+
+
+@style.report_figure
+def plot_anomalies(customers: pd.DataFrame, *, currency: str) -> Figure:
+    """Where the customers flagged as anomalies stand among the others.
+
+    DBSCAN judges all prepared features together, so an anomaly may look ordinary here: its
+    odd value lies in a feature that this figure does not show.
+
+    Parameters
+    ----------
+    customers : DataFrame, one row per customer
+        At least two features, ``segment_type`` and ``is_anomaly``.
+    currency : str
+        Code of the account currency.
+    """
+    pair = _pair_of_features(customers)
+    if pair is None:
+        return style.sentence_figure("No customers with two features to chart.")
+    known = customers.dropna(subset=list(pair))
+    groups = common.by_type(known)
+    fig, axes = common.panels(len(groups), columns=3, height=4.0, sharey=True)
+    thinned = []
+    for ax, (segment_type, group) in zip(axes, groups, strict=True):
+        _fit_axes(ax, known, pair, currency, first=ax is axes[0], panels=len(groups))
+        flagged = group["is_anomaly"].astype(bool)
+        ordinary = common.thin(group[~flagged], pair)
+        odd = common.thin(group[flagged], pair)
+        _points(ax, ordinary, pair, style.CONTEXT, "o", 7)
+        _points(ax, odd, pair, style.ACCENT, "D", 18)
+        if len(ordinary) + len(odd) < len(group):
+            thinned.append(f"{len(ordinary) + len(odd):,} of {len(group):,}")
+        common.panel_title(ax, segment_type, len(group), alone=len(groups) == 1)
+        common.key_below(
+            ax,
+            [
+                common.point_key(f"ordinary (n = {int((~flagged).sum()):,})", style.CONTEXT, "o"),
+                common.point_key(f"anomaly (n = {int(flagged.sum()):,})", style.ACCENT, "D"),
+            ],
+            columns=2 if len(groups) < 3 else 1,
+        )
+    _note_thinned(fig, thinned)
+    return fig
+
+
+@style.report_figure
+def plot_scatter(customers: pd.DataFrame, *, currency: str, colours: Mapping[str, str]) -> Figure:
+    """Where each segment stands by money and units.
+
+    Parameters
+    ----------
+    customers : DataFrame, one row per customer
+        At least two features, ``segment_type`` and ``segment``.
+    currency : str
+        Code of the account currency.
+    colours : mapping of segment to colour, in ascending order of value
+    """
+    pair = _pair_of_features(customers)
+    if pair is None:
+        return style.sentence_figure("No customers with two features to chart.")
+    known = customers.dropna(subset=list(pair))
+    groups = common.by_type(known)
+    most = max(group["segment"].nunique() for _, group in groups)
+    lines = -(-most // 3) if len(groups) == 1 else most
+    fig, axes = common.panels(len(groups), columns=3, height=3.9 + 0.2 * lines, sharey=True)
+    thinned = []
+    for ax, (segment_type, group) in zip(axes, groups, strict=True):
+        _fit_axes(ax, known, pair, currency, first=ax is axes[0], panels=len(groups))
+        drawn = common.draw_segments(ax, group, *pair, colours)
+        if drawn < len(group):
+            thinned.append(f"{drawn:,} of {len(group):,}")
+        common.panel_title(ax, segment_type, len(group), alone=len(groups) == 1)
+        alone = len(groups) == 1
+        keys = common.segment_keys(group, colours, width=44 if alone else 44 // len(groups) + 7)
+        common.key_below(ax, keys, columns=3 if alone else 1)
+    _note_thinned(fig, thinned)
+    return fig
+
+
+def _pair_of_features(customers: pd.DataFrame) -> tuple[str, str] | None:
+    """Features to draw across and up: units and money where the table has them."""
+    present = common.feature_names(customers, list(schema.FEATURES))
+    if len(present) < 2:
+        return None
+    up = "total_spent" if "total_spent" in present else present[0]
+    others = [name for name in present if name != up]
+    across = next((name for name in ACROSS if name in others), others[0])
+    return None if customers[[across, up]].dropna().empty else (across, up)
+
+
+def _fit_axes(
+    ax: Axes, known: pd.DataFrame, pair: tuple[str, str], currency: str, *, first: bool, panels: int
+) -> None:
+    """Equal scales in all panels, so that groups can be compared."""
+    ticks = 4 if panels > 2 else 6
+    across, up = pair
+    common.set_feature_axis(
+        ax, "x", common.numbers(known, across), across, currency, most_ticks=ticks
+    )
+    common.set_feature_axis(ax, "y", common.numbers(known, up), up, currency)
+    if panels > 1:
+        ax.set_xlabel(common.wrap(ax.get_xlabel(), 28))
+    if not first:
+        ax.set_ylabel("")
+
+
+def _points(
+    ax: Axes, rows: pd.DataFrame, pair: tuple[str, str], colour: str, marker: str, size: float
+) -> None:
+    ax.scatter(
+        rows[pair[0]], rows[pair[1]], s=size, color=colour, marker=marker, alpha=0.75,
+        linewidths=0, rasterized=True,
+    )  # fmt: skip
+
+
+def _note_thinned(fig: Figure, thinned: list[str]) -> None:
+    if thinned:
+        common.note(fig, f"Points drawn: an evenly spaced sample, {'; '.join(thinned)} customers.")
+
+
+@style.report_figure
+def plot_profile(profile: pd.DataFrame, *, names: Sequence[str], currency: str) -> Figure:
+    """What marks each segment: its median of every feature, coloured by how far it stands out.
+
+    Colour compares the segment's mean with the mean of its group, in standard deviations
+    between segments, both weighted by customers. White = like the group.
+
+    Parameters
+    ----------
+    profile : DataFrame, one row per segment type and cluster
+        ``segment_type, cluster, segment, customers``, ``<feature>_mean``, ``<feature>_median``.
+    names : sequence of text
+        Features to show, in this order.
+    currency : str
+        Code of the account currency.
+    """
+    present = [n for n in names if {f"{n}_mean", f"{n}_median"} <= set(profile.columns)]
+    if profile.empty or not present:
+        return style.sentence_figure("No segments to describe.")
+    groups = common.by_type(profile)
+    rows = [len(group) for _, group in groups]
+    labels = {name: common.wrap(schema.shorten(str(name), 46), 24) for name in profile["segment"]}
+    lines = 1 + max(label.count("\n") + 1 for label in labels.values())
+    heights = [0.5 + max(0.5, 0.16 * lines) * n for n in rows]
+    heights[-1] += 1.35
+    fig, axes = common.panels(len(groups), columns=1, height=heights, ratios=rows)
+    columns = range(len(present))
+    for ax, (segment_type, group) in zip(axes, groups, strict=True):
+        group = group.sort_values("cluster", ascending=False)
+        distance = np.column_stack([_standing_out(group, name) for name in present])
+        texts = [
+            [_cell_text(row[f"{name}_median"], name, currency) for name in present]
+            for _, row in group.iterrows()
+        ]
+        norm = Normalize(-STRONGEST, STRONGEST)
+        image = common.heat_map(ax, distance, texts, cmap=style.DIVERGING, norm=norm)
+        ax.set_yticks(
+            range(len(group)),
+            labels=[
+                f"{labels[row.segment]}\nn = {int(row.customers):,}" for row in group.itertuples()
+            ],
+        )
+        ax.set_xticks(columns, labels=[""] * len(present))
+        alone = len(groups) == 1
+        common.panel_title(ax, segment_type, int(group["customers"].sum()), alone=alone)
+        ax.set_ylabel("Segment")
+    axes[-1].set_xticks(columns, labels=[_column_words(name, len(present)) for name in present])
+    axes[-1].set_xlabel("Feature (median per customer in the cells)")
+    fig.align_ylabels(axes)
+    common.colour_bar(
+        fig, image, axes, "Segment mean minus group mean (standard deviations between segments)"
+    )
+    return fig
+
+
+def _standing_out(group: pd.DataFrame, name: str) -> np.ndarray:
+    """Distance of each segment's mean from the group's, in deviations between segments."""
+    means = group[f"{name}_mean"].to_numpy(dtype=float)
+    weights = np.where(np.isfinite(means), group["customers"].to_numpy(dtype=float), 0.0)
+    if weights.sum() <= 0:
+        return np.full(len(means), np.nan)
+    filled = np.nan_to_num(means)
+    centre = np.average(filled, weights=weights)
+    deviation = np.sqrt(np.average((filled - centre) ** 2, weights=weights))
+    if deviation <= 1e-9 * max(abs(centre), 1e-300):
+        return np.where(np.isfinite(means), 0.0, np.nan)
+    return (means - centre) / deviation
+
+
+def _cell_text(value: float, name: str, currency: str) -> str:
+    text = schema.format_value(value, name, currency)
+    return text.replace(" ", "\n", 1) if len(text) > 8 and text[0].isdigit() else text
+
+
+def _column_words(name: str, count: int) -> str:
+    return common.wrap(schema.column_of(name).label, max(10, 64 // count), break_words=False)
+
+
+@style.report_figure
+def plot_shares(profile: pd.DataFrame, *, colours: Mapping[str, str]) -> Figure:
+    """How many of the customers each segment holds, against how much of the revenue.
+
+    Parameters
+    ----------
+    profile : DataFrame, one row per segment type and cluster
+        ``segment_type, cluster, segment, customers, customers_share, revenue_share``.
+    colours : mapping of segment to colour
+    """
+    if profile.empty:
+        return style.sentence_figure("No segments to compare.")
+    groups = common.by_type(profile)
+    most = max(len(group) for _, group in groups)
+    width = 46 if len(groups) == 1 else 24
+    lines = max(len(common.wrap(str(name), width).splitlines()) for name in profile["segment"])
+    height = max(2.0, 0.8 + (0.55 + 0.25 * (lines - 1)) * most)
+    fig, axes = common.panels(len(groups), columns=3, height=height)
+    widest = profile[["customers_share", "revenue_share"]].max().max()
+    for ax, (segment_type, group) in zip(axes, groups, strict=True):
+        _draw_pairs(ax, group.sort_values("cluster", ascending=False), colours, width)
+        ax.set_xlim(min(profile["revenue_share"].min(), 0.0), max(float(widest), 0.01))
+        ax.set_ylim(most - 0.42, -0.58 - 0.15 * (lines - 1))
+        alone = len(groups) == 1
+        common.panel_title(ax, segment_type, int(group["customers"].sum()), alone=alone)
+    axes[0].set_ylabel("Segment")
+    common.note(fig, "Share (%); hollow bar: share of customers, filled bar: share of revenue.")
+    return fig
+
+
+def _draw_pairs(ax: Axes, group: pd.DataFrame, colours: Mapping[str, str], width: int) -> None:
+    """For each segment its name, and below it the two bars."""
+    for place, row in enumerate(group.itertuples()):
+        colour = colours.get(str(row.segment), style.CONTEXT)
+        of_customers = float(np.nan_to_num(row.customers_share))
+        of_revenue = float(np.nan_to_num(row.revenue_share))
+        ax.barh(
+            place - 0.02, of_customers, 0.24, color=style.PAPER, edgecolor=colour, linewidth=1.3
+        )
+        ax.barh(place + 0.25, of_revenue, 0.26, color=colour)
+        ax.annotate(
+            common.wrap(schema.shorten(str(row.segment), 46), width), (0, place - 0.2), (0, 1),
+            va="bottom",
+            textcoords="offset points", xycoords=("axes fraction", "data"), fontweight="bold",
+        )  # fmt: skip
+        customers = schema.format_share(of_customers, int(row.customers))
+        for height, value, text in (
+            (place - 0.02, of_customers, customers),
+            (place + 0.25, of_revenue, style.share_label(of_revenue)),
+        ):
+            ax.annotate(
+                text, (max(value, 0), height), (4, 0), textcoords="offset points", va="center"
+            )
+    ax.set_xticks([])
+    ax.set_yticks([])
+    ax.spines[["left", "bottom"]].set_visible(False)
+
+
+@style.report_figure
+def plot_stakes(
+    recommendations: pd.DataFrame, *, currency: str, colours: Mapping[str, str]
+) -> Figure:
+    """How much revenue each recommendation is about, largest first.
+
+    Parameters
+    ----------
+    recommendations : DataFrame, one row per segment type and segment
+        ``segment_type, segment, play, customers, revenue, revenue_low, revenue_high,
+        revenue_share``.
+    currency : str
+        Code of the account currency.
+    colours : mapping of segment to colour
+    """
+    if recommendations.empty:
+        return style.sentence_figure("No segments to act on.")
+    ordered = recommendations.sort_values("revenue", ascending=False, kind="stable")
+    kinds = set(ordered["segment_type"])
+    names, texts = [], []
+    for row in ordered.itertuples():
+        name = common.wrap(str(row.segment), 26)
+        names.append(
+            f"{name}\n({common.type_label(row.segment_type, kinds)})" if len(kinds) > 1 else name
+        )
+        money = style.money_label(float(row.revenue), currency)
+        share = style.share_label(float(row.revenue_share))
+        texts.append(f"{money} ({share}), n = {int(row.customers):,}\n{common.wrap(row.play, 34)}")
+    lines = [max(a.count("\n"), b.count("\n")) + 1 for a, b in zip(names, texts, strict=True)]
+    fig, (ax,) = common.panels(1, columns=1, height=0.9 + len(lines) * (0.14 + 0.17 * max(lines)))
+    fills = [colours.get(str(segment), style.CONTEXT) for segment in ordered["segment"]]
+    bare_bars(
+        ax, names, ordered["revenue"].tolist(), texts, colours=fills,
+        label=f"Revenue ({currency}, share of revenue; line: 95% interval)",
+        intervals=list(zip(ordered["revenue_low"], ordered["revenue_high"], strict=True)),
+    )  # fmt: skip
+    ax.set_ylabel("Segment")
+    ax.set_title(common.n_of(int(ordered["customers"].sum())))
+    return fig

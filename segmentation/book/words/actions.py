@@ -1,0 +1,255 @@
+"""Tables and sentences of what to do: concentration risk, and what a test can show."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from segmentation.book.words.text import Html, plural, table_of
+from segmentation.core.columns import format_percent, group_labels
+from segmentation.core.intervals import Z95
+from segmentation.core.limits import LEAST_CUSTOMERS
+
+
+def concentration_table(table: pd.DataFrame, *, customers: int) -> Html:
+    """Each figure of concentration with its 95% interval."""
+    rows = [
+        {
+            "figure": _figure_words(row.measure, row.at),
+            "value": _figure(row.measure, row.value),
+            "95% interval": f"{_figure(row.measure, row.low)} to {_figure(row.measure, row.high)}",
+        }
+        for row in table.itertuples()
+    ]
+    shown = pd.DataFrame(rows, columns=["figure", "value", "95% interval"])
+    caption = f"Concentration of revenue, n = {customers:,}; intervals by bootstrap over customers."
+    return table_of(shown, caption=caption, numeric=("value", "95% interval"))
+
+
+def _figure_words(measure: str, at: float) -> str:
+    if measure == "gini":
+        return "Gini coefficient (0 = equal, 1 = one customer brings all)"
+    if measure == "top_share":
+        return f"share of revenue from the top {at:.0%} of customers"
+    if measure == "customers_for_half":
+        return "customers who bring half of the revenue"
+    return f"share of revenue lost if the top {plural(round(at), 'customer')} had not come"
+
+
+def _figure(measure: str, value: float) -> str:
+    if measure == "gini":
+        return f"{value:.3f}"
+    return f"{value:,.0f}" if measure == "customers_for_half" else format_percent(value)
+
+
+def dependence_table(table: pd.DataFrame) -> Html:
+    """Concentration within each segment, the most dependent on one customer first."""
+    ordered = table.sort_values(
+        ["largest_share", "segment_type", "cluster"], ascending=[False, True, True]
+    )
+    rows = pd.DataFrame(
+        {
+            "group": ordered["segment_type"].map(group_labels(ordered["segment_type"])),
+            "segment": ordered["segment"],
+            "customers": [f"{n:,}" for n in ordered["customers"]],
+            "Gini": [f"{value:.2f}" if np.isfinite(value) else "–" for value in ordered["gini"]],
+            "from the top 10%": [format_percent(value) for value in ordered["top_10_share"]],
+            "from the largest customer": [format_percent(v) for v in ordered["largest_share"]],
+        }
+    )
+    if table["segment_type"].nunique() < 2:
+        rows = rows.drop(columns="group")
+    caption = f"How each segment's revenue is spread. n = {int(table['customers'].sum()):,}."
+    return table_of(rows, caption=caption, numeric=rows.columns[-4:])
+
+
+def sample_size_table(sizes: pd.DataFrame, *, cut: str) -> Html:
+    """What a test of each whole segment could show, and whether that is enough.
+
+    Parameters
+    ----------
+    cut : str
+        Day of the hold-out's cut, after which it was counted who orders anyway.
+    """
+    rows = pd.DataFrame(
+        {
+            "group": sizes["segment_type"].map(group_labels(sizes["segment_type"])),
+            "segment": sizes["segment"],
+            "customers": [f"{n:,}" for n in sizes["customers"]],
+            "within": [f"{days} days" for days in sizes["days"]],
+            "order anyway": [base_words(row) for row in sizes.itertuples()],
+            "smallest rise shown": [
+                _points(row.detectable) if np.isfinite(row.base) else "–"
+                for row in sizes.itertuples()
+            ],
+            "break-even rise": [_points(value) for value in sizes["break_even"]],
+            "enough": [
+                "–" if pd.isna(shown) else "yes" if shown else "no" for shown in sizes["can_show"]
+            ],
+        }
+    )
+    if sizes["segment_type"].nunique() < 2:
+        rows = rows.drop(columns="group")
+    anyway = (
+        f"order anyway: of the customers whom the borders of this segment held on {cut}, "
+        "the share that ordered within so many days after it, without any campaign of this report; "
+        "in brackets its 95% interval"
+        if cut
+        else "who orders anyway is not known without a hold-out"
+    )
+    caption = f"Two equal arms, 80% power, 95% confidence; {anyway}. Rises in percentage points."
+    return table_of(rows, caption=caption, numeric=rows.columns[-6:-1])
+
+
+def base_words(row: Any) -> str:
+    """Share that orders anyway, its interval and n; from a row with ``base`` columns."""
+    if not np.isfinite(row.base):
+        return "not known"
+    return (
+        f"{format_percent(row.base)} ({format_percent(row.base_low)}–{format_percent(row.base_high)}, "
+        f"n = {row.base_customers:,.0f})"
+    )
+
+
+def sample_size_sentence(sizes: pd.DataFrame, *, no_holdout: str) -> str:
+    """For how many segments the data can tell whether a campaign paid."""
+    known = sizes[sizes["base"].notna()]
+    if known.empty:
+        why = no_holdout or "the borders of today's segments held nobody at the cut"
+        return (
+            f"How many customers order anyway is not known ({why}), so nothing can be said about "
+            "the size of a test. Run a first one with a control group of half the segment: the "
+            "control group's share is the figure that is missing."
+        )
+    enough = int(known["can_show"].sum())
+    text = (
+        f"In {enough} of {plural(len(known), 'segment')} a test of the whole segment would show a "
+        "rise at the break-even point."
+    )
+    if enough < len(known):
+        text += (
+            " Where it would not, a campaign may pay without anybody being able to tell: **the data "
+            "cannot support a recommendation to scale it up**."
+        )
+    if len(known) < len(sizes):
+        missing = len(sizes) - len(known)
+        text += (
+            f" For {plural(missing, 'segment')} more it is not known who orders anyway: their "
+            "borders held nobody at the cut."
+        )
+    return text
+
+
+def _points(value: float) -> str:
+    return f"{100 * value:.1f}" if np.isfinite(value) else "none"
+
+
+def plan_table(plan: pd.DataFrame) -> Html:
+    """How each segment with a campaign is divided, and how alike the two arms are."""
+    kinds = set(plan["segment_type"])
+    rows = pd.DataFrame(
+        {
+            "group": plan["segment_type"].map(group_labels(kinds)),
+            "segment": plan["segment"],
+            "play": plan["play"],
+            "contact": [f"{n:,}" for n in plan["treatment"]],
+            "leave alone": [f"{n:,}" for n in plan["control"]],
+            "difference in spend": [f"{round(v, 3) + 0.0:+.3f}" for v in plan["spend_difference"]],
+            "read out after": [f"{days} days" for days in plan["outcome_days"]],
+        }
+    )
+    if len(kinds) < 2:
+        rows = rows.drop(columns="group")
+    n = int(plan["treatment"].sum() + plan["control"].sum())
+    caption = (
+        f"Both lists of every segment with a campaign, n = {n:,}: `campaign_arms.csv` of the run's "
+        "folder. Difference of the arms' mean spend in standard deviations; below 0.1 is called "
+        "balanced."
+    )
+    return table_of(rows, caption=caption, numeric=rows.columns[-4:])
+
+
+def trial_table(trial: pd.DataFrame) -> Html:
+    """Read-outs of a campaign that there was not, segment by segment."""
+    kinds = set(trial["segment_type"])
+    rows = pd.DataFrame(
+        {
+            "group": trial["segment_type"].map(group_labels(kinds)),
+            "segment": trial["segment"],
+            "one arm": [
+                f"{format_percent(row.treatment)} (n = {row.n_treatment:,})"
+                for row in trial.itertuples()
+            ],
+            "other arm": [
+                f"{format_percent(row.control)} (n = {row.n_control:,})"
+                for row in trial.itertuples()
+            ],
+            "difference": [f"{round(100 * v, 2) + 0.0:+.2f}" for v in trial["uplift"]],
+            "95% interval": [
+                f"{100 * row.low:+.2f} to {100 * row.high:+.2f}" for row in trial.itertuples()
+            ],
+        }
+    )
+    if len(kinds) < 2:
+        rows = rows.drop(columns="group")
+    days = int(trial["days"].iloc[0]) if len(trial) else 0
+    caption = (
+        f"Share that ordered within {days} days after the cut, in two arms of which neither was "
+        "contacted; differences in percentage points."
+    )
+    return table_of(rows, caption=caption, numeric=rows.columns[-4:])
+
+
+def trial_sentence(trial: pd.DataFrame, *, no_holdout: str) -> str:
+    """Whether the read-out keeps quiet where there was no campaign."""
+    if trial.empty:
+        return f"The read-out could not be tried without a campaign: {no_holdout or 'no segment'}."
+    alarms = int(trial["is_shown"].sum())
+    told = (
+        "In none of them does the read-out show a change"
+        if alarms == 0
+        else f"In {alarms} of them the read-out shows a change that nobody made"
+    )
+    widest = trial.loc[(trial["high"] - trial["low"]).idxmax()]
+    return (
+        f"Nobody was contacted in any of {plural(len(trial), 'segment')}, so every difference is "
+        f"chance. {told}; at 95% confidence one in twenty is to be expected. The widest interval spans "
+        f"{100 * (widest['high'] - widest['low']):.1f} points (n = "
+        f"{widest['n_treatment'] + widest['n_control']:,})."
+    )
+
+
+def concentration_trend(quarters: pd.DataFrame) -> str:
+    """Whether spend has become more concentrated, from the first to the last whole quarter."""
+    whole = quarters[quarters["is_complete"]] if len(quarters) else quarters
+    if len(whole) < 2:
+        return (
+            f"There are no two whole quarters with {LEAST_CUSTOMERS} customers or more, so no trend "
+            "is told."
+        )
+    first, last = whole.iloc[0], whole.iloc[-1]
+    names = [f"{q.year} Q{q.quarter}" for q in (first["quarter"], last["quarter"])]
+    gap = float(last["top_share"] - first["top_share"])
+    reach = Z95 * float(np.hypot(first["top_error"], last["top_error"]))
+    word = "more" if gap > 0 else "less"
+    verdict = (
+        f"revenue has become **{word}** concentrated."
+        if abs(gap) > reach
+        else "**no change is shown.**"
+    )
+
+    def said(row: pd.Series) -> str:
+        return (
+            f"{format_percent(row['top_share'])} ({format_percent(row['top_low'])} to "
+            f"{format_percent(row['top_high'])}, n = {row['customers']:,})"
+        )
+
+    return (
+        f"The best tenth of a quarter's customers brought {said(first)} of its revenue in {names[0]} "
+        f"and {said(last)} in {names[1]}: a difference of {100 * gap:+.1f} points "
+        f"(95% interval {100 * (gap - reach):+.1f} to {100 * (gap + reach):+.1f}), so {verdict} The "
+        f"largest customer of the quarter brought "
+        f"{format_percent(first['largest_share'])} and {format_percent(last['largest_share'])}."
+    )

@@ -1,0 +1,174 @@
+"""Sentences and tables about what changed from an earlier run to a later one."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pandas as pd
+
+from segmentation.book.words.text import Html, dollars, inert, label, listed, plural, table_of
+from segmentation.core.columns import format_money, format_share, format_value, group_labels
+
+VERDICT_WORDS = {
+    "keep": "Keep the earlier model",
+    "watch": "Keep the earlier model, and look again at the next run",
+    "refit": "Refit: the earlier model no longer describes these customers",
+}
+NOBODY = {"new": "not yet a customer", "lost": "no longer in the data"}
+
+
+NOTHING = Html("", "")
+
+
+def compared_sentence(changes: Any) -> str:
+    """What the run is compared with, or why with nothing."""
+    if changes.comparison is None:
+        return f"There is nothing to compare with: {inert(changes.with_what).rstrip('.')}."
+    return f"Compared with {inert(changes.with_what)}."
+
+
+def changes_sentence(changes: Any, *, currency: str) -> str:
+    """How many customers stayed, moved, came and left, with their money, in Markdown."""
+    if changes is None:
+        return ""
+    return dollars(_changes_plain(changes.migration, currency))
+
+
+def _changes_plain(migration: pd.DataFrame, currency: str) -> str:
+    counts = migration.groupby("movement")["customers"].sum()
+    stayed, moved = int(counts.get("stayed", 0)), int(counts.get("moved", 0))
+    redrawn = int(counts.get("redrawn", 0))
+    both = stayed + moved + redrawn
+    parts = []
+    if both:
+        worth = _money(migration, "moved", "revenue_after", currency)
+        share = format_share(moved / both, both)
+        parts.append(
+            f"Of the customers in both runs, {plural(moved, 'customer')} moved to another segment, "
+            f"{share}" + (f"; they have spent {worth} by now." if moved else ".")
+        )
+        if redrawn:
+            parts.append(
+                f"{plural(redrawn, 'further customer')} did not move: the later run drew the "
+                "border of a segment elsewhere."
+            )
+    else:
+        parts.append("The runs have no customer in common.")
+    came, left = int(counts.get("new", 0)), int(counts.get("lost", 0))
+    worth = _money(migration, "new", "revenue_after", currency)
+    parts.append(f"{plural(came, 'new customer')} spent {worth}." if came else "Nobody is new.")
+    worth = _money(migration, "lost", "revenue_before", currency)
+    gone = f"{plural(left, 'customer')} of the earlier run, worth {worth}, no longer appear."
+    parts.append(gone if left else "Nobody of the earlier run is missing.")
+    return " ".join(parts)
+
+
+def _money(migration: pd.DataFrame, movement: str, column: str, currency: str) -> str:
+    part = migration.loc[migration["movement"] == movement, column]
+    return format_money(float(sum(part, Decimal(0))), currency)
+
+
+def refit_sentence(changes: Any) -> str:
+    """Whether the earlier model still serves, and the measured reasons."""
+    if changes is None:
+        return ""
+    reasons = listed(list(changes.reasons))
+    return f"**{VERDICT_WORDS[changes.verdict]}**: {reasons}."
+
+
+def _segment_words(row: Any, side: str, kinds: set[str]) -> str:
+    name = getattr(row, f"segment_{side}")
+    if pd.isna(name):
+        return ""
+    kind = getattr(row, f"segment_type_{side}")
+    return f"{name} ({group_labels(kinds)[kind]})" if len(kinds) > 1 else str(name)
+
+
+def migration_table(changes: Any, *, currency: str) -> Html:
+    """Every pair of segments that share customers, in customers and money."""
+    if changes is None:
+        return NOTHING
+    table = changes.migration
+    kinds = {*table["segment_type_before"].dropna(), *table["segment_type_after"].dropna()}
+    rows = [
+        {
+            "before": _segment_words(row, "before", kinds) or f"({NOBODY['new']})",
+            "after": _segment_words(row, "after", kinds) or f"({NOBODY['lost']})",
+            "movement": row.movement,
+            "customers": f"{row.customers:,}",
+            "spent before": format_money(float(row.revenue_before), currency),
+            "spent after": format_money(float(row.revenue_after), currency),
+        }
+        for row in table.itertuples()
+    ]
+    caption = f"Where customers went. n = {int(table['customers'].sum()):,}."
+    numeric = ("customers", "spent before", "spent after")
+    return table_of(pd.DataFrame(rows), caption=caption, numeric=numeric)
+
+
+def matching_table(changes: Any) -> Html:
+    """Which earlier segment each later one is, and how near their profiles are."""
+    if changes is None:
+        return NOTHING
+    table = changes.matching
+    labels = group_labels(table["segment_type"])
+    rows = []
+    for row in table.itertuples():
+        known = not pd.isna(row.distance)
+        verdict = "same profile" if row.is_same else "changed profile"
+        cells = {
+            "group": labels[row.segment_type],
+            "before": row.segment_before if not pd.isna(row.segment_before) else "–",
+            "after": row.segment_after if not pd.isna(row.segment_after) else "–",
+            "distance": f"{row.distance:.2f}" if known else "–",
+            "finding": verdict if known else "no counterpart",
+        }
+        rows.append(cells)
+    shown = (
+        pd.DataFrame(rows)
+        if table["segment_type"].nunique() > 1
+        else pd.DataFrame(rows).drop(columns="group")
+    )
+    caption = "Segments recognised by profile; distance in standard deviations of the earlier run."
+    return table_of(shown, caption=caption, numeric=("distance",))
+
+
+def drift_table(changes: Any, *, currency: str) -> Html:
+    """Population stability index of each feature."""
+    if changes is None:
+        return NOTHING
+    rows = [
+        {
+            "feature": label(row.feature),
+            "in the model": "yes" if row.in_use else "no",
+            "index": f"{row.psi:.3f}",
+            "median before": format_value(row.median_before, row.feature, currency),
+            "median after": format_value(row.median_after, row.feature, currency),
+            "finding": row.finding,
+        }
+        for row in changes.drift.itertuples()
+    ]
+    caption = "Population stability index: below 0.1 stable, below 0.25 shifting, else shifted."
+    numeric = ("index", "median before", "median after")
+    return table_of(pd.DataFrame(rows), caption=caption, numeric=numeric)
+
+
+def changes_text(changes: Any, *, currency: str) -> str:
+    """The whole comparison as plain text for a terminal."""
+    parts = [
+        _changes_plain(changes.migration, currency),
+        f"{VERDICT_WORDS[changes.verdict]}: {listed(list(changes.reasons))}.",
+        repr(matching_table(changes)),
+        repr(migration_table(changes, currency=currency)),
+        repr(drift_table(changes, currency=currency)),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def folders_text(compared: Any) -> str:
+    """What changed from one run folder to another, and which parameters differ, for a terminal."""
+    text = changes_text(compared.changes, currency=compared.currency)
+    if compared.differing:
+        text += f"\nThe runs differ in their parameters: {', '.join(compared.differing)}.\n"
+    return text

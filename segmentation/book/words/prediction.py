@@ -1,0 +1,246 @@
+"""Sentences on prediction: what segments and naive rules caught after a cut."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from segmentation.book.words.text import (
+    Html,
+    customers_of,
+    dollars,
+    listed,
+    named,
+    of_kind,
+    percent_range,
+    plural,
+    score_range,
+    table_of,
+)
+from segmentation.core.columns import format_money, format_percent, group_labels
+from segmentation.core.limits import LEAST_CUSTOMERS, LIKE_TODAY
+
+VERDICTS = {
+    "stable": "stable",
+    "uncertain": "a pattern, but with uncertain borders",
+    "unstable": "**unstable**",
+}
+
+
+def holdout_sentence(holdout: dict[str, Any], segments: pd.DataFrame, *, currency: str) -> str:
+    """What happened after the cut, from the best to the worst segment."""
+    if not holdout["possible"]:
+        return f"No hold-out proof: {holdout['reason']}."
+    n, again = holdout["customers"], holdout["bought_again"]
+    money = dollars(format_money(float(holdout["revenue"]), currency))
+    large = segments[segments["customers"] >= LEAST_CUSTOMERS]
+    kinds = list(segments["segment_type"])
+    best = worst = None
+    if len(large) > 1:
+        best = large.loc[large["revenue_per_customer"].idxmax()]
+        worst = large.loc[large["revenue_per_customer"].idxmin()]
+    text = (
+        f"Segments were made again from orders up to {holdout['cut']} alone, and the same "
+        f"{n:,} customers followed for {plural(holdout['days_after'], 'day')}, up to "
+        f"{holdout['last_day']}. {again:,} of them ({format_percent(again / n)}) bought again, for {money}."
+    )
+    if best is None or worst is None:
+        return (
+            f"{text} There are no two segments of {LEAST_CUSTOMERS} customers or more to compare."
+        )
+    text += (
+        f" Of **{named(best['segment'], best['segment_type'], kinds)}** {format_percent(best['share_again'])} bought again (95% interval "
+        f"{format_percent(best['share_again_low'])} to {format_percent(best['share_again_high'])}, "
+        f"n = {best['customers']:,}), {dollars(format_money(best['revenue_per_customer'], currency))} each "
+        f"on average; of **{named(worst['segment'], worst['segment_type'], kinds)}** {format_percent(worst['share_again'])} "
+        f"({format_percent(worst['share_again_low'])} to {format_percent(worst['share_again_high'])}, "
+        f"n = {worst['customers']:,}), {dollars(format_money(worst['revenue_per_customer'], currency))} each."
+    )
+    apart = best["revenue_per_customer_low"] > worst["revenue_per_customer_high"]
+    text += (
+        " The intervals do not touch: the segments made at the cut foretold who would spend."
+        if apart
+        else " The intervals overlap: **the segments made at the cut did not foretell who would spend.**"
+    )
+    return text + _other_customers(large, kinds)
+
+
+def _other_customers(segments: pd.DataFrame, kinds: list[str]) -> str:
+    """Segments of the cut whose customers would not bear their name by today's borders."""
+    others = segments[segments["as_today"] < LIKE_TODAY]
+    if others.empty:
+        return ""
+    each = [
+        f"{format_percent(row.as_today)} of {named(row.segment, row.segment_type, kinds)}"
+        for row in others.itertuples()
+    ]
+    return (
+        " **A name at the cut is not always that of today's customers**: by today's borders only "
+        f"{listed(each)} at the cut would have been in the segment of that name."
+    )
+
+
+def holdout_table(segments: pd.DataFrame, *, currency: str) -> Html:
+    """Every segment after the cut, with intervals."""
+    rows = pd.DataFrame(
+        {
+            "group": segments["segment_type"].map(group_labels(segments["segment_type"])),
+            "segment at the cut": segments["segment"],
+            "customers": segments["customers"].map("{:,}".format),
+            "same today": [format_percent(row.as_today) for row in segments.itertuples()],
+            "bought again": [percent_range(row, "share_again") for row in segments.itertuples()],
+            "orders": segments["orders"].map("{:,}".format),
+            "revenue": [format_money(float(value), currency) for value in segments["revenue"]],
+            "per customer": [
+                f"{format_money(row.revenue_per_customer, currency)} "
+                f"({format_money(row.revenue_per_customer_low, currency)}–"
+                f"{format_money(row.revenue_per_customer_high, currency)})"
+                for row in segments.itertuples()
+            ],
+            "share of revenue": [
+                percent_range(row, "revenue_share") for row in segments.itertuples()
+            ],
+            "lift": [score_range(row, "lift") for row in segments.itertuples()],
+        }
+    )
+    if segments["segment_type"].nunique() <= 1:
+        rows = rows.drop(columns="group")
+    return table_of(
+        rows,
+        caption="What each segment did after the cut; in brackets 95% bootstrap intervals. Same today: share of its customers whom today's borders would have put into the segment of the same name. Lift: share of revenue divided by share of customers.",
+        numeric=[name for name in rows.columns if name not in ("group", "segment at the cut")],
+    )
+
+
+def ranking_table(rankings: pd.DataFrame) -> Html:
+    """Segments beside naive rules and a probabilistic model."""
+    rows = pd.DataFrame(
+        {
+            "customers taken": [
+                f"{format_percent(row.customers_share)} ({row.customers:,})"
+                for row in rankings.itertuples()
+            ],
+            "chosen by": rankings["ranking"],
+            "bought again": [percent_range(row, "share_again") for row in rankings.itertuples()],
+            "share of later revenue": [
+                percent_range(row, "revenue_share") for row in rankings.itertuples()
+            ],
+            "lift": [score_range(row, "lift") for row in rankings.itertuples()],
+            "rank correlation": [
+                score_range(row, "rank_correlation") for row in rankings.itertuples()
+            ],
+        }
+    )
+    order = rankings["customers_share"].rank(method="dense").to_numpy().argsort(kind="stable")
+    return table_of(
+        rows.iloc[order],
+        caption="The same number of customers chosen in different ways at the cut, and what they did after it; in brackets 95% bootstrap intervals. Customers of one segment are taken by lot, so its figures are averages over the draw. Rank correlation (Spearman) is of the whole ranking with later revenue.",
+        numeric=("bought again", "share of later revenue", "lift", "rank correlation"),
+    )
+
+
+def ranking_sentence(
+    holdout: dict[str, Any], rankings: pd.DataFrame, stability: pd.DataFrame
+) -> str:
+    """Plainly: do segments choose better than sorting customers by past spend?"""
+    if not holdout["possible"]:
+        return "Without a period after the cut nothing can be compared."
+    rows = rankings[rankings["customers_share"] == 0.2].set_index("ranking")
+    own, spend = rows.loc["segments"], rows.loc["past spend"]
+    best = rows["revenue_share"].drop("segments").idxmax()
+    gap = -spend["difference"]
+    ends = f"95% interval {-100 * spend['difference_high']:.1f} to {-100 * spend['difference_low']:.1f}"
+    text = (
+        f"A fifth of the customers, chosen by segment, brought **{format_percent(own['revenue_share'])}** "
+        f"of later revenue; chosen by past spend alone, {format_percent(spend['revenue_share'])} "
+        f"(segments minus spend: {100 * gap:.1f} percentage points, {ends})."
+    )
+    if spend["difference_high"] < 0:
+        text += " **Segments choose better than a plain spend ranking.**"
+        return text + _model_words(holdout, rows, best)
+    word = "better" if spend["difference_low"] > 0 else "as well"
+    text += f" **A plain spend ranking does {word}.** " + _keep(stability)
+    return text + _model_words(holdout, rows, best)
+
+
+def _keep(stability: pd.DataFrame) -> str:
+    n = len(stability)
+    if n == 0:
+        return "With one segment there is nothing to act on beyond the list itself."
+    shaky = stability[stability["verdict"] != "stable"]
+    few = f"few ({plural(n, 'segment')})"
+    if shaky.empty:
+        return (
+            "As a list of whom to contact, sorting by spend is enough; the segments then earn "
+            f"their keep by being {few}, stable (every Jaccard at least "
+            f"{stability['jaccard'].min():.2f}) and actionable: each can be described, named and "
+            "given its own offer."
+        )
+    return (
+        "As a list of whom to contact, sorting by spend is enough. The segments could earn their "
+        f"keep by being {few} and actionable, but {len(shaky)} of them "
+        f"{'is' if len(shaky) == 1 else 'are'} not stable (lowest Jaccard "
+        f"{stability['jaccard'].min():.2f}), so treat those with care."
+    )
+
+
+def _model_words(holdout: dict[str, Any], rows: pd.DataFrame, best: str) -> str:
+    text = f" Best of all other rankings at this size is {best} ({format_percent(rows.at[best, 'revenue_share'])})."
+    if holdout["model"] is None:
+        return text + " Too few customers bought again before the cut to fit BG/NBD."
+    expected = holdout["model"]["predicted_revenue"] / float(holdout["revenue"])
+    came = f"expected {format_percent(expected)} of the revenue that came."
+    if "gamma" not in holdout["model"]:
+        return (
+            f"{text} Gamma-Gamma found no credible mean order value in these data, so BG/NBD's "
+            f"orders are valued at each customer's own mean: together they {came}"
+        )
+    return f"{text} BG/NBD with Gamma-Gamma, fitted on the orders before the cut, {came}"
+
+
+def evidence_summary(
+    stability: pd.DataFrame,
+    whole: pd.DataFrame,
+    holdout: dict[str, Any],
+    rankings: pd.DataFrame,
+    kinds: list[str],
+) -> str:
+    """Stability and prediction in a few lines, for the model card and the front page."""
+    lines = []
+    for kind in kinds:
+        rows, overall = of_kind(stability, kind), of_kind(whole, kind)
+        if rows.empty:
+            lines.append(
+                f"- Stability{_group_of(kind, kinds)}: not tested, one segment or too few customers."
+            )
+            continue
+        one = overall[overall["method"] == "bootstrap"].iloc[0]
+        each = listed(
+            [
+                f"{row.segment} {VERDICTS[row.verdict]} "
+                f"({row.jaccard:.2f}; {row.jaccard_low:.2f} to {row.jaccard_high:.2f})"
+                if row.customers >= LEAST_CUSTOMERS
+                else f"{row.segment} too small to say (n = {row.customers})"
+                for row in rows.itertuples()
+            ]
+        )
+        lines.append(
+            f"- Stability{_group_of(kind, kinds)}: adjusted Rand index over resamples "
+            f"{one['agreement']:.2f} ({one['agreement_low']:.2f} to {one['agreement_high']:.2f}); "
+            f"mean Jaccard and range: {each}."
+        )
+    if not holdout["possible"]:
+        return "\n".join([*lines, f"- Prediction: not tested, {holdout['reason']}."])
+    rows = rankings[rankings["customers_share"] == 0.2].set_index("ranking")
+    caught = [f"{row.Index} {percent_range(row, 'revenue_share')}" for row in rows.itertuples()]
+    lines.append(
+        f"- Prediction, cut after {holdout['cut']}: share of later revenue in the fifth of customers "
+        f"(n = {int(rows['customers'].iloc[0]):,} of {holdout['customers']:,}) chosen by "
+        f"{listed(caught)}; in brackets 95% intervals."
+    )
+    return "\n".join(lines)
+
+
+def _group_of(kind: str, kinds: list[str]) -> str:
+    return f" ({customers_of(kind, kinds)})" if len(kinds) > 1 else ""

@@ -1,0 +1,178 @@
+"""Sentences about what to do: the play of each segment, its money, its break-even, its limits."""
+
+from __future__ import annotations
+
+import html
+import math
+from typing import Any
+
+import pandas as pd
+
+from segmentation.book.words.text import (
+    Html,
+    as_sentence,
+    customers_of,
+    dollars,
+    group_words,
+    inert,
+    plural,
+    with_code,
+)
+from segmentation.core.columns import format_money, format_percent, format_value
+from segmentation.core.limits import LONGER_SILENT, UNREACHABLE
+
+
+def recommendation_cards(
+    recommendations: pd.DataFrame, *, currency: str, customers: int, cut: str
+) -> Html:
+    """One card per segment: who, why, what to do, what it takes to pay, what stands against it."""
+    kinds = list(recommendations["segment_type"].unique())
+    cards, texts = [], []
+    for row in recommendations.itertuples():
+        group = customers_of(row.segment_type, kinds) if len(kinds) > 1 else ""
+        campaign = {
+            "Break-even": break_even_words(row, currency),
+            "Order anyway": anyway_words(row, cut),
+        }
+        lines = {
+            "Who": _who(row, currency, customers),
+            "In the window": stake_words(row, currency),
+            "Why this play": as_sentence(row.why),
+            **(campaign if row.is_campaign else {}),
+            "Measure": as_sentence(row.measure),
+            "Limits": limit_words(row),
+        }
+        items = "".join(
+            f"<dt>{html.escape(name)}</dt><dd>{with_code(text)}</dd>"
+            for name, text in lines.items()
+        )
+        cards.append(
+            f'<div class="segment-card"><p class="segment-name">{html.escape(row.segment)}'
+            f"<span>{html.escape(group)}</span></p>"
+            f"<p><strong>{html.escape(row.play)}.</strong> {html.escape(row.do)}</p>"
+            f"<dl>{items}</dl></div>"
+        )
+        texts.append(f"{row.segment}: {row.play}. {row.do} {lines}")
+    return Html("".join(cards), "\n".join(texts))
+
+
+def _who(row: Any, currency: str, customers: int) -> str:
+    parts = [
+        f"{plural(row.customers, 'customer')} ({format_percent(row.customers / customers)} of "
+        f"{customers:,}), {format_money(row.revenue_per_customer, currency)} each on average."
+    ]
+    if pd.notna(row.one_time_share):
+        parts.append(f"{format_percent(row.one_time_share)} ordered on one occasion only.")
+    if pd.notna(row.median_recency):
+        parts.append(
+            f"The median customer last ordered {format_value(row.median_recency, 'recency')} "
+            "before the last day of observation."
+        )
+    if row.anomalies:
+        parts.append(f"{plural(row.anomalies, 'customer')} flagged as unusual: look at them first.")
+    return " ".join(parts)
+
+
+def stake_words(row: Any, currency: str) -> str:
+    """The money that a segment brought, with the interval of the sum."""
+    return (
+        f"{format_money(row.revenue, currency)} ({format_money(row.revenue_low, currency)} to "
+        f"{format_money(row.revenue_high, currency)}), {format_percent(row.revenue_share)} of revenue "
+        "in the window."
+    )
+
+
+def anyway_words(row: Any, cut: str) -> str:
+    """Who orders without a campaign, and what a campaign must make of it."""
+    if pd.isna(row.base):
+        return "Not known from these data."
+    text = (
+        f"Of the {row.base_customers:,.0f} customers whom the borders of this segment held on {cut}, "
+        f"{format_percent(row.base)} ordered within {row.outcome_days} days after, without any "
+        f"campaign of this report (95% interval {format_percent(row.base_low)} to "
+        f"{format_percent(row.base_high)}).{_silent_words(row)}"
+    )
+    if row.base + row.break_even_response <= 1:
+        points = f"{100 * row.break_even_response:.1f}"
+        text += f" A campaign pays when it raises this share by {points} percentage points."
+    return text
+
+
+def _silent_words(row: Any) -> str:
+    """Whether today's customers have been silent for much longer, or shorter, than those."""
+    then, now = row.base_recency, row.median_recency
+    if pd.isna(then) or pd.isna(now) or max(then, now) < LONGER_SILENT * max(min(then, now), 1.0):
+        return ""
+    return (
+        f" Half of those had been silent for {format_value(then, 'recency')} or longer, of today's "
+        f"customers for {format_value(now, 'recency')}: expect {'less' if now > then else 'more'} today."
+    )
+
+
+def limit_words(row: Any) -> str:
+    """What stands against a recommendation, or that nothing was found."""
+    if not row.limits:
+        return "Nothing was found: a test of this segment can show whether a campaign pays."
+    said = as_sentence(row.limits)
+    if row.is_supported or not row.is_campaign:
+        return said
+    return f"{said} The data cannot support more than a first, small trial."
+
+
+def break_even_words(row: Any, currency: str) -> str:
+    """What a campaign to a segment needs before it pays, in words."""
+    cost = format_money(row.campaign_cost, currency)
+    order = format_money(row.typical_order, currency)
+    if row.campaign_cost == 0:
+        return "Contacting costs nothing under the profile's contact cost, so any extra order pays."
+    if not row.break_even_response <= UNREACHABLE:
+        return (
+            f"Contacting all of them once costs {cost}, and one extra order of the typical size "
+            f"({order}) does not pay for one contact: do not run it on these assumptions."
+        )
+    orders = math.ceil(row.break_even_response * row.customers - 1e-9)
+    return (
+        f"Contacting all of them once costs {cost}; it pays when "
+        f"{format_percent(row.break_even_response)} (at least {plural(orders, 'customer')}) can be brought to place one order "
+        f"of the typical size ({order}) that they would not have placed otherwise."
+    )
+
+
+def break_even_sentence(*, gross_margin: float, contact_cost: float, currency: str) -> str:
+    """The two assumptions behind every break-even."""
+    return (
+        f"Break-even figures assume a gross margin of {format_percent(gross_margin)} and "
+        f"{dollars(format_money(contact_cost, currency))} per contact. Both are assumptions of the "
+        "profile, not findings: replace `gross_margin` and `contact_cost` with your own. No lift is "
+        "promised anywhere; a control group tells whether a campaign worked."
+    )
+
+
+def top_actions(recommendations: pd.DataFrame, *, currency: str, limit: int = 3) -> list[str]:
+    """The actions for segments that brought most, one line each, with what stands against them."""
+    kinds = list(recommendations["segment_type"].unique())
+    lines = []
+    for row in recommendations[recommendations["is_campaign"]].head(limit).itertuples():
+        group = f" ({group_words(row.segment_type, kinds)})" if len(kinds) > 1 else ""
+        needed = (
+            f" It pays when {format_percent(row.break_even_response)} of those contacted order who "
+            "would not have."
+            if row.break_even_response <= UNREACHABLE
+            else ""
+        )
+        against = (
+            "" if row.is_supported else f" *What the data cannot support:* {first_limit(row)}."
+        )
+        lines.append(
+            f"**{inert(row.play)}: {row.segment}**{group} – {plural(row.customers, 'customer')}, "
+            f"{dollars(format_money(row.revenue, currency))} in the window (95% interval "
+            f"{dollars(format_money(row.revenue_low, currency))} to "
+            f"{dollars(format_money(row.revenue_high, currency))}; "
+            f"{format_percent(row.revenue_share)} of revenue). {inert(row.do)}{needed}{against}"
+        )
+    return lines
+
+
+def first_limit(row: Any) -> str:
+    """The first thing that stands against a recommendation."""
+    return row.limits.split("; ")[0]

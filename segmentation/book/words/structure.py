@@ -1,0 +1,282 @@
+"""Sentences about the number of clusters and about the setting of the anomaly flags."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from segmentation.book.words.text import Html, in_group, listed, plural, table_of
+from segmentation.core.columns import format_percent, format_share, group_labels
+from segmentation.core.limits import (
+    AUTO_K_RANGE,
+    HARDLY_PULLED,
+    ILLUSTRATION,
+    MANY_GROUPS,
+    REASONABLE_STRUCTURE,
+    STAYS,
+    STRONG_STRUCTURE,
+    WEAK_STRUCTURE,
+)
+
+STRUCTURE = (
+    (STRONG_STRUCTURE, "strong"),
+    (REASONABLE_STRUCTURE, "reasonable"),
+    (WEAK_STRUCTURE, "weak"),
+)
+"""Reading of the mean silhouette (Kaufman and Rousseeuw 1990, table 4)."""
+
+FAILED_WORDS = {
+    "gap": "is no tighter than evenly spread points would be",
+    "excess": "is no better separated than one cloud cut into pieces",
+    "agreement": "does not come back when half of the customers are clustered",
+}
+
+
+def structure_word(silhouette: float) -> str:
+    """How much structure a mean silhouette speaks for (Kaufman and Rousseeuw 1990).
+
+    Examples
+    --------
+    >>> structure_word(0.8), structure_word(0.3), structure_word(0.1)
+    ('strong', 'weak', 'no substantial')
+    """
+    for least, word in STRUCTURE:
+        if silhouette >= least:
+            return word
+    return "no substantial"
+
+
+def k_choice(k_evidence: pd.DataFrame, rule: dict[str, Any], chosen: dict[str, Any]) -> str:
+    """What the evidence says about the number of clusters, and about the one in use."""
+    return "\n\n".join(
+        in_group(kind, list(chosen))
+        + _k_choice(k_evidence[k_evidence["segment_type"] == kind], rule[kind], entry)
+        for kind, entry in chosen.items()
+    )
+
+
+def _k_choice(table: pd.DataFrame, rule: dict[str, Any], entry: dict[str, Any]) -> str:
+    if entry["note"]:
+        return f"{entry['note'][0].upper()}{entry['note'][1:]}."
+    by_k = table.set_index("k")
+    if len(by_k) < 2:
+        return "The group is too small to compare numbers of segments."
+    text = f"{_what_stands(by_k, rule)} {_on_use(by_k, rule, entry)}"
+    if entry["customers"] < ILLUSTRATION:
+        text += f" So few customers ({entry['customers']:,}) make this an illustration only."
+    return text
+
+
+def _what_stands(by_k: pd.DataFrame, rule: dict[str, Any]) -> str:
+    if rule["k"] == 1:
+        best = by_k["silhouette"].idxmax()
+        reasons = rule["failed"].get(str(best), [])
+        why = listed([FAILED_WORDS[name] for name in reasons])
+        return (
+            "**No cluster structure**: no number of segments passes all three tests. Even the "
+            f"best separated split, into {best}, {why}."
+        )
+    text = f"The evidence speaks for **k = {rule['k']}** ({_scores(by_k, rule['k'])})."
+    if rule["runner_up"] is None:
+        return f"{text} No other number passes the three tests."
+    lead, other = rule["lead"], f"k = {rule['runner_up']} ({_scores(by_k, rule['runner_up'])})"
+    if lead >= 0:
+        close = "nearly as good" if rule["is_narrow"] else "clearly behind"
+        return (
+            f"{text} The runner-up, {other}, is {close}: its separation, above that of one cloud, is "
+            f"{lead:.2f} lower."
+        )
+    return (
+        f"{text} The runner-up is {other}, whose separation above that of one cloud is "
+        f"{-lead:.2f} higher{' (nearly as good)' if rule['is_narrow'] else ''}. {_standing(rule)} pass "
+        "the three tests; of those that keep three quarters of the best separation, the finest is "
+        f"taken up to which the gap still rises clearly, and that is k = {rule['k']}."
+    )
+
+
+def _standing(rule: dict[str, Any]) -> str:
+    """The numbers of clusters that pass the three tests, as the rule looked at them."""
+    low, high = AUTO_K_RANGE
+    stand = [k for k in rule["scanned"] if low <= k <= high and str(k) not in rule["failed"]]
+    return f"k = {listed([str(k) for k in stand])}"
+
+
+def _scores(by_k: pd.DataFrame, k: int) -> str:
+    row = by_k.loc[k]
+    return (
+        f"silhouette {row['silhouette']:.3f}, 95% interval {row['silhouette_low']:.3f} to "
+        f"{row['silhouette_high']:.3f}, against {row['silhouette_null']:.3f} for one cloud; "
+        f"agreement of halves {row['agreement']:.2f}"
+    )
+
+
+def _on_use(by_k: pd.DataFrame, rule: dict[str, Any], entry: dict[str, Any]) -> str:
+    used = entry["k"]
+    if entry["asked"] == "auto":
+        if used == 1:
+            return "This report therefore leaves these customers in one segment."
+        word = structure_word(by_k.at[used, "silhouette"])
+        return f"This report uses **k = {used}**, chosen by this rule: {word} structure."
+    text = f"This report uses **k = {used}**, set in the profile"
+    if used == 1:
+        judged = "agrees" if rule["k"] == 1 else f"would split, into {rule['k']}"
+        return f"{text}; the evidence {judged}."
+    if used not in by_k.index:
+        return f"{text}, beyond the range scanned here."
+    text += f": {structure_word(by_k.at[used, 'silhouette'])} structure"
+    if used == rule["k"]:
+        return f"{text}, and the same as the evidence alone would take."
+    failed = rule["failed"].get(str(used), [])
+    if failed:
+        why = listed([FAILED_WORDS[name] for name in failed])
+        return (
+            f"{text}. **The evidence does not support it**: this split {why}. Treat its segments "
+            "as a convenience for acting, not as kinds of customers."
+        )
+    if used > max(rule.get("scanned", [used])) or used > AUTO_K_RANGE[1]:
+        return f"{text}; the rule does not look beyond {AUTO_K_RANGE[1]}."
+    side = "finer" if used > rule["k"] else "coarser"
+    return (
+        f"{text}. It passes all three tests, but the evidence alone would take {rule['k']}: the "
+        f"split in use is {side} than what is best supported."
+    )
+
+
+def k_table(k_evidence: pd.DataFrame) -> Html:
+    """All scores of all k."""
+    rows = pd.DataFrame(
+        {
+            "group": k_evidence["segment_type"].map(group_labels(k_evidence["segment_type"])),
+            "k": k_evidence["k"],
+            "inertia": k_evidence["inertia"].map("{:,.0f}".format),
+            "silhouette": [
+                _range(*values)
+                for values in k_evidence[
+                    ["silhouette", "silhouette_low", "silhouette_high"]
+                ].itertuples(index=False)
+            ],
+            "one cloud": k_evidence["silhouette_null"].map(_or_dash),
+            "Calinski-Harabasz": k_evidence["calinski_harabasz"].map(
+                lambda value: f"{value:,.0f}" if pd.notna(value) else "–"
+            ),
+            "Davies-Bouldin": k_evidence["davies_bouldin"].map(_or_dash),
+            "gap (error)": [
+                f"{gap:.2f} ({error:.3f})" if pd.notna(gap) else "–"
+                for gap, error in k_evidence[["gap", "gap_se"]].itertuples(index=False)
+            ],
+            "agreement": [
+                _range(*values)
+                for values in k_evidence[
+                    ["agreement", "agreement_low", "agreement_high"]
+                ].itertuples(index=False)
+            ],
+        }
+    )
+    if k_evidence["segment_type"].nunique() == 1:
+        rows = rows.drop(columns="group")
+    return table_of(
+        rows,
+        caption="Scores of every number of clusters, with 95% ranges. Higher is better, except for inertia (always falls) and Davies-Bouldin; silhouette must clearly exceed the column beside it, which is that of one cloud without clusters.",
+        numeric=[name for name in rows.columns if name != "group"],
+    )
+
+
+def _or_dash(value: float) -> str:
+    return f"{value:.2f}" if pd.notna(value) else "–"
+
+
+def _range(value: float, low: float, high: float) -> str:
+    return f"{value:.2f} ({low:.2f}–{high:.2f})" if pd.notna(value) else "–"
+
+
+def dbscan_evidence_sentence(table: pd.DataFrame, choice: dict[str, Any]) -> str:
+    """Do the flags of the setting in use stay, and how many dense groups does it see?"""
+    kinds, parts = list(choice), []
+    for kind in kinds:
+        rows = table[table["segment_type"] == kind]
+        cell = rows[
+            (rows["eps"] == choice[kind]["eps"])
+            & (rows["min_samples"] == choice[kind]["min_samples"])
+        ]
+        if cell.empty:
+            parts.append(in_group(kind, kinds) + "Nobody can be flagged here.")
+            continue
+        own = cell.iloc[0]
+        groups = int(own["dense_groups"])
+        text = f"The setting in use sees {plural(groups, 'dense group')}"
+        if groups > MANY_GROUPS:
+            text += ", more than the few of a good setting"
+        if pd.isna(own["stability"]):
+            parts.append(f"{in_group(kind, kinds)}{text} and flags nobody.")
+            continue
+        judged = (
+            "the flags hardly depend on who else is in the data"
+            if own["stability_low"] >= STAYS
+            else "who is flagged depends noticeably on who else is in the data"
+        )
+        text += (
+            f". Without a random tenth of the customers **{format_percent(own['stability'])}** of "
+            f"the flags are the same (range {format_percent(own['stability_low'])} to "
+            f"{format_percent(own['stability_high'])}): {judged}."
+        )
+        parts.append(in_group(kind, kinds) + text)
+    return "\n\n".join(parts)
+
+
+def planted_table(planted: pd.DataFrame) -> Html:
+    """How many planted customers are flagged, by kind, with 95% intervals."""
+    rows = []
+    labels = group_labels(planted["segment_type"])
+    for row in planted.itertuples():
+        rows.append(
+            {
+                "group": labels[row.segment_type],
+                "planted": row.kind,
+                "n": f"{row.planted:,}",
+                "flagged": format_percent(row.flagged / row.planted),
+                "95% interval": f"{format_percent(row.low)} to {format_percent(row.high)}",
+                "wanted": "few" if row.kind.startswith("near") else "many",
+            }
+        )
+    table = pd.DataFrame(
+        rows, columns=["group", "planted", "n", "flagged", "95% interval", "wanted"]
+    )
+    if table["group"].nunique() <= 1:
+        table = table.drop(columns="group")
+    return table_of(
+        table,
+        caption="Planted customers and how many of them are flagged.",
+        numeric=("n", "flagged"),
+    )
+
+
+def effect_sentence(
+    effect: pd.DataFrame, agreement: dict[str, float], kinds: list[str], *, in_fit: bool = True
+) -> str:
+    """What anomalies do to K-Means: who would be elsewhere without (or with) them."""
+    parts, other = [], "without" if in_fit else "with"
+    for kind in kinds:
+        rows = effect[effect["segment_type"] == kind]
+        if rows.empty:
+            parts.append(in_group(kind, kinds) + "There is nothing to compare.")
+            continue
+        n, stay = int(rows["customers"].sum()), int(rows["stay"].sum())
+        most = rows.sort_values(["moved", "segment"], ascending=[False, True]).iloc[0]
+        judged = (
+            "The flagged customers hardly pull the centres."
+            if agreement[kind] >= HARDLY_PULLED
+            else f"The flagged customers pull the centres: segments would look different {other} them."
+        )
+        parts.append(
+            f"{in_group(kind, kinds)}Fitted {other} the {plural(int(rows['anomalies'].sum()), 'anomaly')}, "
+            f"K-Means would put {format_share(1 - stay / n, n)} of all customers into another segment "
+            f"(adjusted Rand index {agreement[kind]:.2f}). {judged}"
+        )
+        if most["moved"] > 0:
+            parts[-1] += (
+                f" Most move out of **{most['segment']}**: {format_percent(most['moved'])} of its "
+                f"{plural(int(most['customers']), 'customer')}, 95% interval "
+                f"{format_percent(most['moved_low'])} to {format_percent(most['moved_high'])}."
+            )
+    return "\n\n".join(parts)

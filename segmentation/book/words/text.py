@@ -1,0 +1,220 @@
+"""Small pieces of every sentence: inert text, lists, tables."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pandas as pd
+
+from segmentation.core.columns import (
+    ALL_CUSTOMERS,
+    FEATURES,
+    format_percent,
+    format_value,
+    group_labels,
+)
+
+
+class Html:
+    """HTML that a notebook shows; its text form stays readable outside a browser."""
+
+    def __init__(self, markup: str, text: str) -> None:
+        self.markup = markup
+        self.text = text
+
+    def _repr_html_(self) -> str:
+        return self.markup
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+class Prose:
+    """Markdown that a notebook shows; where there is nothing to say, nothing is shown.
+
+    IPython's own Markdown shows its class name in place of an empty text.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def _repr_markdown_(self) -> str | None:
+        return self.text or None
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def inert(text: object) -> str:
+    """Text from data made harmless in Markdown: no markup, link, math or HTML survives.
+
+    Examples
+    --------
+    >>> inert("<b>*x*</b> $1 [a](javascript:b)")
+    '&lt;b&gt;&#42;x&#42;&lt;/b&gt; &#36;1 &#91;a&#93;&#40;javascript&#58;b&#41;'
+    """
+    flat = " ".join(str(text).split())
+    escaped = html.escape(flat, quote=False)
+    return re.sub(r"[*_`\[\](){}$|~^\\:!#]", lambda m: f"&#{ord(m.group())};", escaped)
+
+
+def in_code(text: object) -> str:
+    """Text from data inside a code span or block of Markdown, which it cannot end.
+
+    Examples
+    --------
+    >>> in_code("a `b`\\n```c")
+    'a b c'
+    """
+    return " ".join(str(text).replace("`", " ").split())
+
+
+def listed(items: Sequence[str]) -> str:
+    """A list in words.
+
+    Examples
+    --------
+    >>> listed(["a"]), listed(["a", "b"]), listed(["a", "b", "c"])
+    ('a', 'a and b', 'a, b and c')
+    """
+    if len(items) < 2:
+        return "".join(items)
+    return f"{', '.join(items[:-1])} and {items[-1]}"
+
+
+def plural(n: int, noun: str) -> str:
+    """A count with its noun.
+
+    Examples
+    --------
+    >>> plural(1, "customer"), plural(1200, "customer"), plural(2, "copy")
+    ('1 customer', '1,200 customers', '2 copies')
+    """
+    if n == 1:
+        return f"1 {noun}"
+    many = f"{noun[:-1]}ies" if noun.endswith("y") and noun[-2] not in "aeiou" else f"{noun}s"
+    return f"{n:,} {many}"
+
+
+def with_code(text: object) -> str:
+    """Text as HTML, with what stands between backticks as code.
+
+    Examples
+    --------
+    >>> with_code("set by `a < b`")
+    'set by <code>a &lt; b</code>'
+    """
+    return re.sub("`([^`]+)`", r"<code>\1</code>", html.escape(str(text)))
+
+
+def as_sentence(text: str) -> str:
+    """A phrase as a sentence of its own.
+
+    Examples
+    --------
+    >>> as_sentence("nothing yet: too few")
+    'Nothing yet: too few.'
+    """
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def table_of(rows: pd.DataFrame, *, caption: str, numeric: Iterable[str] = ()) -> Html:
+    """An HTML table of ready-made texts, everything escaped, numbers to the right.
+
+    `Code` in a text or the caption is shown as code. A table wider than the page scrolls
+    in its own box, which the keyboard reaches.
+    """
+    right = set(numeric)
+
+    def cell(tag: str, name: str, value: Any) -> str:
+        kind = ' class="num"' if name in right else ""
+        return f"<{tag}{kind}>{with_code(value)}</{tag}>"
+
+    head = "".join(cell("th", str(name), name) for name in rows.columns)
+    body = "".join(
+        "<tr>"
+        + "".join(cell("td", str(n), v) for n, v in zip(rows.columns, row, strict=True))
+        + "</tr>"
+        for row in rows.itertuples(index=False, name=None)
+    )
+    name = html.escape(caption.replace("`", ""))
+    markup = (
+        f'<div class="table-scroll" tabindex="0" role="region" aria-label="{name}">'
+        f'<table class="report-table"><caption>{with_code(caption)}</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+    return Html(markup, rows.to_string(index=False))
+
+
+def group_words(kind: str, kinds: Iterable[str]) -> str:
+    """What a ``segment_type`` means in a run of these groups, for people."""
+    return group_labels(kinds)[kind]
+
+
+def customers_of(kind: str, kinds: Iterable[str]) -> str:
+    """The customers of a group, as the subject of a sentence.
+
+    Examples
+    --------
+    >>> customers_of("normal", ["normal"]), customers_of("normal", ["normal", "pre_register"])
+    ('all customers', 'customers who registered before ordering')
+    """
+    words = group_words(kind, kinds)
+    return words if words == ALL_CUSTOMERS else f"customers who {words}"
+
+
+def named(segment: str, kind: str, kinds: Sequence[str]) -> str:
+    """A segment's name; where a run has several groups, with its group.
+
+    A name says what customers are like within their group, so two groups may share it:
+    name and group together say who is meant.
+
+    Examples
+    --------
+    >>> named("High value", "normal", ["normal"])
+    'High value'
+    >>> named("High value", "unregistered", ["normal", "unregistered"])
+    'High value (had not registered)'
+    """
+    return f"{segment} ({group_words(kind, kinds)})" if len(set(kinds)) > 1 else segment
+
+
+def in_group(kind: str, kinds: Sequence[str]) -> str:
+    """Prefix that names the group, where there is more than one."""
+    return f"**Customers who {group_words(kind, kinds)}.** " if len(kinds) > 1 else ""
+
+
+def dollars(text: str) -> str:
+    """Keep currency signs from being read as math by Markdown."""
+    return text.replace("$", "\\$")
+
+
+def shown(value: float, name: str, currency: str) -> str:
+    """A formatted value, safe inside Markdown."""
+    return dollars(format_value(value, name, currency))
+
+
+def label(name: str) -> str:
+    """A feature's label inside a sentence."""
+    text = FEATURES[name].label
+    return text[0].lower() + text[1:]
+
+
+def of_kind(table: pd.DataFrame, kind: str) -> pd.DataFrame:
+    """Rows of one registration group."""
+    return table[table["segment_type"] == kind]
+
+
+def score_range(row: Any, name: str) -> str:
+    """A score with the ends of its interval, from a row of a table."""
+    low, high = getattr(row, f"{name}_low"), getattr(row, f"{name}_high")
+    return f"{getattr(row, name):.2f} ({low:.2f}–{high:.2f})"
+
+
+def percent_range(row: Any, name: str) -> str:
+    """A share with the ends of its interval, from a row of a table."""
+    low, high = getattr(row, f"{name}_low"), getattr(row, f"{name}_high")
+    return f"{format_percent(getattr(row, name))} ({format_percent(low)}–{format_percent(high)})"

@@ -1,0 +1,1 @@
+"""Words every room needs: errors, columns, parameters, limits, intervals, files on disk."""

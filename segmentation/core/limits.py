@@ -1,0 +1,388 @@
+"""Every threshold of the method, once: its value, what it means, why it is so, whose it is.
+
+A number belongs here if another value would change a flag, a word, a test's outcome, whether
+something is computed at all, or how many draws stand behind a published figure. Elsewhere
+stay: parameters (`core.parameters`), rules that are data (`naming_rules.yaml`, `plays.yaml`),
+limits of readers and servers, sizes of blocks and threads, tolerances inside an algorithm,
+and the layout of tables and figures.
+
+Each docstring says what, why and from where (the project's own choice where it names none);
+the book's method page prints them.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+# core: words every room needs
+
+PSI_BINS = 10
+"""Bins of a feature in the population stability index.
+Why: ten equally full bins tell a shift apart and stay large enough in small samples.
+Source: Siddiqi 2006, Credit Risk Scorecards"""
+PSI_WATCH = 0.1
+"""Population stability index from which a feature is shifting.
+Why: the customary level of attention.
+Source: Siddiqi 2006, Credit Risk Scorecards"""
+PSI_REFIT = 0.25
+"""Population stability index from which a feature has shifted and asks for a new fit.
+Why: the customary level of action.
+Source: Siddiqi 2006, Credit Risk Scorecards"""
+LEAST_CUSTOMERS = 30
+"""Customers below which nothing is concluded of a group, segment, cluster or quarter, and \
+repeat buyers below which no buying model is fitted.
+Why: neither the outcome of a campaign nor the stability of a segment can be measured below it.
+Source: rule of thumb of the field"""
+REVENUE_DRAWS = 400
+"""Resamples of customers behind an interval of revenue or of its concentration.
+Why: the ends of a 95% interval rest on ten draws each."""
+BOOTSTRAPS = 200
+"""Resamples of customers behind an interval of the hold-out or of the agreement of two settings.
+Why: the ends of a 95% interval rest on five draws each; every draw ranks all customers again."""
+MANY_CUSTOMERS = 100_000
+"""Customers above which fewer resamples are drawn.
+Why: intervals are narrow then anyway."""
+FEW_DRAWS = 60
+"""Resamples of more customers than that.
+Why: enough for ends that hardly move at such sizes."""
+QUARTER_DAYS = 90
+"""Days of the trial without a campaign, and how far back a comparison with an earlier state looks.
+Why: a quarter, the usual rhythm of such a report."""
+
+# orders: what is wrong with the data
+
+FAR_OFF_DAYS = 365
+"""Days between dates and all others from which they may be far off.
+Why: a shop that is silent for a year has no such order in between."""
+FAR_OFF_SHARE = 0.01
+"""Share of all lines up to which dates so far away are a finding.
+Why: more than that is a part of the history, not a slip."""
+SURPRISING_GAP = 0.01
+"""Runs of days without a line that are to be expected by chance, below which one is a gap.
+Why: quiet days of a small shop are no finding.
+Source: own choice, the 1% level"""
+LEAST_EXPECTED = 20
+"""Customers expected to have registered after the 28th from which none at all is a finding.
+Why: chance alone gives none less often than once in 100 million.
+Source: own choice (Poisson)"""
+PRECISION_DAYS = 31
+"""Days by which a first order may lie before a registration that is right to the month only.
+Why: no month is longer.
+Source: calendar"""
+SWAP_LEAST_MONTHS = 2
+"""Months of early days only, outside the range, that an exchange of day and month needs.
+Why: a single one is how an export that stops in mid-month looks."""
+SWAP_LEAST_ROWS = 30
+"""Rows outside the range that the sign of such an exchange needs.
+Why: a handful of rows may lie on early days by chance."""
+SWAP_STRONG = 0.99
+"""Share of the rows outside the range that the exchange must bring back for a strong sign.
+Why: the exchange must explain nearly all of them."""
+SWAP_MODERATE = 0.9
+"""Share of them from which the sign is moderate.
+Why: worth a look, not a repair."""
+LINE_SHARE = 0.01
+"""Share of all revenue from which a single line is outlandish.
+Why: it moves the means that segments are named by."""
+CUSTOMER_SHARE = 0.05
+"""Share of all revenue from which a single customer is outlandish.
+Why: a customer may be large, but one in twenty of all money is to be looked at."""
+TIMES_THE_MEAN = 100
+"""Times the mean that such a line or customer must have besides.
+Why: in a shop of few customers a large share is no surprise."""
+
+# customers: one row a customer
+
+TOP_SHARES = (0.01, 0.05, 0.10, 0.20)
+"""Shares of customers whose part of the revenue is told.
+Why: the steps at which concentration is usually quoted.
+Source: convention"""
+
+# segments: who is alike
+
+LARGE_GROUP = 200_000
+"""Customers up to which a fit is scikit-learn's own, bit for bit.
+Why: beyond, random starts on a sample find the same optimum (benchmarks/results.json).
+Source: measured"""
+EXACT_SILHOUETTE_CUSTOMERS = 40_000
+"""Customers up to which the silhouette of everybody is computed.
+Why: its price grows with the square of the customers.
+Source: measured"""
+SAMPLED_SILHOUETTE_CUSTOMERS = 4_000
+"""Customers measured against all customers beyond that.
+Why: an unbiased estimate of the same mean, its 95% interval at most 0.031 to either side.
+Source: normal approximation"""
+STRONG_STRUCTURE = 0.71
+"""Mean silhouette from which structure is called strong.
+Why: the published reading.
+Source: Kaufman and Rousseeuw 1990, table 4"""
+REASONABLE_STRUCTURE = 0.51
+"""Mean silhouette from which structure is called reasonable; below, it is a weakness.
+Why: the published reading.
+Source: Kaufman and Rousseeuw 1990, table 4"""
+WEAK_STRUCTURE = 0.26
+"""Mean silhouette from which structure is called weak; below, there is no substantial one.
+Why: the published reading.
+Source: Kaufman and Rousseeuw 1990, table 4"""
+REASON_QUANTILES = (0.01, 0.99)
+"""Quantiles of its group beyond which a value is named as a reason of an anomaly.
+Why: one customer in a hundred at either end is rare enough to be the reason."""
+BORDERLINE_MARGIN = 0.1
+"""Margin below which a customer is borderline.
+Why: the lowest tenth of the scale; how often such customers flip is shown."""
+LEAST_ALIKE = 10
+"""Customers behind a journey, a cohort or typical values, at least.
+Why: nobody can be recognised in the middle of ten."""
+
+# evidence: reasons to believe or doubt
+
+AUTO_K_RANGE = (2, 8)
+"""Numbers of clusters that the automatic choice looks at.
+Why: fixed, whatever range is scanned: a choice must not move with the range that a chart shows."""
+LEAST_EXCESS = 0.05
+"""Silhouette above that of one structureless cloud which a split must reach.
+Why: K-Means splits anything; less cannot be seen."""
+SURE = 3.0
+"""Simulation errors by which a split must beat data without structure.
+Why: stricter than the customary one error, for several numbers of clusters are tried at once.
+Source: own choice (Tibshirani, Walther and Hastie 2001 take one)"""
+LEAST_AGREEMENT = 0.8
+"""Adjusted Rand index that two halves must reach, and below which another setting gives \
+another division.
+Why: lower, who is in which segment depends on who was drawn or on taste."""
+KEPT_EXCESS = 0.75
+"""Part of the largest excess silhouette that a finer split must keep to be considered.
+Why: detail may cost some separation, not most of it."""
+LEAST_RISE = 0.1
+"""Gap that each cluster more must add to a coarser split.
+Why: inertia falls by a tenth more than without structure; cutting a wide cloud adds less."""
+NARROW = 0.05
+"""Difference of excess silhouette below which two numbers of clusters are nearly as good.
+Why: the same step that the test of excess asks for."""
+SPLITS = 10
+"""Cuts into two halves whose agreement is averaged.
+Why: the price of two fits each; the range of all is shown beside the mean."""
+MOST_IN_SPLIT = 20_000
+"""Customers of a group that are cut into halves; of more, a seeded sample.
+Why: the price stays bounded, and chance moves halves of 10,000 little."""
+REFERENCES = 10
+"""Sets of customers without structure that a split is compared with.
+Why: their spread is the error by which a gap is judged."""
+REFERENCE_CUSTOMERS = 10_000
+"""Points of such a set at most; its sum of squares is scaled up in proportion.
+Why: the price of ten sets for every number of clusters."""
+NULL_CUSTOMERS = 1_000
+"""Points of a set on which the silhouette without structure is measured.
+Why: a mean of a thousand silhouettes is right to about 0.01."""
+STABILITY_RESAMPLES = 100
+"""Bootstrap resamples, and halves, on which customers are clustered again.
+Why: the error of a mean is then a tenth of the spread that is shown beside it."""
+NAMED_RESAMPLES = 25
+"""Resamples on which clusters are named again.
+Why: a name that is easily lost shows on a quarter of the resamples too."""
+RESAMPLE_STARTS = 5
+"""Cold starts of a fit on a resample.
+Why: with fewer a poor start would count as instability."""
+MOST_RESAMPLED = 50_000
+"""Customers of a group that are resampled; of more, a seeded sample.
+Why: the price stays bounded, and chance moves so many customers little."""
+UNSTABLE_JACCARD = 0.6
+"""Mean Jaccard index below which a cluster is unstable.
+Why: such a cluster should not be trusted.
+Source: Hennig 2007"""
+STABLE_JACCARD = 0.75
+"""Mean Jaccard index from which a cluster is stable.
+Why: it is a valid pattern then.
+Source: Hennig 2007"""
+DISSOLVED_JACCARD = 0.5
+"""Jaccard index up to which a cluster is dissolved on a resample.
+Why: no cluster there has more than half in common with it.
+Source: Hennig 2007"""
+SEED_STARTS = 50
+"""Single random starts that are fitted to see how much a start matters.
+Why: a share of starts is told to two per cent."""
+SAME_INERTIA = 1e-4
+"""Part of the best inertia within which a start reaches it.
+Why: less is where an iteration was stopped, not another division."""
+FLAG_SUBSAMPLES = 10
+"""Subsamples on which anomalies are flagged again.
+Why: each customer is left out about once."""
+FLAG_KEPT = 0.9
+"""Part of the customers in each: a random tenth is set aside.
+Why: flags must not hang on any tenth."""
+PLANTED = 200
+"""Anomalies of each kind that are planted to see whether they are found.
+Why: a share of them is told to within seven points.
+Source: normal approximation"""
+WORTH_FACTOR = 2.0
+"""Factor between Gamma-Gamma's mean order value and the one seen, beyond which it is not used.
+Why: a model that misses what is known cannot value what is not."""
+CAMPAIGN_SHARES = (0.1, 0.2)
+"""Parts of the customer base that a campaign is imagined to reach.
+Why: the top tenth and the top fifth are what is usually contacted.
+Source: convention"""
+LEAST_TOP = 0.05
+"""Share of customers below which the top segment is not compared as a campaign of its own.
+Why: too few customers."""
+TREE_DEPTH = 3
+"""Depth of the tree that explains clusters.
+Why: a rule of at most three conditions can be said in a meeting."""
+LEAST_LEAF_SHARE = 0.01
+"""Share of customers that a rule must hold.
+Why: smaller ones describe chance."""
+EXPLAIN_FOLDS = 5
+"""Parts of the customers on which rules are tried that were learnt from the others.
+Why: each learns from four fifths, nearly the whole."""
+
+# actions: what to do, for whom
+
+ARM_BLOCK = 10
+"""Customers of similar spend who are divided together into contacted and not contacted.
+Why: both arms hold the same range of spend."""
+POWER = 0.8
+"""Chance with which a test must find an effect that is there.
+Why: the customary level.
+Source: Cohen 1988"""
+LEAST_ARM = 2
+"""Customers of a segment below which it is not divided into two arms.
+Why: an arm needs somebody.
+Source: arithmetic"""
+ONE_CUSTOMER = 0.2
+"""Part of a segment's revenue from which one customer decides what is at stake.
+Why: a fifth of the sum goes with one decision."""
+WIDE = 0.25
+"""Half width of the interval, as a part of the revenue, from which the sum is a rough guess.
+Why: a plan a quarter off is no plan."""
+AGREEMENT_REFIT = 0.9
+"""Share of equal answers below which the earlier model no longer gives today's segments.
+Why: one customer in ten would be treated otherwise."""
+CHANGED_SHARE_REFIT = 0.05
+"""Share of customers in segments without counterpart from which a new fit is asked for.
+Why: fewer are watched."""
+
+# book: from which figure on a sentence says so
+
+FAR_OUT = 3.0
+"""Interquartile ranges above the upper quartile beyond which a value is far out.
+Why: such values are shown; nobody is removed for them.
+Source: Tukey 1977, outer fence"""
+STRONG_CORRELATION = 0.7
+"""Rank correlation from which two features tell much of the same.
+Why: they share about half of their variance then."""
+SKEWED = 1.0
+"""Skewness above which a feature has a long right tail.
+Why: the mean no longer stands for the middle.
+Source: rule of thumb of the field"""
+MISPLACED_CLUSTER = 0.1
+"""Mean silhouette below which members are hardly closer to each other than to the next segment.
+Why: 0 is the border itself."""
+OVERWEIGHT = 1.5
+"""Times their share of customers that flagged ones bring of revenue before it is a warning.
+Why: below, removing them would not move the money much."""
+FEW_FLAGS = 10
+"""Flagged customers below which nothing is said of how flags depend on eps.
+Why: one customer more or less would change the answer."""
+MANY_GROUPS = 10
+"""Dense groups above which a setting is said to see more than a good one.
+Why: a good setting joins ordinary customers in a few."""
+STAYS = 0.8
+"""Share of flags that must stay in nearly every trial for them to be called settled.
+Why: one in five may hang on who else is in the data."""
+HARDLY_PULLED = 0.9
+"""Adjusted Rand index with and without flagged customers from which they hardly pull the centres.
+Why: nearly everybody stays where they are."""
+ILLUSTRATION = 50
+"""Customers of a group below which its choice of clusters is called an illustration only.
+Why: the tests have little to go by."""
+SENSITIVE = 0.6
+"""Agreement of another setting, or share that keeps a name, below which it is called sensitive.
+Why: the level at which a cluster is called unstable."""
+LITTLE_MOVED = 0.01
+"""Share of customers that a single start places elsewhere, below which no start matters.
+Why: one in a hundred is not seen on any page."""
+MUCH_MOVED = 0.1
+"""Share from which a single start is not to be trusted.
+Why: one customer in ten would be elsewhere."""
+LEAST_SAME_NAME = 0.9
+"""Share of customers who must keep the name of their segment on a resample.
+Why: below, the name is named as a weakness of the model."""
+MANY_BORDERLINE = 0.05
+"""Share of borderline customers from which they are named as a weakness of the model.
+Why: fewer are what any border has."""
+LIKE_TODAY = 0.8
+"""Share of its customers below which a segment of the cut is not the one of that name today.
+Why: another group may have earned the name then."""
+LOOSE_RULES = 0.8
+"""Share of held-out customers that rules must place rightly to explain segments.
+Why: below, one in five is explained wrongly."""
+MOST_SHOWN = 0.8
+"""Share of the differences that two components must show for distances on the map to be close.
+Why: a fifth that is hidden moves few customers far."""
+HIDDEN_SPLIT = 0.9
+"""Share of customers nearest to their own segment on the map, below which it hides the split.
+Why: overlap on the map is then not overlap of segments."""
+STRONG_LOADING = 0.4
+"""Loading from which a feature is named as what moves a customer along the map.
+Why: a sixth of the component's length is that feature's."""
+LARGE_DIFFERENCE = 0.8
+"""Standardised difference of means above which it is called large.
+Why: the customary reading.
+Source: Cohen 1988"""
+NEGLIGIBLE_DIFFERENCE = 0.2
+"""Standardised difference below which it is shown quietly.
+Why: the customary reading.
+Source: Cohen 1988"""
+ALIKE_PRICES = 1.1
+"""Ratio of prices per unit within which they are about the same.
+Why: a tenth is within what a mix of products does."""
+UNREACHABLE = 1.0
+"""Break-even response above which a campaign cannot pay.
+Why: more than everybody cannot answer.
+Source: arithmetic"""
+LONGER_SILENT = 1.5
+"""Ratio of median days since the last order from which two groups are not alike.
+Why: what the one did is then no forecast of the other."""
+
+
+@dataclass(frozen=True)
+class Limit:
+    """One threshold as a reader is told of it."""
+
+    room: str
+    name: str
+    value: Any
+    meaning: str
+    why: str
+    source: str = "own choice"
+
+
+def listed() -> list[Limit]:
+    """Every limit of this module in its order.
+
+    Examples
+    --------
+    >>> one = next(limit for limit in listed() if limit.name == "PSI_REFIT")
+    >>> one.room, one.value, one.source
+    ('core', 0.25, 'Siddiqi 2006, Credit Risk Scorecards')
+    """
+    source = Path(__file__).read_text(encoding="utf-8")
+    rooms = {
+        number: line[2:].split(":")[0]
+        for number, line in enumerate(source.splitlines(), start=1)
+        if line.startswith("# ")
+    }
+    found = []
+    body = ast.parse(source).body
+    for one, after in pairwise(body):
+        if isinstance(one, ast.Assign) and isinstance(after, ast.Expr):
+            said = ast.literal_eval(after.value)
+            meaning, why, *whose = re.split("\n(?:Why|Source): ", said)
+            room = rooms[max(number for number in rooms if number < one.lineno)]
+            name = ast.unparse(one.targets[0])
+            found.append(Limit(room, name, ast.literal_eval(one.value), meaning, why, *whose))
+    return found

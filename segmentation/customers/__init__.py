@@ -1,0 +1,1 @@
+"""Kept lines -> one row a customer, explored and scaled."""

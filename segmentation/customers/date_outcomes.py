@@ -1,0 +1,71 @@
+"""All findings of a run: those of lines, those of dates, and both outcomes of a repair."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+
+from segmentation.core.parameters import Parameters
+from segmentation.customers import features
+from segmentation.orders import dates as date_findings
+
+OUTCOMES = ("off", "swap_day_month")
+
+
+def both_repairs(parameters: Parameters) -> dict[str, dict[str, Any]]:
+    """Both outcomes of a repair of dates, whichever is in use."""
+    return {outcome: {"date_repair": outcome} for outcome in OUTCOMES}
+
+
+def all_findings(
+    *,
+    line_findings: pd.DataFrame,
+    order_days: pd.DataFrame,
+    registration_days: pd.DataFrame,
+    others: dict[str, Callable[[str], Any]],
+    parameters: Parameters,
+) -> dict[str, Any]:
+    """Findings of lines and dates; where dates look exchanged, both outcomes too.
+
+    Parameters
+    ----------
+    order_days, registration_days : DataFrame
+        As the stage of orders gives them; empty for a customer table.
+    others : dict of ``date_repair`` to what gives results of the same run under it
+        Asked for features and overview.
+
+    Returns
+    -------
+    dict
+        ``findings``, all of them; ``swap``, the evidence per column of dates;
+        ``days_found``, lines per day as found; ``repair``, both outcomes; ``group_moves``,
+        who would change registration group. The last two are empty without a sign.
+    """
+    date_repair = parameters.date_repair
+    names = ("days_found", "repair", "group_moves")
+    results: dict[str, Any] = {"findings": line_findings, "swap": {}}
+    results |= {name: pd.DataFrame() for name in names}
+    if order_days.empty:
+        return results
+    days = date_findings.days_as_found(order_days, date_repair=date_repair)
+    swap = date_findings.evidence_of(days, registration_days)
+    results |= {"swap": swap, "days_found": days}
+    changed = 0
+    if date_repair != "off" or swap["order_date"]["strength"] != "none":
+        tables, as_of = {}, {}
+        for name, result_of in others.items():
+            table, overview = result_of("customer_features"), result_of("overview")
+            tables[name] = features.add_segment_type(table, split_pre_register=True)
+            as_of[name] = pd.Timestamp(overview["as_of"])
+        scale = overview["amount_scale"]
+        results["repair"] = date_findings.repair_outcomes(
+            tables, days, swap["order_date"], as_of=as_of, scale=scale
+        )
+        results["group_moves"] = date_findings.group_moves(*tables.values(), scale=scale)
+        changed = date_findings.customers_changed(*tables.values(), as_of=as_of)
+    dates = date_findings.date_findings(
+        days, registration_days, swap, customers_changed=changed, date_repair=date_repair
+    )
+    return results | {"findings": pd.concat([line_findings, dates], ignore_index=True)}

@@ -1,0 +1,197 @@
+"""Source -> clean lines with their account, and one row per customer; the same at a cut."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pandas as pd
+
+from segmentation.core.errors import ParameterError
+from segmentation.core.parameters import Parameters
+from segmentation.customers import concentration, features
+from segmentation.orders import clean, findings
+from segmentation.orders import returns as special_lines
+from segmentation.orders import summaries as explore
+from segmentation.orders import transactions as ingest
+from segmentation.sources.engine import Engine
+from segmentation.sources.snapshot import Snapshot
+
+
+def read_orders(*, snapshot: Snapshot, parameters: Parameters) -> dict[str, Any]:
+    """Read, clean and account for every line; one row per customer with its features."""
+    with snapshot.opened() as engine:
+        source = ingest.ingest(engine, snapshot.source, date_repair=parameters.date_repair)
+        read = _customer_table if source.is_customer_table else _transactions
+        results = read(engine, source, parameters, snapshot)
+        results["overview"]["database"] = engine.description()
+        if source.zoned:
+            days = f"{', '.join(source.zoned)} by days of {parameters.time_zone}"
+            results["overview"]["database"]["points in time"] = days
+        return results
+
+
+def _transactions(
+    engine: Engine, source: ingest.Source, parameters: Parameters, snapshot: Snapshot
+) -> dict[str, Any]:
+    rules = _rules(parameters)
+    asked = None if parameters.as_of == "auto" else parameters.as_of
+    values = clean.clean(engine, **rules, as_of=asked)
+    ledger = clean.ledger(engine, left_out=source.left_out)
+    as_of = asked or features.last_valid_order(engine)
+    if asked is None and parameters.returns == "net":
+        # a return after the last valid order is not yet known on that day
+        values = clean.clean(engine, **rules, as_of=as_of)
+        ledger = clean.ledger(engine, left_out=source.left_out)
+    if parameters.fit_on == "all":
+        customers = features.customer_features(engine, as_of=as_of)
+    else:
+        customers = features.customer_sample(engine, as_of=as_of, n_customers=parameters.fit_on)
+    features.check_exact(customers, scale=_scale(ledger["amount"]))
+    lines = explore.lines(engine)
+    registered = findings.registration_days(engine)
+    return {
+        "customer_features": customers,
+        "ledger": ledger,
+        "line_findings": findings.line_findings(
+            engine,
+            source,
+            customers,
+            as_of=as_of,
+            first_registration=registered["day"].min().date() if len(registered) else None,
+            treatments=clean.treatments(
+                zero_amount=parameters.zero_amount, duplicates=parameters.duplicates
+            ),
+            spanning=snapshot.spanning,
+        ),
+        "order_days": findings.order_days(engine),
+        "registration_days": registered,
+        "returned_lines": special_lines.returned_lines(engine, as_of=as_of),
+        "special_lines": special_lines.special_lines(engine),
+        "raw_columns": ingest.describe_raw(engine, source),
+        "lines": lines,
+        "monthly": explore.monthly(engine),
+        "cohorts": explore.cohorts(engine),
+        "quarters": concentration.by_quarter(engine),
+        "categories": explore.categories(engine, customers["customer_id"]),
+        "sql": {
+            "source": source.sql,
+            "clean": clean.rules_sql(returns=parameters.returns),
+            "features": features.FEATURES_SQL,
+            "values": {**values, "as_of": as_of.isoformat()},
+        },
+        "overview": {
+            "source": source.name,
+            "is_customer_table": False,
+            "synthetic": source.is_synthetic or engine.is_synthetic,
+            "as_of": as_of.isoformat(),
+            "first_order": str(pd.Timestamp(lines["first_order"].item()).date()),
+            "last_order": str(pd.Timestamp(lines["last_order"].item()).date()),
+            "raw_rows": int(ledger["rows"].iloc[0]),
+            "orders": int(lines["orders"].item()),
+            "customers": int(ledger["customers"].iloc[-1]),
+            "sampled": None if parameters.fit_on == "all" else len(customers),
+            "amount_scale": _scale(ledger["amount"]),
+        },
+    }
+
+
+def _customer_table(
+    engine: Engine, source: ingest.Source, parameters: Parameters, snapshot: Snapshot
+) -> dict[str, Any]:
+    if parameters.fit_on != "all":
+        raise ParameterError(
+            f"fit_on is {parameters.fit_on}, but source {source.name} is a customer table "
+            "already; set fit_on: all, or name the source of orders."
+        )
+    customers = features.read_customer_table(engine, name=source.name)
+    exact = engine.query("SELECT customer_id, total_spent FROM customers")
+    ledger = clean.customer_table_ledger(exact, left_out=source.left_out)
+    features.check_exact(customers, scale=_scale(ledger["amount"]))
+    empty = pd.DataFrame()
+    return {
+        "customer_features": customers,
+        "ledger": ledger,
+        "line_findings": findings.customer_table_findings(exact, snapshot.spanning),
+        "order_days": empty,
+        "registration_days": empty,
+        "returned_lines": pd.DataFrame(columns=list(special_lines.RETURN_COLUMNS)),
+        "special_lines": pd.DataFrame(columns=list(special_lines.SPECIAL_COLUMNS)),
+        "raw_columns": ingest.describe_raw(engine, source),
+        "lines": empty,
+        "monthly": empty,
+        "cohorts": empty,
+        "quarters": empty,
+        "categories": pd.DataFrame(
+            columns=["dimension", "value", "orders", "customers", "revenue"]
+        ),
+        "sql": {"source": source.sql, "clean": "", "features": "", "values": {}},
+        "overview": {
+            "source": source.name,
+            "is_customer_table": True,
+            "synthetic": source.is_synthetic or engine.is_synthetic,
+            "as_of": None,
+            "first_order": None,
+            "last_order": None,
+            "raw_rows": int(ledger["rows"].iloc[0]),
+            "orders": None,
+            "customers": len(customers),
+            "amount_scale": _scale(ledger["amount"]),
+        },
+    }
+
+
+def _scale(amounts: pd.Series) -> int:
+    return max(max(0, -int(value.as_tuple().exponent)) for value in amounts)
+
+
+def read_cut(
+    *, snapshot: Snapshot, overview: dict[str, Any], parameters: Parameters
+) -> dict[str, Any]:
+    """The orders looked at from a day in the middle: known by then, and what followed."""
+    impossible = {"cut_features": pd.DataFrame(), "followed": pd.DataFrame()}
+    if parameters.fit_on != "all":
+        reason = "all but a sample of the customers stay on the cluster"
+        return impossible | {"cut": {"reason": reason}}
+    if overview["is_customer_table"]:
+        reason = "the source is a customer table without dates"
+        return impossible | {"cut": {"reason": reason}}
+    first, last = (dt.date.fromisoformat(overview[n]) for n in ("first_order", "as_of"))
+    asked = parameters.calibration_end
+    cut = middle_of(first, last) if asked == "auto" else asked
+    if not first <= cut < last:
+        if asked != "auto":
+            raise ParameterError(
+                f"calibration_end is {cut}, but orders run from {first} to {last}; give a day "
+                f"from {first} on that lies before {last}, or auto."
+            )
+        return impossible | {"cut": {"reason": "all orders are of one day"}}
+    with snapshot.opened() as engine:
+        ingest.ingest(engine, snapshot.source, date_repair=parameters.date_repair)
+        clean.clean(engine, **_rules(parameters), as_of=cut)
+        known = features.customer_features(engine, as_of=cut)
+        clean.clean(engine, **_rules(parameters), as_of=last)
+        followed = features.followed_customers(engine, cut=cut)
+    days = {"reason": "", "cut": cut.isoformat(), "last_day": last.isoformat()}
+    return {"cut_features": known, "followed": followed, "cut": days}
+
+
+def middle_of(first: dt.date, last: dt.date) -> dt.date:
+    """Middle of the observation window, the earlier day where there are two.
+
+    Examples
+    --------
+    >>> middle_of(dt.date(1997, 1, 1), dt.date(1998, 6, 30)).isoformat()
+    '1997-09-30'
+    """
+    return first + (last - first) // 2
+
+
+def _rules(parameters: Parameters) -> dict[str, str]:
+    """The parameters that choose cleaning rules."""
+    return {
+        "returns": parameters.returns,
+        "zero_amount": parameters.zero_amount,
+        "duplicates": parameters.duplicates,
+        "non_product": parameters.non_product,
+    }

@@ -1,0 +1,277 @@
+"""The OpenAPI 3.1 document, made from the validators that judge the requests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from segmentation import __version__
+from segmentation.deliver.api.contract import MAX_BODY_BYTES, MAX_BULK_ROWS, MAX_ROWS
+from segmentation.deliver.api.orders import ORDERS
+from segmentation.deliver.api.problems import MAX_LISTED, PROBLEM_JSON
+from segmentation.deliver.api.store import Serving
+
+_REF = "#/components/schemas/{model}"
+_MEANINGS = {
+    "400": "No JSON or CSV text in UTF-8, truncated, a key twice, or an unknown query parameter",
+    "401": "No API key, or not one of those accepted",
+    "404": "No such page",
+    "405": "The page does not answer that method",
+    "408": "The body did not arrive in time",
+    "413": f"More than {MAX_BODY_BYTES:,} bytes or {MAX_BULK_ROWS:,} customers",
+    "415": "Another content type than those accepted",
+    "422": "A value is missing, of another type or out of range; its place is named",
+    "503": "Overloaded, or no model is loaded; see Retry-After",
+}
+_TEXT, _NUMBER, _FLAG = {"type": "string"}, {"type": "number"}, {"type": "boolean"}
+_COUNT = {"type": "integer", "minimum": 0}
+
+
+def openapi_document(serving: Serving, *, with_keys: bool) -> dict[str, Any]:
+    """OpenAPI 3.1 document of the API as it serves this very model."""
+    document: dict[str, Any] = {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Customer segments",
+            "version": __version__,
+            "description": (
+                "Assigns customers to the segments of a published report, flags unusual ones and "
+                f"says why. The model was fitted as of {serving.reference['as_of']} on the source "
+                f"{serving.reference['source']}. Errors are RFC 9457 problem details."
+            ),
+        },
+        "servers": [{"url": "/"}],
+        "paths": {**_scoring_paths(serving), **_other_paths()},
+        "components": {"schemas": _schemas(serving)},
+    }
+    if with_keys:
+        document["components"]["securitySchemes"] = {
+            "bearer": {"type": "http", "scheme": "bearer"},
+            "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+        }
+        document["security"] = [{"bearer": []}, {"header": []}]
+        for path in ("/health/live", "/health/ready", "/openapi.json", "/docs"):
+            document["paths"][path]["get"]["security"] = []
+    return document
+
+
+def example_customer(serving: Serving) -> dict[str, Any]:
+    """A customer in the middle of the largest segment: the medians of this very model."""
+    group = max(serving.model.groups.values(), key=_largest_cluster)
+    profile = max(group.profiles, key=lambda p: p["customers"]) if group.profiles else group.medians
+    customer: dict[str, Any] = {"customer_id": "C-001"}
+    for name in serving.contract.features:
+        customer[name] = profile.get(name)
+    if serving.contract.needs_segment_type:
+        customer["segment_type"] = group.segment_type
+    return customer
+
+
+def _example_line(serving: Serving) -> dict[str, Any]:
+    day = serving.reference["as_of"]
+    return {
+        "customer_id": "C-001",
+        "order_id": "A-1",
+        "order_date": day,
+        "quantity": 2,
+        "amount": "39.90",
+        "registered_date": day,
+        "is_non_product": False,
+    }
+
+
+def _largest_cluster(group: Any) -> float:
+    return max((profile["customers"] for profile in group.profiles), default=0.0)
+
+
+def _scoring_paths(serving: Serving) -> dict[str, Any]:
+    one = example_customer(serving)
+    columns = {name: [value] for name, value in one.items()}
+    names = list(one)
+    csv_text = ",".join(names) + "\n" + ",".join("" if v is None else str(v) for v in one.values())
+    json_body = {
+        "schema": {"oneOf": [_ref("Customers"), _ref("CustomerColumns")]},
+        "examples": {
+            "rows": {"value": {"customers": [one]}},
+            "columns": {"value": {"columns": columns}},
+        },
+    }
+    answers = {
+        "application/json": {"schema": {"oneOf": [_ref("Segments"), _ref("SegmentColumns")]}},
+        "application/x-ndjson": {"schema": _TEXT},
+        "text/csv": {"schema": _TEXT},
+    }
+    segments = _operation(
+        "Segment of each customer",
+        f"Up to {MAX_ROWS:,} customers as JSON rows or columns, up to {MAX_BULK_ROWS:,} as NDJSON "
+        "(one customer a line) or CSV (the first line names the columns). Answered in the order "
+        "and in the form asked. The group (segment_type) follows from the registration.",
+        answers,
+        "400 401 408 413 415 422 503",
+        query=("distances", "true adds the distance to every centre of the customer's group"),
+        body={
+            "application/json": json_body,
+            "application/x-ndjson": {"schema": _TEXT},
+            "text/csv": {"schema": _TEXT, "examples": {"csv": {"value": csv_text}}},
+        },
+    )
+    segments["responses"]["200"]["headers"] = {
+        "X-Model-Sha256": {"schema": _TEXT, "description": "Checksum of the model that answered"}
+    }
+    features = _operation(
+        "Features from raw order lines",
+        "The definitions and cleaning rules of the run. The customers of the answer can be sent to "
+        "/v1/segments as they are.",
+        {"application/json": {"schema": _ref("Features")}},
+        "400 401 408 413 415 422 503",
+        query=("all", "true gives all eight features and the group instead of those needed"),
+        body={
+            "application/json": {
+                "schema": _ref("Orders"),
+                "examples": {"one": {"value": {"orders": [_example_line(serving)]}}},
+            }
+        },
+    )
+    return {"/v1/segments": {"post": segments}, "/v1/features": {"post": features}}
+
+
+def _other_paths() -> dict[str, Any]:
+    def page(summary: str, content: dict[str, Any], refusals: str) -> dict[str, Any]:
+        return {"get": _operation(summary, "", content, refusals)}
+
+    json_object = {"application/json": {"schema": {"type": "object"}}}
+    return {
+        "/v1/model": page(
+            "Model card: features with units and ranges, segments with their facts, versions",
+            {"application/json": {"schema": _ref("ModelCard")}},
+            "400 401 503",
+        ),
+        "/health/live": page("The process answers", json_object, "400"),
+        "/health/ready": page("A model is loaded", json_object, "400 503"),
+        "/metrics": page("Metrics for Prometheus", {"text/plain": {"schema": _TEXT}}, "400 401"),
+        "/openapi.json": page("This document", json_object, "400 503"),
+        "/docs": page("This document as a page", {"text/html": {"schema": _TEXT}}, "400 503"),
+    }
+
+
+def _operation(
+    summary: str,
+    description: str,
+    content: dict[str, Any],
+    refusals: str,
+    *,
+    query: tuple[str, str] | None = None,
+    body: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    responses: dict[str, Any] = {"200": {"description": "Answered", "content": content}}
+    for status in refusals.split():
+        responses[status] = {
+            "description": _MEANINGS[status],
+            "content": {PROBLEM_JSON: {"schema": _ref("Problem")}},
+        }
+    operation: dict[str, Any] = {
+        "summary": summary,
+        "description": description,
+        "responses": responses,
+    }
+    if query:
+        name, words = query
+        operation["parameters"] = [
+            {
+                "name": name,
+                "in": "query",
+                "required": False,
+                "description": words,
+                "schema": {"type": "string", "enum": ["true", "false"], "default": "false"},
+            }
+        ]
+    if body:
+        operation["requestBody"] = {"required": True, "content": body}
+    return operation
+
+
+def _ref(name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _object(properties: dict[str, Any], *, optional: tuple[str, ...] = ()) -> dict[str, Any]:
+    required = [name for name in properties if name not in optional]
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": required,
+        "additionalProperties": False,
+    }
+
+
+def _list_of(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": schema}
+
+
+def _schemas(serving: Serving) -> dict[str, Any]:
+    contract = serving.contract
+    adapters: list[tuple[str, TypeAdapter[Any]]] = [
+        ("Customers", contract.rows),
+        ("CustomerColumns", contract.table),
+        ("Orders", ORDERS),
+    ]
+    _, made = TypeAdapter.json_schemas(
+        [(name, "validation", adapter) for name, adapter in adapters], ref_template=_REF
+    )
+    return {**made["$defs"], **_answer_schemas(serving)}
+
+
+def _answer_schemas(serving: Serving) -> dict[str, Any]:
+    groups = list(serving.model.groups)
+    margin = {"type": ["number", "null"], "minimum": 0, "maximum": 1}
+    columns: dict[str, Any] = {
+        "customer_id": _TEXT,
+        "segment_type": {"type": "string", "enum": groups},
+        "cluster": _COUNT,
+        "segment": _TEXT,
+        "margin": margin,
+        "is_anomaly": _FLAG,
+        "anomaly_reasons": {**_TEXT, "description": "Joined by '; '; empty where not anomalous"},
+        "distances": _list_of(_NUMBER),
+        "extrapolated": {
+            "type": "array",
+            "items": {"type": "string", "enum": list(serving.contract.features)},
+            "description": "Features beyond every fitted value; rows leave it out where there are none",
+        },
+    }
+    rows = _object(columns, optional=("distances", "extrapolated"))
+    table = _object({n: _list_of(s) for n, s in columns.items()}, optional=("distances",))
+    reference = _object({"source": _TEXT, "as_of": _TEXT, "sha256": _TEXT})
+    feature_row = {"type": "object", "required": ["customer_id"]}
+    error = _object({"pointer": _TEXT, "detail": _TEXT})
+    return {
+        "Model": reference,
+        "Segment": rows,
+        "Segments": _object({"model": _ref("Model"), "customers": _list_of(_ref("Segment"))}),
+        "SegmentColumns": _object({"model": _ref("Model"), "columns": table}),
+        "Features": _object(
+            {
+                "model": _ref("Model"),
+                "as_of": {"type": "string", "format": "date"},
+                "customers": _list_of(feature_row),
+                "set_aside": {"type": "object", "additionalProperties": _COUNT},
+            }
+        ),
+        "ModelCard": {
+            "type": "object",
+            "required": ["model", "versions", "features", "groups", "limits", "personal_data"],
+        },
+        "Problem": _object(
+            {
+                "type": _TEXT,
+                "title": _TEXT,
+                "status": {"type": "integer"},
+                "detail": _TEXT,
+                "request_id": _TEXT,
+                "error_count": _COUNT,
+                "errors": {"type": "array", "maxItems": MAX_LISTED, "items": error},
+            },
+            optional=("error_count", "errors"),
+        ),
+    }

@@ -1,0 +1,159 @@
+"""What each column of the workbook's own sheets means; features and segments are in `schema`."""
+
+from __future__ import annotations
+
+from segmentation.core.columns import Column
+
+LIST = "one list per segment"
+"""What the dictionary calls the sheets that list one segment each."""
+
+
+def _by_name(*columns: Column) -> dict[str, Column]:
+    return {column.name: column for column in columns}
+
+
+_ARM = Column(
+    "campaign_arm",
+    "Campaign arm",
+    "",
+    "text",
+    "treatment = contact, control = leave alone; drawn by lot. Empty = no campaign.",
+)
+_BREAK_EVEN = Column(
+    "break_even_response",
+    "Break-even response",
+    "%",
+    "share",
+    "Part of the contacted who must order for the contact to pay for itself.",
+)
+_BASE = Column(
+    "base",
+    "Response without campaign",
+    "%",
+    "share",
+    "Of the customers whom the segment's borders held at the cut of the hold-out, the part that "
+    "ordered within the period after it, without any campaign.",
+)
+_DETECTABLE = Column(
+    "detectable",
+    "Smallest rise found",
+    "%",
+    "share",
+    "Smallest rise of the response that a test of the whole segment finds, in points.",
+)
+_PERIOD = Column("outcome_days", "Read out after", "days", "days", "Days in which an order counts.")
+_PLAY = Column("play", "Play", "", "text", "What to try with the segment, in a few words.")
+
+SHEET_COLUMNS: dict[str, dict[str, Column]] = {
+    "profile": _by_name(
+        Column("customers", "Customers", "customers", "count", "Customers in the segment."),
+        Column("customers_share", "Share of customers", "%", "share", "Part of all customers."),
+        Column("revenue", "Revenue", "currency", "money", "Sum of their total spent."),
+        Column("revenue_share", "Share of revenue", "%", "share", "Part of all revenue."),
+        Column(
+            "stability",
+            "Stability",
+            "",
+            "text",
+            "stable, uncertain or unstable (mean Jaccard below 0.6) when customers are drawn again.",
+        ),
+        Column("jaccard", "Jaccard", "", "score", "Mean Jaccard over resamples, 0 to 1."),
+    ),
+    "summary": _by_name(
+        Column("anomalies", "Anomalies", "customers", "count", "Customers flagged as unusual."),
+        _PLAY,
+        Column("list", "List", "", "text", "Sheet that lists the customers by value."),
+    ),
+    "names": _by_name(
+        Column("fact", "Why this name", "", "text", "A measured fact the name rests on."),
+    ),
+    "recommendations": _by_name(
+        _PLAY,
+        Column("is_campaign", "Campaign", "", "flag", "The play is to contact the segment."),
+        Column("why", "Why", "", "text", "What in the numbers suggests it."),
+        Column("do", "Do", "", "text", "The next step."),
+        Column("measure", "Measure", "", "text", "What tells whether it worked."),
+        Column("customers", "Customers", "customers", "count", "Customers in the segment."),
+        Column("revenue", "Revenue", "currency", "money", "Sum of their total spent."),
+        Column(
+            "revenue_low", "Revenue, low end", "currency", "money", "95% interval of the revenue."
+        ),
+        Column(
+            "revenue_high", "Revenue, high end", "currency", "money", "95% interval of the revenue."
+        ),
+        Column("revenue_share", "Share of revenue", "%", "share", "Part of all revenue."),
+        Column(
+            "largest_share",
+            "Share of the largest",
+            "%",
+            "share",
+            "Part of the segment's revenue that its largest customer brings.",
+        ),
+        Column(
+            "revenue_per_customer", "Revenue per customer", "currency", "money", "Mean total spent."
+        ),
+        Column("one_time_share", "One-time buyers", "%", "share", "Part that ordered once only."),
+        Column("median_recency", "Days since last order", "days", "days", "Median of the segment."),
+        Column("typical_order", "Typical order", "currency", "money", "Median over customers."),
+        _BREAK_EVEN,
+        Column("campaign_cost", "Cost of a campaign", "currency", "money", "To contact all once."),
+        _PERIOD,
+        _BASE,
+        Column("base_low", "Response, low end", "%", "share", "95% interval of the response."),
+        Column("base_high", "Response, high end", "%", "share", "95% interval of the response."),
+        Column(
+            "base_customers", "Customers followed", "customers", "count", "Whom the response is of."
+        ),
+        Column("base_ordered", "Of these ordered", "customers", "count", "Within the period."),
+        Column(
+            "base_recency",
+            "Days silent then",
+            "days",
+            "days",
+            "Median days since the last order of those followed, at the cut.",
+        ),
+        Column("anomalies", "Anomalies", "customers", "count", "Customers flagged as unusual."),
+        _DETECTABLE,
+        Column(
+            "is_supported", "Supported", "", "flag", "The data support a campaign on the segment."
+        ),
+        Column("limits", "Limits", "", "text", "What the data cannot support, and why."),
+    ),
+    "campaign": _by_name(
+        _PLAY,
+        Column("treatment", "To contact", "customers", "count", "Customers drawn to be contacted."),
+        Column("control", "To leave alone", "customers", "count", "Customers drawn as control."),
+        Column(
+            "spend_difference",
+            "Difference in spend",
+            "",
+            "score",
+            "Of the arms' mean spend, in standard deviations; below 0.1 is called balanced.",
+        ),
+        _PERIOD,
+        _BASE,
+        _DETECTABLE,
+        _BREAK_EVEN,
+    ),
+    LIST: _by_name(_ARM),
+    "anomalies": _by_name(_ARM),
+    "ledger": _by_name(
+        Column("rule", "Rule", "", "text", "Cleaning rule that set the rows aside."),
+        Column("rows", "Rows", "order lines", "count", "Order lines; raw = all rules + kept."),
+        Column("customers", "Customers", "customers", "count", "Customers of these rows."),
+        Column(
+            "amount", "Amount", "currency", "money", "Their amount, exact; adds up to the cent."
+        ),
+    ),
+    "dictionary": _by_name(
+        Column("sheet", "Sheet", "", "text", "Sheet of this workbook."),
+        Column("column", "Column", "", "text", "Name in row 1 of the sheet."),
+        Column("label", "Label", "", "text", "The name in words."),
+        Column("unit", "Unit", "", "text", "Unit of the values; empty = none."),
+        Column("meaning", "Meaning", "", "text", "What the column says."),
+    ),
+    "about": _by_name(
+        Column("key", "What", "", "text", "A fact about this workbook or its run."),
+        Column("value", "Value", "", "text", "The fact."),
+    ),
+}

@@ -1,0 +1,230 @@
+"""Writes tables to sheets, cell by cell by the type of each column."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import numbers
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xlsxwriter
+from xlsxwriter.worksheet import Worksheet
+
+from segmentation.deliver.workbook.cells import MAX_DIGITS, Counts, clean_text, digits_of
+from segmentation.deliver.workbook.columns import (
+    NUMBER_FORMATS,
+    TIME_FORMAT,
+    kind_of,
+    number_format,
+    number_format_of,
+    width_of,
+)
+from segmentation.deliver.workbook.definitions import LIST
+from segmentation.deliver.workbook.inert_file import InertSheet
+
+# From this day on all programs agree which day a number is (Excel knows 29 February 1900).
+FIRST_DATE = dt.date(1900, 3, 1)
+CHUNK = 8_192
+CUSTOMER_LISTS = ("segments", LIST, "anomalies")
+"""Kinds of sheets with a row per customer; their texts stay on one line."""
+
+
+@dataclass
+class SheetWriter:
+    """Writes tables to sheets and counts what did not fit."""
+
+    workbook: xlsxwriter.Workbook
+    counts: Counts = field(default_factory=Counts)
+    formats: dict[tuple[str, bool, bool], Any] = field(default_factory=dict)
+    _counted: Counts = field(default_factory=Counts)
+
+    def add_table(
+        self, sheet_name: str, table: pd.DataFrame, *, columns_of: str, repeats: bool = False
+    ) -> int:
+        """Write one table to a new sheet; returns its number of rows.
+
+        With `repeats` what had to change is not counted: it stands on another sheet.
+        """
+        self._counted = Counts() if repeats else self.counts
+        sheet = self.workbook.add_worksheet(sheet_name, worksheet_class=InertSheet)
+        names = [str(name) for name in table.columns]
+        if not names:
+            return 0
+        wrap = columns_of not in CUSTOMER_LISTS
+        columns = [
+            self._column(sheet, columns_of, name, table.iloc[:, at], wrap)
+            for at, name in enumerate(names)
+        ]
+        sheet.freeze_panes(1, 0)
+        _checked(sheet.autofilter(0, 0, len(table), len(names) - 1))
+        # Ids are digits stored as text on purpose: no warning triangle in every cell.
+        last = f"{_letters(len(names) - 1)}{len(table) + 1}"
+        _checked(sheet.ignore_errors({"number_stored_as_text": f"A1:{last}"}))
+        for at, (name, column) in enumerate(zip(names, columns, strict=True)):
+            _checked(sheet.set_column(at, at, column.width, column.default))
+            _checked(sheet.write_string(0, at, self.clean(name), self._format("@", bold=True)))
+
+        writes = [(at, column.write) for at, column in enumerate(columns)]
+        for start in range(0, len(table), CHUNK):
+            chunk = table.iloc[start : start + CHUNK]
+            values = [
+                column.read(chunk.iloc[:, at].reset_index(drop=True))
+                for at, column in enumerate(columns)
+            ]
+            for row, cells in enumerate(zip(*values, strict=True), start + 1):
+                for (at, write), value in zip(writes, cells, strict=True):
+                    if value is not None and write(row, at, value):
+                        raise RuntimeError(f"XlsxWriter refused {sheet_name}, row {row + 1}.")
+        return len(table)
+
+    def open_on(self, sheet_name: str) -> None:
+        """Which sheet the file shows when it is opened."""
+        self.workbook.get_worksheet_by_name(sheet_name).activate()
+
+    def clean(self, text: str) -> str:
+        """A text as a cell can hold it; counts what had to change."""
+        return clean_text(text, self._counted)
+
+    def _column(
+        self, sheet: Worksheet, table: str, name: str, values: pd.Series, wrap: bool
+    ) -> _SheetColumn:
+        kind = kind_of(table, name, values)
+        cell_format = self._format(number_format(kind, values), wrap=wrap and kind == "text")
+        text_format = self._format("@", wrap=wrap)
+
+        def write_text(row: int, at: int, text: str) -> int:
+            return sheet.write_string(row, at, text, text_format)
+
+        def write_number(row: int, at: int, number: float) -> int:
+            return sheet.write_number(row, at, number, cell_format)
+
+        def write_any(row: int, at: int, value: Any) -> int:
+            return self._write_any(sheet, row, at, value, cell_format, text_format)
+
+        read: Callable[[pd.Series], list[Any]]
+        write: Callable[[int, int, Any], int]
+        if kind == "text" and (table, name) != ("about", "value"):
+            read, write = self._texts, write_text
+        elif values.dtype.kind == "f":
+            read, write = self._floats, write_number
+        elif values.dtype.kind in "iu" and _fits(values):
+            read, write = _objects, write_number
+        elif values.dtype.kind == "b":
+            read, write = _objects, sheet.write_boolean
+        else:
+            read, write = _objects, write_any
+        default = None if kind == "flag" else cell_format
+        return _SheetColumn(read, write, default, width_of(name, kind, values))
+
+    def _texts(self, values: pd.Series) -> list[str | None]:
+        clean = self.clean
+        return [
+            None if missing or value == "" else clean(str(value))
+            for value, missing in zip(values.tolist(), values.isna().tolist(), strict=True)
+        ]
+
+    def _floats(self, values: pd.Series) -> list[float | None]:
+        numbers_ = values.to_numpy(dtype=float, na_value=np.nan)
+        self._counted.infinities_emptied += int(np.isinf(numbers_).sum())
+        finite = np.isfinite(numbers_)
+        if finite.all():
+            return numbers_.tolist()
+        return [
+            number if ok else None for number, ok in zip(numbers_.tolist(), finite, strict=True)
+        ]
+
+    def _write_any(
+        self, sheet: Worksheet, row: int, at: int, value: Any, cell_format: Any, text_format: Any
+    ) -> int:
+        """Write a value of a column that has no single type, by the value's own type."""
+        number: float | Decimal | None = None
+        if isinstance(value, (bool, np.bool_)):
+            return sheet.write_boolean(row, at, bool(value))
+        if isinstance(value, (dt.date, np.datetime64)):
+            return self._write_date(sheet, row, at, value, text_format)
+        if isinstance(value, Decimal):
+            number = value
+        elif isinstance(value, numbers.Integral):
+            number = int(value)
+        elif isinstance(value, numbers.Real):
+            number = float(value)
+        if number is None:
+            text = self.clean(str(value))
+            return sheet.write_string(row, at, text, text_format) if text else 0
+        if not math.isfinite(number):
+            self._counted.infinities_emptied += 1
+            return 0
+        if not isinstance(number, float) and digits_of(number) > MAX_DIGITS:
+            self._counted.numbers_as_text += 1
+            exact = str(number) if isinstance(number, int) else f"{number:f}"
+            return sheet.write_string(row, at, exact, text_format)
+        if cell_format.num_format == "@":
+            cell_format = self._format(number_format_of(number))
+        return sheet.write_number(row, at, number, cell_format)
+
+    def _write_date(self, sheet: Worksheet, row: int, at: int, value: Any, text_format: Any) -> int:
+        moment = pd.Timestamp(value) if isinstance(value, np.datetime64) else value
+        day = moment.date() if isinstance(moment, dt.datetime) else moment
+        with_time = isinstance(moment, dt.datetime) and moment.time() != dt.time()
+        zoned = isinstance(moment, dt.datetime) and moment.tzinfo is not None
+        if day < FIRST_DATE or zoned:
+            text = moment.isoformat() if with_time or zoned else day.isoformat()
+            return sheet.write_string(row, at, text, text_format)
+        shown = self._format(TIME_FORMAT if with_time else NUMBER_FORMATS["date"])
+        return sheet.write_datetime(row, at, moment if with_time else day, shown)
+
+    def _format(self, number_format: str, *, wrap: bool = False, bold: bool = False) -> Any:
+        key = (number_format, wrap, bold)
+        if key not in self.formats:
+            properties: dict[str, Any] = {"num_format": number_format, "valign": "top"}
+            if number_format == "@":
+                properties |= {"quote_prefix": True, "text_wrap": wrap, "bold": bold}
+            self.formats[key] = self.workbook.add_format(properties)
+        return self.formats[key]
+
+
+@dataclass(frozen=True)
+class _SheetColumn:
+    """How one column is read from its table, written, formatted and how wide it is."""
+
+    read: Callable[[pd.Series], list[Any]]
+    write: Callable[[int, int, Any], int]
+    default: Any
+    width: int
+
+
+def _objects(values: pd.Series) -> list[Any]:
+    return [
+        None if missing else value
+        for value, missing in zip(values.tolist(), values.isna().tolist(), strict=True)
+    ]
+
+
+def _fits(values: pd.Series) -> bool:
+    """Whether all whole numbers of a column have digits that a spreadsheet keeps."""
+    present = values.dropna()
+    return present.empty or max(abs(int(present.min())), abs(int(present.max()))) < 10**MAX_DIGITS
+
+
+def _checked(code: int | None) -> None:
+    if code:
+        raise RuntimeError(f"XlsxWriter refused a cell or a range (code {code}).")
+
+
+def _letters(at: int) -> str:
+    """Spreadsheet letters of a column counted from 0.
+
+    >>> _letters(0), _letters(25), _letters(26), _letters(16_383)
+    ('A', 'Z', 'AA', 'XFD')
+    """
+    letters = ""
+    at += 1
+    while at:
+        at, rest = divmod(at - 1, 26)
+        letters = chr(ord("A") + rest) + letters
+    return letters

@@ -1,0 +1,221 @@
+"""Which sheets the workbook has, in reading order, and what stands on each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from segmentation.core.columns import FEATURES, amount_scale
+from segmentation.deliver.workbook.cells import MAX_DIGITS
+from segmentation.deliver.workbook.definitions import LIST
+
+ALL = "all customers"
+_KEYS = ["segment_type", "cluster", "segment"]
+_LONGEST_NAME = 31  # UTF-16 units in the name of a sheet
+# What the name of a sheet, or of its twin's file, may not hold.
+_NOT_IN_NAMES = re.compile(r"[\[\]:*?/\\<>\"|\x00-\x1f\x7f\ud800-\udfff\ufffe\uffff]+")
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One sheet: its name, the kind of its columns, and its rows.
+
+    ``repeats`` says that its customers stand on the sheet ``segments`` already, so that
+    what had to change in their texts is not counted again.
+    """
+
+    name: str
+    kind: str
+    table: pd.DataFrame
+    repeats: bool = False
+
+
+@dataclass(frozen=True)
+class SegmentList:
+    """One segment of the summary: its number by value, its name, and its customers' rows."""
+
+    number: int
+    segment: str
+    rows: np.ndarray
+
+
+def parts(name: Callable[[int], str], kind: str, table: pd.DataFrame, max_rows: int, *,
+          repeats: bool = False) -> Iterator[Sheet]:  # fmt: skip
+    """A table on as many sheets as it needs; ``name(1)`` is the name of the first."""
+    for number, start in enumerate(range(0, max(len(table), 1), max_rows), 1):
+        yield Sheet(name(number), kind, table.iloc[start : start + max_rows], repeats)
+
+
+def numbered(name: str) -> Callable[[int], str]:
+    """Names of the sheets that one table continues on.
+
+    Examples
+    --------
+    >>> [numbered("segments")(part) for part in (1, 2)]
+    ['segments', 'segments_2']
+    """
+    return lambda part: name if part == 1 else f"{name}_{part}"
+
+
+def list_name(number: int, segment: str) -> Callable[[int], str]:
+    """Names of the sheets that list one segment; unlike any other, and safe as file names.
+
+    Examples
+    --------
+    >>> [list_name(2, "One-time: buyers?")(part) for part in (1, 2)]
+    ['2 One-time_ buyers_', '2.2 One-time_ buyers_']
+    """
+
+    def name(part: int) -> str:
+        start = f"{number} " if part == 1 else f"{number}.{part} "
+        text = start + _NOT_IN_NAMES.sub("_", segment)
+        units = text.encode("utf-16-le")[: 2 * _LONGEST_NAME]
+        return units.decode("utf-16-le", "ignore").rstrip("' .")
+
+    return name
+
+
+def segment_lists(customers: pd.DataFrame, scale: int) -> list[SegmentList]:
+    """Segments by their revenue, largest first; every customer is on exactly one."""
+    groups = customers.groupby(_KEYS, sort=True, dropna=False, observed=True).indices
+    minor = _minor_units(customers, scale)
+    ordered = sorted(groups.items(), key=lambda item: -int(minor[item[1]].sum()))
+    return [
+        SegmentList(number, "" if pd.isna(key[2]) else str(key[2]), rows)
+        for number, (key, rows) in enumerate(ordered, 1)
+    ]
+
+
+def list_sheets(
+    customers: pd.DataFrame, lists: list[SegmentList], max_rows: int
+) -> Iterator[Sheet]:
+    """One list per segment, the customers who spent most first."""
+    columns = list_columns(customers)
+    for each in lists:
+        members = by_value(customers.iloc[each.rows][columns])
+        yield from parts(
+            list_name(each.number, each.segment), LIST, members, max_rows, repeats=True
+        )
+
+
+def anomaly_sheets(customers: pd.DataFrame, max_rows: int) -> Iterator[Sheet]:
+    """Customers whom no dense neighbourhood reaches, with reasons, by value."""
+    flagged = customers[_is_anomaly(customers)]
+    columns = [name for name in list_columns(customers) if name != "is_anomaly"]
+    table = by_value(flagged[columns])
+    yield from parts(numbered("anomalies"), "anomalies", table, max_rows, repeats=True)
+
+
+def list_columns(customers: pd.DataFrame) -> list[str]:
+    """Who, in which segment, worth how much, how sure, and every feature there is."""
+    first = ["customer_id", "segment_type", "segment", "total_spent"]
+    last = ["margin", "is_anomaly", "anomaly_reasons", "campaign_arm"]
+    features = [name for name in FEATURES if name in customers.columns and name not in first]
+    return [name for name in [*first, *features, *last] if name in customers.columns]
+
+
+def by_value(customers: pd.DataFrame) -> pd.DataFrame:
+    """Customers who spent most first; equal ones stay in the order of the table."""
+    return customers.sort_values("total_spent", ascending=False, kind="stable")
+
+
+def summary(
+    customers: pd.DataFrame,
+    lists: list[SegmentList],
+    recommendations: pd.DataFrame,
+    scale: int,
+) -> pd.DataFrame:
+    """One row per segment, the most valuable first, and one of all customers.
+
+    Revenue is added up exactly, in minor units of `scale` decimals.
+    """
+    minor, flagged = _minor_units(customers, scale), _is_anomaly(customers)
+    total, rows = int(minor.sum()), []
+    plays = _plays(recommendations)
+    everybody = SegmentList(0, ALL, np.arange(len(customers)))
+    for each in [*lists, everybody]:
+        kind = customers["segment_type"].iloc[each.rows[0]] if each.number else None
+        revenue = int(minor[each.rows].sum())
+        rows.append(
+            {
+                "segment_type": kind,
+                "segment": each.segment,
+                "customers": len(each.rows),
+                "customers_share": len(each.rows) / len(customers) if len(customers) else None,
+                "revenue": Decimal(revenue).scaleb(-scale),
+                "revenue_share": revenue / total if total else None,
+                "anomalies": int(flagged[each.rows].sum()),
+                "play": plays.get((kind, each.segment)),
+                "list": list_name(each.number, each.segment)(1) if each.number else "segments",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _plays(recommendations: pd.DataFrame) -> dict[tuple[Any, str], str]:
+    if not {"segment_type", "segment", "play"} <= set(recommendations.columns):
+        return {}
+    table = recommendations.drop_duplicates(["segment_type", "segment"])
+    keys = zip(table["segment_type"], table["segment"], strict=True)
+    return dict(zip(keys, table["play"], strict=True))
+
+
+def exact_revenue(customers: pd.DataFrame, scale: int) -> Decimal:
+    """What customers spent, added up exactly."""
+    return Decimal(int(_minor_units(customers, scale).sum())).scaleb(-scale)
+
+
+def _minor_units(customers: pd.DataFrame, scale: int) -> np.ndarray:
+    spent = customers["total_spent"].to_numpy(dtype=float, na_value=0.0)
+    return np.round(spent * 10**scale).astype("int64")
+
+
+def _is_anomaly(customers: pd.DataFrame) -> np.ndarray:
+    return customers["is_anomaly"].to_numpy(dtype=bool, na_value=False)
+
+
+def exact_scale(ledger: pd.DataFrame) -> int:
+    """Decimals of the ledger's money, no more than a spreadsheet keeps."""
+    amounts = ledger["amount"] if "amount" in ledger.columns else []
+    exact = [value for value in amounts if isinstance(value, Decimal) and value.is_finite()]
+    return min(max(amount_scale(pd.Series(exact, dtype=object)), 0), MAX_DIGITS)
+
+
+def about(
+    overview: Mapping[str, Any],
+    currency: str,
+    rows: Mapping[str, int],
+    changed: Mapping[str, int],
+    money: Mapping[str, Decimal],
+) -> pd.DataFrame:
+    """Key and value: the run, the sheets, and what had to change to fit a spreadsheet."""
+    facts = dict(_flat(overview))
+    facts.setdefault("currency", currency)
+    facts |= {f"rows on sheet {name}": count for name, count in rows.items()}
+    facts |= money
+    facts |= {name.replace("_", " "): count for name, count in changed.items()}
+    facts["reading with pandas"] = (
+        'pandas.read_excel(path, dtype={"customer_id": str}, keep_default_na=False) '
+        "keeps ids as they are"
+    )
+    return pd.DataFrame(
+        {"key": list(facts), "value": pd.Series(list(facts.values()), dtype=object)}
+    )
+
+
+def _flat(facts: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in facts.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{above}{key}.")
+        elif isinstance(value, (list, tuple, set, frozenset, np.ndarray)):
+            # A set has no order of its own; sorted, it gives the same bytes each time.
+            listed = sorted(map(str, value)) if isinstance(value, (set, frozenset)) else value
+            yield f"{above}{key}", ", ".join(str(one) for one in listed)
+        else:
+            yield f"{above}{key}", value

@@ -1,0 +1,206 @@
+"""Raw tables -> transactions (or a customer table), by one SELECT per source."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+from sqlglot import exp
+
+from segmentation.core.columns import FEATURES, REQUIRED_TRANSACTION_COLUMNS, TRANSACTIONS
+from segmentation.core.errors import SourceError, first_three, in_one_sentence
+from segmentation.orders.date_swap import with_days_swapped
+from segmentation.sources.checks import check_casts, check_joins, check_raw_columns
+from segmentation.sources.engine import Engine
+from segmentation.sources.forgotten import create_without
+from segmentation.sources.shop_days import with_own_days, zoned_columns
+from segmentation.sources.source import Source, find_source, one_select
+
+__all__ = ["Source", "describe_raw", "find_source", "ingest"]
+
+_TYPES = {"text": "VARCHAR", "date": "DATE", "flag": "BOOLEAN"}
+_NUMBERS = ("DECIMAL", "BIGINT", "INTEGER", "SMALLINT", "TINYINT", "HUGEINT", "UBIGINT", "UINTEGER")
+_DATES = ("order_date", "registered_date")
+EARLIEST, LATEST = "1600-01-01", "2999-12-31"
+"""A date outside is a slip of the export, never a day on which somebody bought."""
+_QUERIES = 32
+"""Most queries that describe one table: each takes longer the more columns there are."""
+
+
+def ingest(engine: Engine, source: Source, *, date_repair: str = "off") -> Source:
+    """Bind the raw files and materialise the table ``transactions`` (or ``customers``).
+
+    ``date_repair`` is ``off`` or ``swap_day_month`` (`date_swap.with_days_swapped`).
+
+    Returns
+    -------
+    Source
+        The same source, told whether it is a customer table, what was left out of it because
+        a customer asked to be forgotten, and which columns carry a zone; with days of the
+        engine's zone in its SELECT where texts carry one.
+
+    Raises
+    ------
+    SourceError
+        Missing columns by name; values that are not the number or date they should be
+        with count and first three; money with more decimals than the source declares;
+        a lookup table that would count an order line twice; SQL that cannot be run.
+    """
+    for table in source.tables:
+        engine.bind(table, source.files.get(table))
+        engine.rename(table, source.other_names)
+    engine.lock()
+    engine.check_dates(source.sql)
+    try:
+        return _materialise(engine, source, date_repair)
+    except SourceError:
+        raise
+    except engine.error as error:
+        raise SourceError(
+            f"source {source.name}: its SQL cannot be run: {in_one_sentence(error)}"
+        ) from None
+
+
+def _materialise(engine: Engine, source: Source, date_repair: str) -> Source:
+    check_raw_columns(engine, source)
+    columns = {name.lower(): kind for name, kind in engine.columns(source.sql).items()}
+    check_casts(engine, source)
+    known, texts = zoned_columns(engine, source)
+    if texts:
+        source = replace(source, sql=with_own_days(source.sql))
+        check_casts(engine, source)
+    is_customer_table = "order_id" not in columns and "total_spent" in columns
+    if is_customer_table:
+        _check_customer_columns(source, columns)
+        lines = _canonical(source.sql, columns, customer_table=True)
+        left_out = create_without(
+            engine, "customers", lines, source.forgotten, amount="total_spent"
+        )
+    else:
+        _check_transaction_columns(source, columns)
+        check_joins(engine, source)
+        lines = _canonical(source.sql, columns, customer_table=False)
+        if date_repair == "swap_day_month":
+            lines = with_days_swapped(lines)
+        left_out = create_without(engine, "transactions", lines, source.forgotten, amount="amount")
+        _check_days(engine, source)
+    return replace(
+        source,
+        is_customer_table=is_customer_table,
+        left_out=left_out,
+        zoned=tuple(sorted({*known, *texts})),
+    )
+
+
+def _check_transaction_columns(source: Source, columns: dict[str, str]) -> None:
+    missing = [name for name in REQUIRED_TRANSACTION_COLUMNS if name not in columns]
+    if missing:
+        raise SourceError(
+            f"source {source.name}: its SELECT lacks {first_three(missing)}; "
+            f"required are {', '.join(REQUIRED_TRANSACTION_COLUMNS)}."
+        )
+    wrong = {
+        "amount": ("an exact DECIMAL", ("DECIMAL", *_NUMBERS)),
+        "unit_price": ("an exact DECIMAL", _NUMBERS),
+        "discount": ("an exact DECIMAL", _NUMBERS),
+        "quantity": ("a number", (*_NUMBERS, "DOUBLE", "FLOAT")),
+        "order_date": ("a DATE", ("DATE", "TIMESTAMP")),
+        "registered_date": ("a DATE", ("DATE", "TIMESTAMP")),
+        "is_valid": ("a BOOLEAN", ("BOOLEAN",)),
+        "is_return": ("a BOOLEAN", ("BOOLEAN",)),
+        "is_non_product": ("a BOOLEAN", ("BOOLEAN",)),
+        "is_listed_twice": ("a BOOLEAN", ("BOOLEAN",)),
+    }
+    _check_types(source, columns, wrong)
+
+
+def _check_customer_columns(source: Source, columns: dict[str, str]) -> None:
+    if "customer_id" not in columns:
+        raise SourceError(f"source {source.name}: its SELECT lacks customer_id.")
+    numbers = (*_NUMBERS, "DOUBLE", "FLOAT")
+    wrong = dict.fromkeys(FEATURES, ("a number", numbers))
+    _check_types(source, columns, wrong | {"total_spent": ("an exact DECIMAL", _NUMBERS)})
+
+
+def _check_types(
+    source: Source, columns: dict[str, str], wanted: dict[str, tuple[str, tuple[str, ...]]]
+) -> None:
+    for name, (words, accepted) in wanted.items():
+        if name in columns and not columns[name].startswith(accepted):
+            raise SourceError(
+                f"source {source.name}: column {name} is {columns[name]}, "
+                f"it must be {words}; CAST it in the SELECT."
+            )
+
+
+def _canonical(sql: str, columns: dict[str, str], *, customer_table: bool) -> str:
+    """Wrap a source's SELECT into the agreed columns, missing optional ones as NULL."""
+    if customer_table:
+        wanted = {"customer_id": "VARCHAR"} | {n: "" for n in FEATURES if n in columns}
+    else:
+        wanted = {name: _TYPES.get(column.kind, "") for name, column in TRANSACTIONS.items()}
+    chosen = []
+    for name, kind in wanted.items():
+        value: Any = exp.column(name) if name in columns else exp.null()
+        if name in ("is_return", "is_listed_twice") or (
+            name == "is_non_product" and name in columns
+        ):
+            value = exp.func("COALESCE", value, exp.false())
+        chosen.append(exp.alias_(exp.cast(value, kind) if kind else value, name))
+    query = exp.select(*chosen).from_(one_select(sql).subquery("source"))
+    return str(query.sql("duckdb", pretty=True))
+
+
+def _check_days(engine: Engine, source: Source) -> None:
+    """Refuse a day that no calendar of a shop holds, however its type came about."""
+    for name in _DATES:
+        day = exp.column(name)
+        bounds = [exp.cast(exp.Literal.string(text), "DATE") for text in (EARLIEST, LATEST)]
+        outside = exp.not_(exp.Between(this=day.copy(), low=bounds[0], high=bounds[1]))
+        query = (
+            exp.select(exp.alias_(exp.cast(day.copy(), "VARCHAR"), "day"))
+            .from_("transactions")
+            .where(outside)
+        )
+        found = engine.query(query.sql("duckdb"))["day"]
+        if len(found):
+            raise SourceError(
+                f"source {source.name}: {name} is not between {EARLIEST} and {LATEST} in "
+                f"{len(found):,} row(s): {first_three(found[:4])}; correct the file or its SELECT."
+            )
+
+
+def describe_raw(engine: Engine, source: Source) -> pd.DataFrame:
+    """Missing and distinct values of every raw column; one row per column, no values.
+
+    Values are not shown because raw columns may identify people.
+    """
+    rows = []
+    for table in source.tables:
+        described = exp.select("*").from_(exp.to_table(table)).sql("duckdb")
+        total = engine.count(table)
+        kinds = engine.columns(described)
+        names, at_once = list(kinds), 1 + len(kinds) // _QUERIES
+        for start in range(0, len(names), at_once):
+            part = names[start : start + at_once]
+            counts = []
+            for place, name in enumerate(part):
+                column = exp.column(name, quoted=True)
+                distinct = exp.Count(this=exp.Distinct(expressions=[column.copy()]))
+                counts.append(exp.alias_(exp.Count(this=column), f"filled_{place}"))
+                counts.append(exp.alias_(distinct, f"distinct_{place}"))
+            query = exp.select(*counts).from_(exp.to_table(table))
+            found = engine.query(query.sql("duckdb")).iloc[0]
+            rows += [
+                {
+                    "file": source.place_of(table),
+                    "column": name,
+                    "type": "text" if kinds[name] == "VARCHAR" else kinds[name].lower(),
+                    "rows": total,
+                    "missing": total - int(found[f"filled_{place}"]),
+                    "distinct": int(found[f"distinct_{place}"]),
+                }
+                for place, name in enumerate(part)
+            ]
+    return pd.DataFrame(rows)

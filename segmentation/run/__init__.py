@@ -1,0 +1,1 @@
+"""The steps in order, each result kept by its key."""

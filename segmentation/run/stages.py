@@ -1,0 +1,325 @@
+"""The whole method in order: what each stage does, what decides it and what it gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from segmentation.actions import campaign_plan, returns_choice
+from segmentation.core.parameters import Parameters
+from segmentation.customers import date_outcomes, prepare, read_orders
+from segmentation.evidence import by_group, holdout, k_scores, sensitivity
+from segmentation.segments import dbscan, table
+
+PREPARATION = (
+    *("features", "split_pre_register", "outliers", "winsor_quantile"),
+    *("transform", "scaler"),
+)
+FITTING = ("n_init", "random_state")
+FLAGGING = ("dbscan_eps", "dbscan_min_samples")
+"""Parameters that decide together: what prepares, what fits centres, what flags."""
+GIVEN = ("snapshot", "naming_rules", "plays", "of_the_model", "scan_to", "progress")
+"""Inputs that no stage gives: the run brings them along."""
+
+
+@dataclass(frozen=True)
+class Others:
+    """Runs on the same data with parameters changed, which a stage may ask for some results.
+
+    ``changed`` gives, by a name of its own, what is changed in each of them.
+    """
+
+    changed: Callable[[Parameters], dict[str, dict[str, Any]]]
+    results: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of the method.
+
+    ``compute`` gets each of its ``inputs`` by name, and the parameters that it ``uses`` and
+    no others; it returns what it ``gives``, no more and no less. Where ``others`` are
+    declared, it may ask other runs. ``if_auto`` are inputs only where the profile leaves
+    the number of clusters to the rule. ``room`` is where a reader looks for the results.
+    """
+
+    name: str
+    room: str
+    does: str
+    compute: Callable[..., dict[str, Any]]
+    inputs: tuple[str, ...]
+    uses: tuple[str, ...]
+    gives: dict[str, str]
+    if_auto: tuple[str, ...] = ()
+    others: Others | None = field(default=None, repr=False)
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Stages whose results are read under any parameters."""
+        return stages_of(self.inputs)
+
+    def reads(self, parameters: Parameters) -> tuple[str, ...]:
+        """Inputs under these parameters."""
+        return (*self.inputs, *(self.if_auto if parameters.n_clusters == "auto" else ()))
+
+
+def stages_of(results: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of the stages that give some results, each once, in their order."""
+    wanted = {GIVEN_BY[name] for name in results if name not in GIVEN}
+    return tuple(name for name in STAGES if name in wanted)
+
+
+STAGES: dict[str, Stage] = {
+    stage.name: stage
+    for stage in (
+        Stage(
+            "orders",
+            "orders",
+            "reads the source, cleans it, accounts for every line and computes features",
+            read_orders.read_orders,
+            inputs=("snapshot",),
+            uses=(
+                *("engine", "fit_on", "time_zone", "as_of", "returns", "zero_amount"),
+                *("duplicates", "non_product", "date_repair"),
+            ),
+            gives={
+                "customer_features": "one row per customer with every feature",
+                "ledger": "lines, customers and money that each cleaning rule took",
+                "line_findings": "what is wrong with lines",
+                "order_days": "lines per day of order, as they were found",
+                "registration_days": "customers per day of registration",
+                "returned_lines": "lines marked as returns",
+                "special_lines": "lines that are no product",
+                "raw_columns": "every raw column as it was found",
+                "lines": "size and span of the clean lines",
+                "monthly": "orders and revenue per month",
+                "cohorts": "who buys again, by month of the first order",
+                "quarters": "how concentrated revenue is, by quarter",
+                "categories": "orders and revenue by category, payment and country",
+                "sql": "the queries and the values bound to them",
+                "overview": "source, window and sizes in a few facts",
+            },
+        ),
+        Stage(
+            "findings",
+            "orders",
+            "says what is wrong with the data",
+            date_outcomes.all_findings,
+            inputs=("line_findings", "order_days", "registration_days"),
+            uses=("date_repair",),
+            gives={
+                "findings": "what is wrong with the data, one row each",
+                "swap": "evidence of exchanged day and month, by column",
+                "days_found": "lines per day before a repair",
+                "repair": "both outcomes of a repair of dates",
+                "group_moves": "who changes registration group by the repair",
+            },
+            others=Others(date_outcomes.both_repairs, ("customer_features", "overview")),
+        ),
+        Stage(
+            "cut",
+            "customers",
+            "reads what customers had done by a cut and what they did after it",
+            read_orders.read_cut,
+            inputs=("snapshot", "overview"),
+            uses=(
+                *("calibration_end", "fit_on", "returns", "zero_amount", "duplicates"),
+                *("non_product", "date_repair"),
+            ),
+            gives={
+                "cut_features": "features known at the cut",
+                "followed": "what the same customers did after it",
+                "cut": "the days of the cut, or why there is none",
+            },
+        ),
+        Stage(
+            "prepared",
+            "customers",
+            "splits groups and puts features on one scale",
+            prepare.prepare_groups,
+            inputs=("customer_features", "overview"),
+            uses=PREPARATION,
+            gives={
+                "features": "one row per customer with every feature and its group",
+                "scaled": "each group in prepared space, with how it was prepared",
+            },
+        ),
+        Stage(
+            "tuning",
+            "segments",
+            "fits and scores every number of clusters",
+            k_scores.score_every_k,
+            inputs=("features", "scaled", "scan_to", "progress"),
+            uses=FITTING,
+            gives={
+                "tuning_k": "scores of every number of clusters",
+                "scan": "how many customers were measured",
+                "fits": "every partition that was tried, by group",
+            },
+        ),
+        Stage(
+            "structure",
+            "evidence",
+            "asks whether there are clusters at all, and how many",
+            by_group.structure,
+            inputs=("scaled", "tuning_k", "fits", "progress"),
+            uses=("random_state",),
+            gives={
+                "k_evidence": "every score of every number of clusters, one cluster included",
+                "k_rule": "the rule's answer, by group",
+            },
+        ),
+        Stage(
+            "anomalies",
+            "segments",
+            "flags customers whom no dense neighbourhood reaches",
+            dbscan.flag_groups,
+            inputs=("scaled",),
+            uses=FLAGGING,
+            gives={
+                "tuning_dbscan": "customers flagged under every setting",
+                "k_distance": "distance to the neighbour that counts, by share of customers",
+                "dbscan_choice": "the setting in use and its reason, by group",
+                "flags": "who is flagged, and the core points, by group",
+            },
+        ),
+        Stage(
+            "segments",
+            "segments",
+            "assigns and names segments and builds the model",
+            table.build,
+            inputs=(
+                *("features", "scaled", "fits", "flags", "ledger", "overview"),
+                *("naming_rules", "of_the_model"),
+            ),
+            uses=(
+                *("n_clusters", *FITTING, "features", "split_pre_register", "fit_on"),
+                "anomalies_in_fit",
+            ),
+            gives={
+                "segments": "segment, margin and flag of every customer",
+                "customers": "features and segment of every customer",
+                "profile": "size, revenue and typical values of every segment",
+                "facts": "what each name rests on",
+                "silhouettes": "how well each measured customer sits in its cluster",
+                "projection": "customers on a map of two components",
+                "loadings": "what the axes of the map are made of",
+                "explained": "how much of the differences each axis shows",
+                "chosen": "number of clusters in use and what was left out, by group",
+                "model": "the model, as it is served",
+            },
+            if_auto=("k_rule",),
+        ),
+        Stage(
+            "stability",
+            "evidence",
+            "clusters resamples of the customers again",
+            by_group.stability,
+            inputs=("scaled", "features", "segments", "naming_rules", "progress"),
+            uses=("random_state", "anomalies_in_fit"),
+            gives={
+                "stability": "how alike each segment comes back in resamples",
+                "stability_whole": "how alike whole partitions are",
+                "margin_flips": "who changes cluster, by margin",
+                "starts": "what single starts would have said",
+            },
+        ),
+        Stage(
+            "anomaly_evidence",
+            "evidence",
+            "tries the anomaly flags",
+            by_group.anomaly_evidence,
+            inputs=("scaled", "features", "segments", "tuning_dbscan", "flags", "progress"),
+            uses=(*FITTING, "anomalies_in_fit"),
+            gives={
+                "dbscan_evidence": "how steady flags are under every setting",
+                "planted": "how many planted anomalies are found",
+                "anomaly_effect": "who moves if anomalies are left out of the fit, or put in",
+                "anomaly_agreement": "agreement of both fits, by group",
+            },
+        ),
+        Stage(
+            "sensitivity",
+            "evidence",
+            "fits other reasonable settings",
+            sensitivity.sensitivity,
+            inputs=("features", "ledger", "segments", "chosen", "progress"),
+            uses=("fit_on", "returns", *PREPARATION, *FITTING, *FLAGGING, "anomalies_in_fit"),
+            gives={"sensitivity": "agreement with other reasonable settings"},
+            others=Others(sensitivity.other_policy, ("features", "ledger")),
+        ),
+        Stage(
+            "returns_choice",
+            "actions",
+            "fits again under the other choice about returns",
+            returns_choice.whom_it_moves,
+            inputs=("returned_lines", "customers", "model", "overview"),
+            uses=("returns", "n_clusters", "fit_on"),
+            gives={
+                "returns_choice": "how many customers and how much money the choice moves",
+                "returns_migration": "from which segment into which",
+                "returns_movers": "the customers whose spend changes most",
+            },
+            others=Others(returns_choice.other_policy, ("customers", "model", "overview")),
+        ),
+        Stage(
+            "explanation",
+            "evidence",
+            "puts segments into rules",
+            by_group.explanation,
+            inputs=("scaled", "features", "segments", "projection"),
+            uses=("random_state",),
+            gives={
+                "rules": "segments as limits of features",
+                "separation": "which features tell segments apart",
+                "fidelity": "how often rules and segments agree",
+                "map_agreement": "how often map and segments agree",
+            },
+        ),
+        Stage(
+            "holdout",
+            "evidence",
+            "follows customers after a cut",
+            holdout.hold_out,
+            inputs=("cut", "cut_features", "followed", "model", "naming_rules", "progress"),
+            uses=(*PREPARATION, "n_clusters", *FITTING, *FLAGGING, "anomalies_in_fit"),
+            gives={
+                "holdout_segments": "what each segment of the cut did afterwards",
+                "holdout_rankings": "how well each ranking foretold revenue",
+                "holdout_curve": "share of later revenue by share of customers",
+                "holdout_responses": "who bought again, by today's segment",
+                "holdout_today": "customers of the cut by today's borders",
+                "holdout": "the hold-out in a few facts",
+            },
+        ),
+        Stage(
+            "trial",
+            "actions",
+            "reads out a campaign that never was",
+            campaign_plan.read_out_nothing,
+            inputs=("holdout", "holdout_today"),
+            uses=("random_state",),
+            gives={"holdout_aa": "read-out of a trial in which nobody was contacted"},
+        ),
+        Stage(
+            "recommendations",
+            "actions",
+            "says what to do about each segment, with its break-even",
+            campaign_plan.advise,
+            inputs=(
+                *("customers", "stability", "holdout", "holdout_responses"),
+                *("naming_rules", "plays"),
+            ),
+            uses=("gross_margin", "contact_cost", "random_state"),
+            gives={
+                "recommendations": "one play per segment with audience, money and break-even",
+                "campaign_sizes": "what a test of each size can show",
+                "campaign_arms": "both lists of every recommended campaign",
+                "campaign_plan": "the campaigns and their tests",
+            },
+        ),
+    )
+}
+GIVEN_BY = {result: stage.name for stage in STAGES.values() for result in stage.gives}
+"""Name of the stage of every result."""

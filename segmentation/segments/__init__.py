@@ -1,0 +1,1 @@
+"""Scaled rows -> named segments with flags; the model as data."""

@@ -1,0 +1,1 @@
+"""Anything that holds orders -> bound, checked raw tables."""

@@ -1,0 +1,233 @@
+"""A source: its SELECT, the raw tables that it names, and their files."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import sqlglot
+from sqlglot import exp
+
+from segmentation.core.errors import SourceError, first_three, in_one_sentence
+from segmentation.core.parameters import PROJECT_ROOT, SHIPPED_SOURCES, resolve_path
+from segmentation.sources.files import HOLD_SEVERAL_TABLES, RAW_SUFFIXES
+from segmentation.sources.forgotten import Forgotten, LeftOut
+from segmentation.sources.mysql.server import is_database, shown_location
+from segmentation.sources.spark.place import is_spark_place, parse_place
+
+SQL_FOLDER = Path(__file__).parent / "sql"
+SYNTHETIC_MARKER = "SYNTHETIC.md"
+_OTHER_NAME = re.compile(r"^-- also named: *(.+?) *= *(.+?) *$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A source: its SELECT, its raw tables and the files they were found in, if in files.
+
+    ``is_customer_table`` is true where the SELECT gives one row per customer with
+    features already computed; such a source enters at the features stage.
+    """
+
+    name: str
+    sql: str
+    files: dict[str, Path]
+    is_customer_table: bool = False
+    zoned: tuple[str, ...] = ()
+    """Raw columns that hold points in time with a zone, known once the source was read."""
+    tables: tuple[str, ...] = ()
+    """Raw tables in alphabetical order, in files or in a database."""
+    is_synthetic: bool = False
+    """Whether the files are a generator's: their folder then holds a marker file."""
+    forgotten: Forgotten = field(default=Forgotten(), repr=False)
+    """Customers whose lines are not to be read."""
+    left_out: LeftOut | None = None
+    """What was not read of theirs; None where nobody is on the list."""
+
+    def place_of(self, table: str) -> str:
+        """Where a raw table is, as an error names it."""
+        return self.files[table].name if table in self.files else f"table {table}"
+
+    @property
+    def other_names(self) -> dict[str, str]:
+        """Names that columns have in some files, mapped to those of the SELECT.
+
+        They stand in the SQL as comments, one a line: ``-- also named: Invoice = InvoiceNo``.
+        """
+        return dict(_OTHER_NAME.findall(self.sql))
+
+
+def find_source(source: str, location: str) -> Source:
+    """Read a source's SELECT and find the file of every raw table that it names.
+
+    Parameters
+    ----------
+    source : str
+        A shipped source's name, or the path of a ``.sql`` file.
+    location : str
+        Folder with ``<table>.csv``, ``.txt``, ``.parquet``, ``.xlsx`` or ``.zip``; or one
+        file (several tables: one ZIP archive, or one workbook with a sheet for each); or
+        ``mysql://host:port/database``.
+
+    Raises
+    ------
+    SourceError
+        If the source, the location or a table's file is missing, or a table has several;
+        names what was sought, or found.
+    """
+    name, sql = _source_sql(source)
+    tables = raw_tables(sql)
+    if is_database(location) or is_spark_place(location):
+        return Source(name, sql, {}, tables=tuple(tables))
+    place = resolve_path(location)
+    try:
+        found = place.exists()
+    except OSError:  # longer than any path of this system
+        raise SourceError(
+            f"location {location[:40]!r}… is no path; give the folder or file that holds "
+            f"{first_three(tables)}."
+        ) from None
+    if not found:
+        raise SourceError(
+            f"location {location!r} does not exist; give the folder or file that holds "
+            f"{first_three(tables)}."
+        )
+    if place.is_file():
+        _check_file(name, place, location, tables)
+        files = dict.fromkeys(tables, place)
+    else:
+        files = {table: _table_file(place, location, table) for table in tables}
+    is_synthetic = any((path.parent / SYNTHETIC_MARKER).exists() for path in files.values())
+    return Source(name, sql, files, tables=tuple(tables), is_synthetic=is_synthetic)
+
+
+def _check_file(name: str, place: Path, location: str, tables: list[str]) -> None:
+    suffix = place.suffix.lower()
+    if suffix not in RAW_SUFFIXES:
+        raise SourceError(
+            f"{place.name}: files of kind {place.suffix or '(none)'} are not read; "
+            f"accepted are {', '.join(RAW_SUFFIXES)}."
+        )
+    if len(tables) != 1 and suffix not in HOLD_SEVERAL_TABLES:
+        raise SourceError(
+            f"source {name} needs {len(tables)} tables ({first_three(tables)}) but location "
+            f"{location!r} is one file; give their folder."
+        )
+
+
+def _source_sql(source: str) -> tuple[str, str]:
+    if source in SHIPPED_SOURCES:
+        return source, (SQL_FOLDER / f"{source}.sql").read_text(encoding="utf-8")
+    if not source.endswith(".sql"):
+        raise SourceError(
+            f"unknown source {source!r}; there are {', '.join(SHIPPED_SOURCES)}, "
+            "or give the path of a .sql file."
+        )
+    path = resolve_path(source)
+    try:
+        return path.stem, path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SourceError(
+            f"source file {source!r} cannot be read ({type(error).__name__})."
+        ) from None
+
+
+def _table_file(folder: Path, location: str, table: str) -> Path:
+    wanted = {f"{table}{suffix}".casefold() for suffix in RAW_SUFFIXES}
+    parts = (folder / f"{table}.parquet", folder / table)
+    try:
+        found = [path for path in folder.iterdir() if path.name.casefold() in wanted]
+        found = [path for path in found if path.is_file()]
+        found += [path for path in parts if path.is_dir() and any(path.glob("*.parquet"))]
+    except OSError as error:
+        raise SourceError(
+            f"location {location!r} cannot be read ({(error.strerror or str(error)).lower()})."
+        ) from None
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise SourceError(
+            f"location {location!r} has {len(found)} files for table {table} "
+            f"({first_three(sorted(path.name for path in found))}); keep one of them there."
+        )
+    raise SourceError(
+        f"location {location!r} has no file for table {table}; "
+        f"looked for {table}{f', {table}'.join(RAW_SUFFIXES)}."
+    )
+
+
+def raw_tables(sql: str) -> list[str]:
+    """Names of the raw tables that a source's SELECT reads, in alphabetical order.
+
+    Raises
+    ------
+    SourceError
+        If the text is not one SELECT, or reads anything but tables: what a table
+        function fetches would be covered by no hash in the manifest.
+    """
+    query = one_select(sql)
+    named = {cte.alias for cte in query.find_all(exp.CTE)}
+    found = set()
+    for table in query.find_all(exp.Table):
+        if isinstance(table.this, exp.Func) and not isinstance(table.this, _ROW_MAKERS):
+            function = table.this.name if isinstance(table.this, exp.Anonymous) else None
+            raise SourceError(
+                f"the source's SELECT calls {function or table.this.sql_name().lower()}(…) as a "
+                "table; it reads only tables of its location, each named after its file."
+            )
+        if table.name and table.name not in named:
+            found.add(table.name)
+    if not found:
+        raise SourceError("the source's SELECT reads no table.")
+    return sorted(found)
+
+
+_ROW_MAKERS = (exp.Unnest, exp.GenerateSeries, exp.Values)
+
+
+def columns_named(sql: str) -> set[str]:
+    """Names of all columns that a `SELECT` of DuckDB's dialect mentions, in small letters.
+
+    Examples
+    --------
+    >>> sorted(columns_named('SELECT o.Id AS n FROM orders AS o WHERE "day" IS NOT NULL'))
+    ['day', 'id']
+    """
+    query = sqlglot.parse_one(sql, dialect="duckdb")
+    return {column.name.lower() for column in query.find_all(exp.Column)}
+
+
+def one_select(sql: str) -> Any:
+    """The parsed SELECT of a source.
+
+    Raises
+    ------
+    SourceError
+        If the text is not exactly one SELECT.
+    """
+    try:
+        statements = [s for s in sqlglot.parse(sql, dialect="duckdb") if s is not None]
+    except sqlglot.errors.SqlglotError as error:
+        raise SourceError(f"the source's SQL cannot be parsed: {in_one_sentence(error)}") from None
+    if len(statements) != 1 or not isinstance(statements[0], exp.Query):
+        raise SourceError("a source is exactly one SELECT statement; nothing else is run.")
+    return statements[0]
+
+
+def shown_path(text: str) -> str:
+    """A path for a page: inside the project as it is, elsewhere the last name only.
+
+    Examples
+    --------
+    >>> shown_path("data/raw_data/cdnow"), shown_path("/somewhere/else/orders.csv")
+    ('data/raw_data/cdnow', 'orders.csv')
+    """
+    if is_database(text):
+        return shown_location(text)
+    if is_spark_place(text):
+        return parse_place(text).shown
+    path = Path(text).expanduser()
+    if path.is_absolute() and path.is_relative_to(PROJECT_ROOT):
+        return path.relative_to(PROJECT_ROOT).as_posix()
+    return path.name if path.is_absolute() or ".." in path.parts else text

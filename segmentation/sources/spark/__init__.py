@@ -1,0 +1,1 @@
+"""Orders that one machine cannot hold."""

@@ -1,0 +1,213 @@
+"""Who orders anyway, what a segment's revenue hangs on, and what the data cannot support."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import ROOT, TinyShop, ordinary_orders
+from independent import cdnow_lines
+from test_recommend import REST, segment
+
+from segmentation.actions.campaign import sizes_by_segment
+from segmentation.actions.limits_of_advice import add_limits
+from segmentation.actions.recommend import recommend, revenue_interval
+from segmentation.book.words import holdout_sentence, recommendation_cards
+from segmentation.core.intervals import wilson
+from segmentation.core.parameters import load_yaml, parameters_from
+from segmentation.evidence.rankings import RESPONSE_COLUMNS, responses
+from segmentation.run.run import Run
+from segmentation.segments.model import load_model
+
+STABILITY = pd.DataFrame(columns=["segment_type", "segment", "verdict", "jaccard"])
+
+
+# --- who orders anyway ------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def cdnow(cdnow_run, runs_dir) -> Run:
+    return Run(parameters_from(load_yaml(cdnow_run / "params.yaml")), runs_dir)
+
+
+def test_who_orders_anyway_equals_an_independent_recomputation(cdnow):
+    """Orders after the cut, from the raw file; today's borders on features up to the cut."""
+    cut = dt.date(1997, 9, 30)
+    lines = cdnow_lines(ROOT / "data" / "raw_data" / "cdnow" / "CDNOW_master.txt")
+    later = lines[lines["day"] > cut].groupby("customer_id")["day"].min()
+    days = later.map(lambda day: (day - cut).days)
+    known = cdnow.with_parameters(as_of=cut, calibration_end="auto")["features"]
+    at_cut = load_model(cdnow.stage("segments") / "model").assign(known)
+    waited = at_cut["customer_id"].map(days)
+    table = cdnow["holdout_responses"].set_index(["segment", "days"])
+
+    assert set(table.index.get_level_values("days")) == {30, 60, 90, 180}
+    for (name, period), row in table.iterrows():
+        own = waited[at_cut["segment"] == name]
+        assert (row["customers"], row["ordered"]) == (len(own), (own <= period).sum())
+        assert row["share"] == pytest.approx((own <= period).mean())
+        assert (row["low"], row["high"]) == pytest.approx(wilson((own <= period).sum(), len(own)))
+        recency = known.loc[(at_cut["segment"] == name).to_numpy(), "recency"]
+        assert row["median_recency"] == recency.median()
+
+
+def test_a_name_that_others_earned_at_the_cut_does_not_answer_for_todays_customers(
+    marketplace_run, runs_dir
+):
+    """At the cut half of the bulk buyers by name were regular customers, who order all the time."""
+    run = Run(parameters_from(load_yaml(marketplace_run / "params.yaml")), runs_dir)
+    name = "Extreme High Volume Buyers"
+    today = run["customers"].query("segment_type == 'normal' and segment == @name")
+    by_name = run["holdout_segments"].query("segment_type == 'normal'").set_index("segment")
+    followed = run["holdout_responses"].query("segment_type == 'normal' and days == 90")
+    followed = followed.set_index("segment").loc[name]
+    assert by_name.at[name, "as_today"] < 0.8 <= by_name["as_today"].drop(name).min()
+    assert followed["customers"] < by_name.at[name, "customers"]
+    at_cut = run["cut_features"]
+    normal = at_cut[at_cut["register_to_order"] >= 0]
+    inside = load_model(run.stage("segments") / "model").assign(
+        normal.assign(segment_type="normal")
+    )
+    held = inside["segment"] == name
+    assert held.sum() == followed["customers"]
+    units = inside.loc[held, "total_unit"]
+    assert units.median() > 0.5 * today["total_unit"].median(), "bulk buyers, as today's are"
+    card = recommendation_cards(
+        run["recommendations"], currency="USD", customers=1, cut=run["holdout"]["cut"]
+    ).text
+    assert f"Of the {held.sum()} customers whom the borders of this segment held on" in card
+    said = holdout_sentence(run["holdout"], run["holdout_segments"], currency="USD")
+    assert f"of {name} (registered before ordering)" in said.split("not always that")[1]
+
+
+def test_a_segment_of_the_long_absent_still_orders_sometimes(cdnow):
+    """Recency made the segments: counting in their own window would give nothing at all."""
+    table = cdnow["recommendations"].set_index("segment")
+    absent = table["median_recency"].idxmax()
+    customers = cdnow["customers"]
+    window = customers.loc[customers["segment"] == absent, "recency"] < 60
+    assert window.mean() < 0.005
+    assert table.at[absent, "base"] > 0.05
+
+
+def test_no_period_is_answered_beyond_what_was_observed():
+    followed = pd.DataFrame(
+        {"segment_type": "normal", "segment": "A", "days_to_order": [1.0, np.nan]}
+    )
+    assert responses(followed, observed_days=89)["days"].tolist() == [30, 60]
+    assert responses(followed, observed_days=29).empty
+
+
+def test_base_is_that_of_the_plays_own_period():
+    rates = pd.DataFrame(
+        {"segment_type": "normal", "segment": "S", "days": [60, 90], "customers": 10,
+         "ordered": [1, 2], "share": [0.1, 0.2], "low": 0.0, "high": 0.5, "median_recency": 9.0}
+    )  # fmt: skip
+    customers = pd.concat([segment("S", spent=400.0, units=12.0), REST], ignore_index=True)
+    customers["cluster"] = (customers["segment"] == "S").astype(int)
+    table = recommend(customers, gross_margin=0.3, contact_cost=1.0, responses=rates)
+    table = table.set_index("segment")
+    assert (table.at["S", "play"], table.at["S", "outcome_days"]) == ("Retain", 90)
+    assert table.at["S", "base"] == 0.2
+    assert "90 days" in table.at["S", "measure"]
+    assert np.isnan(table.at["Rest", "base"]), "no segment of that name at the cut"
+
+
+def test_a_source_without_hold_out_says_so(tmp_path):
+    shop = TinyShop(tmp_path).lines(ordinary_orders(12))
+    run = Run(parameters_from(shop.parameters | {"n_clusters": 2}), shop.runs_dir)
+    assert not run["holdout"]["possible"]
+    table = run["recommendations"]
+    assert table["base"].isna().all()
+    assert not table["is_supported"].any()
+
+
+# --- money at stake ---------------------------------------------------------------------
+
+
+def test_revenue_interval_covers_the_expected_revenue_as_often_as_it_says():
+    chance, covered, trials = np.random.default_rng(5), 0, 400
+    truth = 900 * 0.3 * np.exp(3 + 0.5)  # share of customers in the segment, mean of lognormal
+    for trial in range(trials):
+        inside = chance.random(900) < 0.3
+        spent = chance.lognormal(3, 1, 900)[inside]
+        low, high = revenue_interval(spent, 900, random_state=trial)
+        covered += low <= truth <= high
+    assert 0.91 <= covered / trials <= 0.98
+
+
+def test_revenue_interval_is_that_of_the_normal_approximation_where_customers_are_many():
+    chance = np.random.default_rng(3)
+    spent = chance.gamma(2.0, 50.0, 20_000)
+    low, high = revenue_interval(spent, 50_000, random_state=1)
+    everybody = np.append(spent, np.zeros(30_000))
+    reach = 1.96 * everybody.std() * np.sqrt(50_000)
+    assert (high - low) / 2 == pytest.approx(reach, rel=0.15)
+    assert low < spent.sum() < high
+
+
+def test_revenue_interval_does_not_depend_on_the_order_of_rows():
+    spent = np.arange(50.0)
+    assert revenue_interval(spent, 90, random_state=1) == revenue_interval(
+        spent[::-1], 90, random_state=1
+    )
+
+
+def test_revenue_lies_within_its_interval_in_every_segment(shipped_run):
+    table = pd.read_csv(shipped_run[1] / "recommendations.csv")
+    assert (table["revenue_low"] <= table["revenue"]).all()
+    assert (table["revenue"] <= table["revenue_high"]).all()
+
+
+# --- what the data cannot support -------------------------------------------------------
+
+
+def limits_of(*, n: int = 5000, base: float = 0.2, cost: float = 1.0, spent: float = 60.0, **more):
+    """Limits of one large segment of one-time buyers; more = verdict, jaccard, whale."""
+    customers = pd.concat([segment("S", n, orders=1, spent=spent), segment("Rest", n, spent=80.0)])
+    customers = customers.reset_index(drop=True)
+    if "whale" in more:
+        customers.loc[0, "total_spent"] = more["whale"]
+    customers["cluster"] = (customers["segment"] == "S").astype(int)
+    rates = pd.DataFrame(
+        [("normal", "S", days, 900, 900 * base, base, base, base, 9.0) for days in (60, 90)],
+        columns=list(RESPONSE_COLUMNS),
+    )
+    table = recommend(customers, gross_margin=0.3, contact_cost=cost, responses=rates)
+    tried = STABILITY
+    if "verdict" in more:
+        tried = pd.DataFrame(
+            {"segment_type": ["normal"], "segment": ["S"], "verdict": [more["verdict"]],
+             "jaccard": [0.41]}
+        )  # fmt: skip
+    made = add_limits(table, sizes_by_segment(table), tried, no_holdout="").set_index("segment")
+    return made.at["S", "is_supported"], made.at["S", "limits"]
+
+
+def test_a_large_stable_segment_with_a_known_base_has_nothing_against_it():
+    assert limits_of() == (True, "")
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        pytest.param({"n": 29}, "campaign to 29 customer(s) cannot be measured", id="too-few"),
+        pytest.param({"cost": 100.0}, "does not pay for one contact", id="contact-too-dear"),
+        pytest.param({"base": 0.96}, "96% order anyway", id="nobody-left-to-win"),
+        pytest.param({"n": 100}, "nobody could tell", id="test-too-small"),
+        pytest.param({"verdict": "unstable"}, "mean Jaccard 0.41", id="unstable"),
+        pytest.param({"base": float("nan")}, "order anyway is not known", id="no-base"),
+    ],
+)
+def test_each_reason_against_is_said_and_takes_the_support_away(changed, words):
+    supported, limits = limits_of(**changed)
+    assert words in limits
+    assert not supported
+
+
+def test_one_customer_who_brings_a_fifth_is_named_but_forbids_nothing():
+    supported, limits = limits_of(whale=100_000.0)
+    assert "one customer brought 25% of its revenue" in limits
+    assert supported

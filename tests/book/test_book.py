@@ -1,0 +1,375 @@
+"""The published book in a real browser: every page, wide and narrow, light and dark."""
+
+from __future__ import annotations
+
+import math
+import re
+import shutil
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urljoin, urlsplit
+
+import pandas as pd
+import pytest
+import yaml
+from conftest import ROOT, call_cli
+from leaks import ids_of, leaks_in, plain_text
+
+from segmentation.book import pages as book
+from segmentation.core.columns import format_money
+from segmentation.deliver import run_folder
+
+pytestmark = pytest.mark.slow
+
+INSTALL = "needs Chromium: apt-get install --no-install-recommends chromium"
+PROFILES = ["cdnow", "marketplace", "customers_by_hand"]
+LIFECYCLE = ["register_to_order", "first_to_last_order", "total_unit", "total_spent"]
+WIDTHS = (1280, 390)
+MOST_BYTES = 2_000_000
+
+LOOK = """
+() => {
+  const text = node => node.innerText.replace(/\\s+/g, ' ').trim();
+  const shown = node => node.getClientRects().length > 0;
+  return {
+    width: document.documentElement.scrollWidth,
+    images: [...document.images].map(image => ({
+      alt: image.getAttribute('alt'),
+      file: image.getAttribute('src').split('/').pop(),
+      drawn: image.complete && image.naturalWidth > 0,
+    })),
+    headings: [...document.querySelectorAll('article h1, article h2, article h3')]
+      .map(node => node.firstChild.textContent.trim()),
+    titles: [...document.querySelectorAll('h1')]
+      .filter(node => !node.closest('#jb-print-docs-body')).length,
+    ids: [...document.querySelectorAll('[id]')].map(node => node.id),
+    boxes: [...document.querySelectorAll('.table-scroll, .pst-scrollable-table-container, pre')]
+      .filter(shown)
+      .map(node => ({
+        what: node.tagName + ' ' + text(node).slice(0, 40),
+        table: node.tagName !== 'PRE',
+        scrolls: node.scrollWidth > node.clientWidth,
+        stays: node.getBoundingClientRect().right <= innerWidth + 1,
+        reached: node.tabIndex === 0,
+      })),
+    backticks: [...document.querySelectorAll('article td, article th, article dd, article p, caption')]
+      .map(text).filter(words => words.includes('`')),
+    cards: [...document.querySelectorAll('.segment-card dd')].map(text),
+  };
+}
+"""
+
+
+@dataclass
+class Page:
+    """What one page of the book is, as the browser sees it."""
+
+    path: str
+    text: str
+    problems: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+    bytes: int = 0
+    looks: dict[int, dict] = field(default_factory=dict)
+
+
+class Links(HTMLParser):
+    """Targets and anchors of one page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.targets: list[str] = []
+        self.anchors: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = {name: value or "" for name, value in attrs}
+        self.anchors |= {values[name] for name in ("id", "name") if name in values}
+        for name in ("href", "src"):
+            if name in values:
+                self.targets.append(values[name])
+
+
+def links_of(path: Path) -> Links:
+    parser = Links()
+    parser.feed(path.read_text("utf-8"))
+    return parser
+
+
+@pytest.fixture(scope="module")
+def customers_by_hand(marketplace_run, tmp_path_factory) -> Path:
+    """A profile of somebody's own: a customer table without orders, in a folder of theirs."""
+    folder = tmp_path_factory.mktemp("somebodys")
+    customers = pd.read_parquet(marketplace_run / "features.parquet")
+    table = customers[["customer_id", *LIFECYCLE]].dropna().head(400)
+    table.to_csv(folder / "customers.csv", index=False)
+    shipped = ROOT / "notebooks" / "params" / "customer_segmentation_data.yaml"
+    values = yaml.safe_load(shipped.read_text("utf-8"))
+    values |= {"location": str(folder / "customers.csv"), "random_state": 123456}
+    path = folder / "customers_by_hand.yaml"
+    path.write_text(yaml.safe_dump(values), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def report(cdnow_run, customers_by_hand, runs_dir, tmp_path_factory):
+    """`segmentation report` on three profiles; what it publishes stays in a folder of the test."""
+    processed = tmp_path_factory.mktemp("processed_data")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run_folder, "PROCESSED_FOLDER", processed)
+        done = call_cli("report", "cdnow", "marketplace", customers_by_hand, "--runs-dir", runs_dir)
+    assert done.code == 0, done.said
+    return done, processed
+
+
+@pytest.fixture(scope="module")
+def built(report, runs_dir) -> Path:
+    return runs_dir / "_build" / "html"
+
+
+@pytest.fixture(scope="module")
+def ids(report, runs_dir) -> set[str]:
+    return set().union(*(ids_of(runs_dir / name) for name in PROFILES))
+
+
+def html_pages(built: Path) -> list[Path]:
+    """Pages that a reader can reach; `_static` holds templates of the theme."""
+    return sorted(p for p in built.rglob("*.html") if "_static" not in p.relative_to(built).parts)
+
+
+@pytest.fixture(scope="module")
+def pages(built) -> list[Page]:
+    """Every page opened in Chromium, at both widths; what leaves the machine is blocked."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip(INSTALL)
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: make setup")
+    seen = []
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        for path in html_pages(built):
+            if path == built / "index.html":  # leads to the first page at once
+                continue
+            context = browser.new_context()  # a first visit: nothing is remembered
+            seen.append(_looked_at(context, path, built))
+            context.close()
+        browser.close()
+    return seen
+
+
+def _looked_at(context, path: Path, built: Path) -> Page:
+    seen = Page(path.relative_to(built).as_posix(), plain_text(path.read_text("utf-8")))
+    tab = context.new_page()
+    tab.on("console", lambda line: line.type == "error" and seen.problems.append(line.text))
+    tab.on("pageerror", lambda error: seen.problems.append(str(error)))
+
+    def allow(route) -> None:
+        seen.requests.append(route.request.url)
+        if route.request.url.startswith("file:"):
+            route.continue_()
+        else:
+            route.abort()
+
+    tab.route(re.compile(".*"), allow)
+    for width in WIDTHS:
+        tab.set_viewport_size({"width": width, "height": 900})
+        tab.goto(path.as_uri(), wait_until="load")
+        tab.wait_for_timeout(50)  # the theme marks what scrolls after loading
+        seen.looks[width] = tab.evaluate(LOOK)
+    files = {Path(unquote(urlsplit(url).path)) for url in seen.requests}
+    seen.bytes = sum(file.stat().st_size for file in files if file.is_file())
+    return seen
+
+
+def test_report_builds_every_profile_and_says_where_everything_is(report, runs_dir, built):
+    done, processed = report
+
+    for name in PROFILES:
+        assert f"run {name}: {runs_dir / name}" in done.out
+    assert done.out.strip().splitlines()[-1] == f"book: {built / 'index.html'}"
+    published = processed / run_folder.WORKBOOK
+    assert published.read_bytes() == (runs_dir / "marketplace" / run_folder.WORKBOOK).read_bytes()
+
+
+def test_every_profile_has_the_same_chapters(built):
+    chapters = {name: sorted(p.name for p in (built / name).glob("*.html")) for name in PROFILES}
+
+    wanted = sorted(f"{p.stem}.html" for p in (ROOT / "notebooks").glob("[0-9][0-9]_*.py"))
+    assert chapters == dict.fromkeys(PROFILES, wanted)
+
+
+def test_every_hand_written_page_is_published(built):
+    wanted = {f"{path.stem}.html" for path in (ROOT / "book").glob("*.md")}
+
+    assert wanted == {path.name for path in (built / "book").glob("*.html")}
+
+
+def test_no_page_logs_an_error(pages):
+    assert {page.path: page.problems for page in pages if page.problems} == {}
+
+
+def test_nothing_is_asked_of_another_machine(pages):
+    asked = {url for page in pages for url in page.requests}
+
+    assert len(asked) > len(pages)
+    assert {url for url in asked if not url.startswith("file:")} == set()
+
+
+def test_no_page_names_a_script_style_or_font_elsewhere(built):
+    elsewhere = re.compile(r'<(?:script|link|img|iframe)\b[^>]*(?:src|href)="(?:https?:)?//[^"]*"')
+    code = re.compile(r'"https?://[^"]+\.(?:js|css|woff2?)"')
+
+    for path in html_pages(built):
+        markup = path.read_text("utf-8")
+        assert not elsewhere.findall(markup) and not code.findall(markup), path.name
+
+
+def test_every_image_is_drawn_and_says_in_words_what_it_shows(pages):
+    images = [(p.path, image) for p in pages for image in p.looks[1280]["images"]]
+
+    assert len(images) > 3 * 15
+    for where, image in images:
+        alt = image["alt"] or ""
+        assert image["drawn"], (where, image)
+        assert len(alt.split()) >= 5, (where, image)
+        assert image["file"] not in alt and Path(image["file"]).stem not in alt, (where, image)
+
+
+def test_every_internal_link_leads_somewhere(built):
+    found = {path: links_of(path) for path in html_pages(built)}
+    broken = []
+    for path, links in found.items():
+        for target in links.targets:
+            parts = urlsplit(urljoin(path.as_uri(), target))
+            if parts.scheme != "file":
+                continue
+            file = Path(unquote(parts.path))
+            if not file.is_file():
+                broken.append((path.relative_to(built).as_posix(), target))
+            elif parts.fragment and file in found:
+                anchors = found[file].anchors
+                if unquote(parts.fragment) not in anchors:
+                    broken.append((path.relative_to(built).as_posix(), target))
+    assert broken == []
+
+
+def test_every_page_is_below_two_megabytes(pages):
+    assert {page.path: page.bytes for page in pages if page.bytes > MOST_BYTES} == {}
+    assert min(page.bytes for page in pages) > 10_000
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_no_page_is_wider_than_the_window(pages, width):
+    assert {p.path: p.looks[width]["width"] for p in pages if p.looks[width]["width"] > width} == {}
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_what_is_wider_than_the_page_scrolls_in_its_own_box(pages, width):
+    boxes = [(p.path, box) for p in pages for box in p.looks[width]["boxes"]]
+
+    assert boxes
+    assert [(where, box["what"]) for where, box in boxes if not box["stays"]] == []
+
+
+def test_the_keyboard_reaches_whatever_scrolls(pages):
+    scrolling = [(p.path, b) for p in pages for b in p.looks[390]["boxes"] if b["scrolls"]]
+
+    assert scrolling
+    assert [(where, box["what"]) for where, box in scrolling if not box["reached"]] == []
+
+
+def test_headings_of_a_page_are_unique_and_there_is_one_title(pages):
+    for page in pages:
+        look = page.looks[1280]
+        assert len(look["headings"]) == len(set(look["headings"])), (page.path, look["headings"])
+        assert look["titles"] == 1, page.path
+
+
+def test_anchors_of_a_page_are_unique(pages):
+    for page in pages:
+        names = page.looks[1280]["ids"]
+        repeated = {name for name in names if names.count(name) > 1}
+        assert repeated == set(), page.path
+
+
+def test_no_page_leaks_a_path_a_warning_a_traceback_or_an_id(pages, ids, customers_by_hand):
+    words = ids | {customers_by_hand.parent.name}
+
+    assert len(ids) > 4_000
+    assert {
+        page.path: leaks_in(page.text, words) for page in pages if leaks_in(page.text, words)
+    } == {}
+
+
+def test_no_file_beside_the_pages_holds_an_id(built, ids):
+    """The search index cuts words at points, so 0.00012 leaves an 00012: long ids only."""
+    long = {one for one in ids if len(one) > 5}
+    for path in sorted(built.rglob("*")):
+        if path.is_file() and path.suffix in {".js", ".json", ".inv", ".txt", ".ipynb", ".md"}:
+            if "_static" in path.relative_to(built).parts:
+                continue
+            words = set(re.findall(r"[\w.@-]+", path.read_text("utf-8", errors="replace")))
+            assert len(words & long) == 0, path.name
+
+
+def test_markup_is_shown_as_what_it_means(pages):
+    assert {p.path: p.looks[1280]["backticks"] for p in pages if p.looks[1280]["backticks"]} == {}
+
+
+def test_texts_of_a_card_are_sentences(pages):
+    texts = [text for page in pages for text in page.looks[1280]["cards"]]
+
+    assert len(texts) > 3 * 3 * 3
+    assert [
+        text
+        for text in texts
+        if not text[0].isupper() and not text[0].isdigit() and text[0] not in "$€£"
+    ] == []
+    assert [text for text in texts if not text.endswith(".") or text.endswith("..")] == []
+
+
+def test_synthetic_data_is_labelled_wherever_it_is_shown(pages):
+    shown = [page for page in pages if page.path.startswith("marketplace/")]
+
+    assert len(shown) == len(list((ROOT / "notebooks").glob("[0-9][0-9]_*.py")))
+    assert [page.path for page in shown if "Synthetic data" not in page.text] == []
+    real = [page for page in pages if page.path.startswith("cdnow/")]
+    assert [page.path for page in real if "Synthetic data" in page.text] == []
+
+
+def test_sizes_and_money_of_the_segments_are_those_of_the_files(built, runs_dir):
+    """Page, segments.parquet, and through `test_outputs_agree.py` all that is handed over."""
+    for name in PROFILES:
+        table = pd.read_parquet(runs_dir / name / "segments.parquet")
+        currency = yaml.safe_load((runs_dir / name / "params.yaml").read_text("utf-8"))["currency"]
+        expected = sorted(
+            (
+                segment,
+                f"{len(members):,}",
+                format_money(math.fsum(members["total_spent"]), currency),
+            )
+            for (_, segment), members in table.groupby(["segment_type", "segment"])
+        )
+        markup = (built / name / "06_segments.html").read_text("utf-8")
+        (shown,) = re.findall(
+            r"<caption>Segments; for each feature.*?<tbody>(.*?)</tbody>", markup, re.DOTALL
+        )
+        cells = [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in shown.split("</tr>")[:-1]]
+        first = 1 if table["segment_type"].nunique() > 1 else 0
+        rows = [[plain_text(text) for text in row[first : first + 3]] for row in cells]
+        assert sorted((row[0], *(text.split(" (")[0] for text in row[1:])) for row in rows) == (
+            expected
+        ), name
+
+
+def test_address_of_the_book_leads_to_its_first_page(built):
+    text = (built / "index.html").read_text("utf-8")
+
+    assert re.search(r'http-equiv="refresh"[^>]*url=book/introduction\.html', text, re.IGNORECASE)
+
+
+def test_front_page_answers_for_every_profile(pages):
+    (front,) = [page for page in pages if page.path == "book/introduction.html"]
+
+    for name in PROFILES:
+        assert book.part_title(name) in front.text
+    assert len(front.looks[1280]["images"]) == len(PROFILES)

@@ -1,0 +1,100 @@
+"""Sentences say no more than their numbers do: ties, zeros, few customers, wide ranges."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+
+from segmentation.book import words
+from segmentation.book.words import structure
+from segmentation.book.words.recommendations import anyway_words
+from segmentation.core.intervals import wilson
+
+
+@pytest.mark.parametrize("n", [5, 25, 181, 13_423])
+def test_an_interval_of_none_and_of_all_ends_where_the_share_does(n):
+    assert wilson(0, n)[0] == 0.0
+    assert wilson(n, n)[1] == 1.0
+
+
+def effect(moved: float) -> str:
+    row = {"segment_type": "normal", "segment": "A", "customers": 25, "stay": 25 * (1 - moved)}
+    row |= {"moved": moved, "moved_low": 0.0, "moved_high": 0.2, "anomalies": 3}
+    return words.effect_sentence(pd.DataFrame([row]), {"normal": 1.0}, ["normal"])
+
+
+def test_nobody_is_named_where_nobody_moves():
+    assert "Most move out of" not in effect(0.0)
+    assert "Most move out of **A**: 4.0% of its 25 customers" in effect(0.04)
+
+
+def grid(*shares: float, customers: int = 1000) -> str:
+    cells = zip((0.8, 0.9, 1.1, 1.2), shares, strict=True)
+    table = pd.DataFrame(
+        [("normal", eps, 6, share) for eps, share in cells],
+        columns=["segment_type", "eps", "min_samples", "noise_share"],
+    )
+    flagged = round(0.05 * customers)
+    chosen = {"eps": 1.0, "min_samples": 6, "anomalies": flagged, "customers": customers}
+    return words.grid_sentence(table, {"normal": chosen})
+
+
+def test_the_share_of_flags_is_compared_with_the_next_radius_on_each_side():
+    assert "it would be 6.0% at eps 0.9 and 4.0% at eps 1.1" in grid(0.3, 0.06, 0.04, 0.001)
+    assert "changes little" in grid(0.3, 0.06, 0.04, 0.001)
+    assert "depends strongly" in grid(0.3, 0.06, 0.01, 0.001)
+    assert "depends strongly" in grid(0.3, 0.11, 0.05, 0.001)
+    assert "too few to say" in grid(0.3, 0.12, 0.05, 0.05, customers=40)
+
+
+def flags(low: float, groups: int) -> str:
+    cell = {"segment_type": "normal", "eps": 1.0, "min_samples": 6, "dense_groups": groups}
+    cell |= {"stability": 0.86, "stability_low": low, "stability_high": 0.98}
+    return words.dbscan_evidence_sentence(
+        pd.DataFrame([cell]), {"normal": {"eps": 1.0, "min_samples": 6}}
+    )
+
+
+def test_flags_are_settled_where_they_stay_in_nearly_every_trial():
+    assert "hardly depend" in flags(0.8, 3)
+    assert "depends noticeably" in flags(0.71, 3)
+    assert "19 dense groups, more than the few of a good setting" in flags(0.8, 19)
+    assert "more than the few" not in flags(0.8, 10)
+
+
+def test_a_name_that_is_kept_on_average_only_is_not_called_kept():
+    row = {"segment_type": "normal", "segment": "A", "same_name": 0.88, "same_name_low": 0.0}
+    said = words.names_sentence(pd.DataFrame([row | {"same_name_high": 1.0}]), ["normal"])
+    assert "on average 88%" in said
+    assert "from 0% to 100%" in said
+    assert "In some resamples most of them lose it" in said
+
+
+def anyway(**changed: float) -> str:
+    row = {"base": 0.074, "base_low": 0.07, "base_high": 0.079, "base_customers": 13_820.0}
+    row |= {"base_recency": 228.0, "median_recency": 300.0, "outcome_days": 90}
+    row |= {"break_even_response": 0.178}
+    return anyway_words(SimpleNamespace(**row | changed), "1997-09-30")
+
+
+def test_who_ordered_anyway_is_likened_to_todays_customers_only_where_they_are_alike():
+    assert "Of the 13,820 customers whom the borders of this segment held on 1997-09-30" in anyway()
+    assert "expect" not in anyway()
+    assert "expect less today" in anyway(median_recency=498.0)
+    assert "expect more today" in anyway(median_recency=100.0)
+    assert "expect" not in anyway(median_recency=float("nan"))
+    assert "raises this share by 17.8 percentage points" in anyway()
+    assert "A campaign pays" not in anyway(break_even_response=0.95)
+
+
+def test_the_rule_names_all_numbers_that_pass_its_tests():
+    scores = {"silhouette": 0.5, "silhouette_low": 0.4, "silhouette_high": 0.6}
+    scores |= {"silhouette_null": 0.3, "agreement": 0.9}
+    by_k = pd.DataFrame([scores] * 3, index=[2, 3, 4])
+    rule = {"k": 3, "runner_up": 2, "lead": -0.02, "is_narrow": True, "scanned": list(range(2, 11))}
+    rule["failed"] = {str(k): ["gap"] for k in (5, 6, 7, 8)}
+    said = structure._what_stands(by_k, rule)
+    assert "k = 2, 3 and 4 pass the three tests" in said
+    assert said.endswith("and that is k = 3.")

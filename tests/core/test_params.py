@@ -1,0 +1,316 @@
+"""One definition of every parameter: profiles, options and notebooks agree with it."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from pathlib import Path
+
+import jupytext
+import pytest
+import yaml
+from conftest import ROOT, call_cli, ordinary_orders
+from IPython.core.interactiveshell import InteractiveShell
+from notebook_pairs import scripts, synchronise
+
+from segmentation.core.errors import ParameterError
+from segmentation.core.notebook_parameters import parameters_cell, parameters_from_notebook
+from segmentation.core.parameters import (
+    SHIPPED_PROFILES,
+    Parameters,
+    accepted_values,
+    describe,
+    parameters_from,
+    resolve,
+)
+
+NOTEBOOKS = ROOT / "notebooks"
+CONTRACT = [
+    "source",
+    "location",
+    "engine",
+    "fit_on",
+    "cluster_output",
+    "time_zone",
+    "as_of",
+    "returns",
+    "zero_amount",
+    "duplicates",
+    "non_product",
+    "date_repair",
+    "features",
+    "split_pre_register",
+    "outliers",
+    "winsor_quantile",
+    "transform",
+    "scaler",
+    "anomalies_in_fit",
+    "n_clusters",
+    "k_max",
+    "n_init",
+    "random_state",
+    "dbscan_eps",
+    "dbscan_min_samples",
+    "calibration_end",
+    "currency",
+    "gross_margin",
+    "contact_cost",
+    "naming_rules",
+    "plays",
+]
+PROFILES = sorted(path.stem for path in (NOTEBOOKS / "params").glob("*.yaml"))
+
+
+def test_parameters_are_exactly_those_of_the_contract():
+    assert list(Parameters.model_fields) == CONTRACT
+
+
+@pytest.mark.parametrize(
+    ("name", "default"),
+    [("n_clusters", 3), ("random_state", 42), ("as_of", "auto"), ("returns", "exclude"),
+     ("dbscan_eps", "auto"), ("dbscan_min_samples", "auto"), ("zero_amount", "keep")],
+)  # fmt: skip
+def test_default_is_the_promised_one(name, default):
+    assert getattr(Parameters(), name) == default
+
+
+@pytest.mark.parametrize("name", CONTRACT)
+def test_default_passes_its_own_check(name):
+    value = Parameters().as_plain()[name]
+    assert parameters_from({name: value}).as_plain()[name] == value
+
+
+def test_description_has_value_unit_range_and_meaning_of_every_parameter():
+    table = describe()
+    assert table["name"].tolist() == CONTRACT
+    assert table.columns.tolist() == ["name", "value", "unit", "accepted", "meaning"]
+    assert (table.map(str.strip) != "").all(axis=None)
+
+
+def test_command_lists_every_parameter_with_the_values_of_the_profile():
+    outcome = call_cli("params", "marketplace")
+    assert outcome.code == 0
+    lines = outcome.out.splitlines()
+    assert [line.split(" = ")[0] for line in lines if " = " in line[:25]] == CONTRACT
+    assert "source = marketplace" in lines
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("n_clusters", "a whole number from 1 to 50, or auto"),
+        ("k_max", "a whole number from 2 to 50"),
+        ("winsor_quantile", "a number above 0.5 and below 1"),
+        ("dbscan_eps", "a number above 0, or auto"),
+        ("gross_margin", "a number above 0 and up to 1"),
+        ("contact_cost", "a number from 0"),
+        ("transform", "none or log or yeo-johnson"),
+        ("split_pre_register", "true or false"),
+        ("as_of", "a date YYYY-MM-DD, or auto"),
+        ("currency", "a code of three capital letters"),
+    ],
+)
+def test_accepted_values_are_said_in_words(name, sentence):
+    assert accepted_values(name) == sentence
+
+
+@pytest.mark.parametrize(
+    ("name", "inside", "outside"),
+    [
+        ("n_clusters", [1, 50], [0, 51]),
+        ("k_max", [2, 50], [1, 51]),
+        ("n_init", [1, 1000], [0, 1001]),
+        ("random_state", [0, 2**32 - 1], [-1, 2**32]),
+        ("dbscan_min_samples", [2, 10_000], [1, 10_001]),
+        ("dbscan_eps", [1e-12, 3], [0, -1]),
+        ("winsor_quantile", [0.51, 0.999], [0.5, 1.0]),
+        ("gross_margin", [0.01, 1], [0, 1.01]),
+        ("contact_cost", [0, 100], [-0.01]),
+    ],
+)
+def test_said_range_is_the_range_that_is_checked(name, inside, outside):
+    for value in inside:
+        assert getattr(parameters_from({name: value}), name) == value
+    for value in outside:
+        with pytest.raises(ParameterError, match=name):
+            parameters_from({name: value})
+
+
+def test_parameters_are_frozen():
+    with pytest.raises(ValueError, match="frozen"):
+        Parameters().n_clusters = 4
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_shipped_profile_is_valid_and_names_its_source(profile):
+    name, parameters = resolve(profile)
+    assert name == profile
+    assert parameters.source == profile
+    assert yaml.safe_dump(parameters.as_plain())
+
+
+def test_profiles_of_the_report_are_shipped_with_their_data():
+    for profile in SHIPPED_PROFILES:
+        assert (ROOT / resolve(profile)[1].location).is_dir()
+
+
+# --- precedence -----------------------------------------------------------------------
+
+
+def test_option_overrides_file_and_file_overrides_profile(tmp_path):
+    file = tmp_path / "more.yaml"
+    file.write_text("n_clusters: 4\nk_max: 6\n")
+
+    _, parameters = resolve("cdnow", file=file, overrides={"n_clusters": 5})
+
+    assert (parameters.n_clusters, parameters.k_max) == (5, 6)
+    assert parameters.transform == resolve("cdnow")[1].transform
+
+
+def test_command_line_options_override_in_that_order(shop):
+    file = shop.folder / "more.yaml"
+    file.write_text("n_clusters: 4\nn_init: 3\n")
+    shop.lines(ordinary_orders())
+
+    outcome = call_cli(*shop.arguments(n_clusters=2), "-f", file, "-p", "n_clusters", "5")
+
+    assert outcome.code == 0, outcome.said
+    folder = Path(outcome.out.splitlines()[-1])
+    written = yaml.safe_load((folder / "params.yaml").read_text())
+    assert (written["n_clusters"], written["n_init"], written["k_max"]) == (5, 3, 3)
+    assert re.fullmatch(r"shop\.[0-9a-f]{8}", folder.name)
+
+
+def test_written_parameters_are_complete_and_can_be_run_again(shipped_run):
+    written = yaml.safe_load((shipped_run[1] / "params.yaml").read_text())
+    assert list(written) == CONTRACT
+    assert parameters_from(written) == resolve(shipped_run[0])[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("recency, total_spent", ["recency", "total_spent"]), ("[recency]", ["recency"])],
+)
+def test_list_on_the_command_line_may_be_written_with_commas(text, value, shop):
+    shop.lines(ordinary_orders())
+    outcome = call_cli(*shop.arguments(), "-p", "features", text)
+    assert outcome.code == 0
+    written = Path(outcome.out.splitlines()[-1]) / "params.yaml"
+    assert yaml.safe_load(written.read_text())["features"] == value
+
+
+# --- notebooks ------------------------------------------------------------------------
+
+
+def test_notebooks_are_in_step_with_their_scripts_and_the_definition():
+    assert synchronise(write=False) == ([], [])
+
+
+def test_pairs_are_complete_and_numbered_without_a_gap():
+    numbers = [path.name[:2] for path in scripts()]
+    assert numbers == [f"{n:02d}" for n in range(1, len(numbers) + 1)]
+    assert len(numbers) >= 8
+    assert [path.stem for path in sorted(NOTEBOOKS.glob("*.ipynb"))] == [p.stem for p in scripts()]
+
+
+SCRIPTS = pytest.mark.parametrize("script", scripts(), ids=lambda path: path.stem)
+
+
+def parameter_cells(script: Path) -> list[str]:
+    notebook = jupytext.read(script)
+    return [c.source for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
+
+
+@SCRIPTS
+def test_parameters_cell_is_the_definition(script):
+    assert parameter_cells(script) == [parameters_cell()]
+
+
+@SCRIPTS
+def test_script_defines_no_function_and_no_class(script):
+    tree = ast.parse(script.read_text("utf-8"))
+    defined = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
+    assert not [node.lineno for node in ast.walk(tree) if isinstance(node, defined)]
+
+
+@SCRIPTS
+def test_notebook_holds_no_output_and_no_machine_path(script):
+    text = script.with_suffix(".ipynb").read_text("utf-8")
+    for cell in json.loads(text)["cells"]:
+        assert not cell.get("outputs")
+        assert cell.get("execution_count") is None
+    assert str(ROOT) not in text
+
+
+@SCRIPTS
+def test_every_figure_has_a_caption_and_alternative_text(script):
+    for cell in jupytext.read(script).cells:
+        if "plots.plot_" in cell.source:
+            about = cell.metadata.get("mystnb", {})
+            assert about.get("figure", {}).get("caption", "").strip(), cell.source
+            assert about.get("image", {}).get("alt", "").strip(), cell.source
+
+
+def test_values_of_the_parameters_cell_are_the_defaults():
+    namespace: dict = {}
+    exec(parameters_cell(), namespace)
+    namespace = {k: v for k, v in namespace.items() if not k.startswith("__")}
+
+    parameters, runs_dir = parameters_from_notebook(namespace)
+
+    assert parameters == Parameters()
+    assert runs_dir == "runs"
+
+
+@pytest.fixture
+def notebook():
+    """Runs cells in a real IPython, as a kernel does, and gives what its variables ask for."""
+    shell = InteractiveShell()
+
+    def run(*cells: str) -> Parameters:
+        for cell in cells:
+            assert shell.run_cell(cell, store_history=True).success
+        return parameters_from_notebook(shell.user_ns)[0]
+
+    return run
+
+
+@pytest.mark.parametrize("cell", ["%time x = 1", "top_n: int = 5", "a, b = 1, 'x'"])
+def test_notebook_holds_variables_of_its_own_before_and_after_and_runs_its_cells_again(
+    notebook, cell
+):
+    assert notebook(parameters_cell(), cell) == Parameters()
+    assert notebook("shown = {'rows': 3}\nfor row in range(3): pass") == Parameters()
+    assert notebook("n_clusters = 5").n_clusters == 5
+    assert notebook(parameters_cell(), cell).n_clusters == 3
+
+
+def test_result_that_takes_the_name_of_a_parameter_changes_nothing_when_a_cell_runs_again(notebook):
+    assert notebook("features = ['recency', 'frequency']").features == ("recency", "frequency")
+    assert notebook("import pandas\nfeatures = pandas.DataFrame()").features[1:] == ("frequency",)
+
+
+def test_variable_that_hides_a_parameter_is_named(notebook):
+    with pytest.raises(ParameterError, match=r"returns is a set, accepted is exclude or net; give"):
+        notebook("returns = {1, 2}")
+
+
+INJECTED = "# Parameters\nn_clusters = 4\n{} = 4"
+
+
+@pytest.mark.parametrize("cells", [(), ("",), ("top_n = 3",), ("x = 1", "broken = 'a'")])
+def test_parameter_that_papermill_injects_but_nobody_knows_is_refused(notebook, cells):
+    with pytest.raises(ParameterError, match=r"unknown parameter n_cluster \(did you mean n_clus"):
+        notebook(*cells, INJECTED.format("n_cluster"), "after = 1")
+    assert notebook(INJECTED.format("k_max")).n_clusters == 4  # mended, and run again
+
+
+def test_parameter_of_the_notebook_itself_may_be_injected(notebook):
+    assert notebook("top_n: int = 3", INJECTED.format("top_n")).n_clusters == 4
+
+
+def test_every_one_of_values_given_without_a_notebook_must_be_a_parameter():
+    assert parameters_from_notebook({"n_clusters": 4, "runs_dir": Path("here")})[1] == "here"
+    with pytest.raises(ParameterError, match="did you mean n_clusters"):
+        parameters_from_notebook({"n_cluster": 4})

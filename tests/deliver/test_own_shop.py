@@ -1,0 +1,183 @@
+"""The worked example of the book: a shop of another schema, run exactly as its page says."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import re
+import shlex
+from decimal import Decimal
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from conftest import ROOT, assert_refused, call_cli
+from mariadb import MariaDbServer
+
+from segmentation.core.parameters import parameters_from
+from segmentation.run.run import Run
+
+PAGE = (ROOT / "book" / "your_own_shop.md").read_text("utf-8")
+BOOKSHOP = ROOT / "examples" / "bookshop"
+TABLES = ("sales", "sale_items", "readers", "books")
+
+
+def fences(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.M | re.S)
+
+
+def rows_of(table: str) -> list[dict[str, str]]:
+    with (BOOKSHOP / f"{table}.csv").open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def runs_dir(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("own_shop")
+
+
+@pytest.fixture(scope="module")
+def run(runs_dir) -> Path:
+    """The page's first command; its last line is the run's folder."""
+    command = shlex.split(fences("bash")[0])
+    assert command[:2] == ["segmentation", "run"]
+    with contextlib.chdir(ROOT):
+        outcome = call_cli(*command[1:], "--runs-dir", runs_dir)
+    assert outcome.code == 0, outcome.said
+    return Path(outcome.out.strip().splitlines()[-1])
+
+
+def test_the_page_shows_the_files_as_they_are():
+    assert fences("sql") == [(BOOKSHOP / "bookshop.sql").read_text("utf-8")]
+    assert fences("yaml") == [(BOOKSHOP / "bookshop.yaml").read_text("utf-8")]
+    for table in TABLES:
+        assert f"| `{table}.csv` |" in PAGE
+        assert f"`{', '.join(rows_of(table)[0])}`" in PAGE
+
+
+def test_features_of_every_reader_equal_those_of_an_independent_script(run):
+    sales = {row["sale_no"]: row for row in rows_of("sales")}
+    spent, units, orders = {}, {}, {}
+    for line in rows_of("sale_items"):
+        sale, copies = sales[line["sale_no"]], int(line["copies"])
+        if sale["status"] != "paid" or copies < 0:
+            continue
+        reader = sale["reader_no"]
+        price = Decimal(line["price_cents"]) / 100
+        paid = price * copies * (100 - int(line["rebate_percent"])) / 100
+        spent[reader] = spent.get(reader, 0) + paid
+        units[reader] = units.get(reader, 0) + copies
+        orders.setdefault(reader, set()).add(line["sale_no"])
+
+    features = pd.read_parquet(run / "features.parquet").set_index("customer_id")
+
+    assert "00001" in features.index
+    assert [Decimal(f"{v:.2f}") for v in features["total_spent"]] == [
+        spent[reader] for reader in features.index
+    ]
+    assert features["total_unit"].to_dict() == units
+    assert features["frequency"].to_dict() == {r: len(found) for r, found in orders.items()}
+
+
+def test_ledger_and_findings_are_those_that_the_page_tells(run):
+    ledger = pd.read_csv(run / "ledger.csv").set_index("rule")["rows"]
+    found = pd.read_csv(run / "findings.csv").query("rows > 0")
+    counted = {
+        (row.finding, row.place): (row.rows, row.customers)
+        for row in found.fillna({"place": ""}).itertuples()
+    }
+
+    kept = ledger[ledger > 0].to_dict()
+    assert kept == {"raw": 827, "invalid_order": 45, "returned": 1, "kept": 781}
+    assert "Of 827 lines 45 are not valid sales, one is a return, and 781 are kept." in PAGE
+    assert counted == {
+        ("orphan", "books"): (1, 1),
+        ("duplicate_line", ""): (1, 1),
+        ("customer_without_kept_line", ""): (11, 6),
+    }
+
+
+@pytest.mark.parametrize(
+    ("place", "old", "new"),
+    [
+        (0, "    CAST(i.copies AS DECIMAL(18, 0)) AS quantity,\n", ""),
+        (1, "s.sold_on", "s.sold_at"),
+    ],
+    ids=["required-column", "column-of-a-file"],
+)
+def test_what_a_select_lacks_is_said_in_the_words_of_the_page(tmp_path, place, old, new):
+    sql = fences("sql")[0]
+    assert old in sql
+    (tmp_path / "bookshop.sql").write_text(sql.replace(old, new), encoding="utf-8")
+    values = yaml.safe_load(fences("yaml")[0]) | {"source": str(tmp_path / "bookshop.sql")}
+    (tmp_path / "bookshop.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+
+    outcome = call_cli("run", tmp_path / "bookshop.yaml", "--runs-dir", tmp_path / "runs")
+
+    assert_refused(outcome)
+    assert outcome.said == [fences("text")[place].strip()]
+
+
+def test_the_select_gives_the_same_features_in_a_database(
+    run, mariadb_server: MariaDbServer, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("MYSQL_USER", "root")
+    monkeypatch.setenv("MYSQL_PASSWORD", "")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    mariadb_server.execute("CREATE DATABASE bookshop CHARACTER SET utf8mb4")
+    for table in TABLES:
+        rows = rows_of(table)
+        columns = ", ".join(f"{name} VARCHAR(40)" for name in rows[0])
+        mariadb_server.execute(f"CREATE TABLE {table} ({columns})", database="bookshop")
+        places = ", ".join(["%s"] * len(rows[0]))
+        with contextlib.closing(mariadb_server.connect("bookshop")) as connection:
+            connection.cursor().executemany(
+                f"INSERT INTO {table} VALUES ({places})",  # noqa: S608
+                [tuple(row.values()) for row in rows],
+            )
+    location = {"engine": "mysql", "location": mariadb_server.location("bookshop")}
+
+    stored = Run(parameters_from(yaml.safe_load(fences("yaml")[0]) | location), tmp_path)
+
+    assert stored["features"].equals(pd.read_parquet(run / "features.parquet"))
+    assert stored["findings"].drop(columns="amount").to_csv(index=False) == (
+        pd.read_csv(run / "findings.csv", dtype=str, keep_default_na=False)
+        .drop(columns="amount")
+        .to_csv(index=False)
+    )
+
+
+@pytest.mark.slow
+def test_the_report_of_the_page_is_built_and_says_that_its_data_are_made_up(run, runs_dir):
+    command = shlex.split(fences("bash")[1])
+    assert command[:2] == ["segmentation", "report"]
+
+    with contextlib.chdir(ROOT):
+        outcome = call_cli(*command[1:], "--runs-dir", runs_dir)
+
+    assert outcome.code == 0, outcome.said
+    html = runs_dir / "_build" / "html"
+    chapter = (html / "bookshop" / "01_data_understanding.html").read_text("utf-8")
+    assert "Synthetic data" in chapter
+    assert "no row to look up" in chapter
+    assert (html / "book" / "your_own_shop.html").is_file()
+
+
+@pytest.mark.slow
+def test_a_report_with_a_parameter_of_its_own_has_its_book_elsewhere(run, runs_dir):
+    command = shlex.split(fences("bash")[1])
+    before = (run.resolve().name, *sorted((runs_dir / "_build" / "html").rglob("*.html")))
+    workbook = (run / "customer_segmentation_output.xlsx").read_bytes()
+
+    with contextlib.chdir(ROOT):
+        outcome = call_cli(*command[1:], "-p", "currency", "CHF", "--runs-dir", runs_dir)
+
+    assert outcome.code == 0, outcome.said
+    said = dict(line.split(": ", 1) for line in outcome.out.splitlines())
+    own, page = Path(said["run bookshop"]), Path(said["book"])
+    assert page.is_file() and page.parents[2] == runs_dir / "_build" / "experiments"
+    assert own.name != run.resolve().name and (own / "notebooks").is_dir()
+    after = (run.resolve().name, *sorted((runs_dir / "_build" / "html").rglob("*.html")))
+    assert after == before
+    assert (run / "customer_segmentation_output.xlsx").read_bytes() == workbook

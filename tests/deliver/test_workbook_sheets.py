@@ -1,0 +1,279 @@
+"""Lists, summary and CSV twins of the workbook: each customer once, by value, to the cent."""
+
+from __future__ import annotations
+
+import csv
+import tracemalloc
+from decimal import Decimal
+from pathlib import Path
+
+import openpyxl
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from test_workbook import column_of_sheet, segments_of, tables_of
+
+from segmentation.core import guarded_csv
+from segmentation.core.guarded_csv import guarded, unguarded, unguarded_ids, write_guarded_csv
+from segmentation.deliver.workbook import sheet_writer, write_workbook
+from segmentation.deliver.workbook.sheets import list_name
+
+SIX = {
+    "total_spent": [5.10, 40.25, 7.00, 40.25, 0.15, 100.00],
+    "segment": ["Low", "High", "Low", "High", "Low", "Top"],
+    "cluster": [0, 1, 0, 1, 0, 2],
+    "is_anomaly": [False, True, False, False, True, True],
+    "anomaly_reasons": ["", "spends much", "", "", "spends little", "spends most"],
+}
+
+
+@pytest.fixture
+def six(tmp_path: Path):
+    """Six customers in three segments, with twins; the workbook and the folder of twins."""
+    segments = segments_of(["a", "b", "c", "d", "e", "f"], **SIX)
+    plays = pd.DataFrame(
+        {"segment_type": ["normal"] * 2, "segment": ["High", "Top"], "play": ["grow", "retain"]}
+    )
+    ledger = pd.DataFrame({"rule": ["raw", "kept"], "amount": [Decimal("192.75")] * 2})
+    tables = tables_of(segments, ledger=ledger, recommendations=plays)
+    write_workbook(tmp_path / "six.xlsx", csv_folder=tmp_path, **tables)
+    return openpyxl.load_workbook(tmp_path / "six.xlsx"), tmp_path
+
+
+def rows_of(sheet) -> list[dict]:
+    header, *rows = sheet.iter_rows(values_only=True)
+    return [dict(zip(header, row, strict=True)) for row in rows]
+
+
+def twin_of(folder: Path, name: str) -> list[list[str]]:
+    with (folder / f"{name}.csv").open(encoding="utf-8-sig", newline="") as file:
+        return list(csv.reader(file))
+
+
+def test_each_segment_has_a_list_of_its_customers_the_most_valuable_first(six):
+    book, _ = six
+
+    lists = [name for name in book.sheetnames if name[0].isdigit()]
+
+    assert lists == ["1 Top", "2 High", "3 Low"]
+    ids = {name: column_of_sheet(book[name], "customer_id") for name in lists}
+    assert ids == {"1 Top": ["f"], "2 High": ["b", "d"], "3 Low": ["c", "a", "e"]}
+
+
+def test_summary_adds_up_exactly_and_leads_to_the_lists(six):
+    book, _ = six
+    keys = ("segment", "customers", "revenue", "anomalies", "play", "list")
+
+    rows = [tuple(row[key] for key in keys) for row in rows_of(book["summary"])]
+
+    assert rows == [
+        ("Top", 1, 100, 1, "retain", "1 Top"),
+        ("High", 2, 80.5, 1, "grow", "2 High"),
+        ("Low", 3, 12.25, 1, None, "3 Low"),
+        ("all customers", 6, 192.75, 3, None, "segments"),
+    ]
+    about = dict(book["about"].iter_rows(min_row=2, max_col=2, values_only=True))
+    assert about["total spent by all customers"] == about["amount kept by the ledger"] == 192.75
+
+
+def test_anomalies_are_listed_with_their_reasons_by_value(six):
+    book, _ = six
+
+    rows = [
+        (row["customer_id"], row["segment"], row["anomaly_reasons"])
+        for row in rows_of(book["anomalies"])
+    ]
+
+    assert rows == [
+        ("f", "Top", "spends most"),
+        ("b", "High", "spends much"),
+        ("e", "Low", "spends little"),
+    ]
+
+
+def test_every_sheet_has_a_twin_of_the_same_cells(six):
+    book, folder = six
+
+    assert {path.stem for path in folder.glob("*.csv")} == set(book.sheetnames)
+    for sheet in book:
+        header, *rows = twin_of(folder, sheet.title)
+        cells = list(sheet.iter_rows(values_only=True))
+        assert header == list(cells[0])
+        assert len(rows) == len(cells) - 1
+        for row, expected in zip(rows, cells[1:], strict=True):
+            for text, value in zip(row, expected, strict=True):
+                assert _same(text, value), (sheet.title, text, value)
+
+
+def _same(text: str, value: object) -> bool:
+    if value is None or isinstance(value, bool | str):
+        return unguarded(text) == ("" if value is None else str(value))
+    if isinstance(value, int | float):
+        return float(text) == value
+    return text == str(value)[:10]
+
+
+@pytest.mark.parametrize("max_rows", [1, 2, 4])
+def test_lists_and_anomalies_continue_on_the_next_sheet(tmp_path, max_rows):
+    segments = segments_of(["a", "b", "c", "d", "e", "f"], **SIX)
+    tables = tables_of(segments)
+
+    write_workbook(tmp_path / "x.xlsx", csv_folder=tmp_path, max_rows=max_rows, **tables)
+
+    book = openpyxl.load_workbook(tmp_path / "x.xlsx")
+    low = [name for name in book.sheetnames if name.endswith(" Low")]
+    flagged = [name for name in book.sheetnames if name.startswith("anomalies")]
+    assert (
+        low == {1: ["3 Low", "3.2 Low", "3.3 Low"], 2: ["3 Low", "3.2 Low"], 4: ["3 Low"]}[max_rows]
+    )
+    for names, ids in ((low, ["c", "a", "e"]), (flagged, ["f", "b", "e"])):
+        assert [one for name in names for one in column_of_sheet(book[name], "customer_id")] == ids
+        twins = [row[0] for name in names for row in twin_of(tmp_path, name)[1:]]
+        assert twins == ids
+
+
+HOSTILE_NAMES = [
+    "=1+1",
+    "../../etc/passwd",
+    "a[b]:c*d?e/f\\g",
+    "'quoted'",
+    "History",
+    "segments",
+    "",
+    "x" * 10_000,
+    "\N{WRAPPED PRESENT}" * 40,
+    "\u202eright to left",
+    "O'Brien's \"best\" <b>",
+    "NUL\x00 and\nnewline",
+    "Dots...",
+]
+
+
+def test_any_segment_name_gives_a_sheet_of_its_own_and_a_file_in_the_folder(tmp_path):
+    n = len(HOSTILE_NAMES)
+    ids = [f"{number:03d}" for number in range(n)]
+    segments = segments_of(ids, segment=HOSTILE_NAMES, cluster=range(n))
+
+    counts = write_workbook(tmp_path / "x.xlsx", csv_folder=tmp_path, **tables_of(segments))
+
+    book = openpyxl.load_workbook(tmp_path / "x.xlsx")
+    lists = [name for name in book.sheetnames if name[0].isdigit()]
+    assert len(lists) == n and all(counts[name] == 1 for name in lists)
+    assert sorted(column_of_sheet(book[name], "customer_id")[0] for name in lists) == ids
+    assert {path.name for path in tmp_path.rglob("*")} == {
+        "x.xlsx",
+        *(f"{name}.csv" for name in book.sheetnames),
+    }
+    assert [row["list"] for row in rows_of(book["summary"])][:-1] == lists
+
+
+@pytest.mark.parametrize("name", HOSTILE_NAMES)
+def test_names_of_lists_are_what_excel_accepts(name):
+    for part in (1, 12):
+        sheet = list_name(3, name)(part)
+        assert 1 <= len(sheet.encode("utf-16-le")) // 2 <= 31
+        assert not set(sheet) & set('[]:*?/\\<>"|\x00\n')
+        assert not sheet.endswith(("'", " ", "."))
+
+
+def test_what_had_to_change_is_counted_once_however_many_sheets_show_it(tmp_path):
+    segments = segments_of(["a\x00", "b"], is_anomaly=[True, True])
+
+    counts = write_workbook(tmp_path / "x.xlsx", csv_folder=tmp_path, **tables_of(segments))
+
+    assert counts["characters_replaced"] == 1
+    book = openpyxl.load_workbook(tmp_path / "x.xlsx")
+    for name in ("segments", "1 Loyal", "anomalies"):
+        assert "a\ufffd" in column_of_sheet(book[name], "customer_id")
+        assert "a\ufffd" in [cell for row in twin_of(tmp_path, name) for cell in row]
+    about = dict(book["about"].iter_rows(min_row=2, max_col=2, values_only=True))
+    assert about["characters replaced"] == 1
+
+
+def test_a_campaign_has_its_sheet_and_the_lists_say_who_is_left_alone(tmp_path):
+    segments = segments_of(["a", "b", "c"], segment=["Low", "Low", "Top"], cluster=[0, 0, 1])
+    customers = segments.assign(campaign_arm=["treatment", "control", None])
+    plan = pd.DataFrame(
+        {"segment_type": ["normal"], "segment": ["Low"], "treatment": [1], "control": [1]}
+    )
+    tables = tables_of(segments, customers=customers, campaign=plan)
+
+    write_workbook(tmp_path / "x.xlsx", csv_folder=tmp_path, **tables)
+
+    book = openpyxl.load_workbook(tmp_path / "x.xlsx")
+    assert rows_of(book["campaign"]) == [
+        {"segment_type": "normal", "segment": "Low", "treatment": 1, "control": 1}
+    ]
+    arms = {
+        row["customer_id"]: row["campaign_arm"]
+        for name in ("1 Low", "2 Top")
+        for row in rows_of(book[name])
+    }
+    assert arms == {"a": "treatment", "b": "control", "c": None}
+    assert "campaign_arm" not in [cell.value for cell in book["segments"][1]]
+
+
+# --- the guard ------------------------------------------------------------------------
+
+RISKY_TEXTS = st.text(st.sampled_from("=+-@'; |\t\r\n\0＝a1,\""), max_size=12)
+
+
+@given(RISKY_TEXTS)
+def test_the_guard_comes_off_exactly(text):
+    assert unguarded(guarded(text)) == text
+
+
+@given(st.lists(RISKY_TEXTS, unique=True))
+def test_the_guard_of_a_list_of_ids_comes_off_exactly(texts):
+    assert unguarded_ids(pd.Series(texts, dtype=object).map(guarded)).tolist() == texts
+
+
+@given(RISKY_TEXTS, st.sampled_from([";", "\t", "|"]))
+def test_no_cell_starts_like_a_formula_whichever_way_a_file_is_parted(text, separator):
+    """As a program reads it that knows no quotes where the field does not begin with one."""
+    line = f'1,"{guarded(text)}",2'
+
+    for row in line.replace("\r", "\n").split("\n"):
+        for cell in row.split(separator):
+            assert not cell.lstrip(" ").startswith(("=", "+", "-", "@", "＝"))
+    assert not guarded(text).lstrip(" ").startswith(("=", "+", "-", "@", "\t", "\r", "\n", "\0"))
+
+
+def test_numbers_are_in_full_and_texts_in_quotes(tmp_path):
+    table = pd.DataFrame(
+        {
+            "customer_id": ["00123", "=1+1", 'say "x"\n'],
+            "spent": [0.1 + 0.2, float("nan"), float("inf")],
+            "exact": [Decimal("12.50"), Decimal("-3"), None],
+            "flag": [True, False, True],
+        }
+    )
+
+    write_guarded_csv(table, tmp_path / "x.csv")
+
+    assert (tmp_path / "x.csv").read_bytes().decode("utf-8-sig") == (
+        '"customer_id","spent","exact","flag"\r\n'
+        '"00123",0.30000000000000004,12.50,True\r\n'
+        '"\'=1+1","",-3,False\r\n'
+        '"say ""x""\n","","",True\r\n'
+    )
+
+
+def test_writing_takes_no_memory_for_each_cell(tmp_path, monkeypatch):
+    """A cell in memory takes about a hundred bytes; a list of one segment is a few per row."""
+    monkeypatch.setattr(sheet_writer, "CHUNK", 100)
+    monkeypatch.setattr(guarded_csv, "_ROWS_AT_ONCE", 100)
+
+    def peak(n: int) -> int:
+        ids = [f"{number:05d}" for number in range(n)]
+        tables = tables_of(segments_of(ids, segment=["Low", "High"] * (n // 2)))
+        tracemalloc.start()
+        write_workbook(tmp_path / f"{n}.xlsx", csv_folder=tmp_path, max_rows=n // 3, **tables)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most
+
+    peak(100)  # what is loaded and kept once
+    n_cells = 10 * (900 - 300) * 2
+    assert (peak(900) - peak(300)) / n_cells < 20

@@ -1,0 +1,181 @@
+"""segmentation.orders.date_swap: the sign of exchanged days and months, and their repair."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+from collections import defaultdict
+from decimal import Decimal
+
+import pandas as pd
+import pytest
+from conftest import ROOT
+
+from segmentation.core.parameters import parameters_from
+from segmentation.orders.date_swap import swap_evidence, swapped
+from segmentation.run.run import Run
+
+REAL = ROOT.parent / "shared" / "data"
+MARKETPLACE = REAL / "marketplace"
+needs_marketplace = pytest.mark.skipif(
+    not MARKETPLACE.is_dir(), reason="real marketplace is absent: put it at ../shared/data"
+)
+
+
+def counts_of(days) -> pd.DataFrame:
+    days = pd.Series(pd.to_datetime(pd.Series(list(days))))
+    return days.value_counts().rename_axis("day").reset_index(name="rows")
+
+
+def read(path, column):
+    with path.open(encoding="utf-8") as file:
+        return [dt.date.fromisoformat(r[column]) for r in csv.DictReader(file) if r[column]]
+
+
+def by_hand(day: dt.date) -> dt.date:
+    return dt.date(day.year, day.day, day.month) if day.day <= 12 else day
+
+
+def test_only_days_up_to_the_twelfth_change_and_twice_gives_them_back():
+    days = pd.Series(pd.to_datetime(["2021-01-12", "2021-01-13", "2021-05-05", "2020-02-01"]))
+
+    once = swapped(days)
+
+    assert once.dt.strftime("%F").tolist() == [
+        "2021-12-01",
+        "2021-01-13",
+        "2021-05-05",
+        "2020-01-02",
+    ]
+    assert swapped(once).tolist() == days.tolist()
+
+
+def test_exchanged_days_of_fourteen_months_are_a_strong_sign():
+    days = pd.date_range("2021-07-01", "2022-08-13").to_series(index=range(409))
+
+    evidence = swap_evidence(counts_of(swapped(days)))
+
+    # January to June 2021 and September to December 2022 hold early days only
+    assert (evidence.strength, evidence.months_outside) == ("strong", 10)
+    assert evidence.rows_outside == 6 * 6 + 4 * 8
+    assert evidence.rows_outside_repaired == 0
+
+
+def test_partly_exchanged_days_are_no_strong_sign():
+    days = pd.date_range("2021-07-01", "2022-06-30").to_series(index=range(365))
+    mixed = pd.concat([days, swapped(days)])
+
+    assert swap_evidence(counts_of(mixed)).strength != "strong"
+
+
+@pytest.mark.parametrize(
+    ("first", "last"),
+    [
+        ("2021-07-01", "2022-06-30"),  # whole months
+        ("2021-01-01", "2021-12-09"),  # ends in the first days of a month
+        ("2021-03-05", "2021-03-11"),  # one week
+        ("2020-01-01", "2020-02-10"),  # a month and some days
+    ],
+)
+def test_true_dates_raise_no_alarm(first, last):
+    days = pd.Series(pd.date_range(first, last))
+
+    evidence = swap_evidence(counts_of(list(days) * 20))
+
+    assert evidence.strength == "none"
+
+
+def test_shipped_data_raise_no_alarm():
+    raw = ROOT / "data" / "raw_data"
+    lines = (raw / "cdnow" / "CDNOW_master.txt").read_text("ascii").splitlines()[1:]
+    cdnow = [dt.datetime.strptime(line.split()[1], "%Y%m%d").date() for line in lines]
+    demo = read(raw / "marketplace" / "order_detail.csv", "order_date")
+    registered = read(raw / "marketplace" / "customer_detail.csv", "registered_date")
+
+    for days in (cdnow, demo, registered):
+        assert swap_evidence(counts_of(days)).strength == "none"
+
+
+def test_online_retail_raises_no_alarm():
+    path = REAL / "online-retail" / "online_retail.parquet"
+    if not path.exists():
+        pytest.skip("Online Retail is absent: put it at ../shared/data")
+
+    days = pd.read_parquet(path, columns=["InvoiceDate"])["InvoiceDate"].dt.normalize()
+
+    assert swap_evidence(counts_of(days)).strength == "none"
+
+
+@needs_marketplace
+def test_the_real_marketplace_has_exchanged_order_dates_and_true_registrations():
+    orders = read(MARKETPLACE / "order_detail.csv", "order_date")
+    registered = read(MARKETPLACE / "customer_detail.csv", "registered_date")
+
+    evidence = swap_evidence(counts_of(orders))
+
+    low, high = (2021, 7), (2022, 8)  # months that hold a day after the 12th
+    late = {(day.year, day.month) for day in orders if day.day > 12}
+    assert (min(late), max(late)) == (low, high)
+    outside = [day for day in orders if not low <= (day.year, day.month) <= high]
+    assert evidence.strength == "strong"
+    assert evidence.rows_outside == len(outside) == 969
+    assert evidence.swappable == sum(day != by_hand(day) for day in orders)
+    assert all(low <= (d.year, d.month) <= high for d in map(by_hand, orders))
+    assert swap_evidence(counts_of(registered)).strength == "none"
+
+
+@needs_marketplace
+@pytest.mark.parametrize(("repair", "before"), [("off", 880), ("swap_day_month", 856)])
+def test_features_of_the_real_marketplace_equal_those_of_an_independent_script(
+    tmp_path, repair, before
+):
+    parameters = parameters_from(
+        {"source": "marketplace", "location": str(MARKETPLACE), "date_repair": repair}
+    )
+    mend = by_hand if repair == "swap_day_month" else (lambda day: day)
+    with (MARKETPLACE / "customer_detail.csv").open(encoding="utf-8") as file:
+        registered = {
+            row["id"]: dt.date.fromisoformat(row["registered_date"]) for row in csv.DictReader(file)
+        }
+    days = defaultdict(list)
+    with (MARKETPLACE / "order_detail.csv").open(encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            if row["is_valid"] == "1":
+                day = mend(dt.date.fromisoformat(row["order_date"]))
+                days[row["customer_id"]].append(day)
+
+    features = Run(parameters, tmp_path)["customer_features"].set_index("customer_id")
+
+    assert len(features) == len(days) == 2864
+    wait = {id_: (min(days[id_]) - registered[id_]).days for id_ in days}
+    assert features["register_to_order"].to_dict() == wait
+    last = max(map(max, days.values()))
+    assert features["recency"].to_dict() == {i: (last - max(d)).days for i, d in days.items()}
+    assert sum(value < 0 for value in wait.values()) == before
+
+
+@needs_marketplace
+def test_the_hold_out_proof_follows_customers_on_repaired_dates(tmp_path):
+    parameters = parameters_from(
+        {
+            "source": "marketplace",
+            "location": str(MARKETPLACE),
+            "date_repair": "swap_day_month",
+            "calibration_end": "2022-01-21",
+        }
+    )
+    orders = []
+    with (MARKETPLACE / "order_detail.csv").open(encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            if row["is_valid"] == "1":
+                day = by_hand(dt.date.fromisoformat(row["order_date"]))
+                orders.append((row["customer_id"], day, Decimal(row["after_discount"])))
+    cut = dt.date(2022, 1, 21)
+    known = {customer for customer, day, _ in orders if day <= cut}
+    after = [o for o in orders if o[1] > cut and o[0] in known]
+
+    proof = Run(parameters, tmp_path)["holdout"]
+
+    assert proof["customers"] == len(known)
+    assert proof["bought_again"] == len({customer for customer, _, _ in after})
+    assert Decimal(proof["revenue"]) == sum(amount for _, _, amount in after)

@@ -249,7 +249,7 @@ def small_suite(tmp_path: Path, test: str, **environment: str) -> subprocess.Com
     clean = {name: value for name, value in os.environ.items() if name != "CI"}
     return subprocess.run(
         [*command, "-c", os.devnull, "--rootdir", str(tmp_path), str(tmp_path)],
-        env=clean | {"PYTHONPATH": str(ROOT / "tests")} | environment,
+        env=clean | {"PYTHONPATH": str(ROOT / "tests" / "support")} | environment,
         capture_output=True,
         text=True,
         cwd=tmp_path,

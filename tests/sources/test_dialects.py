@@ -18,7 +18,7 @@ from segmentation.deliver.scoring_sql import scoring_select
 from segmentation.segments.model import load_model
 
 WAREHOUSES = ("trino", "bigquery", "snowflake")
-SQL = ROOT / "segmentation" / "sql"
+SQL = ROOT / "segmentation"
 QUERIES = {path.stem: path.read_text("utf-8") for path in sorted(SQL.rglob("*.sql"))}
 STRAY = re.compile(r"\$[a-z]|::")
 """Values and casts as only DuckDB (and Snowflake) write them."""

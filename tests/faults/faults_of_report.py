@@ -62,7 +62,8 @@ def test_report_killed_at_any_point_leaves_one_report(place, point):
     whole(place)
     place.call("run", *place.other_profile()).ok()
     assert seen(place) in (place.old, place.new)
-    assert place.leftovers() == []
+    # what was not finished goes when this profile is next written, see the test below
+    assert all(name.startswith(".shop.") for name in place.leftovers()), place.leftovers()
 
 
 def test_the_next_report_is_as_if_nothing_had_happened(place):

@@ -22,8 +22,8 @@ from segmentation.core.parameters import SHIPPED_PROFILES, resolve
 CHANGED = "marketplace"
 REMEMBERED = ".cache"
 IMPORTS = """from IPython.display import Markdown
-from segmentation import insights, plots
-from segmentation.run.run import open_run"""
+from segmentation import open_run, plots, words
+open_run, plots, words"""
 
 
 def n_clusters(path: str, size: int, command: str) -> Callable[[], dict[str, Any]]:

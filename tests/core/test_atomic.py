@@ -284,7 +284,7 @@ def test_swapping_onto_a_file_or_from_nothing_is_refused(tmp_path, target):
 SWAPPER = """
 import itertools, sys
 from pathlib import Path
-from segmentation import atomic
+from segmentation.core import atomic
 target = Path(sys.argv[1])
 print("ready", flush=True)
 for number in itertools.count():

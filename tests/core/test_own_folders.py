@@ -59,7 +59,10 @@ REFUSALS = {
     "fetch": ("X/online_retail.csv", ["fetch", "online-retail", "--output", "X"], "online_retail"),
 }
 """A file of somebody's, a command that would replace it, and a word of the refusal."""
-NOT_FILES = {"materialize": "sources/test_mysql_writing.py", "publish": "deliver/test_publish_table.py"}
+NOT_FILES = {
+    "materialize": "sources/test_mysql_writing.py",
+    "publish": "deliver/test_publish_table.py",
+}
 """Commands that write into a database, and where their refusals are tested."""
 
 

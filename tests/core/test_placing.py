@@ -20,7 +20,7 @@ from segmentation.core.placing import JOURNAL, NewFile, NewFolder, NewLink, open
 WRITER = """
 import contextlib, os, signal, sys
 from pathlib import Path
-from segmentation import atomic, placing
+from segmentation.core import atomic, placing
 from segmentation.core.atomic import scratch_folder
 
 home, text, stop, way = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4]

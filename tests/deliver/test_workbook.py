@@ -636,7 +636,7 @@ import sys
 sys.path.insert(0, sys.argv[2])
 from pathlib import Path
 from test_workbook import segments_of, tables_of
-from segmentation import workbook
+from segmentation.deliver import workbook
 from segmentation.deliver.workbook import inert_file, sheet_writer, sheets, write_workbook
 tables = tables_of(segments_of([f"{number:06d}" for number in range(400)]))
 print("ready", flush=True)

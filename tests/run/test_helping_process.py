@@ -154,7 +154,7 @@ def test_it_ends_with_the_report_and_tidies_up(profile, shop, kind):
     run_of(profile, shop.runs_dir).stage("prepared")
     plain = run_of(profile, shop.runs_dir).parameters.as_plain() | {"n_init": 200, "k_max": 40}
     code = (
-        "import sys, time; from segmentation import cli, forks\n"
+        "import sys, time; from segmentation import cli; from segmentation.run import forks\n"
         f"def ask():\n"
         f"    forks.start(forks._compute, ['tuning'], {plain!r}, forks.Path({str(shop.runs_dir)!r}), daemon=True)\n"
         "    [each] = forks.multiprocessing.active_children(); print(each.pid, flush=True)\n"

@@ -391,6 +391,7 @@ def test_every_finding_has_words_and_every_word_its_finding(items, real_or_none)
     assert set(SAID) - names <= {"orphan", *real_or_none, "registered_after_as_of"} | {
         "order_before_any_registration",
         "coarse_registration",
+        "value_over_lines",
     }
 
 

@@ -31,7 +31,7 @@ test: setup  ## run all tests, files side by side
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile \
 	  --no-loadscope-reorder
 
-test-faults: setup  ## kill, crowd and starve run and report of a tiny shop: nothing may be lost (12 minutes)
+test-faults: setup  ## kill, crowd and starve run and report of a tiny shop: nothing may be lost (a quarter of an hour)
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/faults/faults_of_*.py
 
 check: setup  ## lint, formats, types, notebook pairing, links, licences

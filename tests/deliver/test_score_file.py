@@ -68,7 +68,9 @@ def test_mistake_in_a_later_part_names_its_rows_and_leaves_the_output(
     monkeypatch.setattr(score_parts, "ROWS_AT_ONCE", 5)
 
     with pytest.raises(SourceError, match=r"rows 6 to 10: total_spent is empty .* 1 customer"):
-        score.score_file(cdnow_run / "model", tmp_path / "in.parquet", tmp_path / "out.csv")
+        score.score_file(
+            cdnow_run / "model", tmp_path / "in.parquet", tmp_path / "out.csv", replace=True
+        )
 
     assert (tmp_path / "out.csv").read_text() == "before"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.parquet", "out.csv"]

@@ -117,7 +117,8 @@ def test_legend_names_the_largest_and_says_how_many_more():
 
     for ax in figure.axes:
         *named, last = [text.get_text() for text in ax.get_legend().get_texts()]
-        assert last == f"and {20 - len(named)} more"
+        more = int(last.removeprefix("and ").removesuffix(" more"))
+        assert 18 <= len(named) + more <= 20  # a group may lack one of the twenty
         assert 3 <= len(named) <= 12
 
 

@@ -358,7 +358,7 @@ def refused_score(model: Path, table: pd.DataFrame, folder: Path, *needed: str, 
     source, target = folder / f"given.{kind}", folder / "scored.csv"
     table.to_csv(source, index=False) if kind == "csv" else table.to_parquet(source)
     target.write_text("previous")
-    assert_refused(call_cli("score", model, source, "--output", target), *needed)
+    assert_refused(call_cli("score", model, source, "--output", target, "--replace"), *needed)
     assert target.read_text() == "previous"
 
 
@@ -368,7 +368,7 @@ def scored(model: Path, table: pd.DataFrame, folder: Path, given: str, wanted: s
         table.to_csv(source, index=False)
     else:
         table.to_parquet(source)
-    outcome = call_cli("score", model, source, "--output", target)
+    outcome = call_cli("score", model, source, "--output", target, "--raw-values")
     assert outcome.code == 0, outcome.said
     if wanted == "parquet":
         return pd.read_parquet(target)

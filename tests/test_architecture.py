@@ -81,9 +81,8 @@ EVERY_MODULE = pytest.mark.parametrize(
 
 
 def test_the_package_is_its_rooms_and_the_command():
-    found = {path.relative_to(PACKAGE).parts[0] for path in PACKAGE.rglob("*.py*")}
-    found -= {"__pycache__"} | {  # byte code that an earlier version left behind
-        path.name for path in PACKAGE.iterdir() if path.is_dir() and not [*path.rglob("*.py")]
+    found = {path.relative_to(PACKAGE).parts[0] for path in PACKAGE.rglob("*.py")} | {
+        path.name for path in PACKAGE.iterdir() if path.is_file()
     }
     assert found == {*ROOMS, "__init__.py", "__main__.py", "cli.py", "py.typed"}
 

@@ -100,13 +100,12 @@ class NotebooksAtWork:
     def __exit__(self, *_: object) -> None:
         """End what is still at work, so that nobody writes into folders that are gone."""
         self._pool.shutdown(wait=False, cancel_futures=True)
-        log = logging.getLogger()
-        before = log.level
-        log.setLevel(logging.CRITICAL)  # else everybody tells of what is cut short here
+        before = logging.root.manager.disable
+        logging.disable()  # else everybody tells of what is cut short here
         while not all(job.done() for job in self._jobs):
             forks.end_all()
             time.sleep(0.1)
-        log.setLevel(before)
+        logging.disable(before)
 
 
 class Chapters:

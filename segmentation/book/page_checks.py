@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from segmentation.book.figure_words import words_of
+from segmentation.core.errors import ReportError
 from segmentation.core.parameters import PROJECT_ROOT
 from segmentation.run.run import Run
 
@@ -30,7 +31,7 @@ def check_pages(built: Path, runs: dict[str, Run], source: Path) -> None:
 
     Raises
     ------
-    RuntimeError
+    ReportError
         Names the page or picture and the kind of leak, never the id itself.
     """
     ids = (text for run in runs.values() for text in run["segments"]["customer_id"])
@@ -39,14 +40,14 @@ def check_pages(built: Path, runs: dict[str, Run], source: Path) -> None:
         text = page.read_text(encoding="utf-8")
         where = page.relative_to(built).as_posix()
         if "Traceback (most recent call last)" in text:
-            raise RuntimeError(f"{where} shows a traceback; the book is not published.")
+            raise ReportError(f"{where} shows a traceback; the book is not published.")
         if "&lt;Figure size" in text:
-            raise RuntimeError(f"{where} shows the name of a figure, not the figure itself.")
+            raise ReportError(f"{where} shows the name of a figure, not the figure itself.")
         if 'class="output stderr' in text:
-            raise RuntimeError(f"{where} shows a warning of a cell; the book is not published.")
+            raise ReportError(f"{where} shows a warning of a cell; the book is not published.")
         for path in MACHINE_PATHS:
             if len(path) > 5 and path in text:
-                raise RuntimeError(f"{where} shows a path of this machine; not published.")
+                raise ReportError(f"{where} shows a path of this machine; not published.")
         finder.check(where, _texts_of(text))
     shipped = {path.name for path in (source / "book").rglob("*") if path.is_file()}
     for picture in sorted((built / "_images").glob("*")):
@@ -55,7 +56,7 @@ def check_pages(built: Path, runs: dict[str, Run], source: Path) -> None:
         else:
             words = words_of(picture) if picture.suffix == ".png" else None
         if words is None and picture.name not in shipped:
-            raise RuntimeError(
+            raise ReportError(
                 f"_images/{picture.name} may show words that nobody can check; draw it with "
                 "matplotlib, in a notebook that imports segmentation.book.plots."
             )
@@ -98,9 +99,9 @@ class IdFinder:
         return set().union(*map(self.found_in, texts))
 
     def check(self, where: str, texts: list[str]) -> None:
-        """Raise RuntimeError, without any id, where texts hold some."""
+        """Raise ReportError, without any id, where texts hold some."""
         if leaked := len(self.found_in_any(texts)):
-            raise RuntimeError(f"{where} shows {leaked} customer id(s); the book is not published.")
+            raise ReportError(f"{where} shows {leaked} customer id(s); the book is not published.")
 
 
 def is_telling(customer_id: str) -> bool:

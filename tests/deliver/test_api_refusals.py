@@ -13,6 +13,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from segmentation.core.errors import ParameterError
+from segmentation.deliver.api import app as api_app
 from segmentation.deliver.api.access import ApiKeys
 from segmentation.deliver.api.app import Surroundings, create_app
 from segmentation.deliver.api.store import ModelStore
@@ -449,6 +450,24 @@ def test_more_requests_than_a_worker_computes_are_sent_away(store):
     assert_problem(answered, 503, "too many")
     assert answered.headers["Retry-After"] == "1"
     assert app.post(SEGMENTS, data=one(), content_type=JSON).status_code == 200
+
+
+def test_large_bodies_take_turns_and_ordinary_ones_pass_them(store, monkeypatch):
+    monkeypatch.setattr(api_app, "LARGE_BODY_WAIT_SECONDS", 0.01)
+    around = Surroundings(store)
+    app = create_app(around).test_client()
+    large = b" " * 2_000_000 + one()
+    for _ in range(3):  # what is refused gives its turn back
+        assert app.post(SEGMENTS, data=b"[" * 2_000_000, content_type=JSON).status_code == 400
+    assert app.post(SEGMENTS, data=large, content_type=JSON).status_code == 200
+    for _ in range(2):
+        around.large.acquire()
+    answered = app.post(SEGMENTS, data=large, content_type=JSON)
+    assert_problem(answered, 503, "large bodies")
+    assert answered.headers["Retry-After"] == "1"
+    assert app.post(SEGMENTS, data=one(), content_type=JSON).status_code == 200
+    around.large.release()
+    assert app.post(SEGMENTS, data=large, content_type=JSON).status_code == 200
 
 
 # --- what surrounds an answer ---------------------------------------------------------

@@ -198,7 +198,7 @@ def test_ci_runs_the_two_commands_of_the_readme_and_the_checks():
 
     assert re.findall(r"^(?:log=.*|make [a-z]+)", script, re.MULTILINE)[:1] == ["make report"]
     assert re.findall(r"\bmake [a-z-]+", script) == [
-        "make report", "make check", "make setup", "make setup", "make test",
+        "make report", "make check", "make setup", "make setup", "make test-faults", "make test",
     ]  # fmt: skip
     assert "export CI=true" in script
     assert run("bash", "-n", ".ci/run", cwd=ROOT).returncode == 0
@@ -220,7 +220,10 @@ def test_ci_prints_the_closing_line_of_pytest_last_and_ends_as_it_did(tmp_path, 
     (tmp_path / ".ci").mkdir()
     shutil.copy(ROOT / ".ci" / "run", tmp_path / ".ci" / "run")
     programs = {"make": MAKE.format(closing=closing, code=code)}
-    programs |= dict.fromkeys(("chromium", "soffice", "curl", "node"), "#!/bin/sh\n")
+    programs |= dict.fromkeys(
+        ("chromium", "soffice", "curl", "node", "nginx", "openssl", "systemd-analyze"),
+        "#!/bin/sh\n",
+    )
     (tmp_path / "bin").mkdir()
     for name, text in programs.items():
         (tmp_path / "bin" / name).write_text(text, "utf-8")
@@ -233,8 +236,8 @@ def test_ci_prints_the_closing_line_of_pytest_last_and_ends_as_it_did(tmp_path, 
 
     assert done.returncode == code
     lines = done.stdout.splitlines()
-    targets = ("report", "check", "setup", "test")
-    assert lines[:4] == [f"make {target} with CI=true" for target in targets]
+    targets = ("report", "check", "setup", "test-faults", "test")
+    assert lines[:5] == [f"make {target} with CI=true" for target in targets]
     assert lines[-1] == f"==== {closing} in 4.20s (0:00:04) ===="
 
 

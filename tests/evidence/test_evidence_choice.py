@@ -7,10 +7,11 @@ import pandas as pd
 import pytest
 from sklearn.metrics import calinski_harabasz_score, davies_bouldin_score, silhouette_score
 
-from segmentation.evidence import gap, k_scores
+from segmentation.evidence import gap
 from segmentation.evidence.by_group import k_scores_of
 from segmentation.evidence.choose_k import Choice, choose_k
 from segmentation.evidence.k_scores import score_fits
+from segmentation.segments import silhouettes
 from segmentation.segments.kmeans import fit_range
 from segmentation.segments.silhouettes import silhouette_interval
 
@@ -162,8 +163,8 @@ def test_sampled_silhouette_estimates_the_exact_one_and_its_interval_covers(monk
     values = scaled(blobs(3, seed=5))
     fits = fit_range(values, values[:, 0], k_values=[4], n_init=5, random_state=0)
     exact = silhouette_score(values, fits[4].labels)
-    monkeypatch.setattr(k_scores, "EXACT_SILHOUETTE_CUSTOMERS", 10)
-    monkeypatch.setattr(k_scores, "SAMPLED_SILHOUETTE_CUSTOMERS", 80)
+    monkeypatch.setattr(silhouettes, "EXACT_SILHOUETTE_CUSTOMERS", 10)
+    monkeypatch.setattr(silhouettes, "SAMPLED_SILHOUETTE_CUSTOMERS", 80)
 
     found = []
     for seed in range(200):

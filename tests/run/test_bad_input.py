@@ -591,6 +591,7 @@ BAD_VALUES = {
     "random_state": [-1, 2**32, 0.5, "seed"],
     "dbscan_eps": [0, -1, float("inf"), float("nan"), "knee", True],
     "dbscan_min_samples": [1, 10_001, 2.5, "all", True],
+    "time_zone": ["Mars/Base", "", 1],
     "calibration_end": ["1/1/2023", 5, "end"],
     "currency": ["usd", "DOLLAR", "", 5],
     "gross_margin": [0, 1.01, -0.1, "half", float("nan"), True],
@@ -727,7 +728,8 @@ def test_profile_file_that_is_missing_is_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["../x", "a/b", "/x", ".cache", ".", "a b", "a\nb", pytest.param("x" * 300, id="long")]
+    "name",
+    ["../x", "a/b", "/x", ".cache", ".", " a", "a ", "a\nb", pytest.param("x" * 300, id="long")],
 )
 def test_name_of_a_run_that_is_no_plain_name_is_refused(shop, name):
     before = contents_of(shop.runs_dir)

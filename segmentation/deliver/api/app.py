@@ -20,7 +20,12 @@ from werkzeug.exceptions import ClientDisconnected, HTTPException
 from segmentation.deliver.api import orders
 from segmentation.deliver.api.access import ApiKeys
 from segmentation.deliver.api.bodies import CSV, JSON, NDJSON, read_customers
-from segmentation.deliver.api.contract import MAX_BODY_BYTES
+from segmentation.deliver.api.contract import (
+    LARGE_BODY_WAIT_SECONDS,
+    MAX_BODY_BYTES,
+    MOST_LARGE_BODIES,
+    ORDINARY_BODY_BYTES,
+)
 from segmentation.deliver.api.documentation import documentation_page
 from segmentation.deliver.api.metrics import ENDPOINTS, EXPOSITION, Metrics
 from segmentation.deliver.api.model_card import model_card
@@ -57,9 +62,11 @@ class Surroundings:
     keys: ApiKeys | None = None
     max_in_flight: int = 16
     slots: threading.BoundedSemaphore = field(init=False)
+    large: threading.BoundedSemaphore = field(init=False)
 
     def __post_init__(self) -> None:
         self.slots = threading.BoundedSemaphore(self.max_in_flight)
+        self.large = threading.BoundedSemaphore(MOST_LARGE_BODIES)
 
     def serving(self) -> Serving:
         """The model to answer this request with, taken once."""
@@ -79,6 +86,20 @@ class Surroundings:
         finally:
             self.metrics.count("in_flight", -1)
             self.slots.release()
+
+    @contextmanager
+    def room(self) -> Iterator[None]:
+        """Memory for this request's body: an ordinary one has it, large ones take turns."""
+        announced = request.content_length
+        if announced is not None and announced <= ORDINARY_BODY_BYTES:
+            yield
+            return
+        if not self.large.acquire(timeout=LARGE_BODY_WAIT_SECONDS):
+            raise Problem(503, "too many large bodies are being read.", retry_after=1)
+        try:
+            yield
+        finally:
+            self.large.release()
 
 
 def create_app(around: Surroundings) -> Flask:
@@ -265,11 +286,12 @@ def _add_scoring(app: Flask, around: Surroundings) -> None:
     def segments() -> Response:
         _only("distances")
         distances = _flag("distances")
-        media_type, body = _body(JSON, NDJSON, CSV)
-        with around.slot():
-            serving = around.serving()
-            customers = read_customers(media_type, body, serving.contract)
-            found = answer(serving, customers, distances=distances)
+        with around.room():
+            media_type, body = _body(JSON, NDJSON, CSV)
+            with around.slot():
+                serving = around.serving()
+                customers = read_customers(media_type, body, serving.contract)
+                found = answer(serving, customers, distances=distances)
         g.customers = len(customers.ids)
         around.metrics.count("customers_total", g.customers)
         around.metrics.count("anomalies_total", found.anomalies)
@@ -282,18 +304,19 @@ def _add_scoring(app: Flask, around: Surroundings) -> None:
     def features() -> Response:
         _only("all")
         everything = _flag("all")
-        _, body = _body(JSON)
-        with around.slot():
-            serving = around.serving()
-            value = parse(
-                orders.ORDERS,
-                body,
-                accepted=orders.accepted,
-                most_values=orders.MAX_LINES * orders.MAX_KEYS,
-                most_keys=orders.MAX_KEYS,
-            )
-            columns = None if everything else serving.contract.columns
-            made = orders.features_of(value, serving.model, columns=columns)
+        with around.room():
+            _, body = _body(JSON)
+            with around.slot():
+                serving = around.serving()
+                value = parse(
+                    orders.ORDERS,
+                    body,
+                    accepted=orders.accepted,
+                    most_values=orders.MAX_LINES * orders.MAX_KEYS,
+                    most_keys=orders.MAX_KEYS,
+                )
+                columns = None if everything else serving.contract.columns
+                made = orders.features_of(value, serving.model, columns=columns)
         g.customers = len(made["customers"])
         return _json({"model": serving.reference, **made})
 

@@ -15,6 +15,10 @@ from segmentation.segments.model import SegmentModel
 MAX_ROWS = 10_000
 MAX_BULK_ROWS = 100_000
 MAX_BODY_BYTES = 16 * 1024 * 1024
+ORDINARY_BODY_BYTES = 1024 * 1024
+MOST_LARGE_BODIES = 2
+"""Larger than ordinary ones, read and answered at once by a worker: under 300 MB of memory."""
+LARGE_BODY_WAIT_SECONDS = 5.0
 MAX_ID_LENGTH = 200
 LARGEST = 1e12
 """No metric of a shop comes near; squares of prepared values stay finite."""

@@ -304,7 +304,7 @@ def test_ragged_line_is_refused_and_not_shifted(spark, shop):
     path = shop.folder / "orders.csv"
     path.write_text(path.read_text("utf-8") + "a,b,2023-01-01,1,5,true,false,,one too many\n")
 
-    assert_refused(shop.run(engine="spark"), "orders.csv", "has 9 fields at line 7")
+    assert_refused(shop.run(engine="spark"), "orders.csv", "has 9 fields at line 11")
 
 
 def test_missing_file_is_named(spark, shop):

@@ -15,7 +15,6 @@ from typing import Any
 import nbformat
 import pandas as pd
 import yaml
-from tqdm import tqdm
 
 from segmentation.book import plots
 from segmentation.book import words as insights
@@ -28,6 +27,7 @@ from segmentation.core.columns import FEATURES, RULES, SEGMENT_COLUMNS, TRANSACT
 from segmentation.core.errors import ParameterError, ReportError, first_three
 from segmentation.core.limits import listed
 from segmentation.core.parameters import NOTEBOOK_FOLDER, PATHS, PROJECT_ROOT, Parameters
+from segmentation.core.progress import progress_bar
 from segmentation.run.run import Run
 from segmentation.segments.model import load_model
 
@@ -338,7 +338,7 @@ def _number(value: float | tuple[float, ...]) -> str:
 def _run_jupyter_book(source: Path, output: Path) -> Path:
     """Run Jupyter Book with warnings as errors; its log is shown only if it fails."""
     command = ["build", str(source), "--path-output", str(output), "-W", "--keep-going", "--quiet"]
-    with tqdm(total=1, desc="book", unit="book") as bar:
+    with progress_bar(total=1, desc="book", unit="book") as bar:
         built = subprocess.run(
             [*python_of_this_package("-c"), JUPYTER_BOOK, *command],
             stdout=subprocess.PIPE,

@@ -395,6 +395,18 @@ def accepted_values(name: str) -> str:
     return ", or ".join(words)
 
 
+def choices_of(name: str) -> list[str]:
+    """Words that a parameter accepts.
+
+    Examples
+    --------
+    >>> choices_of("returns"), choices_of("n_clusters"), choices_of("anomalies_in_fit")
+    (['exclude', 'net'], ['auto'], ['true', 'false'])
+    """
+    annotation = Parameters.model_fields[name].annotation
+    return ["true", "false"] if annotation is bool else _literals(annotation)
+
+
 def _bounds(metadata: list[Any]) -> dict[str, Any]:
     bounds: dict[str, Any] = {}
     for item in metadata:
@@ -482,7 +494,8 @@ def profile_values(profile: str) -> tuple[str, dict[str, Any]]:
         If there is no such profile; the message lists those there are.
     """
     if profile.endswith((".yaml", ".yml")):
-        return Path(profile).stem, load_yaml(Path(profile))
+        path = Path(profile)
+        return path.stem, _beside(path, load_yaml(path))
     path = PROFILE_FOLDER / f"{profile}.yaml"
     if not re.fullmatch(r"[A-Za-z0-9_.-]+", profile) or not path.exists():
         known = sorted(found.stem for found in PROFILE_FOLDER.glob("*.yaml"))
@@ -509,10 +522,38 @@ def resolve(
     name, values = profile_values(profile)
     parameters_from(values, origin=f"profile {profile}")
     if file is not None:
-        extra = load_yaml(file)
+        extra = _beside(file, load_yaml(file))
         parameters_from(values | extra, origin=str(file))
         values = values | extra
-    return name, parameters_from(values | (overrides or {}), origin="parameters")
+    values = values | (overrides or {})
+    if missing := [name for name in ("source", "location") if name not in values]:
+        raise ParameterError(
+            f"profile {profile}: names no {' and no '.join(missing)}; a profile says whose orders "
+            "it is for by `source: myshop.sql` and `location: data`."
+        )
+    return name, parameters_from(values, origin="parameters")
+
+
+def _beside(file: Path, values: dict[str, Any]) -> dict[str, Any]:
+    """Values of a YAML file whose paths are relative to the file; else to the project.
+
+    Where a command is typed never decides whose data it reads. The shipped profiles keep
+    the paths of the project: papermill hands them on without saying where they stood.
+    """
+    if file.resolve().parent == PROFILE_FOLDER:
+        return values
+    found = dict(values)
+    for name in PATHS:
+        text = str(values.get(name, ""))
+        is_file = name == "location" or text.endswith((".sql", ".yaml", ".yml"))
+        if not text or not is_file or "://" in text or Path(text).expanduser().is_absolute():
+            continue
+        beside, old = (
+            os.path.normpath(folder.absolute() / text) for folder in (file.parent, PROJECT_ROOT)
+        )
+        there = os.path.exists  # false, too, for what can be no path at all
+        found[name] = old if there(old) and not there(beside) else beside
+    return found
 
 
 def describe(parameters: Parameters | None = None) -> pd.DataFrame:

@@ -17,7 +17,6 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import yaml
-from tqdm import tqdm
 
 from segmentation import __version__
 from segmentation.core.atomic import scratch_folder
@@ -27,6 +26,7 @@ from segmentation.core.keys import key_of
 from segmentation.core.own_folders import MARK, PROCESSED, is_own_file, mark_folder
 from segmentation.core.parameters import PROJECT_ROOT, SHIPPED
 from segmentation.core.placing import NewFile
+from segmentation.core.progress import progress_bar
 from segmentation.deliver.on_cluster import write_customers
 from segmentation.deliver.run_places import Asked
 from segmentation.deliver.workbook import write_workbook
@@ -78,7 +78,7 @@ def compute_stages(run: Run, *, label: str, after: tuple[Callable[[str], None], 
     after : tuple of callables
         Each is told the name of each stage as soon as its results are there.
     """
-    with tqdm(list(STAGES.values()), unit="stage", desc=label) as bar:
+    with progress_bar(list(STAGES.values()), unit="stage", desc=label) as bar:
         for stage in bar:
             bar.set_postfix_str(stage.does)
             run.stage(stage.name)

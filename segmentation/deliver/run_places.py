@@ -22,7 +22,7 @@ from segmentation.core.atomic import scratch_folder
 from segmentation.core.errors import OutputError, ParameterError, in_one_sentence
 from segmentation.core.keys import key_of
 from segmentation.core.own_folders import RUN, foreign_in, is_own, marked_files, refuse_listed
-from segmentation.core.parameters import PATHS, Parameters, resolve
+from segmentation.core.parameters import PATHS, Parameters, parameters_from, profile_values, resolve
 from segmentation.core.placing import (
     NewFolder,
     NewLink,
@@ -80,7 +80,8 @@ def ask(
 ) -> Asked:
     """What the command line asks for, checked."""
     name, parameters = resolve(profile, file=file, overrides=overrides)
-    own, now = resolve(profile)[1].as_plain(), parameters.as_plain()
+    own = parameters_from(profile_values(profile)[1]).as_plain()
+    now = parameters.as_plain()
     is_experiment = bool(file or overrides)
     place = name
     if profile != name:  # the path of a file: a link to it is the same profile

@@ -7,10 +7,10 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
-from tqdm import tqdm
 
 from segmentation.core.intervals import MIDDLE_95
 from segmentation.core.limits import FLAG_KEPT, FLAG_SUBSAMPLES, PLANTED
+from segmentation.core.progress import progress_bar
 from segmentation.segments.dbscan import Neighbours, find_neighbours
 
 ONE_FAR, SEVERAL_FAR, COPIES = (
@@ -102,7 +102,9 @@ def tune_dbscan(
     whole = find_neighbours(prepared, max_min_samples=deepest)
     flags = [_noise(whole, cell) for cell in grid.itertuples()]
     again = np.full((FLAG_SUBSAMPLES, len(grid)), np.nan)
-    for number in tqdm(range(FLAG_SUBSAMPLES), desc=progress, disable=not progress, leave=False):
+    for number in progress_bar(
+        range(FLAG_SUBSAMPLES), wanted=bool(progress), desc=progress, leave=False
+    ):
         generator = np.random.default_rng([random_state, number])
         kept = np.sort(
             generator.permutation(len(prepared))[: max(1, int(FLAG_KEPT * len(prepared)))]

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
@@ -14,6 +15,7 @@ from typing import Any
 
 from segmentation.core.atomic import scratch_folder
 from segmentation.core.errors import ParameterError, SourceError, first_three
+from segmentation.core.interruption import signals_held_back
 from segmentation.core.keys import key_of
 from segmentation.core.parameters import Parameters
 from segmentation.sources.engine import DuckDbEngine, Engine
@@ -214,7 +216,10 @@ class Snapshot:
 
     def close(self) -> None:
         """End the snapshot, if there is one."""
-        self._files.close()
+        with signals_held_back() as came:  # else Ctrl-C leaves half of the copies
+            self._files.close()
+        for number in came[:1]:
+            signal.raise_signal(number)
         if self._engine is not None:
             self._engine.close()
             self._engine = None

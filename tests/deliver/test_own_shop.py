@@ -15,7 +15,7 @@ import yaml
 from conftest import ROOT, assert_refused, call_cli
 from mariadb import MariaDbServer
 
-from segmentation.core.parameters import parameters_from
+from segmentation.core.parameters import resolve
 from segmentation.run.run import Run
 
 PAGE = (ROOT / "book" / "your_own_shop.md").read_text("utf-8")
@@ -110,7 +110,7 @@ def test_what_a_select_lacks_is_said_in_the_words_of_the_page(tmp_path, place, o
     sql = fences("sql")[0]
     assert old in sql
     (tmp_path / "bookshop.sql").write_text(sql.replace(old, new), encoding="utf-8")
-    values = yaml.safe_load(fences("yaml")[0]) | {"source": str(tmp_path / "bookshop.sql")}
+    values = yaml.safe_load(fences("yaml")[0]) | {"location": str(BOOKSHOP)}
     (tmp_path / "bookshop.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
 
     outcome = call_cli("run", tmp_path / "bookshop.yaml", "--runs-dir", tmp_path / "runs")
@@ -138,7 +138,7 @@ def test_the_select_gives_the_same_features_in_a_database(
             )
     location = {"engine": "mysql", "location": mariadb_server.location("bookshop")}
 
-    stored = Run(parameters_from(yaml.safe_load(fences("yaml")[0]) | location), tmp_path)
+    stored = Run(resolve(str(BOOKSHOP / "bookshop.yaml"), overrides=location)[1], tmp_path)
 
     assert stored["features"].equals(pd.read_parquet(run / "features.parquet"))
     assert stored["findings"].drop(columns="amount").to_csv(index=False) == (

@@ -56,7 +56,7 @@ def _read(run: Run, overview: dict[str, Any]) -> str:
     ]
     read = {"location": shown_path(run.parameters.location)} | overview["database"]
     lines += [f"{name}: {words}" for name, words in read.items()]
-    lines.append(f"SELECT {source.name}: {casts} cast(s) and {joins} join(s) tried, none refused")
+    lines.append(f"source {source.name}: {casts} cast(s) and {joins} join(s) tried, none refused")
     if not overview["is_customer_table"]:
         lines.append(f"orders from {overview['first_order']} to {overview['last_order']}")
         lines.append(f"observed until {overview['as_of']}")

@@ -195,6 +195,13 @@ class Parameters(BaseModel):
         description="Cut of the hold-out proof; auto: middle of the observation window.",
         json_schema_extra=_unit("YYYY-MM-DD"),
     )
+    outcome_days: int = Field(
+        90,
+        ge=7,
+        le=365,
+        description="Days ahead that the forecast of each customer looks.",
+        json_schema_extra=_unit("days"),
+    )
     currency: str = Field(
         "USD",
         pattern=r"^[A-Z]{3}$",

@@ -34,7 +34,7 @@ def read_orders(*, snapshot: Snapshot, parameters: Parameters) -> dict[str, Any]
 def _transactions(
     engine: Engine, source: ingest.Source, parameters: Parameters, snapshot: Snapshot
 ) -> dict[str, Any]:
-    rules = _rules(parameters)
+    rules = rules_of(parameters)
     asked = None if parameters.as_of == "auto" else parameters.as_of
     values = clean.clean(engine, **rules, as_of=asked)
     ledger = clean.ledger(engine, left_out=source.left_out)
@@ -168,9 +168,9 @@ def read_cut(
         return impossible | {"cut": {"reason": "all orders are of one day"}}
     with snapshot.opened() as engine:
         ingest.ingest(engine, snapshot.source, date_repair=parameters.date_repair)
-        clean.clean(engine, **_rules(parameters), as_of=cut)
+        clean.clean(engine, **rules_of(parameters), as_of=cut)
         known = features.customer_features(engine, as_of=cut)
-        clean.clean(engine, **_rules(parameters), as_of=last)
+        clean.clean(engine, **rules_of(parameters), as_of=last)
         followed = features.followed_customers(engine, cut=cut)
     days = {"reason": "", "cut": cut.isoformat(), "last_day": last.isoformat()}
     return {"cut_features": known, "followed": followed, "cut": days}
@@ -187,7 +187,7 @@ def middle_of(first: dt.date, last: dt.date) -> dt.date:
     return first + (last - first) // 2
 
 
-def _rules(parameters: Parameters) -> dict[str, str]:
+def rules_of(parameters: Parameters) -> dict[str, str]:
     """The parameters that choose cleaning rules."""
     return {
         "returns": parameters.returns,

@@ -57,6 +57,9 @@ EVIDENCE_FILES = {
     "holdout_curve": "evidence_holdout_curve.csv",
     "holdout_responses": "evidence_holdout_responses.csv",
     "holdout_aa": "evidence_holdout_aa.csv",
+    "order_anyway": "order_anyway.csv",
+    "order_anyway_before": "evidence_order_anyway.csv",
+    "forecast_calibration": "forecast_calibration.csv",
 }
 PACKAGES = (
     "duckdb",
@@ -132,6 +135,8 @@ def _write_customers_here(run: Run, folder: Path) -> None:
     """What holds one row per customer, or figures of all of them that need each row."""
     write_parquet(_table(run["features"]), folder / "features.parquet")
     write_parquet(_table(run["segments"]), folder / "segments.parquet")
+    if run["forecast_facts"]["possible"]:
+        write_parquet(_table(run["forecast"]), folder / "forecast.parquet")
     write_plain_csv(run["profile"], folder / "profile.csv")
     for name in ("recommendations", "campaign_plan", "campaign_arms"):
         write_plain_csv(run[name], folder / f"{name}.csv")
@@ -224,6 +229,7 @@ def manifest_of(run: Run, asked: Asked) -> dict[str, Any]:
             "raw": _exact(ledger.at["raw", "amount"]),
             "kept": _exact(ledger.at["kept", "amount"]),
         },
+        "forecast": run["forecast_facts"],
         "stages": costs,
     }
 

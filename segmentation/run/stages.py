@@ -8,8 +8,8 @@ from typing import Any
 
 from segmentation.actions import campaign_plan, returns_choice
 from segmentation.core.parameters import Parameters
-from segmentation.customers import date_outcomes, prepare, read_orders
-from segmentation.evidence import by_group, holdout, k_scores, sensitivity
+from segmentation.customers import date_outcomes, history, prepare, read_orders
+from segmentation.evidence import by_group, forecast, holdout, k_scores, sensitivity
 from segmentation.segments import dbscan, table
 
 PREPARATION = (
@@ -291,6 +291,32 @@ STAGES: dict[str, Stage] = {
                 "holdout_responses": "who bought again, by today's segment",
                 "holdout_today": "customers of the cut by today's borders",
                 "holdout": "the hold-out in a few facts",
+            },
+        ),
+        Stage(
+            "history",
+            "customers",
+            "reads what customers had done by the end of each quarter",
+            history.read_history,
+            inputs=("snapshot", "overview", "cut"),
+            uses=(
+                *("fit_on", "returns", "zero_amount", "duplicates", "non_product", "date_repair"),
+            ),
+            gives={"history": "customers at the end of each quarter, and what they did next"},
+        ),
+        Stage(
+            "forecast",
+            "evidence",
+            "says what each customer will do next, and how such forecasts turned out",
+            forecast.forecast,
+            inputs=("features", "history", "segments", "model", "overview"),
+            uses=("outcome_days", "split_pre_register"),
+            gives={
+                "forecast": "chance to order, orders and value expected of every customer",
+                "forecast_calibration": "predicted and observed orders by tenths of customers",
+                "forecast_facts": "the fitted model, or why nothing is forecast",
+                "order_anyway": "share of each segment that will order anyway, with its interval",
+                "order_anyway_before": "the same asked at earlier quarters, and what came",
             },
         ),
         Stage(

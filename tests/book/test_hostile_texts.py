@@ -57,6 +57,7 @@ CSV_OF_A_RUN = {
     *("campaign_arms", "campaign_plan", "evidence_anomaly_effect", "evidence_dbscan"),
     *("evidence_holdout_aa", "evidence_holdout_curve", "evidence_holdout_rankings"),
     *("evidence_holdout_responses", "evidence_holdout_segments", "evidence_margin_flips"),
+    *("evidence_order_anyway", "forecast_calibration", "order_anyway"),
     *("evidence_planted_anomalies", "evidence_rules", "evidence_sensitivity"),
     *("evidence_separation", "evidence_stability", "evidence_stability_whole"),
     *("evidence_starts", "findings", "ledger", "profile", "recommendations", "returns"),

@@ -57,6 +57,7 @@ CONTRACT = [
     "dbscan_eps",
     "dbscan_min_samples",
     "calibration_end",
+    "outcome_days",
     "currency",
     "gross_margin",
     "contact_cost",

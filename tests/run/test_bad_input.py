@@ -595,6 +595,7 @@ BAD_VALUES = {
     "dbscan_min_samples": [1, 10_001, 2.5, "all", True],
     "time_zone": ["Mars/Base", "", 1],
     "calibration_end": ["1/1/2023", 5, "end"],
+    "outcome_days": [6, 366, 30.5, "auto", True],
     "currency": ["usd", "DOLLAR", "", 5],
     "gross_margin": [0, 1.01, -0.1, "half", float("nan"), True],
     "contact_cost": [-0.01, float("inf"), float("nan"), "free"],

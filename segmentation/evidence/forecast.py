@@ -34,7 +34,7 @@ TRACK_COLUMNS = (
     "as_of", "segment_type", "segment", "days", "customers", "ordered", "share", "low", "high",
     "came",
 )  # fmt: skip
-DRAWS = 4_000
+DRAWS = 5_000
 _EVEN = 7
 """Days by which a period may be shorter than asked and still answers for it: quarters differ."""
 

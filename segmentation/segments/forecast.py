@@ -14,7 +14,7 @@ import numpy as np
 from scipy.special import betaincinv, hyp2f1
 
 _SINGULAR = 1e-6  # the formula for orders has a removable gap at a = 1
-_NODES = 200
+_NODES = 160
 
 
 @dataclass(frozen=True)

@@ -62,6 +62,9 @@ Why: a shop that is silent for a year has no such order in between."""
 FAR_OFF_SHARE = 0.01
 """Share of all lines up to which dates so far away are a finding.
 Why: more than that is a part of the history, not a slip."""
+LONE_GAP_DAYS = 30
+"""Days without a kept line beyond which few lines do not move `as_of: auto`.
+Why: a shop that goes on has orders within a month; a date written wrongly has none beside it."""
 SURPRISING_GAP = 0.01
 """Runs of days without a line that are to be expected by chance, below which one is a gap.
 Why: quiet days of a small shop are no finding.
@@ -83,6 +86,9 @@ Why: a handful of rows may lie on early days by chance."""
 SWAP_STRONG = 0.99
 """Share of the rows outside the range that the exchange must bring back for a strong sign.
 Why: the exchange must explain nearly all of them."""
+SWAP_LEFT = 0.1
+"""Share of the lines to be expected on a month's first twelve days up to which it lacks them.
+Why: its own day of the month's number stays, and a quiet fortnight keeps more."""
 SWAP_MODERATE = 0.9
 """Share of them from which the sign is moderate.
 Why: worth a look, not a repair."""
@@ -92,6 +98,26 @@ Why: it moves the means that segments are named by."""
 CUSTOMER_SHARE = 0.05
 """Share of all revenue from which a single customer is outlandish.
 Why: a customer may be large, but one in twenty of all money is to be looked at."""
+LEAST_ORDERS = 10
+"""Orders of several lines that a sign in their lines needs.
+Why: a handful may be alike by chance."""
+ALIKE_BY_QUANTITY = 0.2
+"""Share of the orders with lines of different units from which one amount on all is a total.
+Why: five units rarely cost what two of something else cost.
+Source: measured"""
+ALIKE_BY_PRODUCT = 0.9
+"""Share of the orders with one line per product from which the same is asked, and of the orders
+that say something on one line only.
+Why: shops of one price, or of few, have many such orders."""
+TOTAL_GROWTH = 1.25
+"""Times the amount of orders of one line from which such an amount is a total for sure.
+Why: a total grows with the lines of its order, a price does not."""
+GRAVE_SHARE = 0.05
+"""Share of the revenue from which money that is lost, nobody's or counted again is severe.
+Why: no segment's share of revenue is to be believed more closely than that."""
+LARGE_SHARE = 0.25
+"""Share of the revenue from which one line, one customer or what cannot be used is severe.
+Why: the report is then about the other three quarters."""
 TIMES_THE_MEAN = 100
 """Times the mean that such a line or customer must have besides.
 Why: in a shop of few customers a large share is no surprise."""

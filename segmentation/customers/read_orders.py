@@ -10,7 +10,7 @@ import pandas as pd
 from segmentation.core.errors import ParameterError
 from segmentation.core.parameters import Parameters
 from segmentation.customers import concentration, features
-from segmentation.orders import clean, findings
+from segmentation.orders import clean, dates, findings
 from segmentation.orders import returns as special_lines
 from segmentation.orders import summaries as explore
 from segmentation.orders import transactions as ingest
@@ -38,9 +38,10 @@ def _transactions(
     asked = None if parameters.as_of == "auto" else parameters.as_of
     values = clean.clean(engine, **rules, as_of=asked)
     ledger = clean.ledger(engine, left_out=source.left_out)
-    as_of = asked or features.last_valid_order(engine)
-    if asked is None and parameters.returns == "net":
-        # a return after the last valid order is not yet known on that day
+    last = features.last_valid_order(engine)
+    as_of = asked or min(last, dates.last_day_of_many(findings.order_days(engine)))
+    if asked is None and (parameters.returns == "net" or as_of < last):
+        # what comes after the last day, a return or a line dated ahead, is not yet known then
         values = clean.clean(engine, **rules, as_of=as_of)
         ledger = clean.ledger(engine, left_out=source.left_out)
     if parameters.fit_on == "all":
@@ -60,7 +61,9 @@ def _transactions(
             as_of=as_of,
             first_registration=registered["day"].min().date() if len(registered) else None,
             treatments=clean.treatments(
-                zero_amount=parameters.zero_amount, duplicates=parameters.duplicates
+                zero_amount=parameters.zero_amount,
+                duplicates=parameters.duplicates,
+                returns=parameters.returns,
             ),
             spanning=snapshot.spanning,
         ),
@@ -76,7 +79,10 @@ def _transactions(
         "categories": explore.categories(engine, customers["customer_id"]),
         "sql": {
             "source": source.sql,
-            "clean": clean.rules_sql(returns=parameters.returns),
+            "clean": clean.rules_sql(
+                returns=parameters.returns,
+                without_product=clean.returned_without_product(engine),
+            ),
             "features": features.FEATURES_SQL,
             "values": {**values, "as_of": as_of.isoformat()},
         },
@@ -112,7 +118,7 @@ def _customer_table(
     return {
         "customer_features": customers,
         "ledger": ledger,
-        "line_findings": findings.customer_table_findings(exact, snapshot.spanning),
+        "line_findings": findings.customer_table_findings(exact, snapshot.spanning, source.rounded),
         "order_days": empty,
         "registration_days": empty,
         "returned_lines": pd.DataFrame(columns=list(special_lines.RETURN_COLUMNS)),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import secrets
 import shutil
 import stat
@@ -53,6 +54,7 @@ NOT_REACHED = (
     "score, compare, reduced models), tables in databases (publish, materialize) and on clusters, the pages of "
     "books, whose sums and pictures are of their time, and what git keeps."
 )
+FINDINGS = "findings.csv"
 _SAME_ROW = 1e-9
 """Core points are customers' prepared rows, to the last digits."""
 
@@ -213,7 +215,7 @@ def _is_run(folder: Path) -> bool:
 
 def _remove_from_run(folder: Path, forms: dict[str, str]) -> tuple[set[str], str]:
     """Remove customers from one run; whom it held, and what was done in words."""
-    here: set[str] = set()
+    here = _named_in_examples(folder / FINDINGS, forms)
     files = []
     for path in sorted(folder.rglob("*")):
         if found := find_customers(path, forms):
@@ -229,6 +231,7 @@ def _remove_from_run(folder: Path, forms: dict[str, str]) -> tuple[set[str], str
             # Spark's own checksum of a file, of which it would refuse another content
             (working / name).with_name(f".{name.name}.crc").unlink(missing_ok=True)
         _describe_others(working)
+        _without_examples(working / FINDINGS)
         if (working / "model").is_dir():
             said += _remove_from_model(folder, working / "model", here)
         if (working / "notebooks").is_dir():
@@ -255,6 +258,23 @@ def _remove_from_run(folder: Path, forms: dict[str, str]) -> tuple[set[str], str
 def _rewrite(path: Path, forms: dict[str, str]) -> None:
     with atomic_path(path) as temporary:
         find_customers(path, forms, temporary)
+
+
+def _named_in_examples(path: Path, forms: dict[str, str]) -> set[str]:
+    """Whom the examples of the findings name, or an order whose id holds theirs."""
+    if not path.is_file():
+        return set()
+    examples = pd.read_csv(path, dtype=str).get("examples", pd.Series(dtype=str)).dropna()
+    words = {word for text in examples for word in re.split(r"[\s,:']+", text)}
+    return {customer for form, customer in forms.items() if form in words - {""}}
+
+
+def _without_examples(path: Path) -> None:
+    """Leave the examples of all findings out: an order's id may name its customer."""
+    if path.is_file():
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        if "examples" in table:
+            write_plain_csv(table.assign(examples=""), path)
 
 
 def _describe_others(folder: Path) -> None:

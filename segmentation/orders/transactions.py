@@ -65,12 +65,12 @@ def ingest(engine: Engine, source: Source, *, date_repair: str = "off") -> Sourc
 def _materialise(engine: Engine, source: Source, date_repair: str) -> Source:
     check_raw_columns(engine, source)
     columns = {name.lower(): kind for name, kind in engine.columns(source.sql).items()}
-    check_casts(engine, source)
+    is_customer_table = "order_id" not in columns and "total_spent" in columns
+    rounded = check_casts(engine, source, rounds="total_spent" if is_customer_table else "")
     known, texts = zoned_columns(engine, source)
     if texts:
         source = replace(source, sql=with_own_days(source.sql))
         check_casts(engine, source)
-    is_customer_table = "order_id" not in columns and "total_spent" in columns
     if is_customer_table:
         _check_customer_columns(source, columns)
         lines = _canonical(source.sql, columns, customer_table=True)
@@ -80,6 +80,7 @@ def _materialise(engine: Engine, source: Source, date_repair: str) -> Source:
     else:
         _check_transaction_columns(source, columns)
         check_joins(engine, source)
+        _check_flags(engine, source, columns)
         lines = _canonical(source.sql, columns, customer_table=False)
         if date_repair == "swap_day_month":
             lines = with_days_swapped(lines)
@@ -88,6 +89,7 @@ def _materialise(engine: Engine, source: Source, date_repair: str) -> Source:
     return replace(
         source,
         is_customer_table=is_customer_table,
+        rounded=rounded,
         left_out=left_out,
         zoned=tuple(sorted({*known, *texts})),
     )
@@ -150,6 +152,25 @@ def _canonical(sql: str, columns: dict[str, str], *, customer_table: bool) -> st
         chosen.append(exp.alias_(exp.cast(value, kind) if kind else value, name))
     query = exp.select(*chosen).from_(one_select(sql).subquery("source"))
     return str(query.sql("duckdb", pretty=True))
+
+
+def _check_flags(engine: Engine, source: Source, columns: dict[str, str]) -> None:
+    """Refuse a flag that holds more than yes and no, as a database's TINYINT(1) may."""
+    for name in (n for n, column in TRANSACTIONS.items() if column.kind == "flag" and n in columns):
+        flag = exp.column(name)
+        fails = engine.cast_fails(exp.cast(flag, "BOOLEAN"))
+        query = (
+            exp.select(exp.alias_(exp.cast(flag.copy(), "VARCHAR"), "held"))
+            .from_(one_select(source.sql).subquery("source"))
+            .where(flag.copy().is_(exp.null()).not_(), fails)
+        )
+        found = engine.query(query.sql("duckdb"))["held"]
+        if len(found):
+            raise SourceError(
+                f"source {source.name}: {name} is not a flag (0 or 1) in {len(found):,} row(s): "
+                f"{first_three(dict.fromkeys(found[:1000]))}; say in its SELECT which values count, "
+                f"such as status = 2 AS {name}."
+            )
 
 
 def _check_days(engine: Engine, source: Source) -> None:

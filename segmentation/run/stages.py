@@ -106,10 +106,10 @@ STAGES: dict[str, Stage] = {
             "orders",
             "says what is wrong with the data",
             date_outcomes.all_findings,
-            inputs=("line_findings", "order_days", "registration_days"),
-            uses=("date_repair",),
+            inputs=("line_findings", "order_days", "registration_days", "ledger"),
+            uses=("date_repair", "currency"),
             gives={
-                "findings": "what is wrong with the data, one row each",
+                "findings": "what is wrong with the data, one row each: how grave, what to do",
                 "swap": "evidence of exchanged day and month, by column",
                 "days_found": "lines per day before a repair",
                 "repair": "both outcomes of a repair of dates",

@@ -38,6 +38,8 @@ class Source:
     """Raw columns that hold points in time with a zone, known once the source was read."""
     tables: tuple[str, ...] = ()
     """Raw tables in alphabetical order, in files or in a database."""
+    rounded: tuple[int, tuple[str, ...]] = (0, ())
+    """Customers of a customer table whose money was rounded to the cent, and three amounts."""
     is_synthetic: bool = False
     """Whether the files are a generator's: their folder then holds a marker file."""
     forgotten: Forgotten = field(default=Forgotten(), repr=False)

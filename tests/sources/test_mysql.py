@@ -20,6 +20,7 @@ import sqlglot
 import yaml
 from conftest import (
     ROOT,
+    SHOP_SQL,
     Outcome,
     TinyShop,
     assert_refused,
@@ -896,3 +897,32 @@ def test_profile_with_the_database_round_trips_through_params_yaml(shop, small):
     plain = yaml.safe_load((shop.result / "params.yaml").read_text("utf-8"))
     assert plain["engine"] == "mysql"
     assert plain["location"] == server.location(name)
+
+
+# --- what a column may hold that it was not made for ------------------------------------------
+
+
+@pytest.mark.parametrize("flag", ["is_valid", "is_return"])
+def test_a_tinyint_flag_that_holds_two_is_refused(shop, mariadb_server, flag):
+    lines = [line | {flag: str(n % 3)} for n, line in enumerate(ordinary_orders())]
+    sql = SHOP_SQL.replace(f"CAST({flag} AS BOOLEAN)", flag)
+
+    outcome = run_in(
+        shop.sql(sql), mariadb_server.location(load_orders(mariadb_server, flag, lines))
+    )
+
+    assert_refused(outcome, flag, "not a flag", "22 row(s)")
+
+
+@pytest.mark.parametrize("day", ["2024-02-31", "2023-02-29", "2023-04-31"])
+def test_a_stored_day_that_no_calendar_has_is_refused(shop, small, day):
+    server, name = small
+    server.execute(
+        "SET SESSION sql_mode = 'ALLOW_INVALID_DATES'",
+        f"UPDATE orders SET order_date = '{day}' WHERE order_id = '0-0'",  # noqa: S608
+        database=name,
+    )
+
+    outcome = run_in(shop, server.location(name))
+
+    assert_refused(outcome, "order_date", "no day of the calendar", "1 row(s)", day)

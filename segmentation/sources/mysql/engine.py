@@ -277,7 +277,7 @@ class MySqlEngine:
         query = (
             exp.select(exp.alias_(exp.cast(column, "VARCHAR"), "day"))
             .from_(exp.to_table(table))
-            .where(exp.or_(*(part.eq(0) for part in parts)))
+            .where(exp.or_(*(part.eq(0) for part in parts), _is_no_day(column)))
         )
         found = self._arrow(query, {})["day"].to_pylist()
         if found:
@@ -611,6 +611,19 @@ def _all_of(condition: Any) -> Iterator[Any]:
         yield from _all_of(condition.this)
     elif isinstance(condition, exp.EQ):
         yield condition
+
+
+def _is_no_day(column: exp.Column) -> Any:
+    """The condition that a date counted in days is another one, such as 31 February."""
+    number = exp.Anonymous(this="TO_DAYS", expressions=[column.copy()])
+    counted = exp.Anonymous(this="FROM_DAYS", expressions=[number])
+    other = exp.or_(
+        counted.is_(exp.null()),
+        exp.NEQ(
+            this=counted.copy(), expression=exp.Anonymous(this="DATE", expressions=[column.copy()])
+        ),
+    )
+    return exp.and_(column.copy().is_(exp.null()).not_(), other)
 
 
 def _with_row_ids(query: Any) -> Any:

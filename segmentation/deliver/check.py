@@ -27,7 +27,7 @@ def check_text(run: Run) -> str:
     parts = {
         "Read": _read(run, overview),
         "Ledger": _table(_ledger(run["ledger"], currency)),
-        "Findings": _table(found) if len(found := findings_found(run["findings"])) else "none",
+        "Findings": _findings(findings_found(run["findings"])),
         f"First {FIRST_CUSTOMERS} of {overview['customers']:,} customers": _table(
             run["customer_features"].head(FIRST_CUSTOMERS)
         ),
@@ -43,6 +43,17 @@ def findings_found(findings: pd.DataFrame) -> pd.DataFrame:
         found = found.sort_values("severity", key=lambda s: s != "severe", kind="stable")
     first = [name for name in ("severity", "finding", "place") if name in found]
     return found[[*first, *(n for n in found if n not in (*first, "facts"))]]
+
+
+def _findings(found: pd.DataFrame) -> str:
+    """Counts in a table, and below it what each means and what to do."""
+    if found.empty:
+        return "none"
+    said = [
+        f"{row.title}{f' ({row.place})' if row.place else ''}: {row.what_to_do}"
+        for row in found.itertuples()
+    ]
+    return "\n".join([_table(found.drop(columns=["title", "what_to_do"])), "", *said])
 
 
 def _read(run: Run, overview: dict[str, Any]) -> str:

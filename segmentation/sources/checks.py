@@ -262,7 +262,10 @@ def _numbered(probe: exp.Select, alias: str, part: Any) -> exp.Column:
         return exp.column("rowid", alias)
     for place in [probe.args["from_"], *(probe.args.get("joins") or ())]:
         if place.this.alias_or_name == alias:
-            numbers = exp.alias_(exp.Window(this=exp.RowNumber()), "row_of_query")
+            # any order will do, but Spark numbers no rows without one
+            anyhow = exp.Order(expressions=[exp.Ordered(this=exp.Literal.number(1))])
+            window = exp.Window(this=exp.RowNumber(), order=anyhow)
+            numbers = exp.alias_(window, "row_of_query")
             rows = exp.select("*", numbers).from_(place.this.copy())
             place.set("this", rows.subquery(alias))
     return exp.column("row_of_query", alias)

@@ -233,6 +233,10 @@ def _always(facts: Facts, share: float) -> bool:
     return True
 
 
+def _sure(facts: Facts, share: float) -> bool:
+    return bool(facts["is_sure"])
+
+
 def _money(value: Any, currency: str) -> str:
     return format_money(float(value), currency)
 
@@ -280,16 +284,8 @@ KINDS: dict[str, Kind] = {
         ),
         parameter="zero_amount",
     ),
-    "repeated_total": Kind(
-        "order's total on each of its lines",
-        _repeated_total,
-        is_severe=lambda facts, share: facts["is_sure"],
-    ),
-    "known_in_part": Kind(
-        "orders known in part",
-        _in_part,
-        is_severe=lambda facts, share: facts["is_sure"],
-    ),
+    "repeated_total": Kind("order's total on each of its lines", _repeated_total, is_severe=_sure),
+    "known_in_part": Kind("orders known in part", _in_part, is_severe=_sure),
     "return_with_positive_amount": Kind(
         "returns with a positive amount",
         _says(
@@ -427,9 +423,7 @@ KINDS: dict[str, Kind] = {
         is_severe=lambda facts, share: facts["strength"] == "strong",
     ),
     "swapped_month": Kind(
-        "day and month exchanged in one month",
-        _swapped_month,
-        is_severe=_always,
+        "day and month exchanged in one month", _swapped_month, is_severe=_always
     ),
     "coarse_registration": Kind(
         "days of registration filled in",

@@ -335,3 +335,21 @@ def test_a_repaired_finding_is_notable_however_much_money_it_holds(shop, tmp_pat
     assert run["customer_features"]["total_spent"].iloc[0] == 1.11
     (examples,) = run["findings"].query("finding == 'rounded_money'")["examples"]
     assert examples == "total_spent: 1.111, 2.222, 3.333"
+
+
+# --- constant but for the rounding of floats ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("scaler", ["standard", "robust"])
+@pytest.mark.parametrize("price", ["170.64", "0.07", "33.33"])
+def test_a_value_that_differs_by_rounding_only_is_left_out_as_constant(shop, scaler, price):
+    lines = [line | {"amount": price} for line in baskets(90, amount=lambda n, size, _: 1.0)]
+    for n, line in enumerate(lines):
+        line["order_id"] = f"{n}"
+    shop.lines(lines)
+
+    run = run_of(shop, features=["average_order_value", "recency"], scaler=scaler)
+
+    (group,) = run["scaled"].values()
+    assert group.preparation.features == ("recency",)
+    assert "average order value" in group.notes[0]

@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from segmentation.core.columns import FEATURES
 from segmentation.core.errors import ParameterError, first_three
+from segmentation.core.readings import TableReading, readings_from
 from segmentation.core.yaml_text import RepeatedKeyError, read_yaml, said_of
 
 if TYPE_CHECKING:  # `segmentation serve` reads parameters, but no table
@@ -64,6 +65,11 @@ class Parameters(BaseModel):
         min_length=1,
         description="Folder, file or database (mysql://host:port/database) of the raw tables.",
         json_schema_extra=_unit("path"),
+    )
+    tables: dict[str, TableReading] = Field(
+        {},
+        description="How files of a table are read, where that is not to be told from them.",
+        json_schema_extra=_unit("table: {files, separator, decimal, encoding, sheet, header_row}"),
     )
     engine: Literal["duckdb", "mysql", "spark"] = Field(
         "duckdb",
@@ -255,6 +261,11 @@ class Parameters(BaseModel):
             raise ValueError(f"did you mean {close[0]}?" if close else "there is no such zone")
         return value
 
+    @field_validator("tables", mode="before")
+    @classmethod
+    def _tables_from_plain(cls, value: Any) -> Any:
+        return readings_from(value)
+
     @field_validator("features", mode="before")
     @classmethod
     def _features_from_text(cls, value: Any) -> Any:
@@ -294,7 +305,7 @@ class Parameters(BaseModel):
 
     def as_plain(self) -> dict[str, Any]:
         """Parameters as plain YAML values, in the order of definition."""
-        plain = self.model_dump()
+        plain = self.model_dump(exclude_none=True)
         for name, value in plain.items():
             if isinstance(value, dt.date):
                 plain[name] = value.isoformat()

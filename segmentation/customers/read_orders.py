@@ -17,6 +17,8 @@ from segmentation.orders import transactions as ingest
 from segmentation.sources.engine import Engine
 from segmentation.sources.snapshot import Snapshot
 
+_MARKS = {",": "decimal comma", ".": "marks between thousands"}
+
 
 def read_orders(*, snapshot: Snapshot, parameters: Parameters) -> dict[str, Any]:
     """Read, clean and account for every line; one row per customer with its features."""
@@ -28,6 +30,10 @@ def read_orders(*, snapshot: Snapshot, parameters: Parameters) -> dict[str, Any]
         if source.zoned:
             days = f"{', '.join(source.zoned)} by days of {parameters.time_zone}"
             results["overview"]["database"]["points in time"] = days
+        for mark, words in _MARKS.items():
+            columns = [name for name, found in source.marks if found == mark]
+            if columns:
+                results["overview"]["database"][words] = ", ".join(columns)
         return results
 
 

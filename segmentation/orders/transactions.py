@@ -12,6 +12,7 @@ from segmentation.core.columns import FEATURES, REQUIRED_TRANSACTION_COLUMNS, TR
 from segmentation.core.errors import SourceError, first_three, in_one_sentence
 from segmentation.orders.date_swap import with_days_swapped
 from segmentation.sources.checks import check_casts, check_joins, check_raw_columns
+from segmentation.sources.decimals import with_numbers_as_meant
 from segmentation.sources.engine import Engine
 from segmentation.sources.forgotten import create_without
 from segmentation.sources.shop_days import with_own_days, zoned_columns
@@ -37,8 +38,8 @@ def ingest(engine: Engine, source: Source, *, date_repair: str = "off") -> Sourc
     -------
     Source
         The same source, told whether it is a customer table, what was left out of it because
-        a customer asked to be forgotten, and which columns carry a zone; with days of the
-        engine's zone in its SELECT where texts carry one.
+        a customer asked to be forgotten, which columns carry a zone and which write numbers
+        in another way than engines do; with what is meant in its SELECT.
 
     Raises
     ------
@@ -64,6 +65,9 @@ def ingest(engine: Engine, source: Source, *, date_repair: str = "off") -> Sourc
 
 def _materialise(engine: Engine, source: Source, date_repair: str) -> Source:
     check_raw_columns(engine, source)
+    if source.files:
+        sql, marks = with_numbers_as_meant(engine, source)
+        source = replace(source, sql=sql, marks=tuple(sorted(marks.items())))
     columns = {name.lower(): kind for name, kind in engine.columns(source.sql).items()}
     is_customer_table = "order_id" not in columns and "total_spent" in columns
     rounded = check_casts(engine, source, rounds="total_spent" if is_customer_table else "")

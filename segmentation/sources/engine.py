@@ -179,7 +179,9 @@ class DuckDbEngine:
             place.
         """
         name, path = path.name, self.files.readable(path, table)
-        if path.suffix.lower() == ".parquet" or path.is_dir():
+        if path.is_dir():
+            path, _ = self.files.one_below_the_other(path, table)
+        if path.suffix.lower() == ".parquet":
             self._bind_parquet(table, path, name)
             return
         is_text = path.suffix.lower() == ".txt"

@@ -51,7 +51,7 @@ class Snapshot:
         self._time_zone = parameters.time_zone
         self._parameters = parameters
         self._engine: MySqlEngine | SparkEngine | None = None
-        self._files = RawFiles(scratch)
+        self._files = RawFiles(scratch, parameters.tables)
 
     @cached_property
     def source(self) -> Source:
@@ -85,7 +85,9 @@ class Snapshot:
     def _find_source(self) -> Source:
         # beside the cache, not inside: no cleaning up may bring anybody back
         listed = read_list(self.scratch.parent)
-        return replace(find_source(self.name, self.location), forgotten=listed)
+        return replace(
+            find_source(self.name, self.location, self._parameters.tables), forgotten=listed
+        )
 
     def _check_sample(self) -> None:
         parameters = self._parameters

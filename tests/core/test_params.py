@@ -33,6 +33,7 @@ NOTEBOOKS = ROOT / "notebooks"
 CONTRACT = [
     "source",
     "location",
+    "tables",
     "engine",
     "fit_on",
     "cluster_output",

@@ -6,7 +6,8 @@ SELECT's own CAST gets the number that is meant; where they allow two, the profi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from sqlglot import exp
@@ -65,6 +66,23 @@ def with_numbers_as_meant(engine: Engine, source: Source) -> tuple[str, dict[str
             found[name] = mark
             cast.set("this", _as_number(cast.this, mark))
     return str(query.sql("duckdb", pretty=True)) if found else source.sql, found
+
+
+def plain_numbers(texts: Iterable[str]) -> list[str] | None:
+    """Texts of a column as engines read numbers; None where they can be read in two ways, or none.
+
+    Examples
+    --------
+    >>> plain_numbers(["1.234,50", "10"]), plain_numbers(["1,234.50"]), plain_numbers(["1,234"])
+    (['1234.50', '10'], ['1234.50'], None)
+    """
+    held = [text.strip() for text in texts]
+    fits = {mark: all(re.match(pattern, text) for text in held) for mark, pattern in _MEANT.items()}
+    if fits[COMMA] == fits[POINT]:
+        return None
+    mark = COMMA if fits[COMMA] else POINT
+    between = f"[{POINT if mark == COMMA else COMMA}{_BLANKS}]"
+    return [re.sub(between, "", text).replace(COMMA, POINT) for text in held]
 
 
 def _casts(engine: Engine, query: Any) -> Iterator[tuple[str, str, Any]]:

@@ -66,6 +66,7 @@ class RawFiles:
         self._readings = readings or {}
         self.notes: dict[str, str] = {}
         self.spanning: dict[str, tuple[int, int]] = {}
+        self.hidden: dict[str, int] = {}
         self._recorded: dict[Path, dict[str, Any]] = {}
         self._states: dict[Path, object] = {}
         self._copies: dict[Path, Path] = {}
@@ -183,7 +184,11 @@ class RawFiles:
         kind = ready.suffix.lower()
         if kind == ".xlsx":
             target = self._new_folder() / f"{table}.parquet"
-            notes.append(read_workbook(ready, table, target))
+            said, hidden = read_workbook(
+                ready, table, target, sheet=asked.sheet, header_row=asked.header_row
+            )
+            notes.append(said)
+            self.hidden[table] = self.hidden.get(table, 0) + hidden
             return target, notes
         if kind == ".parquet":
             return ready, notes

@@ -193,8 +193,7 @@ def _table_file(folder: Path, location: str, table: str) -> Path:
     wanted = {f"{table}{suffix}".casefold() for suffix in RAW_SUFFIXES}
     parts = (folder / f"{table}.parquet", folder / table)
     try:
-        held = list(folder.iterdir())
-        found = [path for path in held if path.name.casefold() in wanted]
+        found = [path for path in folder.iterdir() if path.name.casefold() in wanted]
         found = [path for path in found if path.is_file()]
         found += [path for path in parts if path.is_dir() and _holds_tables(path)]
         if not found:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +25,8 @@ from segmentation.core.columns import SEGMENT_TYPES, format_percent, format_shar
 from segmentation.core.errors import OutputError, ParameterError, SourceError, first_three
 from segmentation.core.guarded_csv import unguarded, unguarded_ids, write_guarded_csv
 from segmentation.run.compare_runs import read_run
+from segmentation.sources.csv_checks import separator_of
+from segmentation.sources.decimals import plain_numbers
 
 
 def split_segment(
@@ -123,21 +127,19 @@ def read_out(arms_file: Path, results_file: Path) -> str:
     orders = _read(results_file, ("customer_id",))
     known = orders["customer_id"].isin(arms["customer_id"])
     # an id copied from the list into others carries the list's guard against formulas
-    copied = orders["customer_id"].map(unguarded)
+    copied = orders["customer_id"].map(unguarded).str.strip()
     orders["customer_id"] = orders["customer_id"].where(known, copied)
-    unknown = orders.loc[~orders["customer_id"].isin(arms["customer_id"]), "customer_id"].nunique()
+    unknown = _unknown(arms["customer_id"], orders["customer_id"], results_file, arms_file)
     treated = (arms["arm"] == TREATMENT).to_numpy()
-    ordered = arms["customer_id"].isin(orders["customer_id"]).to_numpy()
+    amounts = _amounts(orders, results_file) if "amount" in orders.columns else None
+    bought = orders["customer_id"] if amounts is None else orders["customer_id"][amounts >= 0]
+    ordered = arms["customer_id"].isin(bought).to_numpy()
     found = response_uplift(
         int(ordered[treated].sum()), int(treated.sum()),
         int(ordered[~treated].sum()), int((~treated).sum()),
     )  # fmt: skip
     parts = [_response_sentence(found)]
-    if "amount" in orders.columns:
-        amounts = pd.to_numeric(orders["amount"], errors="coerce")
-        if not np.isfinite(amounts).all():
-            rows = first_three(f"row {row + 2:,}" for row in np.flatnonzero(~np.isfinite(amounts)))
-            raise SourceError(f"{results_file.name}: amount is no number in {rows}.")
+    if amounts is not None:
         sums = amounts.groupby(orders["customer_id"]).sum()
         money = arms["customer_id"].map(sums).fillna(0.0).to_numpy(dtype=np.float64)
         if min(treated.sum(), (~treated).sum()) > 1:
@@ -147,13 +149,71 @@ def read_out(arms_file: Path, results_file: Path) -> str:
     return "\n".join(parts)
 
 
+def _amounts(orders: pd.DataFrame, path: Path) -> pd.Series[float]:
+    """Money of every order, also where it is written with a decimal comma."""
+    amounts = pd.to_numeric(orders["amount"], errors="coerce")
+    if not np.isfinite(amounts).all():
+        meant = plain_numbers(orders["amount"])
+        if meant is not None:
+            return pd.to_numeric(pd.Series(meant, index=orders.index))
+        rows = first_three(f"row {row + 2:,}" for row in np.flatnonzero(~np.isfinite(amounts)))
+        raise SourceError(f"{path.name}: amount is no number in {rows}.")
+    return amounts
+
+
+def _unknown(listed: pd.Series[str], found: pd.Series[str], results: Path, arms: Path) -> int:
+    """Number of customers of the results who are in neither arm.
+
+    Raises
+    ------
+    SourceError
+        If ids of the results are those of the list written in another way, or fewer than half
+        are in the list: whoever is not found would count as somebody who did not order.
+    """
+    ids, known = found.drop_duplicates(), set(listed)
+    unknown = ids[~ids.isin(known)]
+    alike = {_alike(one): one for one in listed}
+    if len(alike) == len(known):
+        other = {one: alike[_alike(one)] for one in unknown if _alike(one) in alike}
+        if other:
+            shown = first_three(f"{one!r} for {meant!r}" for one, meant in other.items())
+            raise SourceError(
+                f"{results.name}: {len(other):,} of {len(ids):,} customer ids are written in "
+                f"another way than in {arms.name} ({shown}: zeros, capitals, blanks or .0), and "
+                "would count as customers who did not order; write them as the list does."
+            )
+    if 2 * len(unknown) > len(ids):
+        raise SourceError(
+            f"{results.name}: {len(ids) - len(unknown):,} of {len(ids):,} customer ids are in "
+            f"{arms.name} (not {first_three(map(repr, unknown[:4]))}), so that "
+            "nearly nobody would count as having ordered; give the orders of the listed customers, "
+            "with their ids as the list writes them."
+        )
+    return len(unknown)
+
+
+def _alike(text: str) -> str:
+    """An id as it would be without what programs lose or add.
+
+    Examples
+    --------
+    >>> _alike("00076"), _alike("76.0"), _alike(" c 76\u200b") == _alike("C76")
+    ('76', '76', True)
+    """
+    plain = re.sub(r"[\s\u200b-\u200d\u2060\ufeff]", "", unicodedata.normalize("NFKC", text))
+    return re.sub(r"^(\d+)\.0+$", r"\1", plain).lstrip("0").casefold()
+
+
 def _read(path: Path, needed: tuple[str, ...]) -> pd.DataFrame:
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        table = pd.read_csv(
+            path, dtype=str, keep_default_na=False, encoding="utf-8-sig", sep=separator_of(path)
+        )
     except FileNotFoundError:
         raise SourceError(f"{path}: no such file.") from None
     except (OSError, ValueError) as error:
         raise SourceError(f"{path.name}: cannot be read as CSV ({type(error).__name__}).") from None
+    table.columns = table.columns.str.strip().str.lower()
     missing = [name for name in needed if name not in table.columns]
     if missing:
         raise SourceError(f"{path.name}: lacks the column {first_three(missing)}.")

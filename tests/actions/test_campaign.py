@@ -225,6 +225,66 @@ def test_the_read_out_says_what_was_planted(arms_file, tmp_path):
     assert not set(arms["customer_id"]) & set(outcome.out.split())
 
 
+ARMS = pd.DataFrame(
+    {
+        "customer_id": [f"{n:05d}" for n in range(76, 116)],
+        "arm": ["treatment", "control"] * 20,
+    }
+)
+BOUGHT = [*ARMS["customer_id"][::2][:12], *ARMS["customer_id"][1::2][:3]]
+UPLIFT = "uplift +45.00 percentage points"
+
+
+def read_out_of(folder, text: str):
+    ARMS.to_csv(folder / "arms.csv", index=False)
+    (folder / "orders.csv").write_text(text, encoding="utf-8")
+    return call_cli("campaign", "readout", folder / "arms.csv", folder / "orders.csv")
+
+
+def orders_text(ids, separator=",", amount="43.90", header="customer_id{}amount") -> str:
+    lines = [header.format(separator), *(f"{one}{separator}{amount}" for one in ids)]
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(orders_text(BOUGHT, ";", "43,90"), id="semicolons-and-commas"),
+        pytest.param(orders_text(BOUGHT, "\t"), id="tabs"),
+        pytest.param(orders_text(BOUGHT, ",", '"1,043.90"'), id="thousands"),
+        pytest.param(orders_text(BOUGHT, header="Customer_ID{} AMOUNT "), id="capitals-in-header"),
+        pytest.param(orders_text([f" {one}\u00a0" for one in BOUGHT]), id="blanks"),
+    ],
+)
+def test_results_are_read_as_programs_write_them(tmp_path, text):
+    outcome = read_out_of(tmp_path, text)
+    assert outcome.code == 0, outcome.err
+    assert UPLIFT in outcome.out
+
+
+@pytest.mark.parametrize(
+    ("ids", "words"),
+    [
+        ([f"{int(one)}.0" for one in BOUGHT], ("15 of 15", "'76.0' for '00076'")),
+        ([str(int(one)) for one in BOUGHT], ("15 of 15", "'76' for '00076'")),
+        ([f"0{one}" for one in BOUGHT], ("15 of 15", "'000076' for '00076'")),
+        ([*BOUGHT[:14], str(int(BOUGHT[14]))], ("1 of 15",)),
+        ([f"000\u200b{one[3:]}" for one in BOUGHT], ("15 of 15",)),
+        ([f"X{one}" for one in BOUGHT], ("0 of 15 customer ids are in arms.csv", "'X00076'")),
+        ([*BOUGHT[:5], *(f"Y{one}" for one in BOUGHT)], ("5 of 20 customer ids",)),
+    ],
+)
+def test_ids_that_are_not_those_of_the_list_stop_the_read_out(tmp_path, ids, words):
+    assert_refused(read_out_of(tmp_path, orders_text(ids)), "orders.csv", *words)
+
+
+def test_who_only_sent_something_back_did_not_respond(tmp_path):
+    returned = orders_text(ARMS["customer_id"][20:30], amount="-43.90").split("\n", 1)[1]
+    outcome = read_out_of(tmp_path, orders_text(BOUGHT) + returned)
+    assert outcome.code == 0, outcome.err
+    assert UPLIFT in outcome.out
+
+
 def test_the_size_of_a_test_is_said_both_ways():
     outcome = call_cli("campaign", "size", "--base", "0.05", "--effect", "0.02", "--customers", 500)
     assert "each arm needs 2,213 customers" in outcome.out

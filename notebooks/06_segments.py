@@ -25,51 +25,35 @@
 source: str = "cdnow"  # Where orders come from: a shipped source, or a path to a source SQL file.
 location: str = "data/raw_data/cdnow"  # Folder, file or database (mysql://host:port/database) of the raw tables.
 tables: dict = {}  # How files of a table are read, where that is not to be told from them.
-engine: str = (
-    "duckdb"  # What runs the SQL: duckdb on files, mysql in the database at location, spark.
-)
+engine: str = "duckdb"  # What runs the SQL: duckdb on files, mysql in the database at location, spark.
 fit_on: str = "all"  # Customers to fit on; a number (engine spark): the others stay on the cluster.
-cluster_output: str = (
-    "run"  # Where Spark writes customers who stay: run (the run's folder) or storage.
-)
+cluster_output: str = "run"  # Where Spark writes customers who stay: run (the run's folder) or storage.
 time_zone: str = "UTC"  # The shop's zone: a point in time with a zone counts to its day there.
 as_of = "auto"  # Last day of observation; auto: date of the last valid order.
 returns: str = "exclude"  # exclude: sales only; net: returns reduce the customer's units and spend.
 zero_amount: str = "keep"  # Lines with an amount of zero; reported either way.
 duplicates: str = "keep"  # Exact copies of a line; reported either way.
-non_product: str = (
-    "keep"  # Lines that are not products (postage, fees), where the source marks them.
-)
-date_repair: str = (
-    "off"  # swap_day_month: exchange day and month of order dates whose day is at most 12.
-)
+non_product: str = "keep"  # Lines that are not products (postage, fees), where the source marks them.
+date_repair: str = "off"  # swap_day_month: exchange day and month of order dates whose day is at most 12.
 features: list = ["recency", "frequency", "total_spent"]  # Features that K-Means and DBSCAN see.
 split_pre_register: bool = True  # Model customers whose first order precedes registration apart.
 outliers: str = "none"  # winsor: pull values beyond the winsor quantiles in to them before scaling.
 winsor_quantile: float = 0.99  # Upper quantile for winsorising; the lower one is 1 minus it.
 transform: str = "log"  # Shape before scaling; log is sign(x) * ln(1 + |x|).
 scaler: str = "standard"  # standard: mean 0, deviation 1; robust: median 0, interquartile range 1.
-anomalies_in_fit: bool = (
-    True  # Anomalies take part in fitting the centres; all customers are assigned anyway.
-)
+anomalies_in_fit: bool = True  # Anomalies take part in fitting the centres; all customers are assigned anyway.
 n_clusters = 3  # Clusters per group; auto: by gap, separation and agreement, among 2 to 8 or none.
 k_max: int = 10  # Largest number of clusters that the tuning chapter scans.
 n_init: int = 10  # Random starts per K-Means fit; the best is kept.
 random_state: int = 42  # Seed of every random choice.
 dbscan_eps = "auto"  # Neighbourhood radius; auto: knee of the k-distance curve.
-dbscan_min_samples = (
-    "auto"  # Customers (self included) that make a neighbourhood dense; auto: 2 x features.
-)
+dbscan_min_samples = "auto"  # Customers (self included) that make a neighbourhood dense; auto: 2 x features.
 calibration_end = "auto"  # Cut of the hold-out proof; auto: middle of the observation window.
 outcome_days: int = 90  # Days ahead that the forecast of each customer looks.
 currency: str = "USD"  # ISO 4217 code of the account currency; a label, nothing is converted.
-gross_margin: float = (
-    0.3  # Share of revenue left after the cost of goods; an assumption to replace.
-)
+gross_margin: float = 0.3  # Share of revenue left after the cost of goods; an assumption to replace.
 contact_cost: float = 1.0  # Cost of contacting one customer once; an assumption to replace.
-naming_rules: str = (
-    "shipped"  # Rules that name segments: the shipped ones, or a YAML file like them.
-)
+naming_rules: str = "shipped"  # Rules that name segments: the shipped ones, or a YAML file like them.
 plays: str = "shipped"  # What to do about segments: the shipped plays, or a YAML file like them.
 runs_dir: str = "runs"  # Folder of runs and of the stage cache.
 
@@ -86,9 +70,7 @@ words.banner(run["overview"])
 # ## Size and revenue
 
 # %% mystnb={"figure": {"name": "fig-shares", "caption": "Share of customers and share of revenue of each segment."}, "image": {"alt": "Paired horizontal bars for every segment: its share of customers and its share of revenue."}} tags=["hide-input"]
-plots.plot_shares(
-    run["profile"], colours=plots.colours_of(run["profile"], run.rules["naming_rules"])
-)
+plots.plot_shares(run["profile"], colours=plots.colours_of(run["profile"], run.rules["naming_rules"]))
 
 # %% tags=["remove-input"]
 Markdown(words.share_sentence(run["profile"], currency=currency))
@@ -108,16 +90,7 @@ words.profile_table(run["profile"], currency=currency)
 differences = portraits.differences(run["customers"])
 journeys = portraits.journeys(run["customers"])
 cohorts = portraits.cohort_shares(run["customers"], as_of=run["overview"]["as_of"])
-words.segment_cards(
-    run["profile"],
-    differences,
-    journeys,
-    cohorts,
-    run["facts"],
-    run["stability"],
-    currency=currency,
-    colours=plots.colours_of(run["profile"], run.rules["naming_rules"]),
-)
+words.segment_cards(run["profile"], differences, journeys, cohorts, run["facts"], run["stability"], currency=currency, colours=plots.colours_of(run["profile"], run.rules["naming_rules"]))
 
 # %% [markdown]
 # ## What sets them apart
@@ -135,9 +108,7 @@ Markdown(words.profile_sentence(run["profile"], currency=currency))
 # rule is described by what sets it apart.
 
 # %% tags=["remove-input"]
-Markdown(
-    words.facts_list(run["facts"], run["profile"], run.rules["naming_rules"], currency=currency)
-)
+Markdown(words.facts_list(run["facts"], run["profile"], run.rules["naming_rules"], currency=currency))
 
 # %% [markdown]
 # ## Segments as rules
@@ -155,11 +126,7 @@ Markdown(words.fidelity_sentence(run["fidelity"], run["separation"], list(run["c
 # ## Spend by units
 
 # %% mystnb={"figure": {"name": "fig-scatter", "caption": "Total spent by units bought, coloured by segment, one panel per registration group."}, "image": {"alt": "Scatter of customers on log axes with a colour and marker per segment; segments occupy different regions."}} tags=["hide-input"]
-plots.plot_scatter(
-    run["customers"],
-    currency=currency,
-    colours=plots.colours_of(run["profile"], run.rules["naming_rules"]),
-)
+plots.plot_scatter(run["customers"], currency=currency, colours=plots.colours_of(run["profile"], run.rules["naming_rules"]))
 
 # %% tags=["remove-input"]
 Markdown(words.scatter_sentence(run["customers"], run["profile"], currency=currency))
@@ -171,12 +138,7 @@ Markdown(words.scatter_sentence(run["customers"], run["profile"], currency=curre
 # grows.
 
 # %% mystnb={"figure": {"name": "fig-projection", "caption": "Customers on the first two principal components, with the direction of each feature."}, "image": {"alt": "Scatter of customers coloured by segment with labelled arrows from the centre, one per feature."}} tags=["hide-input"]
-plots.plot_projection(
-    run["projection"],
-    run["loadings"],
-    run["explained"],
-    colours=plots.colours_of(run["profile"], run.rules["naming_rules"]),
-)
+plots.plot_projection(run["projection"], run["loadings"], run["explained"], colours=plots.colours_of(run["profile"], run.rules["naming_rules"]))
 
 # %% tags=["remove-input"]
 Markdown(words.explained_sentence(run["explained"], run["loadings"]))

@@ -27,51 +27,35 @@
 source: str = "cdnow"  # Where orders come from: a shipped source, or a path to a source SQL file.
 location: str = "data/raw_data/cdnow"  # Folder, file or database (mysql://host:port/database) of the raw tables.
 tables: dict = {}  # How files of a table are read, where that is not to be told from them.
-engine: str = (
-    "duckdb"  # What runs the SQL: duckdb on files, mysql in the database at location, spark.
-)
+engine: str = "duckdb"  # What runs the SQL: duckdb on files, mysql in the database at location, spark.
 fit_on: str = "all"  # Customers to fit on; a number (engine spark): the others stay on the cluster.
-cluster_output: str = (
-    "run"  # Where Spark writes customers who stay: run (the run's folder) or storage.
-)
+cluster_output: str = "run"  # Where Spark writes customers who stay: run (the run's folder) or storage.
 time_zone: str = "UTC"  # The shop's zone: a point in time with a zone counts to its day there.
 as_of = "auto"  # Last day of observation; auto: date of the last valid order.
 returns: str = "exclude"  # exclude: sales only; net: returns reduce the customer's units and spend.
 zero_amount: str = "keep"  # Lines with an amount of zero; reported either way.
 duplicates: str = "keep"  # Exact copies of a line; reported either way.
-non_product: str = (
-    "keep"  # Lines that are not products (postage, fees), where the source marks them.
-)
-date_repair: str = (
-    "off"  # swap_day_month: exchange day and month of order dates whose day is at most 12.
-)
+non_product: str = "keep"  # Lines that are not products (postage, fees), where the source marks them.
+date_repair: str = "off"  # swap_day_month: exchange day and month of order dates whose day is at most 12.
 features: list = ["recency", "frequency", "total_spent"]  # Features that K-Means and DBSCAN see.
 split_pre_register: bool = True  # Model customers whose first order precedes registration apart.
 outliers: str = "none"  # winsor: pull values beyond the winsor quantiles in to them before scaling.
 winsor_quantile: float = 0.99  # Upper quantile for winsorising; the lower one is 1 minus it.
 transform: str = "log"  # Shape before scaling; log is sign(x) * ln(1 + |x|).
 scaler: str = "standard"  # standard: mean 0, deviation 1; robust: median 0, interquartile range 1.
-anomalies_in_fit: bool = (
-    True  # Anomalies take part in fitting the centres; all customers are assigned anyway.
-)
+anomalies_in_fit: bool = True  # Anomalies take part in fitting the centres; all customers are assigned anyway.
 n_clusters = 3  # Clusters per group; auto: by gap, separation and agreement, among 2 to 8 or none.
 k_max: int = 10  # Largest number of clusters that the tuning chapter scans.
 n_init: int = 10  # Random starts per K-Means fit; the best is kept.
 random_state: int = 42  # Seed of every random choice.
 dbscan_eps = "auto"  # Neighbourhood radius; auto: knee of the k-distance curve.
-dbscan_min_samples = (
-    "auto"  # Customers (self included) that make a neighbourhood dense; auto: 2 x features.
-)
+dbscan_min_samples = "auto"  # Customers (self included) that make a neighbourhood dense; auto: 2 x features.
 calibration_end = "auto"  # Cut of the hold-out proof; auto: middle of the observation window.
 outcome_days: int = 90  # Days ahead that the forecast of each customer looks.
 currency: str = "USD"  # ISO 4217 code of the account currency; a label, nothing is converted.
-gross_margin: float = (
-    0.3  # Share of revenue left after the cost of goods; an assumption to replace.
-)
+gross_margin: float = 0.3  # Share of revenue left after the cost of goods; an assumption to replace.
 contact_cost: float = 1.0  # Cost of contacting one customer once; an assumption to replace.
-naming_rules: str = (
-    "shipped"  # Rules that name segments: the shipped ones, or a YAML file like them.
-)
+naming_rules: str = "shipped"  # Rules that name segments: the shipped ones, or a YAML file like them.
 plays: str = "shipped"  # What to do about segments: the shipped plays, or a YAML file like them.
 runs_dir: str = "runs"  # Folder of runs and of the stage cache.
 
@@ -91,9 +75,7 @@ words.banner(run["overview"])
 # segment is called unstable.
 
 # %% mystnb={"figure": {"name": "fig-stability", "caption": "How whole each segment comes back on bootstrap resamples."}, "image": {"alt": "One dot with a range per segment on a scale of Jaccard similarity, with dashed lines at the limits for unstable and stable."}} tags=["hide-input"]
-plots.plot_stability(
-    run["stability"], colours=plots.colours_of(run["profile"], run.rules["naming_rules"])
-)
+plots.plot_stability(run["stability"], colours=plots.colours_of(run["profile"], run.rules["naming_rules"]))
 
 # %% tags=["remove-input"]
 Markdown(words.stability_sentence(run["stability"], run["stability_whole"], list(run["chosen"])))
@@ -153,9 +135,7 @@ words.sensitivity_table(run["sensitivity"], currency=currency)
 # customers did after it.
 
 # %% mystnb={"figure": {"name": "fig-holdout", "caption": "What each segment did after the cut, with 95% intervals."}, "image": {"alt": "Two rows of dots with intervals, one dot per segment: share of customers who bought again, and lift of later revenue."}} tags=["hide-input"]
-plots.plot_holdout(
-    run["holdout_segments"], colours=plots.colours_of(run["profile"], run.rules["naming_rules"])
-)
+plots.plot_holdout(run["holdout_segments"], colours=plots.colours_of(run["profile"], run.rules["naming_rules"]))
 
 # %% tags=["remove-input"]
 Markdown(words.holdout_sentence(run["holdout"], run["holdout_segments"], currency=currency))
@@ -183,12 +163,4 @@ words.ranking_table(run["holdout_rankings"])
 # ## In short
 
 # %% tags=["remove-input"]
-Markdown(
-    words.evidence_summary(
-        run["stability"],
-        run["stability_whole"],
-        run["holdout"],
-        run["holdout_rankings"],
-        list(run["chosen"]),
-    )
-)
+Markdown(words.evidence_summary(run["stability"], run["stability_whole"], run["holdout"], run["holdout_rankings"], list(run["chosen"])))

@@ -570,7 +570,8 @@ def _beside(file: Path, values: dict[str, Any]) -> dict[str, Any]:
             os.path.normpath(folder.absolute() / text) for folder in (file.parent, PROJECT_ROOT)
         )
         there = os.path.exists  # false, too, for what can be no path at all
-        found[name] = old if there(old) and not there(beside) else beside
+        is_of_project = len(Path(text).parts) > 1 and there(old) and not there(beside)
+        found[name] = old if is_of_project else beside
     return found
 
 

@@ -371,6 +371,10 @@ def test_a_profile_of_the_project_s_folder_is_read_as_before_but_nothing_from_he
     own_profile.write_text("source: cdnow\nlocation: data/raw_data/cdnow\n")
     assert resolve(str(own_profile))[1].location == str(ROOT / "data" / "raw_data" / "cdnow")
 
+    # one word never meant the project's folder, which has one of that name
+    (own_profile.parent / "data").rmdir()
+    own_profile.write_text("source: cdnow\nlocation: data\n")
+    assert resolve(str(own_profile))[1].location == str(own_profile.parent / "data")
     own_profile.write_text("source: cdnow\nlocation: here\n")
     assert resolve(str(own_profile))[1].location == str(own_profile.parent / "here")
 

@@ -146,6 +146,40 @@ def run(
     click.echo(shown(folder))
 
 
+@cli.command(
+    epilog=examples(
+        "segmentation init orders_export.csv              recognised by its columns",
+        "segmentation init myshop/ --from woocommerce",
+    )
+)
+@click.argument(
+    "files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE..."
+)
+@click.option(
+    "--from",
+    "shop",
+    type=click.Choice(["shopify", "woocommerce", "olist", "stripe", "amazon"]),
+    help="System that wrote the files; without it, they are recognised by their columns.",
+)
+@click.option(
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder to write to; default: beside the files.",
+)
+@Replace
+def init(files: tuple[Path, ...], shop: str | None, output: Path | None, replace: bool) -> None:
+    """Draft a SELECT, a profile and a README from an export: each FILE, or a folder of them.
+
+    Every choice is explained in the files; what only the owner knows is marked.
+    """
+    from segmentation.deliver.first_profile import draft
+
+    written = draft(list(files), shop, output, replace=replace)
+    for path in written:
+        click.echo(shown(path))
+    click.echo(f"next: segmentation check {shown(written[0])}")
+
+
 @cli.command(epilog=examples("segmentation check myshop/myshop.yaml"))
 @click.argument("profile", shell_complete=completion.profiles)
 @ParameterFile

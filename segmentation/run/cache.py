@@ -48,6 +48,8 @@ PRESENTATION = {
     "run_names",
     "command_options",
     "check",
+    "first_look",
+    "first_profile",
     "run_summary",
     "cli",
     "workbook",

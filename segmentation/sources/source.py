@@ -209,11 +209,11 @@ def _table_file(folder: Path, location: str, table: str) -> Path:
             f"location {location!r} has {len(found)} files for table {table} "
             f"({first_three(sorted(path.name for path in found))}); keep one of them there."
         )
-    held = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+    names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
     raise SourceError(
         f"location {location!r} has no file for table {table}; "
         f"looked for {table}{f', {table}'.join(RAW_SUFFIXES)}; the folder holds "
-        f"{first_three(held) or 'nothing'}."
+        f"{first_three(names) or 'nothing'}."
     )
 
 

@@ -5,10 +5,10 @@ WITH lines AS (
         CAST(1 AS DECIMAL(18, 0)) AS pieces, CAST(Amount AS DECIMAL(18, 2)) AS amount, FALSE AS is_refund
     FROM charges
     UNION ALL
-    -- a charge says what was paid back of it: a line of its own, with money and units below zero
+    -- a charge says what was paid back of it, and nothing of goods: a line of its own, with money alone
     SELECT
         "Customer Email" AS email, "Customer ID" AS account, id, "Created date (UTC)" AS created, Status AS status,
-        CAST(-1 AS DECIMAL(18, 0)) AS pieces, -CAST("Amount Refunded" AS DECIMAL(18, 2)) AS amount, TRUE AS is_refund
+        CAST(0 AS DECIMAL(18, 0)) AS pieces, -CAST("Amount Refunded" AS DECIMAL(18, 2)) AS amount, TRUE AS is_refund
     FROM charges
     WHERE CAST("Amount Refunded" AS DECIMAL(18, 2)) <> 0
 )

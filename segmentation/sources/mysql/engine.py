@@ -19,8 +19,6 @@ import pandas as pd
 import pyarrow as pa
 import sqlglot
 from sqlglot import exp
-from sqlglot.optimizer.annotate_types import annotate_types
-from sqlglot.optimizer.qualify import qualify
 
 from segmentation.core.errors import SourceError, first_three, in_one_sentence
 from segmentation.sources.engine import ZONED, Shortcut
@@ -347,16 +345,7 @@ class MySqlEngine:
             table: {column.name: column.shown for column in columns}
             for table, columns in self._raw.items()
         }
-        try:
-            qualified = qualify(
-                self._with_views(query.copy(), prefix=""),
-                schema=schema,
-                dialect="duckdb",
-                validate_qualify_columns=False,
-            )
-            return annotate_types(qualified, schema=schema, dialect="duckdb")
-        except sqlglot.errors.SqlglotError:
-            return None
+        return functions.with_types(self._with_views(query.copy(), prefix=""), schema)
 
     def count(self, table: str) -> int:
         """Number of rows of a table."""

@@ -10,6 +10,8 @@ from typing import Any
 
 import sqlglot
 from sqlglot import exp
+from sqlglot.optimizer.annotate_types import annotate_types
+from sqlglot.optimizer.qualify import qualify
 
 from segmentation.core.errors import SourceError
 
@@ -49,6 +51,15 @@ def refuse_others(sql: str) -> None:
                 f"engine mysql: the source's SELECT uses {name.upper()}, {why}; write it in another "
                 "way, or export the tables and read the files."
             )
+
+
+def with_types(query: Any, schema: dict[str, object]) -> Any:
+    """A query with the types of its parts; None where they cannot be told."""
+    try:
+        qualified = qualify(query, schema=schema, dialect="duckdb", validate_qualify_columns=False)
+        return annotate_types(qualified, schema=schema, dialect="duckdb")
+    except sqlglot.errors.SqlglotError:
+        return None
 
 
 def refuse_mixed(typed: Any) -> None:

@@ -387,11 +387,17 @@ def campaign_size(base: float, effect: float, customers: int | None) -> None:
 @campaign.command("readout")
 @click.argument("arms", type=click.Path(path_type=Path), metavar="ARMS")
 @click.argument("results", type=click.Path(path_type=Path), metavar="RESULTS")
-def campaign_readout(arms: Path, results: Path) -> None:
-    """Say what changed, from the list ARMS and a CSV of orders afterwards, RESULTS."""
+@click.option("--break-even", type=float, help="Rise of the response that pays, as 0.05.")
+@click.option("--gross-margin", type=float, help="Share of revenue left, as 0.3.")
+@click.option("--contact-cost", type=float, help="Cost of contacting one customer once.")
+def campaign_readout(arms: Path, results: Path, **pays: float | None) -> None:
+    """Say what changed, from the list ARMS and a CSV of orders afterwards, RESULTS.
+
+    With --break-even, or --gross-margin and --contact-cost, it says whether that pays.
+    """
     from segmentation.deliver.campaign_lists import read_out
 
-    click.echo(read_out(arms, results))
+    click.echo(read_out(arms, results, **pays))
 
 
 @cli.command()

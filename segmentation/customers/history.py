@@ -54,7 +54,9 @@ def read_history(
         clean.clean(engine, **rules_of(parameters), as_of=newest)
         until, later = newest, pd.Series(dtype=float)
         for day in ends:
-            after = features.followed_customers(engine, cut=day).set_index("customer_id")
+            after = features.followed_customers(
+                engine, cut=day, last=until, returns=parameters.returns
+            ).set_index("customer_id")
             clean.clean(engine, **rules_of(parameters), as_of=day)
             known = features.customer_features(engine, as_of=day)
             after = after.reindex(known["customer_id"])

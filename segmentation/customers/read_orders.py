@@ -183,7 +183,9 @@ def read_cut(
         clean.clean(engine, **rules_of(parameters), as_of=cut)
         known = features.customer_features(engine, as_of=cut)
         clean.clean(engine, **rules_of(parameters), as_of=last)
-        followed = features.followed_customers(engine, cut=cut)
+        followed = features.followed_customers(
+            engine, cut=cut, last=last, returns=parameters.returns
+        )
     days = {"reason": "", "cut": cut.isoformat(), "last_day": last.isoformat()}
     return {"cut_features": known, "followed": followed, "cut": days}
 

@@ -14,11 +14,12 @@ from segmentation.actions.campaign import (
     TREATMENT,
     Uplift,
     balance,
+    blocks_of,
     customers_needed,
     detectable_effect,
-    money_uplift,
-    response_uplift,
+    response_in_blocks,
     split,
+    uplift_in_blocks,
 )
 from segmentation.core.atomic import refuse_existing
 from segmentation.core.columns import SEGMENT_TYPES, format_percent, format_share
@@ -109,8 +110,15 @@ def size_sentence(*, base: float, effect: float, customers: int | None) -> str:
     )
 
 
-def read_out(arms_file: Path, results_file: Path) -> str:
-    """What the campaign changed: response and money per customer, with intervals.
+def read_out(
+    arms_file: Path,
+    results_file: Path,
+    *,
+    break_even: float | None = None,
+    gross_margin: float | None = None,
+    contact_cost: float | None = None,
+) -> str:
+    """What the campaign changed: response and money per customer, and whether that pays.
 
     Parameters
     ----------
@@ -119,7 +127,19 @@ def read_out(arms_file: Path, results_file: Path) -> str:
     results_file : Path
         CSV of what was ordered afterwards: ``customer_id``, one row per order, and
         ``amount`` where money is to be compared. Whoever is not in it did not order.
+    break_even : float
+        Rise of the response that pays, as ``break_even_response`` of the recommendations.
+    gross_margin, contact_cost : float
+        What is left of a sale, and what one contact cost: money per customer then tells
+        whether the campaign paid, later orders included.
     """
+    for option, given in (("--break-even", break_even), ("--contact-cost", contact_cost)):
+        if given is not None and not (np.isfinite(given) and given >= 0):
+            raise ParameterError(f"{option} {given:g}: give a number of 0 or more.")
+    if (gross_margin is None) != (contact_cost is None):
+        raise ParameterError("--gross-margin and --contact-cost: give both or neither.")
+    if gross_margin is not None and not 0 < gross_margin <= 1:
+        raise ParameterError(f"--gross-margin {gross_margin:g}: give a share above 0 and up to 1.")
     arms = _read(arms_file, ("customer_id", "arm"))
     wrong = arms[~arms["arm"].isin([TREATMENT, CONTROL])]
     if len(wrong) or arms["customer_id"].duplicated().any() or arms["arm"].nunique() < 2:
@@ -134,16 +154,24 @@ def read_out(arms_file: Path, results_file: Path) -> str:
     amounts = _amounts(orders, results_file) if "amount" in orders.columns else None
     bought = orders["customer_id"] if amounts is None else orders["customer_id"][amounts >= 0]
     ordered = arms["customer_id"].isin(bought).to_numpy()
-    found = response_uplift(
-        int(ordered[treated].sum()), int(treated.sum()),
-        int(ordered[~treated].sum()), int((~treated).sum()),
-    )  # fmt: skip
-    parts = [_response_sentence(found)]
+    spent = pd.to_numeric(
+        arms.get("total_spent", pd.Series(0.0, index=arms.index)), errors="coerce"
+    )
+    block = blocks_of(spent.fillna(0.0).to_numpy(dtype=np.float64), treated)
+    found = response_in_blocks(ordered, treated, block)
+    parts = [_response_sentence(found, break_even)]
+    if gross_margin is not None and amounts is None:
+        raise SourceError(
+            f"{results_file.name}: lacks the column amount that --gross-margin needs."
+        )
     if amounts is not None:
         sums = amounts.groupby(orders["customer_id"]).sum()
         money = arms["customer_id"].map(sums).fillna(0.0).to_numpy(dtype=np.float64)
         if min(treated.sum(), (~treated).sum()) > 1:
-            parts.append(_money_sentence(money_uplift(money[treated], money[~treated])))
+            needed = (
+                contact_cost / gross_margin if gross_margin and contact_cost is not None else None
+            )
+            parts.append(_money_sentence(uplift_in_blocks(money, treated, block), needed))
     if unknown:
         parts.append(f"{unknown:,} customer(s) of the results are in neither arm and do not count.")
     return "\n".join(parts)
@@ -220,22 +248,30 @@ def _read(path: Path, needed: tuple[str, ...]) -> pd.DataFrame:
     return table.assign(customer_id=unguarded_ids(table["customer_id"]))
 
 
-def _verdict(found: Uplift) -> str:
-    return "a change is shown" if found.is_shown else "no change is shown, none is excluded either"
-
-
-def _response_sentence(found: Uplift) -> str:
+def _verdict(found: Uplift, needed: float | None, said: str) -> str:
+    shown = "a change is shown" if found.is_shown else "no change is shown, none is excluded either"
     return (
-        f"Response: {format_share(found.treatment, found.n_treatment)} contacted, "
-        f"{format_share(found.control, found.n_control)} not contacted; uplift "
-        f"{100 * found.uplift:+.2f} percentage points, 95% interval {100 * found.low:+.2f} to "
-        f"{100 * found.high:+.2f}: {_verdict(found)}."
+        f"{shown}."
+        if needed is None
+        else f"{shown}. Break-even is {said}: {found.verdict(needed)}."
     )
 
 
-def _money_sentence(found: Uplift) -> str:
+def _response_sentence(found: Uplift, needed: float | None) -> str:
+    said = f"{100 * needed:+.2f} points" if needed is not None else ""
+    return (
+        f"Response: {format_share(found.treatment, found.n_treatment)} contacted, "
+        f"{format_share(found.control, found.n_control)} not contacted; uplift "
+        f"{100 * found.uplift:+.2f} percentage points among customers of like past spend, "
+        f"95% interval {100 * found.low:+.2f} to "
+        f"{100 * found.high:+.2f}: {_verdict(found, needed, said)}"
+    )
+
+
+def _money_sentence(found: Uplift, needed: float | None) -> str:
+    said = f"{needed:+,.2f}" if needed is not None else ""
     return (
         f"Money per customer: {found.treatment:,.2f} contacted, {found.control:,.2f} not "
-        f"contacted; uplift {found.uplift:+,.2f}, 95% interval {found.low:+,.2f} to "
-        f"{found.high:+,.2f}: {_verdict(found)}."
+        f"contacted; uplift {found.uplift:+,.2f} among customers of like past spend, 95% interval {found.low:+,.2f} to "
+        f"{found.high:+,.2f}: {_verdict(found, needed, said)}"
     )

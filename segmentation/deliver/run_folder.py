@@ -173,7 +173,7 @@ def _write_workbook(run: Run, folder: Path) -> None:
         customers=_with_arms(run["customers"], run["campaign_arms"]),
         profile=_with_stability(run["profile"], run["stability"]),
         ledger=run["ledger"],
-        facts=facts[["segment_type", "cluster", "segment"]].assign(fact=sentences),
+        facts=facts[["segment_type", "cluster", "segment", "true_of"]].assign(fact=sentences),
         recommendations=run["recommendations"],
         campaign=run["campaign_plan"],
         overview=run["overview"] | {"currency": currency},

@@ -231,7 +231,7 @@ STAGES: dict[str, Stage] = {
             "tries the anomaly flags",
             by_group.anomaly_evidence,
             inputs=("scaled", "features", "segments", "tuning_dbscan", "flags", "progress"),
-            uses=(*FITTING, "anomalies_in_fit"),
+            uses=(*FITTING, "dbscan_eps", "anomalies_in_fit"),
             gives={
                 "dbscan_evidence": "how steady flags are under every setting",
                 "planted": "how many planted anomalies are found",

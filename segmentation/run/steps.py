@@ -381,7 +381,12 @@ def hold_out(lines: pd.DataFrame, cut: dt.date, **rules: Any) -> pd.DataFrame:
     """
     known = customer_features(clean(lines, **{**rules, "as_of": cut}).lines, as_of=cut)
     with _table("classified", clean(lines, **rules).lines) as engine:
-        after = customers_table.followed_customers(engine, cut=cut)
+        after = customers_table.followed_customers(
+            engine,
+            cut=cut,
+            last=rules.get("as_of") or customers_table.last_valid_order(engine),
+            returns=rules.get("returns", _DEFAULTS.returns),
+        )
     return known.merge(after, on="customer_id", how="left", validate="one_to_one")
 
 

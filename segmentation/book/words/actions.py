@@ -85,6 +85,10 @@ def sample_size_table(sizes: pd.DataFrame, *, cut: str) -> Html:
                 for row in sizes.itertuples()
             ],
             "break-even rise": [_points(value) for value in sizes["break_even"]],
+            "shown to pay from": [
+                _points(row.pays_from) if np.isfinite(row.base) else "–"
+                for row in sizes.itertuples()
+            ],
             "enough": [
                 "–" if pd.isna(shown) else "yes" if shown else "no" for shown in sizes["can_show"]
             ],
@@ -99,8 +103,11 @@ def sample_size_table(sizes: pd.DataFrame, *, cut: str) -> Html:
         if cut
         else "who orders anyway is not known without a hold-out"
     )
-    caption = f"Two equal arms, 80% power, 95% confidence; {anyway}. Rises in percentage points."
-    return table_of(rows, caption=caption, numeric=rows.columns[-6:-1])
+    caption = (
+        f"Two equal arms, 80% power, 95% confidence; {anyway}. Rises in percentage points. Shown to "
+        "pay: the whole interval is above break-even, not only above zero."
+    )
+    return table_of(rows, caption=caption, numeric=rows.columns[-7:-1])
 
 
 def base_words(row: Any) -> str:

@@ -12,7 +12,7 @@ import pandas as pd
 from segmentation.book.words.text import Html, customers_of, label, named, plural
 from segmentation.core.columns import FEATURES, format_money, format_percent, format_value
 from segmentation.core.limits import LARGE_DIFFERENCE, LEAST_ALIKE, NEGLIGIBLE_DIFFERENCE
-from segmentation.segments.names import fact_sentence
+from segmentation.segments.names import fact_sentence, truth_sentence
 
 SHORT_SCALE = 2.0
 """Bars of a card reach to its largest standardised difference, but at least to this one."""
@@ -60,7 +60,7 @@ def segment_cards(
             _typical(parts["typical"], currency),
             _journeys(parts["journeys"], currency),
             _cohorts(parts["cohorts"]),
-            _names(parts["facts"], currency),
+            _names(parts["facts"], row.customers, currency),
         ]
         colour = colours.get(str(row.segment), "")
         style = f' style="--segment: {html.escape(colour)}"' if colour else ""
@@ -261,10 +261,11 @@ def _cohorts(table: pd.DataFrame) -> str:
     )
 
 
-def _names(facts: pd.DataFrame, currency: str) -> str:
+def _names(facts: pd.DataFrame, customers: int, currency: str) -> str:
     if facts.empty:
         return ""
-    said = "; ".join(fact_sentence(fact, currency=currency) for _, fact in facts.iterrows())
+    parts = [fact_sentence(fact, currency=currency) for _, fact in facts.iterrows()]
+    said = "; ".join([*([truth] if (truth := truth_sentence(facts, customers)) else []), *parts])
     return f'<p class="profile-why"><b>Why this name.</b> {html.escape(said[0].upper() + said[1:])}.</p>'
 
 

@@ -168,6 +168,11 @@ def _keep(stability: pd.DataFrame) -> str:
     n = len(stability)
     if n == 0:
         return "With one segment there is nothing to act on beyond the list itself."
+    stability = stability[stability["customers"] >= LEAST_CUSTOMERS]
+    if stability.empty:
+        return (
+            "As a list of whom to contact, sorting by spend is enough: every segment is too small."
+        )
     shaky = stability[stability["verdict"] != "stable"]
     few = f"few ({plural(n, 'segment')})"
     if shaky.empty:

@@ -32,7 +32,7 @@ from segmentation.core.columns import (
 )
 from segmentation.core.limits import ALIKE_PRICES, BORDERLINE_MARGIN, STRONG_LOADING
 from segmentation.core.rule_files import with_names
-from segmentation.segments.names import fact_sentence
+from segmentation.segments.names import fact_sentence, truth_sentence
 
 
 def share_sentence(profile: pd.DataFrame, *, currency: str) -> str:
@@ -134,6 +134,8 @@ def facts_list(
             sentences = ["- no rule names it, so it is described by what sets it apart"]
         elif "words" in given[row.segment]:
             sentences = [f"- rule: {inert(given[row.segment]['words'])}"]
+        if truth := truth_sentence(own, row.customers):
+            sentences.append(f"- {truth}")
         sentences += [
             f"- {dollars(fact_sentence(fact, currency=currency))}" for _, fact in own.iterrows()
         ]

@@ -216,7 +216,7 @@ def dbscan_evidence_sentence(table: pd.DataFrame, choice: dict[str, Any]) -> str
             else "who is flagged depends noticeably on who else is in the data"
         )
         text += (
-            f". Without a random tenth of the customers **{format_percent(own['stability'])}** of "
+            f". Without a random tenth of the customers, eps chosen as for all, **{format_percent(own['stability'])}** of "
             f"the flags are the same (range {format_percent(own['stability_low'])} to "
             f"{format_percent(own['stability_high'])}): {judged}."
         )

@@ -253,21 +253,21 @@ def _text_conditions() -> dict[str, dict[str, Any]]:
 
 
 def _conditions_sql() -> str:
-    query = exp.select().from_("classified")
+    parts: list[Any] = []  # one select of all: each further one would copy those before it
     conditions = {name: exp.condition(text, dialect="duckdb") for name, text in _CONDITIONS.items()}
     for check, each in _text_conditions().items():
         conditions[check] = exp.or_(*each.values())
         for name, condition in each.items():
             case = exp.Case().when(condition.copy(), "1").else_("0")
-            query = query.select(exp.alias_(exp.Sum(this=case), f"{check} {name}", quoted=True))
+            parts.append(exp.alias_(exp.Sum(this=case), f"{check} {name}", quoted=True))
     for name, condition in conditions.items():
         for part, value in (("rows", "1"), ("customers", "customer_id"), ("amount", "amount")):
             case = exp.Case().when(condition.copy(), sqlglot.parse_one(value))
             total: Any = exp.Sum(this=case)
             if part == "customers":
                 total = exp.Count(this=exp.Distinct(expressions=[case]))
-            query = query.select(exp.alias_(total, f"{name} {part}", quoted=True))
-    return str(query.sql("duckdb"))
+            parts.append(exp.alias_(total, f"{name} {part}", quoted=True))
+    return str(exp.select(*parts, copy=False).from_("classified").sql("duckdb"))
 
 
 def _of_conditions(

@@ -65,6 +65,9 @@ Why: more than that is a part of the history, not a slip."""
 LONE_GAP_DAYS = 30
 """Days without a kept line beyond which few lines do not move `as_of: auto`.
 Why: a shop that goes on has orders within a month; a date written wrongly has none beside it."""
+LONE_LEAST_DAYS = 20
+"""Days with a kept line before such a gap that it takes to say so.
+Why: of fewer nobody knows how quiet the shop is."""
 SURPRISING_GAP = 0.01
 """Runs of days without a line that are to be expected by chance, below which one is a gap.
 Why: quiet days of a small shop are no finding.

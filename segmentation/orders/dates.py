@@ -21,6 +21,7 @@ from segmentation.core.limits import (
     FAR_OFF_SHARE,
     LEAST_EXPECTED,
     LONE_GAP_DAYS,
+    LONE_LEAST_DAYS,
     PRECISION_DAYS,
     SURPRISING_GAP,
     SWAP_LEFT,
@@ -126,7 +127,8 @@ def last_day_of_many(order_days: pd.DataFrame) -> dt.date:
     """The last day of order that a line dated ahead does not move.
 
     Days beyond a gap of `LONE_GAP_DAYS` or more, which by chance no quiet days of the days
-    before make, do not count where they hold no more than `FAR_OFF_SHARE` of the kept lines.
+    before make, do not count where they hold no more than `FAR_OFF_SHARE` of the kept lines and
+    at least `LONE_LEAST_DAYS` with a line lie before.
 
     Parameters
     ----------
@@ -143,7 +145,7 @@ def last_day_of_many(order_days: pd.DataFrame) -> dt.date:
     lines = kept["kept"].reset_index(drop=True)
     few = max(1, int(FAR_OFF_SHARE * lines.sum()))
     last = len(days) - 1
-    for place in range(len(days) - 1, 1, -1):
+    for place in range(len(days) - 1, LONE_LEAST_DAYS - 1, -1):
         if lines[place:].sum() > few:
             break
         apart = (days[place] - days[place - 1]).days

@@ -415,7 +415,8 @@ def test_a_segment_that_is_not_one_is_refused(marketplace_run, tmp_path, argumen
 
 
 def test_wrong_files_and_rates_are_refused(arms_file, tmp_path):
-    (tmp_path / "bad.csv").write_text("customer_id,amount\n1,x\n", "utf-8")
+    listed = pd.read_csv(arms_file, dtype=str).at[0, "customer_id"]
+    (tmp_path / "bad.csv").write_text(f"customer_id,amount\n{listed},x\n", "utf-8")
     (tmp_path / "other.csv").write_text("a,b\n1,2\n", "utf-8")
     readout = ("campaign", "readout")
     assert_refused(call_cli(*readout, arms_file, tmp_path / "bad.csv"), "row 2")

@@ -63,7 +63,7 @@ FAR_OFF_SHARE = 0.01
 """Share of all lines up to which dates so far away are a finding.
 Why: more than that is a part of the history, not a slip."""
 LONE_GAP_DAYS = 30
-"""Days without a kept line beyond which few lines do not move `as_of: auto`.
+"""Days without a kept line beyond which few lines do not move the last day.
 Why: a shop that goes on has orders within a month; a date written wrongly has none beside it."""
 LONE_LEAST_DAYS = 20
 """Days with a kept line before such a gap that it takes to say so.
@@ -109,8 +109,7 @@ ALIKE_BY_QUANTITY = 0.2
 Why: five units rarely cost what two of something else cost.
 Source: measured"""
 ALIKE_BY_PRODUCT = 0.9
-"""Share of the orders with one line per product from which the same is asked, and of the orders
-that say something on one line only.
+"""Share of orders of one line per product, or of a word on one line, from which the same is asked.
 Why: shops of one price, or of few, have many such orders."""
 TOTAL_GROWTH = 1.25
 """Times the amount of orders of one line from which such an amount is a total for sure.
@@ -277,7 +276,7 @@ Why: silence then tells it nothing, which is to be said beside its figures."""
 DRIFT = 0.35
 """Usual error of a predicted share, in log odds, before any back-test has been made.
 Why: a share of 10% then turns out as 7% or 14%; back-tests take its place as they come.
-Source: measured on the shipped data sets"""
+Source: own choice"""
 DRIFT_WEIGHT = 3
 """Back-tests that this usual error counts as.
 Why: the intervals of a first year stay wide."""

@@ -124,6 +124,22 @@ TIMES_THE_MEAN = 100
 """Times the mean that such a line or customer must have besides.
 Why: in a shop of few customers a large share is no surprise."""
 
+GUEST_TIMES_MEAN = 10
+"""Times the mean number of orders from which an id may stand for many people.
+Why: a busy customer orders several times as often as others, hardly ten times."""
+GUEST_TIMES_NEXT = 3
+"""Times the orders of the next busiest id besides, where its text says nothing.
+Why: among customers the busiest are close to one another; a bucket of guests stands apart."""
+MOST_GUESTS = 5
+"""Ids that may stand apart so.
+Why: a shop has a few such buckets, one a till or country; more are customers of another kind."""
+LEAST_CUT_IDS = 5
+"""Ids of 16 digits and more that end in zeros, from which on they were cut.
+Why: by chance one in ten ends so, five of five in one of 100,000 tables."""
+CUT_SHARE = 0.9
+"""Share of such long ids that end in zeros.
+Why: a spreadsheet cuts every one of them; some rows may come from elsewhere."""
+
 # customers: one row a customer
 
 TOP_SHARES = (0.01, 0.05, 0.10, 0.20)

@@ -122,6 +122,16 @@ class Parameters(BaseModel):
         description="swap_day_month: exchange day and month of order dates whose day is at most 12.",
         json_schema_extra=_unit("choice"),
     )
+    guest_ids: tuple[str, ...] | Auto = Field(
+        "auto",
+        description="Ids that stand for many people: their lines have no customer; auto: by name.",
+        json_schema_extra=_unit("list of ids, [] for none"),
+    )
+    id_cleaning: Literal["auto", "off", "match"] = Field(
+        "auto",
+        description="auto: undo what programs add to ids; match: zeros, capitals, blanks too.",
+        json_schema_extra=_unit("choice"),
+    )
     features: tuple[str, ...] = Field(
         ("recency", "frequency", "total_spent"),
         min_length=1,
@@ -265,6 +275,17 @@ class Parameters(BaseModel):
     @classmethod
     def _tables_from_plain(cls, value: Any) -> Any:
         return readings_from(value)
+
+    @field_validator("guest_ids", mode="before")
+    @classmethod
+    def _ids_from_text(cls, value: Any) -> Any:
+        if isinstance(value, str) and value != "auto":
+            value = [text.strip() for text in value.split(",") if text.strip()]
+        if isinstance(value, int) and not isinstance(value, bool):
+            value = [value]
+        if isinstance(value, list):
+            value = tuple(str(one) if isinstance(one, int) else one for one in value)
+        return value
 
     @field_validator("features", mode="before")
     @classmethod

@@ -10,7 +10,7 @@ import pandas as pd
 from segmentation.core.limits import MOST_QUARTERS
 from segmentation.core.parameters import Parameters
 from segmentation.customers import features
-from segmentation.customers.read_orders import rules_of
+from segmentation.customers.read_orders import reading_of, rules_of
 from segmentation.orders import clean
 from segmentation.orders import transactions as ingest
 from segmentation.sources.snapshot import Snapshot
@@ -50,7 +50,7 @@ def read_history(
     newest, *ends = quarter_ends(first, last)
     parts: list[pd.DataFrame] = []
     with snapshot.opened() as engine:
-        ingest.ingest(engine, snapshot.source, date_repair=parameters.date_repair)
+        ingest.ingest(engine, snapshot.source, **reading_of(parameters))
         clean.clean(engine, **rules_of(parameters), as_of=newest)
         until, later = newest, pd.Series(dtype=float)
         for day in ends:

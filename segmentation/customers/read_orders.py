@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -14,6 +15,7 @@ from segmentation.orders import clean, dates, findings
 from segmentation.orders import returns as special_lines
 from segmentation.orders import summaries as explore
 from segmentation.orders import transactions as ingest
+from segmentation.orders.counting import finding
 from segmentation.sources.engine import Engine
 from segmentation.sources.snapshot import Snapshot
 
@@ -23,7 +25,10 @@ _MARKS = {",": "decimal comma", ".": "marks between thousands"}
 def read_orders(*, snapshot: Snapshot, parameters: Parameters) -> dict[str, Any]:
     """Read, clean and account for every line; one row per customer with its features."""
     with snapshot.opened() as engine:
-        source = ingest.ingest(engine, snapshot.source, date_repair=parameters.date_repair)
+        source = ingest.ingest(engine, snapshot.source, **reading_of(parameters))
+        hidden = {table: rows for table, rows in snapshot.hidden.items() if rows}
+        found = [finding("hidden_rows", table, rows, 0, None) for table, rows in hidden.items()]
+        source = replace(source, found=(*source.found, *found))
         read = _customer_table if source.is_customer_table else _transactions
         results = read(engine, source, parameters, snapshot)
         results["overview"]["database"] = engine.description()
@@ -179,7 +184,7 @@ def read_cut(
             )
         return impossible | {"cut": {"reason": "all orders are of one day"}}
     with snapshot.opened() as engine:
-        ingest.ingest(engine, snapshot.source, date_repair=parameters.date_repair)
+        ingest.ingest(engine, snapshot.source, **reading_of(parameters))
         clean.clean(engine, **rules_of(parameters), as_of=cut)
         known = features.customer_features(engine, as_of=cut)
         clean.clean(engine, **rules_of(parameters), as_of=last)
@@ -199,6 +204,11 @@ def middle_of(first: dt.date, last: dt.date) -> dt.date:
     '1997-09-30'
     """
     return first + (last - first) // 2
+
+
+def reading_of(parameters: Parameters) -> dict[str, Any]:
+    """What the profile decides of reading, as `transactions.ingest` takes it."""
+    return {name: getattr(parameters, name) for name in ("date_repair", "id_cleaning", "guest_ids")}
 
 
 def rules_of(parameters: Parameters) -> dict[str, str]:

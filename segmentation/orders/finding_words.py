@@ -13,6 +13,7 @@ import pandas as pd
 from segmentation.core.columns import FINDING_COLUMNS, format_money, format_percent
 from segmentation.core.limits import GRAVE_SHARE, LARGE_SHARE
 from segmentation.core.phrases import plural
+from segmentation.orders.id_words import ID_WORDS
 
 Facts = Mapping[str, Any]
 Words = Callable[[Any, Facts, str], str]
@@ -385,6 +386,7 @@ KINDS: dict[str, Kind] = {
         "blanks before or after a text",
         _says("Equal names look different. TRIM them in the SELECT."),
     ),
+    **{n: Kind(t, _says(w), p, _from(least)) for n, (t, w, p, least) in ID_WORDS.items()},
     "spelling_variants": Kind(
         "spellings that differ in capitals or blanks only",
         _says("Counted as different. If they mean the same, make them alike in the SELECT."),

@@ -130,11 +130,14 @@ def line_findings(
         *_spellings(engine, totals),
         *_dominating(engine, customers, totals),
         *_spanning(spanning),
+        *source.found,
     ]
     order = list(dict.fromkeys([*_FIRST, *(row["finding"] for row in rows)]))
     rows.sort(key=lambda row: order.index(row["finding"]))
     table = pd.DataFrame(rows)
-    table["treatment"] = [treatments.get(name, "reported") for name in table["finding"]]
+    table["treatment"] = [
+        row.get("treatment", treatments.get(row["finding"], "reported")) for row in rows
+    ]
     return table[list(COUNTED_COLUMNS)]
 
 

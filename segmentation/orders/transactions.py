@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,7 @@ from sqlglot import exp
 
 from segmentation.core.columns import FEATURES, REQUIRED_TRANSACTION_COLUMNS, TRANSACTIONS
 from segmentation.core.errors import SourceError, first_three, in_one_sentence
+from segmentation.orders.customer_ids import with_clean_ids
 from segmentation.orders.date_swap import with_days_swapped
 from segmentation.sources.checks import check_casts, check_joins, check_raw_columns
 from segmentation.sources.decimals import with_numbers_as_meant
@@ -29,10 +31,18 @@ _QUERIES = 32
 """Most queries that describe one table: each takes longer the more columns there are."""
 
 
-def ingest(engine: Engine, source: Source, *, date_repair: str = "off") -> Source:
+def ingest(
+    engine: Engine,
+    source: Source,
+    *,
+    date_repair: str = "off",
+    id_cleaning: str = "auto",
+    guest_ids: Sequence[str] | str = "auto",
+) -> Source:
     """Bind the raw files and materialise the table ``transactions`` (or ``customers``).
 
-    ``date_repair`` is ``off`` or ``swap_day_month`` (`date_swap.with_days_swapped`).
+    ``date_repair`` is ``off`` or ``swap_day_month`` (`date_swap.with_days_swapped`);
+    ``id_cleaning`` and ``guest_ids`` are those of `customer_ids.with_clean_ids`.
 
     Returns
     -------
@@ -54,7 +64,7 @@ def ingest(engine: Engine, source: Source, *, date_repair: str = "off") -> Sourc
     engine.lock()
     engine.check_dates(source.sql)
     try:
-        return _materialise(engine, source, date_repair)
+        return _materialise(engine, source, date_repair, id_cleaning, guest_ids)
     except SourceError:
         raise
     except engine.error as error:
@@ -63,12 +73,19 @@ def ingest(engine: Engine, source: Source, *, date_repair: str = "off") -> Sourc
         ) from None
 
 
-def _materialise(engine: Engine, source: Source, date_repair: str) -> Source:
+def _materialise(
+    engine: Engine,
+    source: Source,
+    date_repair: str,
+    id_cleaning: str,
+    guest_ids: Sequence[str] | str,
+) -> Source:
     check_raw_columns(engine, source)
     if source.files:
         sql, marks = with_numbers_as_meant(engine, source)
         source = replace(source, sql=sql, marks=tuple(sorted(marks.items())))
     columns = {name.lower(): kind for name, kind in engine.columns(source.sql).items()}
+    ids: list[dict[str, Any]] = []
     is_customer_table = "order_id" not in columns and "total_spent" in columns
     rounded = check_casts(engine, source, rounds="total_spent" if is_customer_table else "")
     known, texts = zoned_columns(engine, source)
@@ -88,12 +105,14 @@ def _materialise(engine: Engine, source: Source, date_repair: str) -> Source:
         lines = _canonical(source.sql, columns, customer_table=False)
         if date_repair == "swap_day_month":
             lines = with_days_swapped(lines)
+        lines, ids = with_clean_ids(engine, lines, cleaning=id_cleaning, guests=guest_ids)
         left_out = create_without(engine, "transactions", lines, source.forgotten, amount="amount")
         _check_days(engine, source)
     return replace(
         source,
         is_customer_table=is_customer_table,
         rounded=rounded,
+        found=tuple(ids),
         left_out=left_out,
         zoned=tuple(sorted({*known, *texts})),
     )

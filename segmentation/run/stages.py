@@ -81,7 +81,7 @@ STAGES: dict[str, Stage] = {
             inputs=("snapshot",),
             uses=(
                 *("engine", "fit_on", "time_zone", "as_of", "returns", "zero_amount"),
-                *("duplicates", "non_product", "date_repair"),
+                *("duplicates", "non_product", "date_repair", "guest_ids", "id_cleaning"),
             ),
             gives={
                 "customer_features": "one row per customer with every feature",
@@ -125,7 +125,7 @@ STAGES: dict[str, Stage] = {
             inputs=("snapshot", "overview"),
             uses=(
                 *("calibration_end", "fit_on", "returns", "zero_amount", "duplicates"),
-                *("non_product", "date_repair"),
+                *("non_product", "date_repair", "guest_ids", "id_cleaning"),
             ),
             gives={
                 "cut_features": "features known at the cut",
@@ -301,6 +301,7 @@ STAGES: dict[str, Stage] = {
             inputs=("snapshot", "overview", "cut"),
             uses=(
                 *("fit_on", "returns", "zero_amount", "duplicates", "non_product", "date_repair"),
+                *("guest_ids", "id_cleaning"),
             ),
             gives={"history": "customers at the end of each quarter, and what they did next"},
         ),

@@ -50,6 +50,7 @@ class Shortcut:
 class Engine(Protocol):
     """What runs the SQL, written in DuckDB's dialect, next to the data."""
 
+    dialect: str
     error: ClassVar[type[Exception]]
     """What a query raises that cannot be run."""
     no_column: ClassVar[str]

@@ -144,6 +144,11 @@ class Snapshot:
         """Per table of a file: rows with a value that goes on over further lines, and those lines."""
         return self._files.spanning
 
+    @property
+    def hidden(self) -> dict[str, int]:
+        """Per table of a workbook: rows that are read although a filter or somebody hides them."""
+        return self._files.hidden
+
     @contextlib.contextmanager
     def pinned(self) -> Iterator[None]:
         """Let the notebooks of a report read the stages of this very snapshot.

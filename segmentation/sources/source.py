@@ -40,6 +40,8 @@ class Source:
     """Raw columns that hold points in time with a zone, known once the source was read."""
     marks: tuple[tuple[str, str], ...] = ()
     """Raw columns whose numbers are written in another way than engines do: the decimal mark."""
+    found: tuple[dict[str, Any], ...] = ()
+    """Findings of customer ids and files, made while it was read."""
     readings: Mapping[str, TableReading] = field(default_factory=dict, repr=False)
     """What the profile states of how files are read."""
     tables: tuple[str, ...] = ()

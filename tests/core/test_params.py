@@ -44,6 +44,8 @@ CONTRACT = [
     "duplicates",
     "non_product",
     "date_repair",
+    "guest_ids",
+    "id_cleaning",
     "features",
     "split_pre_register",
     "outliers",

@@ -8,9 +8,12 @@ import pytest
 import xlsxwriter
 
 from segmentation.core.errors import SourceError
+from segmentation.core.parameters import parameters_from
 from segmentation.core.readings import TableReading
+from segmentation.customers.read_orders import read_orders
 from segmentation.sources.engine import DuckDbEngine
 from segmentation.sources.files import RawFiles
+from segmentation.sources.snapshot import Snapshot
 
 HEADER = ["customer", "order", "paid"]
 LINES = [[f"C{n}", f"{n}", n * 1.5] for n in range(1, 11)]
@@ -150,3 +153,24 @@ def test_cells_merged_over_several_lines_are_asked_about(tmp_path):
     path = book(tmp_path / "orders.xlsx", {"a": [HEADER, *LINES]}, then=merge)
     with pytest.raises(SourceError, match=r"1 cell\(s\) merged over several rows .*\(A4\)"):
         bound(path)
+
+
+def test_rows_that_a_filter_hides_are_a_finding(tmp_path):
+    def hide(sheet):
+        for row in (3, 4):
+            sheet.set_row(row, 15, None, {"hidden": True})
+
+    book(tmp_path / "orders.xlsx", {"a": [HEADER, *LINES]}, then=hide)
+    (tmp_path / "shop.sql").write_text(
+        "SELECT customer AS customer_id, \"order\" AS order_id, DATE '2024-01-05' AS order_date, "
+        "1 AS quantity, CAST(paid AS DECIMAL(18, 2)) AS amount, TRUE AS is_valid FROM orders"
+    )
+    values = {"source": str(tmp_path / "shop.sql"), "location": str(tmp_path)}
+    parameters = parameters_from(values)
+    snapshot = Snapshot(parameters, scratch=tmp_path / "runs" / ".cache")
+    found = read_orders(snapshot=snapshot, parameters=parameters)["line_findings"]
+    snapshot.close()
+    assert found.set_index("finding").loc["hidden_rows", ["place", "rows"]].tolist() == [
+        "orders",
+        2,
+    ]

@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from conftest import call_cli
 
 from segmentation.core.errors import ParameterError
 from segmentation.core.parameters import parameters_from
@@ -174,3 +175,12 @@ def test_guests_may_be_written_in_any_way(given, meant):
 def test_guests_that_are_no_list_are_refused():
     with pytest.raises(ParameterError, match="guest_ids"):
         parameters_from({"guest_ids": {"a": 1}})
+
+
+@pytest.mark.parametrize("asked", ["17.0", "17"])
+def test_who_asked_to_be_forgotten_stays_so_whatever_becomes_of_the_id(tmp_path, asked):
+    (tmp_path / "runs").mkdir()
+    path = tmp_path / "orders.csv"
+    assert call_cli("forget", asked, "--runs-dir", tmp_path / "runs").code == 0
+    ids, _ = read(tmp_path, ["17.0", "18.0", "19.0", "17.0"])
+    assert sorted(ids) == ["18", "19"], path

@@ -102,6 +102,21 @@ def with_clean_ids(
     return str(query.sql("duckdb", pretty=True)), found
 
 
+def cleaned(customer: str) -> str | None:
+    """A customer's id as a run publishes it; None where it stands for nobody.
+
+    Examples
+    --------
+    >>> cleaned(" 0017.0 "), cleaned("Ann@Example.com"), cleaned("NULL")
+    ('0017', 'ann@example.com', None)
+    """
+    text: str | None = customer
+    for repair in _repairs(pd.DataFrame({ID: [customer.strip()]})):
+        if text is not None and repair.name not in _MATCHED:
+            text = repair.made(text)
+    return text
+
+
 @dataclass(frozen=True)
 class _Repair:
     """One way in which ids are repaired: of a text here, and of a column in the engine."""

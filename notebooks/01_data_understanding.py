@@ -68,9 +68,21 @@ run = open_run(globals())
 words.banner(run["overview"])
 
 # %% [markdown]
-# ## What the source holds
+# ## Revenue and customers over time
+#
+# Read the three panels together: revenue can hold while new customers stop coming, and then it
+# is borrowed from the past.
+
+# %% mystnb={"figure": {"name": "fig-monthly", "caption": "Revenue, orders and first-time customers per month; kept lines only."}, "image": {"alt": "Three stacked bar charts sharing a time axis of months: revenue, number of orders, number of new customers."}} tags=["hide-input"]
+plots.plot_monthly(run["monthly"], currency=currency)
 
 # %% tags=["remove-input"]
+Markdown(words.month_sentence(run["monthly"], currency=currency))
+
+# %% [markdown]
+# ## What the source holds
+
+# %% tags=["remove-input", "answer"]
 Markdown(words.overview_sentence(run["overview"], run["lines"], currency=currency))
 
 # %% [markdown]
@@ -86,14 +98,6 @@ Markdown(words.column_sentence(run["raw_columns"]))
 
 # %% tags=["remove-input"]
 words.Prose(words.reading_sentence(run["overview"]))
-
-# %% [markdown]
-# ## How raw tables become order lines
-#
-# One `SELECT` per source maps its raw tables to the agreed columns. It is shown as run.
-
-# %% tags=["remove-input"]
-Markdown(words.source_sql(run["sql"]))
 
 # %% [markdown]
 # ## What is wrong with the data
@@ -133,13 +137,9 @@ words.moves_table(run["group_moves"], currency=currency)
 words.Prose(words.moves_sentence(run["group_moves"], run["repair"], currency=currency))
 
 # %% [markdown]
-# ## Revenue and customers over time
+# ## How raw tables become order lines
 #
-# Read the three panels together: revenue can hold while new customers stop coming, and then it
-# is borrowed from the past.
-
-# %% mystnb={"figure": {"name": "fig-monthly", "caption": "Revenue, orders and first-time customers per month; kept lines only."}, "image": {"alt": "Three stacked bar charts sharing a time axis of months: revenue, number of orders, number of new customers."}} tags=["hide-input"]
-plots.plot_monthly(run["monthly"], currency=currency)
+# One `SELECT` per source maps its raw tables to the agreed columns. It is shown as run.
 
 # %% tags=["remove-input"]
-Markdown(words.month_sentence(run["monthly"], currency=currency))
+Markdown(words.source_sql(run["sql"]))

@@ -70,16 +70,10 @@ run = open_run(globals())
 words.banner(run["overview"])
 
 # %% [markdown]
-# ## Rules
+# ## Ledger
 #
 # Rules never delete: a line is set aside under the first rule that it meets and stays in the
-# ledger, so rows and money always add up. The query is shown as run.
-
-# %% tags=["remove-input"]
-Markdown(words.cleaning_sql(run["sql"]))
-
-# %% [markdown]
-# ## Ledger
+# ledger, so rows and money always add up.
 
 # %% tags=["remove-input"]
 words.ledger_table(run["ledger"])
@@ -128,9 +122,6 @@ words.returns_movers_table(run["returns_movers"], currency=currency)
 # One row per customer, computed from kept lines up to the last day of observation.
 
 # %% tags=["remove-input"]
-Markdown(words.features_sql(run["sql"]))
-
-# %% tags=["remove-input"]
 words.feature_table(run["features"], currency=currency, names=features)
 
 # %% [markdown]
@@ -141,3 +132,14 @@ Markdown(words.group_sentence(run["features"], currency=currency))
 
 # %% tags=["remove-input"]
 words.Prose(words.precision_sentence(run["features"], run["findings"]))
+
+# %% [markdown]
+# ## The queries
+#
+# Cleaning, then features, as run.
+
+# %% tags=["remove-input"]
+Markdown(words.cleaning_sql(run["sql"]))
+
+# %% tags=["remove-input"]
+Markdown(words.features_sql(run["sql"]))

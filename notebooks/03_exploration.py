@@ -69,6 +69,15 @@ run = open_run(globals())
 words.banner(run["overview"])
 
 # %% [markdown]
+# ## Concentration
+
+# %% mystnb={"figure": {"name": "fig-concentration", "caption": "Cumulative share of revenue, customers ranked from the highest spender."}, "image": {"alt": "Rising curve above a straight diagonal, with marked points at the top 1, 5, 10 and 20 percent of customers."}} tags=["hide-input"]
+plots.plot_concentration(run["features"])
+
+# %% tags=["remove-input"]
+Markdown(words.concentration_sentence(run["features"]))
+
+# %% [markdown]
 # ## Spending patterns
 
 # %% mystnb={"figure": {"name": "fig-distributions", "caption": "How many customers have which value of each feature in the model; the line marks the median."}, "image": {"alt": "Small histograms, one per feature; skewed features use bins on a log scale, and a vertical line marks the median."}} tags=["hide-input"]
@@ -97,15 +106,6 @@ plots.plot_relationships(run["features"], names=features)
 
 # %% tags=["remove-input"]
 Markdown(words.relationship_sentence(run["features"], names=features))
-
-# %% [markdown]
-# ## Concentration
-
-# %% mystnb={"figure": {"name": "fig-concentration", "caption": "Cumulative share of revenue, customers ranked from the highest spender."}, "image": {"alt": "Rising curve above a straight diagonal, with marked points at the top 1, 5, 10 and 20 percent of customers."}} tags=["hide-input"]
-plots.plot_concentration(run["features"])
-
-# %% tags=["remove-input"]
-Markdown(words.concentration_sentence(run["features"]))
 
 # %% [markdown]
 # ## Cohorts

@@ -93,6 +93,9 @@ Markdown(words.k_choice(run["k_evidence"], run["k_rule"], run["chosen"]))
 plots.plot_k_scores(run["tuning_k"], chosen={kind: entry["k"] for kind, entry in run["chosen"].items()})
 
 # %% tags=["remove-input"]
+Markdown(words.scores_sentence(run["k_evidence"], run["chosen"]))
+
+# %% tags=["remove-input"]
 words.k_table(run["k_evidence"])
 
 # %% [markdown]

@@ -70,6 +70,18 @@ run = open_run(globals())
 words.banner(run["overview"])
 
 # %% [markdown]
+# ## Who is flagged
+
+# %% mystnb={"figure": {"name": "fig-anomalies", "caption": "Total spent by units bought; flagged customers stand out."}, "image": {"alt": "Scatter of customers on log axes, ordinary ones grey, flagged ones in colour with another marker."}} tags=["hide-input"]
+plots.plot_anomalies(run["customers"], currency=currency)
+
+# %% tags=["remove-input"]
+Markdown(words.anomaly_sentence(run["customers"], currency=currency))
+
+# %% tags=["remove-input"]
+words.anomaly_reasons_table(run["customers"], currency=currency)
+
+# %% [markdown]
 # ## Radius and neighbourhood
 #
 # DBSCAN calls a place dense when enough customers (`min_samples`) lie within a radius (`eps`). A
@@ -111,18 +123,6 @@ Markdown(words.dbscan_evidence_sentence(run["dbscan_evidence"], run["dbscan_choi
 
 # %% tags=["remove-input"]
 words.planted_table(run["planted"])
-
-# %% [markdown]
-# ## Who is flagged
-
-# %% mystnb={"figure": {"name": "fig-anomalies", "caption": "Total spent by units bought; flagged customers stand out."}, "image": {"alt": "Scatter of customers on log axes, ordinary ones grey, flagged ones in colour with another marker."}} tags=["hide-input"]
-plots.plot_anomalies(run["customers"], currency=currency)
-
-# %% tags=["remove-input"]
-Markdown(words.anomaly_sentence(run["customers"], currency=currency))
-
-# %% tags=["remove-input"]
-words.anomaly_reasons_table(run["customers"], currency=currency)
 
 # %% [markdown]
 # ## What anomalies do to the segments

@@ -69,6 +69,9 @@ from segmentation import open_run, plots, words
 run = open_run(globals())
 words.banner(run["overview"])
 
+# %% tags=["remove-input", "answer"]
+Markdown(words.trust_sentence(run["stability"], run["stability_whole"], run["chosen"], run["k_rule"], run["k_evidence"], run["holdout"], run["holdout_rankings"]))
+
 # %% [markdown]
 # ## Would other customers give the same segments?
 #

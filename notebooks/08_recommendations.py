@@ -72,8 +72,11 @@ words.banner(run["overview"])
 # %% [markdown]
 # ## What each segment brought
 
-# %% mystnb={"figure": {"name": "fig-stakes", "caption": "Revenue of each segment in the window with its 95% interval, and the play recommended."}, "image": {"alt": "Horizontal bars of revenue per segment, longest on top, each with a whisker for its interval and labelled with its play."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-stakes", "caption": "Revenue of each segment in the window, and the play recommended."}, "image": {"alt": "Horizontal bars of revenue per segment, longest on top, each labelled with its play."}} tags=["hide-input"]
 plots.plot_stakes(run["recommendations"], currency=currency, colours=plots.colours_of(run["profile"], run.rules["naming_rules"]))
+
+# %% tags=["remove-input"]
+Markdown(words.stakes_sentence(run["recommendations"], currency=currency))
 
 # %% tags=["remove-input"]
 Markdown(words.break_even_sentence(gross_margin=gross_margin, contact_cost=contact_cost, currency=currency))

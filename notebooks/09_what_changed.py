@@ -104,10 +104,7 @@ words.matching_table(found)
 plots.plot_drift(found and found.drift)
 
 # %% tags=["remove-input"]
-words.drift_table(found, currency=currency)
-
-# %% [markdown]
-# ## Refit?
+words.Prose(words.refit_sentence(found))
 
 # %% tags=["remove-input"]
-words.Prose(words.refit_sentence(found))
+words.drift_table(found, currency=currency)

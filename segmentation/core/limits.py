@@ -394,6 +394,15 @@ Why: below, the name is named as a weakness of the model."""
 MANY_BORDERLINE = 0.05
 """Share of borderline customers from which they are named as a weakness of the model.
 Why: fewer are what any border has."""
+MANY_SET_ASIDE = 0.1
+"""Share of lines set aside from which the front page warns of it.
+Why: one line in ten is more than slips of the pen."""
+LEAST_SLIPPED = 5
+"""Customers who must have fallen together to be named as an action.
+Why: fewer are single persons, not a list."""
+MUCH_SLIPPED = 0.05
+"""Share of all revenue that those who fell must have spent to be the first action.
+Why: one in twenty of all money; less is not where to begin."""
 LIKE_TODAY = 0.8
 """Share of its customers below which a segment of the cut is not the one of that name today.
 Why: another group may have earned the name then."""

@@ -534,7 +534,7 @@ def profile_values(profile: str) -> tuple[str, dict[str, Any]]:
     """
     if profile.endswith((".yaml", ".yml")):
         path = Path(profile)
-        return path.stem, _beside(path, load_yaml(path))
+        return path.stem, _beside(path, _without_title(load_yaml(path), profile))
     path = PROFILE_FOLDER / f"{profile}.yaml"
     if not re.fullmatch(r"[A-Za-z0-9_.-]+", profile) or not path.exists():
         known = sorted(found.stem for found in PROFILE_FOLDER.glob("*.yaml"))
@@ -542,7 +542,26 @@ def profile_values(profile: str) -> tuple[str, dict[str, Any]]:
             f"unknown profile {profile!r}; there are {', '.join(known)}, "
             "or give the path of a .yaml file."
         )
-    return profile, load_yaml(path)
+    return profile, _without_title(load_yaml(path), profile)
+
+
+TITLE = "title"
+"""Key of a profile that is no parameter: what its part of the book is called."""
+
+
+def _without_title(values: dict[str, Any], profile: str) -> dict[str, Any]:
+    title = values.pop(TITLE, "")
+    if not isinstance(title, str) or len(title) > 80:
+        raise ParameterError(f"profile {profile}: title is a text of at most 80 characters.")
+    return values
+
+
+def profile_title(profile: str) -> str:
+    """What a profile calls its part of the book; empty where it says nothing."""
+    path = (
+        Path(profile) if profile.endswith((".yaml", ".yml")) else PROFILE_FOLDER / f"{profile}.yaml"
+    )
+    return str(load_yaml(path).get(TITLE, ""))
 
 
 def resolve(

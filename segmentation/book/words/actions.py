@@ -228,6 +228,10 @@ def trial_sentence(trial: pd.DataFrame, *, no_holdout: str) -> str:
     )
 
 
+def _rise(share: float) -> str:
+    return f"{round(100 * share, 1) + 0.0:+.1f}"
+
+
 def concentration_trend(quarters: pd.DataFrame) -> str:
     """Whether spend has become more concentrated, from the first to the last whole quarter."""
     whole = quarters[quarters["is_complete"]] if len(quarters) else quarters
@@ -255,8 +259,8 @@ def concentration_trend(quarters: pd.DataFrame) -> str:
 
     return (
         f"The best tenth of a quarter's customers brought {said(first)} of its revenue in {names[0]} "
-        f"and {said(last)} in {names[1]}: a difference of {100 * gap:+.1f} points "
-        f"(95% interval {100 * (gap - reach):+.1f} to {100 * (gap + reach):+.1f}), so {verdict} The "
+        f"and {said(last)} in {names[1]}: a difference of {_rise(gap)} points "
+        f"(95% interval {_rise(gap - reach)} to {_rise(gap + reach)}), so {verdict} The "
         f"largest customer of the quarter brought "
         f"{format_percent(first['largest_share'])} and {format_percent(last['largest_share'])}."
     )

@@ -14,8 +14,8 @@ from segmentation.book.words.text import (
     as_sentence,
     customers_of,
     dollars,
-    group_words,
     inert,
+    named,
     plural,
     with_code,
 )
@@ -75,11 +75,10 @@ def _who(row: Any, currency: str, customers: int) -> str:
 
 
 def stake_words(row: Any, currency: str) -> str:
-    """The money that a segment brought, with the interval of the sum."""
+    """The money that a segment brought: booked, so without an interval."""
     return (
-        f"{format_money(row.revenue, currency)} ({format_money(row.revenue_low, currency)} to "
-        f"{format_money(row.revenue_high, currency)}), {format_percent(row.revenue_share)} of revenue "
-        "in the window."
+        f"{format_money(row.revenue, currency)}, {format_percent(row.revenue_share)} of revenue in "
+        "the window."
     )
 
 
@@ -175,6 +174,18 @@ def _worth_words(row: Any, currency: str) -> str:
     return f"{said} Who has to be asked may order for less."
 
 
+def stakes_sentence(recommendations: pd.DataFrame, *, currency: str) -> str:
+    """Where the money is, and what to do there."""
+    row = recommendations.loc[recommendations["revenue"].astype(float).idxmax()]
+    name = named(row["segment"], row["segment_type"], list(recommendations["segment_type"]))
+    share = row["customers"] / recommendations["customers"].sum()
+    return (
+        f"**{inert(name)}** brought {dollars(format_money(float(row['revenue']), currency))}, "
+        f"{format_percent(row['revenue_share'])} of revenue, from {format_percent(share)} of "
+        f"customers: {inert(row['play'].lower())}."
+    )
+
+
 def break_even_sentence(*, gross_margin: float, contact_cost: float, currency: str) -> str:
     """The two assumptions behind every break-even."""
     return (
@@ -183,30 +194,6 @@ def break_even_sentence(*, gross_margin: float, contact_cost: float, currency: s
         "profile, not findings: replace `gross_margin` and `contact_cost` with your own. No lift is "
         "promised anywhere; a control group tells whether a campaign worked."
     )
-
-
-def top_actions(recommendations: pd.DataFrame, *, currency: str, limit: int = 3) -> list[str]:
-    """The actions for segments that brought most, one line each, with what stands against them."""
-    kinds = list(recommendations["segment_type"].unique())
-    lines = []
-    for row in recommendations[recommendations["is_campaign"]].head(limit).itertuples():
-        group = f" ({group_words(row.segment_type, kinds)})" if len(kinds) > 1 else ""
-        needed = (
-            f" It pays if {one_in(row.break_even_response)} contacted orders because of it."
-            if 0 < row.break_even_response <= UNREACHABLE
-            else ""
-        )
-        against = (
-            "" if row.is_supported else f" *What the data cannot support:* {first_limit(row)}."
-        )
-        lines.append(
-            f"**{inert(row.play)}: {row.segment}**{group} – {plural(row.customers, 'customer')}, "
-            f"{dollars(format_money(row.revenue, currency))} in the window (95% interval "
-            f"{dollars(format_money(row.revenue_low, currency))} to "
-            f"{dollars(format_money(row.revenue_high, currency))}; "
-            f"{format_percent(row.revenue_share)} of revenue). {inert(row.do)}{needed}{against}"
-        )
-    return lines
 
 
 def first_limit(row: Any) -> str:

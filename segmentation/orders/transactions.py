@@ -111,8 +111,8 @@ def _materialise(
             as_given = create_without(
                 engine, "given_lines", lines, source.forgotten, amount="amount"
             )
-            names = sqlglot.parse_one(lines, dialect="duckdb").named_selects
-            lines = exp.select(*names).from_("given_lines").sql("duckdb")
+            parsed: Any = sqlglot.parse_one(lines, dialect="duckdb")
+            lines = exp.select(*parsed.named_selects).from_("given_lines").sql("duckdb")
         lines, ids = with_clean_ids(engine, lines, cleaning=id_cleaning, guests=guest_ids)
         left_out = create_without(engine, "transactions", lines, source.forgotten, amount="amount")
         left_out = left_out and left_out.with_those(as_given)

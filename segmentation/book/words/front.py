@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from segmentation.book.words.recommendations import first_limit, one_in
+from segmentation.book.words.recommendations import one_in
 from segmentation.book.words.structure import FAILED_WORDS
 from segmentation.book.words.text import highest_first, inert, listed, named, of_kind, plural
 from segmentation.core.columns import format_money, format_percent
@@ -288,7 +288,7 @@ def actions(run: Any, migration: pd.DataFrame | None) -> list[tuple[str, str]]:
     plays = plays[plays["is_campaign"]].sort_values("is_supported", ascending=False, kind="stable")
     for row in plays.itertuples():
         name = named(row.segment, row.segment_type, kinds)
-        against = "" if row.is_supported else f"first a small trial: {first_limit(row)} · "
+        against = "" if row.is_supported else "first a small trial · "
         found.append(
             (
                 f"{row.play}: {name}, {plural(row.customers, 'customer')}",

@@ -194,8 +194,3 @@ def break_even_sentence(*, gross_margin: float, contact_cost: float, currency: s
         "profile, not findings: replace `gross_margin` and `contact_cost` with your own. No lift is "
         "promised anywhere; a control group tells whether a campaign worked."
     )
-
-
-def first_limit(row: Any) -> str:
-    """The first thing that stands against a recommendation."""
-    return row.limits.split("; ")[0]

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 import pandas as pd
-import sqlglot
 from sqlglot import exp
 
 from segmentation.core.columns import FEATURES, REQUIRED_TRANSACTION_COLUMNS, TRANSACTIONS
@@ -106,16 +105,8 @@ def _materialise(
         lines = _canonical(source.sql, columns, customer_table=False)
         if date_repair == "swap_day_month":
             lines = with_days_swapped(lines)
-        as_given = None
-        if source.forgotten:  # by the id as it was when they asked, cleaned or not
-            as_given = create_without(
-                engine, "given_lines", lines, source.forgotten, amount="amount"
-            )
-            parsed: Any = sqlglot.parse_one(lines, dialect="duckdb")
-            lines = exp.select(*parsed.named_selects).from_("given_lines").sql("duckdb")
         lines, ids = with_clean_ids(engine, lines, cleaning=id_cleaning, guests=guest_ids)
         left_out = create_without(engine, "transactions", lines, source.forgotten, amount="amount")
-        left_out = left_out and left_out.with_those(as_given)
         _check_days(engine, source)
     return replace(
         source,

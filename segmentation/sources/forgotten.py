@@ -74,14 +74,6 @@ class LeftOut:
     customers: int
     amount: Decimal
 
-    def with_those(self, others: LeftOut | None) -> LeftOut:
-        """Both together: of ids as they were given, and as they are cleaned."""
-        if others is None:
-            return self
-        return LeftOut(
-            self.rows + others.rows, self.customers + others.customers, self.amount + others.amount
-        )
-
 
 def read_list(runs_dir: Path) -> Forgotten:
     """The list of a folder of runs; empty where there is none.

@@ -144,8 +144,9 @@ def _of_borders(customers: pd.DataFrame) -> list[str]:
 def _of_support(recommendations: pd.DataFrame) -> list[str]:
     campaigns = recommendations[recommendations["is_campaign"]]
     unproven = int((~campaigns["is_supported"]).sum())
-    costly = int((recommendations["play"] == NOT_AT_THIS_COST).sum())
-    watched = len(recommendations) - len(campaigns) - costly
+    others = recommendations[~recommendations["is_campaign"]]
+    costly = int((others["play"] == NOT_AT_THIS_COST).sum())
+    watched = len(others) - costly
     lines = []
     if unproven:
         lines.append(

@@ -138,6 +138,16 @@ class SegmentModel:
             anomaly_reasons=found.reasons,
         )
 
+    @property
+    def feature_names_in_(self) -> np.ndarray:
+        """The columns that `predict` needs, as scikit-learn names them."""
+        return np.array(self.features, dtype=object)
+
+    def predict(self, customers: pd.DataFrame) -> np.ndarray:
+        """Segment of each customer, in the order given; ids are not needed."""
+        given = customers.assign(customer_id=np.arange(len(customers)))
+        return np.asarray(self.assign(given)["segment"], dtype=object)
+
     def _checked(self, customers: pd.DataFrame) -> pd.DataFrame:
         missing = [n for n in ("customer_id", *self.features) if n not in customers.columns]
         if missing:
@@ -236,7 +246,7 @@ def _group_document(group: GroupModel) -> dict[str, Any]:
     }
 
 
-def load_model(folder: Path) -> SegmentModel:
+def load_model(folder: str | Path) -> SegmentModel:
     """Load a run's ``model/`` folder, verified.
 
     Raises
@@ -245,6 +255,7 @@ def load_model(folder: Path) -> SegmentModel:
         If a file is missing, too large, damaged (checksum), of another version, or
         holds shapes or numbers that cannot be a model.
     """
+    folder = Path(folder)
     path = folder / MODEL_FILE
     document = _read_document(folder)
     try:

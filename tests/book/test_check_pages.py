@@ -175,6 +175,7 @@ def test_page_that_shows_the_machine_is_not_published(tmp_path, text, said):
     [
         ("see /home/ann/orders.csv", "path /home/ann"),
         ("(/tmp/x1/y)", "path /tmp/x1"),
+        ("/v1/orders", "path /v1/orders"),
         (f"at {ROOT}", f"path {ROOT}"),
         ("lib/site-packages/pandas", "path site-packages"),
         ("RuntimeWarning: divide by zero", "warning RuntimeWarning"),
@@ -187,7 +188,15 @@ def test_tests_of_pages_and_notebooks_see_a_leak(text, said):
 
 
 @pytest.mark.parametrize(
-    "text", ["runs/cdnow/model", "https://example.org/a/b", "and/or", "1/2 of 123456.7", "23:59"]
+    "text",
+    [
+        "POST /v1/segments, /v1/features.",
+        "runs/cdnow/model",
+        "https://example.org/a/b",
+        "and/or",
+        "1/2 of 123456.7",
+        "23:59",
+    ],
 )
 def test_tests_of_pages_and_notebooks_do_not_see_what_is_no_leak(text):
     assert leaks_in(plain_text(f"<p>{text}</p><br/>"), {"123456"}) == []

@@ -11,8 +11,15 @@ from pathlib import Path
 import pandas as pd
 from conftest import ROOT
 
+from segmentation.deliver.api.app import Surroundings, create_app
+from segmentation.deliver.api.store import ModelStore
+
 ABSOLUTE_PATH = re.compile(r"(?<![\w/:.<*])/[A-Za-z][\w.-]*/[\w.-]+")
 WARNING = re.compile(r"\b[A-Z]\w*Warning\b|\bwarnings\.warn\b")
+API_ROUTES = {
+    rule.rule for rule in create_app(Surroundings(ModelStore(Path()))).url_map.iter_rules()
+}
+"""Look like paths and are addresses of the product."""
 _TAG = re.compile(r"<[^>]*>")
 
 
@@ -33,7 +40,8 @@ def ids_of(run: Path) -> set[str]:
 
 def leaks_in(text: str, ids: set[str]) -> list[str]:
     """Every leak found in a plain text, in words."""
-    found = [f"path {hit}" for hit in ABSOLUTE_PATH.findall(text)]
+    paths = (hit.group() for hit in ABSOLUTE_PATH.finditer(text))
+    found = [f"path {path}" for path in paths if path.rstrip(".") not in API_ROUTES]
     found += [f"warning {hit}" for hit in WARNING.findall(text)]
     here = (str(ROOT), str(Path.home()), sys.prefix, tempfile.gettempdir() + "/", "site-packages")
     found += [f"path {path}" for path in here if len(path) > 2 and path in text]

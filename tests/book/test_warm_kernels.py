@@ -6,7 +6,7 @@ import base64
 import gc
 import io
 import logging
-import multiprocessing
+import multiprocessing.forkserver
 import os
 import re
 import signal
@@ -32,6 +32,12 @@ from segmentation.run.stages import STAGES
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 linux = pytest.mark.skipif(not forks.CAN_FORK, reason="kernels are forked on Linux only")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nobody_to_fork_from():
+    """A process that an earlier test of this worker began would have no libraries for kernels."""
+    multiprocessing.forkserver._forkserver._stop()
 
 
 def code_in(path: Path) -> str:

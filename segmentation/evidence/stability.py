@@ -11,7 +11,6 @@ import pandas as pd
 from segmentation.core.intervals import Z95_ROUNDED, spread_of
 from segmentation.core.limits import (
     DISSOLVED_JACCARD,
-    LEAST_CUSTOMERS,
     MOST_RESAMPLED,
     NAMED_RESAMPLES,
     RESAMPLE_STARTS,
@@ -28,23 +27,14 @@ from segmentation.evidence.resampling import fit, matched, sample_rows, seed_of
 MARGIN_STEPS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
 
-TOO_FEW = "too few to say"
-
-
-def stability_word(jaccard: float, customers: int) -> str:
-    """``stable``, ``uncertain``, ``unstable`` or `TOO_FEW`; one word wherever it is said.
-
-    A segment of one comes back in every resample that draws him, so a few customers say nothing.
+def stability_word(jaccard: float) -> str:
+    """``stable``, ``uncertain`` or ``unstable``; one word for book, workbook and model card.
 
     Examples
     --------
-    >>> stability_word(0.9, 30), stability_word(0.7, 30), stability_word(0.59, 30)
+    >>> stability_word(0.9), stability_word(0.7), stability_word(0.59)
     ('stable', 'uncertain', 'unstable')
-    >>> stability_word(1.0, 29)
-    'too few to say'
     """
-    if customers < LEAST_CUSTOMERS:
-        return TOO_FEW
     if not jaccard >= UNSTABLE_JACCARD:
         return "unstable"
     return "stable" if jaccard >= STABLE_JACCARD else "uncertain"
@@ -126,7 +116,7 @@ def resample_stability(
     flips = np.mean([each.flipped for each in parts["bootstrap"]], axis=0)
     return Stability(
         pd.DataFrame([_whole(method, each, len(values)) for method, each in parts.items()]),
-        _clusters(parts, np.bincount(labels, minlength=k)),
+        _clusters(parts, k),
         margin_bands(margin, flips),
     )
 
@@ -170,10 +160,10 @@ def _whole(method: str, resamples: Sequence[_Resample], customers: int) -> dict[
     }
 
 
-def _clusters(parts: dict[str, list[_Resample]], sizes: np.ndarray) -> pd.DataFrame:
+def _clusters(parts: dict[str, list[_Resample]], k: int) -> pd.DataFrame:
     found = {method: np.array([r.jaccard for r in each]) for method, each in parts.items()}
     rows = []
-    for cluster, customers in enumerate(sizes):
+    for cluster in range(k):
         own = found["bootstrap"][:, cluster]
         mean, low, high = spread_of(own)
         rows.append(
@@ -184,7 +174,7 @@ def _clusters(parts: dict[str, list[_Resample]], sizes: np.ndarray) -> pd.DataFr
                 "jaccard_high": high,
                 "jaccard_subsample": spread_of(found["subsample"][:, cluster])[0],
                 "dissolved": float((own <= DISSOLVED_JACCARD).mean()),
-                "verdict": stability_word(mean, int(customers)),
+                "verdict": stability_word(mean),
             }
         )
     return pd.DataFrame(rows)

@@ -24,6 +24,7 @@
 # %% tags=["parameters", "hide-input"]
 source: str = "cdnow"  # Where orders come from: a shipped source, or a path to a source SQL file.
 location: str = "data/raw_data/cdnow"  # Folder, file or database (mysql://host:port/database) of the raw tables.
+tables: dict = {}  # How files of a table are read, where that is not to be told from them.
 engine: str = "duckdb"  # What runs the SQL: duckdb on files, mysql in the database at location, spark.
 fit_on: str = "all"  # Customers to fit on; a number (engine spark): the others stay on the cluster.
 cluster_output: str = "run"  # Where Spark writes customers who stay: run (the run's folder) or storage.
@@ -34,6 +35,8 @@ zero_amount: str = "keep"  # Lines with an amount of zero; reported either way.
 duplicates: str = "keep"  # Exact copies of a line; reported either way.
 non_product: str = "keep"  # Lines that are not products (postage, fees), where the source marks them.
 date_repair: str = "off"  # swap_day_month: exchange day and month of order dates whose day is at most 12.
+guest_ids = "auto"  # Ids that stand for many people: their lines have no customer; auto: by name.
+id_cleaning = "auto"  # auto: undo what programs add to ids; match: zeros, capitals, blanks too.
 features: list = ["recency", "frequency", "total_spent"]  # Features that K-Means and DBSCAN see.
 split_pre_register: bool = True  # Model customers whose first order precedes registration apart.
 outliers: str = "none"  # winsor: pull values beyond the winsor quantiles in to them before scaling.
@@ -48,6 +51,7 @@ random_state: int = 42  # Seed of every random choice.
 dbscan_eps = "auto"  # Neighbourhood radius; auto: knee of the k-distance curve.
 dbscan_min_samples = "auto"  # Customers (self included) that make a neighbourhood dense; auto: 2 x features.
 calibration_end = "auto"  # Cut of the hold-out proof; auto: middle of the observation window.
+outcome_days: int = 90  # Days ahead that the forecast of each customer looks.
 currency: str = "USD"  # ISO 4217 code of the account currency; a label, nothing is converted.
 gross_margin: float = 0.3  # Share of revenue left after the cost of goods; an assumption to replace.
 contact_cost: float = 1.0  # Cost of contacting one customer once; an assumption to replace.
@@ -64,9 +68,21 @@ run = open_run(globals())
 words.banner(run["overview"])
 
 # %% [markdown]
-# ## What the source holds
+# ## Revenue and customers over time
+#
+# Read the three panels together: revenue can hold while new customers stop coming, and then it
+# is borrowed from the past.
+
+# %% mystnb={"figure": {"name": "fig-monthly", "caption": "Revenue, orders and first-time customers per month; kept lines only."}, "image": {"alt": "Three stacked bar charts sharing a time axis of months: revenue, number of orders, number of new customers."}} tags=["hide-input"]
+plots.plot_monthly(run["monthly"], currency=currency)
 
 # %% tags=["remove-input"]
+Markdown(words.month_sentence(run["monthly"], currency=currency))
+
+# %% [markdown]
+# ## What the source holds
+
+# %% tags=["remove-input", "answer"]
 Markdown(words.overview_sentence(run["overview"], run["lines"], currency=currency))
 
 # %% [markdown]
@@ -82,14 +98,6 @@ Markdown(words.column_sentence(run["raw_columns"]))
 
 # %% tags=["remove-input"]
 words.Prose(words.reading_sentence(run["overview"]))
-
-# %% [markdown]
-# ## How raw tables become order lines
-#
-# One `SELECT` per source maps its raw tables to the agreed columns. It is shown as run.
-
-# %% tags=["remove-input"]
-Markdown(words.source_sql(run["sql"]))
 
 # %% [markdown]
 # ## What is wrong with the data
@@ -129,13 +137,9 @@ words.moves_table(run["group_moves"], currency=currency)
 words.Prose(words.moves_sentence(run["group_moves"], run["repair"], currency=currency))
 
 # %% [markdown]
-# ## Revenue and customers over time
+# ## How raw tables become order lines
 #
-# Read the three panels together: revenue can hold while new customers stop coming, and then it
-# is borrowed from the past.
-
-# %% mystnb={"figure": {"name": "fig-monthly", "caption": "Revenue, orders and first-time customers per month; kept lines only."}, "image": {"alt": "Three stacked bar charts sharing a time axis of months: revenue, number of orders, number of new customers."}} tags=["hide-input"]
-plots.plot_monthly(run["monthly"], currency=currency)
+# One `SELECT` per source maps its raw tables to the agreed columns. It is shown as run.
 
 # %% tags=["remove-input"]
-Markdown(words.month_sentence(run["monthly"], currency=currency))
+Markdown(words.source_sql(run["sql"]))

@@ -26,6 +26,7 @@
 # %% tags=["parameters", "hide-input"]
 source: str = "cdnow"  # Where orders come from: a shipped source, or a path to a source SQL file.
 location: str = "data/raw_data/cdnow"  # Folder, file or database (mysql://host:port/database) of the raw tables.
+tables: dict = {}  # How files of a table are read, where that is not to be told from them.
 engine: str = "duckdb"  # What runs the SQL: duckdb on files, mysql in the database at location, spark.
 fit_on: str = "all"  # Customers to fit on; a number (engine spark): the others stay on the cluster.
 cluster_output: str = "run"  # Where Spark writes customers who stay: run (the run's folder) or storage.
@@ -36,6 +37,8 @@ zero_amount: str = "keep"  # Lines with an amount of zero; reported either way.
 duplicates: str = "keep"  # Exact copies of a line; reported either way.
 non_product: str = "keep"  # Lines that are not products (postage, fees), where the source marks them.
 date_repair: str = "off"  # swap_day_month: exchange day and month of order dates whose day is at most 12.
+guest_ids = "auto"  # Ids that stand for many people: their lines have no customer; auto: by name.
+id_cleaning = "auto"  # auto: undo what programs add to ids; match: zeros, capitals, blanks too.
 features: list = ["recency", "frequency", "total_spent"]  # Features that K-Means and DBSCAN see.
 split_pre_register: bool = True  # Model customers whose first order precedes registration apart.
 outliers: str = "none"  # winsor: pull values beyond the winsor quantiles in to them before scaling.
@@ -50,6 +53,7 @@ random_state: int = 42  # Seed of every random choice.
 dbscan_eps = "auto"  # Neighbourhood radius; auto: knee of the k-distance curve.
 dbscan_min_samples = "auto"  # Customers (self included) that make a neighbourhood dense; auto: 2 x features.
 calibration_end = "auto"  # Cut of the hold-out proof; auto: middle of the observation window.
+outcome_days: int = 90  # Days ahead that the forecast of each customer looks.
 currency: str = "USD"  # ISO 4217 code of the account currency; a label, nothing is converted.
 gross_margin: float = 0.3  # Share of revenue left after the cost of goods; an assumption to replace.
 contact_cost: float = 1.0  # Cost of contacting one customer once; an assumption to replace.
@@ -66,16 +70,10 @@ run = open_run(globals())
 words.banner(run["overview"])
 
 # %% [markdown]
-# ## Rules
+# ## Ledger
 #
 # Rules never delete: a line is set aside under the first rule that it meets and stays in the
-# ledger, so rows and money always add up. The query is shown as run.
-
-# %% tags=["remove-input"]
-Markdown(words.cleaning_sql(run["sql"]))
-
-# %% [markdown]
-# ## Ledger
+# ledger, so rows and money always add up.
 
 # %% tags=["remove-input"]
 words.ledger_table(run["ledger"])
@@ -124,9 +122,6 @@ words.returns_movers_table(run["returns_movers"], currency=currency)
 # One row per customer, computed from kept lines up to the last day of observation.
 
 # %% tags=["remove-input"]
-Markdown(words.features_sql(run["sql"]))
-
-# %% tags=["remove-input"]
 words.feature_table(run["features"], currency=currency, names=features)
 
 # %% [markdown]
@@ -137,3 +132,14 @@ Markdown(words.group_sentence(run["features"], currency=currency))
 
 # %% tags=["remove-input"]
 words.Prose(words.precision_sentence(run["features"], run["findings"]))
+
+# %% [markdown]
+# ## The queries
+#
+# Cleaning, then features, as run.
+
+# %% tags=["remove-input"]
+Markdown(words.cleaning_sql(run["sql"]))
+
+# %% tags=["remove-input"]
+Markdown(words.features_sql(run["sql"]))

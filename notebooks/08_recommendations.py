@@ -25,6 +25,7 @@
 # %% tags=["parameters", "hide-input"]
 source: str = "cdnow"  # Where orders come from: a shipped source, or a path to a source SQL file.
 location: str = "data/raw_data/cdnow"  # Folder, file or database (mysql://host:port/database) of the raw tables.
+tables: dict = {}  # How files of a table are read, where that is not to be told from them.
 engine: str = "duckdb"  # What runs the SQL: duckdb on files, mysql in the database at location, spark.
 fit_on: str = "all"  # Customers to fit on; a number (engine spark): the others stay on the cluster.
 cluster_output: str = "run"  # Where Spark writes customers who stay: run (the run's folder) or storage.
@@ -35,6 +36,8 @@ zero_amount: str = "keep"  # Lines with an amount of zero; reported either way.
 duplicates: str = "keep"  # Exact copies of a line; reported either way.
 non_product: str = "keep"  # Lines that are not products (postage, fees), where the source marks them.
 date_repair: str = "off"  # swap_day_month: exchange day and month of order dates whose day is at most 12.
+guest_ids = "auto"  # Ids that stand for many people: their lines have no customer; auto: by name.
+id_cleaning = "auto"  # auto: undo what programs add to ids; match: zeros, capitals, blanks too.
 features: list = ["recency", "frequency", "total_spent"]  # Features that K-Means and DBSCAN see.
 split_pre_register: bool = True  # Model customers whose first order precedes registration apart.
 outliers: str = "none"  # winsor: pull values beyond the winsor quantiles in to them before scaling.
@@ -49,6 +52,7 @@ random_state: int = 42  # Seed of every random choice.
 dbscan_eps = "auto"  # Neighbourhood radius; auto: knee of the k-distance curve.
 dbscan_min_samples = "auto"  # Customers (self included) that make a neighbourhood dense; auto: 2 x features.
 calibration_end = "auto"  # Cut of the hold-out proof; auto: middle of the observation window.
+outcome_days: int = 90  # Days ahead that the forecast of each customer looks.
 currency: str = "USD"  # ISO 4217 code of the account currency; a label, nothing is converted.
 gross_margin: float = 0.3  # Share of revenue left after the cost of goods; an assumption to replace.
 contact_cost: float = 1.0  # Cost of contacting one customer once; an assumption to replace.
@@ -68,8 +72,11 @@ words.banner(run["overview"])
 # %% [markdown]
 # ## What each segment brought
 
-# %% mystnb={"figure": {"name": "fig-stakes", "caption": "Revenue of each segment in the window with its 95% interval, and the play recommended."}, "image": {"alt": "Horizontal bars of revenue per segment, longest on top, each with a whisker for its interval and labelled with its play."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-stakes", "caption": "Revenue of each segment in the window, and the play recommended."}, "image": {"alt": "Horizontal bars of revenue per segment, longest on top, each labelled with its play."}} tags=["hide-input"]
 plots.plot_stakes(run["recommendations"], currency=currency, colours=plots.colours_of(run["profile"], run.rules["naming_rules"]))
+
+# %% tags=["remove-input"]
+Markdown(words.stakes_sentence(run["recommendations"], currency=currency))
 
 # %% tags=["remove-input"]
 Markdown(words.break_even_sentence(gross_margin=gross_margin, contact_cost=contact_cost, currency=currency))

@@ -7,7 +7,7 @@ import contextlib
 import os
 import sys
 
-DATABASE_COMMANDS = ("run", "report", "demo", "materialize")
+DATABASE_COMMANDS = ("run", "report", "check", "demo", "materialize")
 
 
 def preload_driver() -> None:

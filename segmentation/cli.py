@@ -3,85 +3,65 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import io
+import json
 import os
-import signal
-import sys
-import unicodedata
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
 from segmentation import __version__
-from segmentation.core.errors import ParameterError, ReportError, SegmentationError
-from segmentation.core.interruption import begin_command, came_too_late, outputs_replaced
-from segmentation.core.parameters import SHIPPED_PROFILES, describe, resolve, value_from_text
+from segmentation.core import completion
+from segmentation.core.command_options import (
+    MakeCurrent,
+    NoCache,
+    ParameterFile,
+    RawValues,
+    Replace,
+    RunsDir,
+    SingleParameters,
+    aligned,
+    examples,
+    shown,
+    values_of,
+)
+from segmentation.core.endings import run_command
+from segmentation.core.errors import ParameterError, first_three
+from segmentation.core.parameters import (
+    SHIPPED_PROFILES,
+    Parameters,
+    describe,
+    load_yaml,
+    parameters_from,
+    resolve,
+)
+from segmentation.core.run_names import plain_name
 from segmentation.run import forks
 
-MISTAKE = 2
-FULL = (errno.ENOSPC, errno.EDQUOT)
 DEMO_DATABASE = "mysql://127.0.0.1:3306/marketplace"
-NAME_SIGNS = " ._-–—+,()&"
-"""What a run's name may hold besides letters and digits."""
-MAX_NAME_BYTES = 100
-"""Leaves room for the temporary names that a run is written under."""
-
-RunsDir = click.option(
-    "--runs-dir",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("runs"),
-    show_default=True,
-    help="Folder that runs are written to.",
-)
-ParameterFile = click.option(
-    "-f",
-    "--file",
-    "file",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="YAML file of parameters that override the profile's.",
-)
-SingleParameters = click.option(
-    "-p",
-    "--parameter",
-    "pairs",
-    nargs=2,
-    multiple=True,
-    metavar="NAME VALUE",
-    help="One parameter that overrides profile and file; may be repeated.",
-)
-
-MakeCurrent = click.option(
-    "--make-current",
-    is_flag=True,
-    help="Let a run with -p or -f become the current one of its name.",
-)
-Replace = click.option(
-    "--replace", is_flag=True, help="Replace a file that is there, whoever made it."
-)
-NoCache = click.option(
-    "--no-cache",
-    is_flag=True,
-    help="Compute every stage anew instead of reusing results of earlier runs.",
-)
-
-RawValues = click.option(
-    "--raw-values",
-    is_flag=True,
-    help="Write texts into CSV files as they are, for a program that is no spreadsheet.",
-)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=examples(
+        "segmentation report                              the shipped data as a book",
+        "segmentation run myshop/myshop.yaml              all stages, no book",
+        'eval "$(_SEGMENTATION_COMPLETE=bash_source segmentation)"',
+        "                                                 completion; also zsh_source, fish_source",
+    ),
+)
 @click.version_option(__version__, prog_name="segmentation")
 def cli() -> None:
     """Customer segmentation that people trust with money."""
 
 
-@cli.command()
-@click.argument("profiles", nargs=-1)
+@cli.command(
+    epilog=examples(
+        "segmentation report cdnow -p n_clusters auto",
+        "segmentation report myshop/myshop.yaml",
+    )
+)
+@click.argument("profiles", nargs=-1, shell_complete=completion.profiles)
 @ParameterFile
 @SingleParameters
 @RunsDir
@@ -97,10 +77,10 @@ def report(
 ) -> None:
     """Run the notebooks for each PROFILE (default: the shipped ones) and build the book."""
     names = [
-        resolve(profile, file=file, overrides=_overrides(pairs))[0]
+        resolve(profile, file=file, overrides=values_of(pairs))[0]
         for profile in profiles or SHIPPED_PROFILES
     ]
-    _refuse_equal_names([_run_name(name, "profile") for name in names])
+    _refuse_equal_names([plain_name(name, "profile") for name in names])
     with contextlib.suppress(OSError):  # elsewhere kernels start as Jupyter starts them
         forks.begin(*forks.NEEDED_BY_KERNELS)  # while this process imports it too
     from segmentation.book.report import make_report
@@ -109,21 +89,26 @@ def report(
 
     runs_dir = runs_dir.absolute()
     asked = {
-        name: ask(profile, file, _overrides(pairs), runs_dir=runs_dir, make_current=make_current)
+        name: ask(profile, file, values_of(pairs), runs_dir=runs_dir, make_current=make_current)
         for name, profile in zip(names, profiles or SHIPPED_PROFILES, strict=True)
     }
     made = make_report(asked, runs_dir=runs_dir, reuse=not no_cache)
     for name, folder in made.runs.items():
         click.echo(f"stages of {name}: {stages_sentence(folder)}")
         click.echo(f"notebooks of {name}: {made.notebooks_sentence(name)}")
-        click.echo(f"run {name}: {_shown(folder)}")
+        click.echo(f"run {name}: {shown(folder)}")
     for path in made.workbooks:
-        click.echo(f"workbook: {_shown(path)}")
-    click.echo(f"book: {_shown(made.book / 'index.html')}")
+        click.echo(f"workbook: {shown(path)}")
+    click.echo(f"book: {shown(made.book / 'index.html')}")
 
 
-@cli.command()
-@click.argument("profile")
+@cli.command(
+    epilog=examples(
+        "segmentation run myshop/myshop.yaml",
+        "segmentation run cdnow -f more.yaml -p k_max 6 --name trial",
+    )
+)
+@click.argument("profile", shell_complete=completion.profiles)
 @ParameterFile
 @SingleParameters
 @RunsDir
@@ -143,21 +128,77 @@ def run(
 
     With -p or -f it is an experiment: it gets a folder of its own, and the current run stays.
     """
-    profile_name, parameters = resolve(profile, file=file, overrides=_overrides(pairs))
-    run_name = _run_name(profile_name, "profile") if name is None else _run_name(name, "--name")
+    profile_name, parameters = resolve(profile, file=file, overrides=values_of(pairs))
+    run_name = plain_name(profile_name, "profile") if name is None else plain_name(name, "--name")
     if not no_cache and forks.is_worth_it(parameters):
         forks.begin("segmentation.run.run")  # while this process imports it too
     from segmentation.deliver.make_run import make_run
-    from segmentation.deliver.run_folder import stages_sentence
     from segmentation.deliver.run_places import ask
+    from segmentation.deliver.run_summary import summary
 
     runs_dir = runs_dir.absolute()
-    asked = ask(profile, file, _overrides(pairs), runs_dir=runs_dir, make_current=make_current)
+    asked = ask(profile, file, values_of(pairs), runs_dir=runs_dir, make_current=make_current)
     folder = make_run(
         profile_name, parameters, runs_dir=runs_dir, name=run_name, reuse=not no_cache, asked=asked
     )
-    click.echo(f"stages: {stages_sentence(folder)}")
-    click.echo(_shown(folder))
+    for name, said in summary(folder, profile).items():
+        click.echo(f"{name}: {said}")
+    click.echo(shown(folder))
+
+
+@cli.command(
+    epilog=examples(
+        "segmentation init orders_export.csv              recognised by its columns",
+        "segmentation init myshop/ --from woocommerce",
+    )
+)
+@click.argument(
+    "files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE..."
+)
+@click.option(
+    "--from",
+    "shop",
+    type=click.Choice(["shopify", "woocommerce", "olist", "stripe", "amazon"]),
+    help="System that wrote the files; without it, they are recognised by their columns.",
+)
+@click.option(
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder to write to; default: beside the files.",
+)
+@Replace
+def init(files: tuple[Path, ...], shop: str | None, output: Path | None, replace: bool) -> None:
+    """Draft a SELECT, a profile and a README from an export: each FILE, or a folder of them.
+
+    Every choice is explained in the files; what only the owner knows is marked.
+    """
+    from segmentation.deliver.first_profile import draft
+
+    written = draft(list(files), shop, output, replace=replace)
+    for path in written:
+        click.echo(shown(path))
+    click.echo(f"next: segmentation check {shown(written[0])}")
+
+
+@cli.command(epilog=examples("segmentation check myshop/myshop.yaml"))
+@click.argument("profile", shell_complete=completion.profiles)
+@ParameterFile
+@SingleParameters
+@RunsDir
+def check(
+    profile: str, file: Path | None, pairs: tuple[tuple[str, str], ...], runs_dir: Path
+) -> None:
+    """Read PROFILE's orders without any model: what is read, casts and joins, ledger, findings.
+
+    Then the first customers and the SQL as run. What was computed is reused by `run`.
+    """
+    from segmentation.deliver.check import check_text
+    from segmentation.run.run import Run
+
+    _, parameters = resolve(profile, file=file, overrides=values_of(pairs))
+    run = Run(parameters, runs_dir.absolute())
+    with contextlib.closing(run.snapshot):
+        click.echo(check_text(run))
 
 
 @cli.command()
@@ -185,7 +226,11 @@ def clean(runs_dir: Path, everything: bool, keep_runs: int | None) -> None:
         click.echo(f"removed {len(removed):,} runs" + "".join(f"\n  {name}" for name in removed))
 
 
-@cli.command()
+@cli.command(
+    epilog=examples(
+        "segmentation score runs/cdnow/model new_customers.csv --output scored.csv",
+    )
+)
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("customers", type=click.Path(path_type=Path), metavar="INPUT")
 @click.option(
@@ -203,7 +248,7 @@ def score(model: Path, customers: Path, output: Path, raw_values: bool, replace:
     scored = score_file(model, customers, output, raw_values=raw_values, replace=replace)
     for line in drift_sentences(scored.drift):
         click.echo(line)
-    click.echo(f"{scored.customers:,} customers assigned: {_shown(output)}")
+    click.echo(f"{scored.customers:,} customers assigned: {shown(output)}")
 
 
 @cli.command()
@@ -236,9 +281,18 @@ def forget(
     click.echo("\n".join(said))
 
 
-@cli.command()
+@cli.command(
+    epilog=examples(
+        "segmentation sql runs/cdnow/model --dialect mysql > segments.sql",
+    )
+)
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--dialect", required=True, help="Database to write for: duckdb, mysql, spark, ….")
+@click.option(
+    "--dialect",
+    required=True,
+    help="Database to write for: bigquery, databricks, duckdb, mariadb, mysql, postgres, redshift, "
+    "snowflake, spark, sqlite, trino.",
+)
 def sql(model: Path, dialect: str) -> None:
     """Print a SELECT that assigns every row of a table `features` with a run's MODEL folder."""
     from segmentation.deliver.scoring_sql import scoring_sql
@@ -246,7 +300,11 @@ def sql(model: Path, dialect: str) -> None:
     click.echo(scoring_sql(model, dialect=dialect), nl=False)
 
 
-@cli.command()
+@cli.command(
+    epilog=examples(
+        "segmentation compare runs/cdnow.1a2b3c4d runs/cdnow --output moved",
+    )
+)
 @click.argument("before", type=click.Path(path_type=Path), metavar="RUN_A")
 @click.argument("after", type=click.Path(path_type=Path), metavar="RUN_B")
 @click.option(
@@ -312,7 +370,7 @@ def campaign_split(
         raw_values=raw_values,
         replace=replace,
     )
-    click.echo(f"{said}\n{_shown(output)}")
+    click.echo(f"{said}\n{shown(output)}")
 
 
 @campaign.command("size")
@@ -329,11 +387,17 @@ def campaign_size(base: float, effect: float, customers: int | None) -> None:
 @campaign.command("readout")
 @click.argument("arms", type=click.Path(path_type=Path), metavar="ARMS")
 @click.argument("results", type=click.Path(path_type=Path), metavar="RESULTS")
-def campaign_readout(arms: Path, results: Path) -> None:
-    """Say what changed, from the list ARMS and a CSV of orders afterwards, RESULTS."""
+@click.option("--break-even", type=float, help="Rise of the response that pays, as 0.05.")
+@click.option("--gross-margin", type=float, help="Share of revenue left, as 0.3.")
+@click.option("--contact-cost", type=float, help="Cost of contacting one customer once.")
+def campaign_readout(arms: Path, results: Path, **pays: float | None) -> None:
+    """Say what changed, from the list ARMS and a CSV of orders afterwards, RESULTS.
+
+    With --break-even, or --gross-margin and --contact-cost, it says whether that pays.
+    """
     from segmentation.deliver.campaign_lists import read_out
 
-    click.echo(read_out(arms, results))
+    click.echo(read_out(arms, results, **pays))
 
 
 @cli.command()
@@ -392,18 +456,45 @@ def reduce(model: Path, output: Path, tolerance: float) -> None:
     from segmentation.deliver.reduce import reduce_folder
 
     before, after = reduce_folder(model, output, tolerance=tolerance)
-    click.echo(f"{before:,} core points became {after:,} grid centres: {_shown(output)}")
+    click.echo(f"{before:,} core points became {after:,} grid centres: {shown(output)}")
 
 
-@cli.command()
-@click.argument("profile", required=False)
-def params(profile: str | None) -> None:
-    """List every parameter: name, value, unit, accepted values, meaning."""
-    parameters = None if profile is None else resolve(profile)[1]
-    for row in describe(parameters).itertuples():
-        click.echo(f"{row.name} = {row.value}")
-        click.echo(f"    {row.meaning}")
-        click.echo(f"    unit: {row.unit}; accepted: {row.accepted}")
+@cli.command(
+    epilog=examples(
+        "segmentation params cdnow                        all, with the values of a profile",
+        "segmentation params n_clusters                   one",
+        "segmentation params myshop.yaml -p k_max 6 --json",
+    )
+)
+@click.argument(
+    "asked", nargs=-1, metavar="[PROFILE] [NAME]...", shell_complete=completion.profiles_and_names
+)
+@ParameterFile
+@SingleParameters
+@click.option("--json", "as_json", is_flag=True, help="Print name, value, unit, … as JSON.")
+def params(
+    asked: tuple[str, ...], file: Path | None, pairs: tuple[tuple[str, str], ...], as_json: bool
+) -> None:
+    """List every parameter, or each NAME: value, unit, accepted values, meaning."""
+    names = [word for word in asked if word in Parameters.model_fields]
+    profiles = [word for word in asked if word not in names]
+    if len(profiles) > 1:
+        raise ParameterError(
+            f"params: {first_three(profiles)} are no parameters; give one profile and any names."
+        )
+    if profiles:
+        parameters = resolve(profiles[0], file=file, overrides=values_of(pairs))[1]
+    else:
+        parameters = parameters_from((load_yaml(file) if file else {}) | values_of(pairs))
+    rows = describe(parameters).to_dict("records")
+    rows = [row for row in rows if not names or row["name"] in names]
+    if as_json:
+        click.echo(json.dumps(rows, ensure_ascii=False, indent=1))
+        return
+    for row in rows:
+        click.echo(f"{row['name']} = {row['value']}")
+        click.echo(f"    {row['meaning']}")
+        click.echo(f"    unit: {row['unit']}; accepted: {row['accepted']}")
 
 
 @cli.command()
@@ -429,7 +520,7 @@ def demo(output: Path | None, location: str | None, replace: bool) -> None:
         from segmentation.sources.demo import write_marketplace
 
         for path in write_marketplace(output, replace=replace):
-            click.echo(_shown(path))
+            click.echo(shown(path))
     elif location is not None:
         from segmentation.deliver.materialize import load_marketplace
 
@@ -479,11 +570,11 @@ def fetch(
         timeout=timeout,
     )
     click.echo(said)
-    click.echo(_shown(path))
+    click.echo(shown(path))
 
 
 @cli.command()
-@click.argument("profile")
+@click.argument("profile", shell_complete=completion.profiles)
 @ParameterFile
 @SingleParameters
 @RunsDir
@@ -494,7 +585,7 @@ def materialize(
     from segmentation.deliver import materialize as tables
     from segmentation.run.run import Run
 
-    _, parameters = resolve(profile, file=file, overrides=_overrides(pairs))
+    _, parameters = resolve(profile, file=file, overrides=values_of(pairs))
     click.echo(tables.materialize(Run(parameters, runs_dir.absolute(), progress=True)))
 
 
@@ -523,115 +614,16 @@ def runs(runs_dir: Path, chosen: str | None) -> None:
     from segmentation.deliver.run_places import make_current, runs_listed
 
     if chosen is not None:
-        click.echo(f"{_shown(make_current(runs_dir.absolute(), chosen))} is {Path(chosen).name}")
+        click.echo(f"{shown(make_current(runs_dir.absolute(), chosen))} is {Path(chosen).name}")
         return
     rows = runs_listed(runs_dir.absolute())
-    click.echo(aligned(rows) if rows else f"no runs in {_shown(runs_dir)}")
-
-
-def aligned(rows: list[dict[str, str]]) -> str:
-    """Rows as a table for a terminal."""
-    lines = [list(rows[0]), *(list(row.values()) for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    )
-
-
-def _overrides(pairs: tuple[tuple[str, str], ...]) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    for name, text in pairs:
-        if name in values:
-            raise ParameterError(f"parameters: {name} is given twice; give it once.")
-        values[name] = value_from_text(text)
-    return values
-
-
-def _run_name(name: str, said: str) -> str:
-    """A name that is no more than a name to a file system, a shell, a page and a template."""
-    is_plain = all(c.isalnum() or c in NAME_SIGNS or unicodedata.category(c) == "Mn" for c in name)
-    ends = (name[:1], name[-1:])
-    if (
-        not is_plain
-        or ends[0] in ("", *".- ")
-        or ends[1] == " "
-        or len(name.encode()) > MAX_NAME_BYTES
-    ):
-        shown = name if len(name) <= 40 else name[:40] + "…"
-        raise ParameterError(
-            f"{said} {shown!r}: a run's name is letters, digits, spaces and {' '.join(NAME_SIGNS[1:])}, "
-            f"begins with none of '.', '-' and a space, and has at most {MAX_NAME_BYTES} bytes."
-        )
-    return name
+    click.echo(aligned(rows) if rows else f"no runs in {shown(runs_dir)}")
 
 
 def _refuse_equal_names(names: list[str]) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ParameterError(f"profile {twice[0]} is named twice; name each profile once.")
-
-
-def _shown(path: Path) -> str:
-    """Path relative to here where it is below, for a line that can be copied."""
-    try:
-        return str(path.absolute().relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)
-
-
-def _fail(message: str, *, code: int = MISTAKE) -> None:
-    click.echo(f"segmentation: {message}", err=True)
-    sys.exit(code)
-
-
-def _interrupted(*_: object) -> None:
-    raise KeyboardInterrupt
-
-
-def _drop_what_is_left() -> None:
-    """Let nothing be printed when Python ends: where it would go takes no more."""
-    with contextlib.suppress(io.UnsupportedOperation):  # none but the real one
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def run_command(command: Callable[[], Any]) -> None:
-    """Run a command; a user's mistake becomes one sentence and exit code 2."""
-    signal.signal(signal.SIGTERM, _interrupted)
-    begin_command()
-    try:
-        command()
-        sys.stdout.flush()
-        if came_too_late():
-            click.echo(
-                "segmentation: interrupted at the end; the new outputs are in place.", err=True
-            )
-    except SegmentationError as error:
-        _fail(str(error))
-    except (KeyboardInterrupt, click.Abort):
-        _fail(
-            "interrupted; the new outputs are in place."
-            if outputs_replaced()
-            else "interrupted; previous outputs are unchanged."
-        )
-    except click.ClickException as error:
-        _fail(error.format_message())
-    except BrokenPipeError:
-        _drop_what_is_left()
-    except (OSError, RuntimeError) as error:
-        # shutil, kernels and Jupyter Book say in words alone what went wrong with files
-        full = [code for code in FULL if os.strerror(code) in str(error)]
-        if isinstance(error, ReportError) and not full:
-            _fail(str(error), code=1)
-        if not full:
-            raise
-        _drop_what_is_left()
-        _fail(
-            f"cannot write: {os.strerror(full[0]).lower()}; free some space, or choose a place on "
-            "another disk."
-        )
-    except MemoryError:
-        _fail("not enough memory for this data; use a machine with more.")
 
 
 def main() -> None:

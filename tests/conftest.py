@@ -14,6 +14,7 @@ import sys
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import yaml
@@ -100,6 +101,10 @@ def assert_refused(outcome: Outcome, *needed: str) -> str:
     return sentence
 
 
+FEWER = {"STABILITY_RESAMPLES": 10, "NAMED_RESAMPLES": 5, "SEED_STARTS": 10}
+"""Half the time of a tiny shop's run is resampling, whose numbers tests/evidence holds in full."""
+
+
 def call_cli(*arguments: object) -> Outcome:
     """The command in this process, as `main` runs it: fast, and a defect shows its traceback."""
     out, err, code = io.StringIO(), io.StringIO(), 0
@@ -108,6 +113,7 @@ def call_cli(*arguments: object) -> Outcome:
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
         warnings.catch_warnings(),
+        mock.patch.multiple("segmentation.evidence.stability", **FEWER),
     ):
         warnings.simplefilter("error", RuntimeWarning)  # a user would see it printed
         try:

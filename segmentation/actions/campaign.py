@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -134,9 +134,31 @@ def detectable_effect(n_treatment: int, n_control: int, *, base: float) -> float
     return high
 
 
+def rise_shown_to_pay(n_treatment: int, n_control: int, *, base: float, needed: float) -> float:
+    """Smallest rise whose 95% interval lies above break-even with 80% power; NaN if none is.
+
+    To pay, a rise must be more than above zero: a read-out shows that it pays where the
+    whole interval is above the rise `needed`.
+    """
+    reach = Z95 + float(norm.ppf(POWER))
+
+    def is_shown(rise: float) -> bool:
+        treated = base + rise
+        spread = treated * (1 - treated) / n_treatment + base * (1 - base) / n_control
+        return rise - needed >= reach * math.sqrt(max(spread, 0.0))
+
+    low, high = needed, 1 - base
+    if min(n_treatment, n_control) < 1 or not low < high or not is_shown(high):
+        return float("nan")
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (low, middle) if is_shown(middle) else (middle, high)
+    return high
+
+
 SIZE_COLUMNS = (
     "segment_type", "segment", "customers", "days", "base", "base_low", "base_high",
-    "base_customers", "detectable", "break_even", "can_show",
+    "base_customers", "detectable", "break_even", "can_show", "pays_from",
 )  # fmt: skip
 
 
@@ -154,19 +176,23 @@ def sizes_by_segment(recommendations: pd.DataFrame) -> pd.DataFrame:
     DataFrame of `SIZE_COLUMNS`
         ``detectable`` is the smallest rise found with 80% power; ``can_show`` whether that
         is no more than the break-even: otherwise a campaign could pay and the test would
-        not tell. Both missing where nobody knows who orders anyway.
+        not tell. ``pays_from`` as `rise_shown_to_pay` gives it. All missing where nobody
+        knows who orders anyway.
     """
     rows = []
     for row in recommendations.itertuples():
-        smallest, shown = float("nan"), None
+        smallest, shown, pays_from = float("nan"), None, float("nan")
         if np.isfinite(row.base):
             half = row.customers // 2
             smallest = detectable_effect(half, row.customers - half, base=row.base)
             shown = bool(smallest <= row.break_even_response)
+            pays_from = rise_shown_to_pay(
+                half, row.customers - half, base=row.base, needed=row.break_even_response
+            )
         rows.append(
             (row.segment_type, row.segment, row.customers, row.outcome_days, row.base,
              row.base_low, row.base_high, row.base_customers, smallest,
-             row.break_even_response, shown)
+             row.break_even_response, shown, pays_from)
         )  # fmt: skip
     table = pd.DataFrame(rows, columns=list(SIZE_COLUMNS))
     return table.astype({"can_show": "boolean"})
@@ -192,6 +218,12 @@ class Uplift:
     def is_shown(self) -> bool:
         """Whether the interval excludes no change at all."""
         return self.low > 0 or self.high < 0
+
+    def verdict(self, needed: float) -> str:
+        """Whether the whole interval is above, or below, the uplift that pays for the contact."""
+        if self.low > needed:
+            return "shown to pay"
+        return "shown not to pay" if self.high < needed else "cannot tell whether it pays"
 
 
 def response_uplift(treated: int, n_treatment: int, responded: int, n_control: int) -> Uplift:
@@ -219,13 +251,89 @@ def response_uplift(treated: int, n_treatment: int, responded: int, n_control: i
 
 def money_uplift(treated: np.ndarray, control: np.ndarray) -> Uplift:
     """Uplift of money per customer, those who did not order counted as 0 (Welch 1947)."""
-    sizes = len(treated), len(control)
-    parts = treated.var(ddof=1) / sizes[0], control.var(ddof=1) / sizes[1]
-    error = math.sqrt(sum(parts))
-    difference = float(treated.mean() - control.mean())
-    means = float(treated.mean()), float(control.mean())
+    values = np.append(treated, control).astype(np.float64)
+    is_treated = np.arange(len(values)) < len(treated)
+    return uplift_in_blocks(values, is_treated, np.zeros(len(values), dtype=np.int64))
+
+
+def blocks_of(spent: np.ndarray, treated: np.ndarray) -> np.ndarray:
+    """Number of the block of each customer: of like past spend, with five of each arm at least.
+
+    The blocks of `split` without its seed: customers of equal spend may change places, which
+    changes nothing, since they are alike. Blocks with too few of an arm join the next.
+    """
+    order = np.argsort(spent, kind="stable")
+    tens = np.arange(len(order)) // ARM_BLOCK
+    counts = np.array(
+        [np.bincount(tens, weights=(treated[order] == arm)) for arm in (True, False)]
+    ).T
+    number, held, numbers = 0, np.zeros(2), []
+    for count in counts:
+        numbers.append(number)
+        held += count
+        if held.min() >= ARM_BLOCK // 2:
+            number, held = number + 1, np.zeros(2)
+    if held.min() < ARM_BLOCK // 2:  # what is left at the end joins the block before
+        numbers = [min(one, max(number - 1, 0)) for one in numbers]
+    block = np.empty(len(order), dtype=np.int64)
+    block[order] = np.array(numbers, dtype=np.int64)[tens]
+    return block
+
+
+def uplift_in_blocks(values: np.ndarray, treated: np.ndarray, block: np.ndarray) -> Uplift:
+    """Difference of both arms within blocks, each weighted by its customers.
+
+    Parameters
+    ----------
+    values : array of shape (n_customers,)
+        What each brought; 0 for who did not order.
+    treated : bool array, and ``block`` as `blocks_of` gives them
+        Past spend decides the blocks, so that what it explains is no error any more.
+
+    Notes
+    -----
+    Post-stratification (Miratrix, Sekhon and Yu 2013) with Neyman's variance in each block
+    and Satterthwaite's degrees of freedom; with one block it is Welch's interval (1947).
+    """
+    size = np.bincount(block)
+    weight = size / size.sum()
+    means, parts, loose = [], np.zeros(len(size)), np.zeros(len(size))
+    for arm in (treated, ~treated):
+        n = np.bincount(block[arm], minlength=len(size))
+        mean = np.bincount(block[arm], weights=values[arm], minlength=len(size)) / n
+        squares = (values[arm] - mean[block[arm]]) ** 2
+        variance = np.bincount(block[arm], weights=squares, minlength=len(size)) / (n - 1)
+        means.append(mean)
+        part = weight**2 * variance / n
+        parts += part
+        loose += part**2 / (n - 1)
+    sizes = int(treated.sum()), int((~treated).sum())
+    raw = float(values[treated].mean()), float(values[~treated].mean())
+    difference = float((weight * (means[0] - means[1])).sum())
+    error = math.sqrt(parts.sum())
     if error == 0:
-        return Uplift(*sizes, *means, difference, difference, difference)
-    freedom = sum(parts) ** 2 / sum(p * p / (n - 1) for p, n in zip(parts, sizes, strict=True))
-    reach = float(t.ppf(MIDDLE_95[1], freedom)) * error
-    return Uplift(*sizes, *means, difference, difference - reach, difference + reach)
+        return Uplift(*sizes, *raw, difference, difference, difference)
+    reach = float(t.ppf(MIDDLE_95[1], parts.sum() ** 2 / loose.sum())) * error
+    return Uplift(*sizes, *raw, difference, difference - reach, difference + reach)
+
+
+def response_in_blocks(ordered: np.ndarray, treated: np.ndarray, block: np.ndarray) -> Uplift:
+    """Uplift of the response rate, compared within blocks.
+
+    Newcombe's interval around the difference within blocks, narrowed as the blocks narrow
+    the error and never widened, so that it keeps its coverage near 0 and 1.
+    """
+    n_treated, n_control = int(treated.sum()), int((~treated).sum())
+    whole = response_uplift(
+        int(ordered[treated].sum()), n_treated, int(ordered[~treated].sum()), n_control
+    )
+    if min(n_treated, n_control) < 2:
+        return whole
+    inside = uplift_in_blocks(ordered.astype(np.float64), treated, block)
+    rates = (whole.treatment, n_treated), (whole.control, n_control)
+    error = math.sqrt(sum(rate * (1 - rate) / n for rate, n in rates))
+    inner = (inside.high - inside.low) / 2 / Z95
+    ratio = min(1.0, inner / error) if error > 0 else 1.0
+    low = inside.uplift - ratio * (whole.uplift - whole.low)
+    high = inside.uplift + ratio * (whole.high - whole.uplift)
+    return replace(inside, low=max(low, -1.0), high=min(high, 1.0))

@@ -155,10 +155,8 @@ def trial_without_campaign(customers: pd.DataFrame, *, days: int, seed: int) -> 
         ordered = (arms["days_to_order"] <= days).to_numpy()
         if min(treated.sum(), (~treated).sum()) == 0:
             continue
-        found = campaign.response_uplift(
-            int(np.sum(ordered & treated)), int(treated.sum()),
-            int(np.sum(ordered & ~treated)), int((~treated).sum()),
-        )  # fmt: skip
+        block = campaign.blocks_of(arms["total_spent"].to_numpy(dtype=np.float64), treated)
+        found = campaign.response_in_blocks(ordered, treated, block)
         rows.append(
             (kind, segment, days, found.n_treatment, found.n_control, found.treatment,
              found.control, found.uplift, found.low, found.high, found.is_shown)

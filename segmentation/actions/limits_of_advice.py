@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from segmentation.actions.recommend import NOT_AT_THIS_COST
 from segmentation.core.columns import format_percent
 from segmentation.core.limits import ONE_CUSTOMER, WIDE
 
@@ -59,16 +60,21 @@ def add_limits(
 def _of_money(row: Any) -> list[str]:
     """Whether a contact can pay for itself at all."""
     needed, base = row.break_even_response, row.base
-    if not row.is_campaign:
+    if row.play != NOT_AT_THIS_COST:
+        if row.is_campaign:
+            return []
         return [f"the outcome of a campaign to {row.customers:,} customer(s) cannot be measured"]
     if not needed <= 1:
-        return ["one extra order of the typical size does not pay for one contact"]
-    if np.isfinite(base) and base + needed > 1:
+        return ["one extra order does not pay for one contact"]
+    if base + needed > 1:
         return [
             f"{format_percent(base)} order anyway, so no campaign can add the "
             f"{format_percent(needed)} that it needs"
         ]
-    return []
+    return [
+        f"break-even asks for {100 * needed:.1f} points more where {format_percent(base)} order "
+        "anyway: that is more than twice as many"
+    ]
 
 
 def _of_response(row: Any, size: Any, no_holdout: str) -> list[str]:

@@ -14,7 +14,14 @@ import pandas as pd
 
 from segmentation.core import rule_files
 from segmentation.core.intervals import MIDDLE_95
-from segmentation.core.limits import FEW_DRAWS, MANY_CUSTOMERS, REVENUE_DRAWS
+from segmentation.core.limits import (
+    FEW_DRAWS,
+    LEAST_RESPONSES,
+    MANY_CUSTOMERS,
+    MOSTLY_ONCE,
+    PLAUSIBLE_RISE,
+    REVENUE_DRAWS,
+)
 
 RESPONSE_VALUES = {
     "base": "share",
@@ -23,7 +30,18 @@ RESPONSE_VALUES = {
     "base_customers": "customers",
     "base_ordered": "ordered",
     "base_recency": "median_recency",
+    "first_order": "value",
+    "value_in_period": "value_in_period",
 }
+FIRST_ORDER, WINDOW_ORDER, ALL_SPENT = "first order", "order in the window", "all they spent"
+"""What a response is taken to be worth: which mean it is."""
+GAPS = {
+    "frequency": "orders per customer",
+    "breadth": "units per order",
+    "price": "money per unit",
+}
+"""What the spend of two segments can differ in; `gap` in a play's condition names the largest."""
+NOT_AT_THIS_COST = "Do not contact at this cost"
 
 
 def load_plays() -> list[dict[str, Any]]:
@@ -47,6 +65,24 @@ def break_even_response(contact_cost: float, gross_margin: float, order_value: f
     """
     worth = gross_margin * order_value
     return contact_cost / worth if worth > 0 else float("inf")
+
+
+def sensible_cost(gross_margin: float, order_value: float, *, base: float, high: float) -> float:
+    """Most that a contact may cost for its break-even to be within reach.
+
+    Parameters
+    ----------
+    base, high : float
+        Share that orders anyway and the upper end of its interval; NaN where not known, and
+        everybody contacted is then taken to be within reach.
+
+    Examples
+    --------
+    >>> round(sensible_cost(0.3, 20.0, base=0.07, high=0.08), 2)
+    0.48
+    """
+    rise = 1.0 if np.isnan(base) else min(PLAUSIBLE_RISE * high, 1 - base)
+    return max(gross_margin * order_value, 0.0) * rise
 
 
 def revenue_interval(
@@ -108,11 +144,15 @@ def recommend(
     Returns
     -------
     DataFrame sorted by revenue, largest first
-        ``segment_type, segment, play, is_campaign, why, do, measure, customers, revenue,
+        ``segment_type, segment, play, is_campaign, why, gap, do, measure, customers, revenue,
         revenue_low, revenue_high, revenue_share, largest_share, revenue_per_customer,
-        one_time_share, median_recency, typical_order, break_even_response, campaign_cost,
-        outcome_days, base, base_low, base_high, base_customers, base_ordered, base_recency,
-        anomalies``. ``base`` is the share that ordered within ``outcome_days`` after the cut,
+        one_time_share, median_recency, response_value, response_is, value_in_period,
+        break_even_response, cost_limit, campaign_cost, outcome_days, base, base_low, base_high,
+        base_customers, base_ordered, base_recency, anomalies``. ``response_value`` is the mean
+        first order of those who ordered within ``outcome_days``; of fewer than
+        `LEAST_RESPONSES`, the mean order of the segment in the window (``response_is`` says
+        which); ``value_in_period`` all that they spent within those days. ``cost_limit`` as
+        `sensible_cost` gives it: where a contact costs more, the play is not to contact. ``base`` is the share that ordered within ``outcome_days`` after the cut,
         without any campaign, of the customers whom the segment's borders held at the cut,
         with its 95% interval; ``base_recency`` their median days since the last order then.
         Missing where the source cannot tell.
@@ -129,13 +169,22 @@ def recommend(
         spent = members["total_spent"]
         low, high = revenue_interval(spent.to_numpy(), len(customers), random_state=random_state)
         days = play["outcome_days"]
+        anyway = _ordered_anyway(responses, kind, segment, days)
+        value, value_is = anyway.pop("first_order"), FIRST_ORDER
+        if not anyway["base_ordered"] >= LEAST_RESPONSES or not np.isfinite(value):
+            value, value_is = facts["mean_order"], facts["order_is"]
+        limit = sensible_cost(gross_margin, value, base=anyway["base"], high=anyway["base_high"])
+        is_campaign = play.get("is_campaign", True)
+        if is_campaign and contact_cost > limit:
+            is_campaign, play = False, _left_alone(play, limit)
         rows.append(
             {
                 "segment_type": kind,
                 "segment": segment,
                 "play": play["play"],
-                "is_campaign": play.get("is_campaign", True),
+                "is_campaign": is_campaign,
                 "why": play["why"],
+                "gap": facts["gap_words"],
                 "do": play["do"],
                 "measure": play["measure"].replace("{days}", str(days)),
                 "customers": len(members),
@@ -147,13 +196,14 @@ def recommend(
                 "revenue_per_customer": spent.mean(),
                 "one_time_share": facts["one_time_share"],
                 "median_recency": facts["median_recency"],
-                "typical_order": facts["typical_order"],
-                "break_even_response": break_even_response(
-                    contact_cost, gross_margin, facts["typical_order"]
-                ),
+                "response_value": value,
+                "response_is": value_is,
+                "value_in_period": anyway.pop("value_in_period"),
+                "break_even_response": break_even_response(contact_cost, gross_margin, value),
+                "cost_limit": limit,
                 "campaign_cost": len(members) * contact_cost,
                 "outcome_days": days,
-                **_ordered_anyway(responses, kind, segment, days),
+                **anyway,
                 "anomalies": int(members["is_anomaly"].sum()),
             }
         )
@@ -198,30 +248,98 @@ def _ordered_anyway(
     return {name: float(own[column].iloc[0]) for name, column in RESPONSE_VALUES.items()}
 
 
+def _left_alone(play: dict[str, Any], limit: float) -> dict[str, Any]:
+    """A play whose contacts cost more than they can bring back, and when it would be one."""
+    return play | {
+        "play": NOT_AT_THIS_COST,
+        "do": f"Spend nothing on contacts here. At {limit:,.2f} a contact or less: {play['play']}.",
+        "why": f"more would have to order than a campaign can move; else {play['play']}",
+        "measure": "nothing: nobody is contacted",
+    }
+
+
 def _facts(members: pd.DataFrame, group: pd.DataFrame) -> dict[str, Any]:
     ratios = {}
     for name in ("total_spent", "total_unit"):
         if name in group.columns and group[name].mean() > 0:
             ratios[name] = members[name].mean() / group[name].mean()
-    one_time = np.nan
-    if "frequency" in members.columns:
-        one_time = float((members["frequency"] == 1).mean())
-    elif "first_to_last_order" in members.columns:
-        one_time = float((members["first_to_last_order"] == 0).mean())
+    once = _ordered_once(members)
     recency = members["recency"].median() if "recency" in members.columns else np.nan
-    group_recency = group["recency"].median() if "recency" in group.columns else np.nan
-    order = "average_order_value" if "average_order_value" in members.columns else "total_spent"
+    # the silence of those who never came back says nothing about when to expect an order
+    repeating = group[~_ordered_once(group).fillna(True).astype(bool)]
+    against = repeating if len(repeating) else group
+    usual = against["recency"].median() if "recency" in group.columns else np.nan
+    known = "average_order_value" in members.columns
+    order = members["average_order_value" if known else "total_spent"]
+    better, apart = _gap(members, group)
     return {
         "customers": len(members),
         "ratios": ratios,
-        "one_time_share": one_time,
+        "one_time_share": float(once.mean()),
         "median_recency": recency,
-        "recency_over_group": recency / group_recency if group_recency > 0 else np.nan,
-        "typical_order": float(members[order].median()),
+        "recency_over_group": recency / usual if usual > 0 else np.nan,
+        "mean_order": float(order.mean()),
+        "order_is": WINDOW_ORDER if known else ALL_SPENT,
+        "gap": max(apart, key=lambda name: apart[name][1] / apart[name][0]) if apart else "",
+        "gap_words": _gap_words(better, apart),
     }
 
 
+def _ordered_once(customers: pd.DataFrame) -> pd.Series:
+    """1 for who ordered on one occasion only; NaN where the source cannot tell."""
+    if "frequency" in customers.columns:
+        return (customers["frequency"] == 1).astype(float)
+    if "first_to_last_order" in customers.columns:
+        return (customers["first_to_last_order"] == 0).astype(float)
+    return pd.Series(np.nan, index=customers.index)
+
+
+def _gap(members: pd.DataFrame, group: pd.DataFrame) -> tuple[str, dict[str, tuple[float, float]]]:
+    """The next better segment, and own and its factors of what a customer spends.
+
+    Money per customer is orders per customer x units per order x money per unit, each a
+    ratio of sums, so the three gaps multiply to the gap in spend. Only segments most of
+    whose customers came back are looked up to; none where there is no such segment.
+    """
+    if not {"frequency", "total_unit"} <= set(group.columns):
+        return "", {}
+    tiers = group.groupby("segment").agg(
+        spent=("total_spent", "mean"),
+        once=("frequency", lambda orders: (orders == 1).mean()),
+    )
+    others = tiers.index != members["segment"].iloc[0]
+    above = tiers[
+        others & (tiers["spent"] > members["total_spent"].mean()) & (tiers["once"] < MOSTLY_ONCE)
+    ]
+    if above.empty:
+        return "", {}
+    better = str(above["spent"].idxmin())
+
+    def factors(of: pd.DataFrame) -> list[float]:
+        orders, units, spent = (
+            float(of[name].sum()) for name in ("frequency", "total_unit", "total_spent")
+        )
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return [orders / len(of), units / np.float64(orders), spent / np.float64(units)]
+
+    own, other = factors(members), factors(group[group["segment"] == better])
+    if not all(np.isfinite(own + other)) or min(own + other) <= 0:
+        return better, {}
+    return better, dict(zip(GAPS, zip(own, other, strict=True), strict=True))
+
+
+def _gap_words(better: str, apart: dict[str, tuple[float, float]]) -> str:
+    if not apart:
+        return ""
+    parts = [
+        f"{GAPS[name]} {own:,.2f} against {other:,.2f}" for name, (own, other) in apart.items()
+    ]
+    return f"next better segment {better}: {', '.join(parts)}"
+
+
 def _fits(facts: dict[str, Any], when: dict[str, Any]) -> bool:
+    if "gap" in when and facts["gap"] != when["gap"]:
+        return False
     if "customers_below" in when and not facts["customers"] < when["customers_below"]:
         return False
     ratios = facts["ratios"]

@@ -46,7 +46,12 @@ def _print_figure(self: FigureCanvasBase, filename: Any, *positional: Any, **how
 
 def words_of(picture: Path) -> str | None:
     """The texts of a PNG file drawn by a figure; None where nobody wrote them."""
-    content = picture.read_bytes()[_AFTER_HEADER:]
+    return words_in(picture.read_bytes())
+
+
+def words_in(png: bytes) -> str | None:
+    """The texts of a drawn PNG; None where nobody wrote them."""
+    content = png[_AFTER_HEADER:]
     if content[4:8] != _KIND or not content[8:].startswith(_KEYWORD):
         return None
     end = 8 + int.from_bytes(content[:4], "big")

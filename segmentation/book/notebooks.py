@@ -14,7 +14,6 @@ from typing import Any
 import nbformat
 import papermill
 from papermill.exceptions import PapermillExecutionError, strip_color
-from tqdm import tqdm
 from traitlets.config import Config
 
 from segmentation.book.remembered_notebooks import (
@@ -27,6 +26,7 @@ from segmentation.book.remembered_notebooks import (
 from segmentation.book.warm_kernels import WarmKernelManager
 from segmentation.core.errors import ReportError
 from segmentation.core.parameters import NOTEBOOK_FOLDER, PATHS, Parameters
+from segmentation.core.progress import progress_bar
 from segmentation.run import forks
 from segmentation.run.run import ASKED
 from segmentation.sources.source import shown_path
@@ -87,7 +87,7 @@ class NotebooksAtWork:
         ReportError
             As `execute_notebook` does, for the first that fails.
         """
-        with tqdm(total=len(self._jobs), unit="notebook", desc="notebooks") as bar:
+        with progress_bar(total=len(self._jobs), unit="notebook", desc="notebooks") as bar:
             for job in as_completed(self._jobs):
                 job.result()
                 bar.set_postfix_str(f"{self._jobs[job].stem} done")

@@ -23,6 +23,8 @@ _VALUE = re.compile(r"""\s([a-z][\w:-]*)\s*=\s*(?:"([^"]*)"|'([^']*)')""", re.I)
 _NO_WORDS = frozenset({"class", "style", "rel", "type", "role", "src", "d", "points", "integrity"})
 _DASHES = re.compile("[-‐‑‒–—−]+")
 _SIGNS = str.maketrans(dict.fromkeys("“”„", '"') | dict.fromkeys("‘’‚", "'") | {"…": "..."})
+_POINT = re.compile(r'(?<=\d)</span><span class="\w+">\.</span><span class="\w+">(?=\d)')
+"""The point of a number that the colours of code have cut up."""
 _NUMBER = re.compile(r"\d+([.,]\d+)+%?|\d{4}-\d\d-\d\d")
 
 
@@ -143,7 +145,7 @@ def _stands_alone(text: str, start: int, end: int) -> bool:
 
 def _texts_of(page: str) -> list[str]:
     """What a page says: between its tags, whole where tags cut it up, and in attributes."""
-    page = page.replace("<!--", " ")
+    page = _POINT.sub(".", page).replace("<!--", " ")
     values = (
         value or other
         for tag in _TAG.findall(page)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import html
 import json
 import re
 import shutil
 import subprocess
+from collections.abc import Mapping
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
@@ -15,12 +17,12 @@ from typing import Any
 import nbformat
 import pandas as pd
 import yaml
-from tqdm import tqdm
 
 from segmentation.book import plots
 from segmentation.book import words as insights
 from segmentation.book.explorer_page import explorer_script, explorer_section
 from segmentation.book.page_checks import check_pages
+from segmentation.book.reading import for_readers
 from segmentation.book.words import scale
 from segmentation.book.words.text import inert
 from segmentation.core.child_process import environment_of_this_package, python_of_this_package
@@ -28,6 +30,8 @@ from segmentation.core.columns import FEATURES, RULES, SEGMENT_COLUMNS, TRANSACT
 from segmentation.core.errors import ParameterError, ReportError, first_three
 from segmentation.core.limits import listed
 from segmentation.core.parameters import NOTEBOOK_FOLDER, PATHS, PROJECT_ROOT, Parameters
+from segmentation.core.progress import progress_bar
+from segmentation.run.compare_runs import open_changes
 from segmentation.run.run import Run
 from segmentation.segments.model import load_model
 
@@ -36,13 +40,14 @@ BOOK_FILES = ("_config.yml", "_toc.yml")
 SPARK_RESULTS = PROJECT_ROOT / "benchmarks" / "spark.json"
 TAKEN_FOLDERS = ("book", "runs")
 """Folders of the book's own, and what `_config.yml` leaves out."""
-PART_TITLES = {
-    "cdnow": "CDNOW: real orders of an online retailer",
-    "marketplace": "Demonstration marketplace (synthetic)",
-}
 
 
-def build_book(runs: dict[str, Run], folders: dict[str, Path], working: Path) -> Path:
+def build_book(
+    runs: dict[str, Run],
+    folders: dict[str, Path],
+    working: Path,
+    titles: Mapping[str, str] | None = None,
+) -> Path:
     """Build the book from finished runs.
 
     Parameters
@@ -51,6 +56,8 @@ def build_book(runs: dict[str, Run], folders: dict[str, Path], working: Path) ->
     folders : dict of profile to the folder with its executed ``notebooks/`` and manifest
     working : Path
         An empty folder to build it in.
+    titles : mapping of profile to title, optional
+        As `part_title` takes them.
 
     Returns
     -------
@@ -63,23 +70,34 @@ def build_book(runs: dict[str, Run], folders: dict[str, Path], working: Path) ->
         If Sphinx warns: a page that warns is not published.
     """
     source = working / "source"
-    assemble(runs, folders, source)
+    shown = {
+        name: part_title(name, (titles or {}).get(name, ""), run["overview"]["synthetic"])
+        for name, run in runs.items()
+    }
+    assemble(runs, folders, source, shown)
     built = _run_jupyter_book(source, working / "output")
     leave_out_icon_script(built)
+    name_tabs(built, {chapter_folder(name): title for name, title in shown.items()})
     check_pages(built, runs, PROJECT_ROOT)
     (built / ".nojekyll").touch()  # whoever publishes it wants every folder shown
     return built
 
 
-def assemble(runs: dict[str, Run], folders: dict[str, Path], source: Path) -> None:
+def assemble(
+    runs: dict[str, Run],
+    folders: dict[str, Path],
+    source: Path,
+    titles: Mapping[str, str] | None = None,
+) -> None:
     """Lay out the book's sources: one part per profile, generated sections filled in."""
+    titles = titles or {name: part_title(name) for name in runs}
     source.mkdir(parents=True)
     shutil.copytree(PROJECT_ROOT / "book", source / "book")
     for name in BOOK_FILES:
         shutil.copy(PROJECT_ROOT / name, source / name)
     toc = yaml.safe_load((source / "_toc.yml").read_text(encoding="utf-8"))
     (source / "_toc.yml").write_text(
-        yaml.safe_dump(table_of_contents(toc, list(runs)), sort_keys=False), encoding="utf-8"
+        yaml.safe_dump(table_of_contents(toc, titles), sort_keys=False), encoding="utf-8"
     )
     for name, folder in folders.items():
         chapters = source / chapter_folder(name)
@@ -87,13 +105,12 @@ def assemble(runs: dict[str, Run], folders: dict[str, Path], source: Path) -> No
         labels: set[str] = set()
         for path in sorted((folder / "notebooks").glob("*.ipynb")):
             notebook = nbformat.read(path, as_version=4)
-            nbformat.write(
-                own_labels(notebook, chapters.name, path.stem, labels), chapters / path.name
-            )
-    _write_generated(runs, folders, source)
+            labelled = own_labels(notebook, chapters.name, path.stem, labels)
+            nbformat.write(for_readers(labelled), chapters / path.name)
+    _write_generated(runs, folders, source, titles)
 
 
-def table_of_contents(toc: dict[str, Any], profiles: list[str]) -> dict[str, Any]:
+def table_of_contents(toc: dict[str, Any], titles: Mapping[str, str]) -> dict[str, Any]:
     """The table of contents with one part per profile of this report.
 
     The part of the first shipped profile is the pattern for all.
@@ -101,12 +118,12 @@ def table_of_contents(toc: dict[str, Any], profiles: list[str]) -> dict[str, Any
     pattern = next(part for part in toc["parts"] if _profile_of(part))
     shipped = _profile_of(pattern)
     made = []
-    for profile in profiles:
+    for profile, title in titles.items():
         chapters = [
             {"file": chapter["file"].replace(f"{shipped}/", f"{chapter_folder(profile)}/", 1)}
             for chapter in pattern["chapters"]
         ]
-        made.append({"caption": part_title(profile), "chapters": chapters})
+        made.append({"caption": title, "chapters": chapters})
     others = [part for part in toc["parts"] if not _profile_of(part)]
     return {**toc, "parts": made + others}
 
@@ -131,9 +148,15 @@ def unlisted_chapters() -> list[str]:
     return [name for name in there if name not in shown]
 
 
-def part_title(profile: str) -> str:
-    """Heading of a profile's part of the book."""
-    return PART_TITLES.get(profile, profile.replace("_", " "))
+def part_title(profile: str, title: str = "", synthetic: bool = False) -> str:
+    """Heading of a profile's part of the book: the profile's own title, and what the data are.
+
+    Examples
+    --------
+    >>> part_title("my_shop"), part_title("marketplace", "Marketplace", synthetic=True)
+    ('my shop', 'Marketplace (synthetic)')
+    """
+    return (title or profile.replace("_", " ")) + (" (synthetic)" if synthetic else "")
 
 
 def chapter_folder(profile: str) -> str:
@@ -170,19 +193,26 @@ def own_labels(
     return notebook
 
 
-def _write_generated(runs: dict[str, Run], folders: dict[str, Path], source: Path) -> None:
+def _write_generated(
+    runs: dict[str, Run], folders: dict[str, Path], source: Path, titles: Mapping[str, str]
+) -> None:
     sections = {
-        "front_page": lambda: "\n".join(_front(n, run, source) for n, run in runs.items()),
-        "model_cards": lambda: "\n".join(_card(n, run) for n, run in runs.items()),
-        "handover": lambda: "\n".join(_handover(n, run, folders[n]) for n, run in runs.items()),
+        "front_page": lambda: "\n".join(_front(n, run, titles[n]) for n, run in runs.items()),
+        "model_cards": lambda: "\n".join(_card(titles[n], run) for n, run in runs.items()),
+        "handover": lambda: "\n".join(
+            _handover(n, run, folders[n], titles[n]) for n, run in runs.items()
+        ),
         "reproducibility": lambda: "\n".join(
-            _reproducibility(n, run, folders[n]) for n, run in runs.items()
+            _reproducibility(titles[n], run, folders[n]) for n, run in runs.items()
         ),
         "data_dictionary": data_dictionary,
         "limits": limit_tables,
         "crossover": lambda: scale.crossover(_measured()),
         "explorer": lambda: "\n".join(
-            [*(_explorer(name, folder) for name, folder in folders.items()), explorer_script()]
+            [
+                *(_explorer(name, folder, titles[name]) for name, folder in folders.items()),
+                explorer_script(),
+            ]
         ),
     }
     for page in sorted((source / "book").glob("*.md")):
@@ -202,29 +232,21 @@ def _measured() -> dict[str, Any] | None:
     return found
 
 
-def _front(name: str, run: Run, source: Path) -> str:
-    figure = plots.plot_shares(
-        run["profile"], colours=plots.colours_of(run["profile"], run.rules["naming_rules"])
-    )
-    (source / "book" / "generated").mkdir(exist_ok=True)
-    path = source / "book" / "generated" / f"shares-{chapter_folder(name)}.png"
-    figure.savefig(path, dpi=160, metadata={"Software": None})
-    return insights.front_page(
-        title=inert(part_title(name)),
+def _front(name: str, run: Run, title: str) -> str:
+    found = open_changes(run).comparison
+    markup = insights.front_page(
+        run,
+        None if found is None else found.migration,
+        title=title,
         link=f"../{chapter_folder(name)}",
-        overview=run["overview"],
-        profile=run["profile"],
-        recommendations=run["recommendations"],
-        tuning=insights.k_choice(run["k_evidence"], run["k_rule"], run["chosen"]),
-        proof=_proof(run),
-        currency=run.parameters.currency,
-        figure=f"generated/{path.name}",
+        colours=plots.colours_of(run["profile"], run.rules["naming_rules"]),
     )
+    return f"## {inert(title)}\n\n{_raw_html(markup)}\n"
 
 
-def _card(name: str, run: Run) -> str:
+def _card(title: str, run: Run) -> str:
     return insights.model_card(
-        title=inert(part_title(name)),
+        title=inert(title),
         model_groups=run["chosen"],
         choice=run["dbscan_choice"],
         overview=run["overview"],
@@ -245,13 +267,13 @@ def _card(name: str, run: Run) -> str:
     )
 
 
-def _handover(name: str, run: Run, folder: Path) -> str:
+def _handover(name: str, run: Run, folder: Path, title: str) -> str:
     plain, defaults = run.parameters.as_plain(), Parameters().as_plain()
     changed = {
         key: value for key, value in plain.items() if value != defaults[key] and key not in PATHS
     }
     return insights.handover(
-        title=inert(part_title(name)),
+        title=inert(title),
         name=name,
         overview=run["overview"],
         chosen=run["chosen"],
@@ -263,8 +285,8 @@ def _handover(name: str, run: Run, folder: Path) -> str:
     )
 
 
-def _explorer(name: str, folder: Path) -> str:
-    return explorer_section(chapter_folder(name), part_title(name), load_model(folder / "model"))
+def _explorer(name: str, folder: Path, title: str) -> str:
+    return explorer_section(chapter_folder(name), title, load_model(folder / "model"))
 
 
 def _proof(run: Run) -> str:
@@ -277,14 +299,14 @@ def _proof(run: Run) -> str:
     )
 
 
-def _reproducibility(name: str, run: Run, folder: Path) -> str:
+def _reproducibility(title: str, run: Run, folder: Path) -> str:
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     tables = [
         insights.parameters_table(run.parameters_table()),
         insights.versions_table(manifest),
     ]
     shown = "\n\n".join(_raw_html(table.markup) for table in tables)
-    return f"## {inert(part_title(name))}\n\n{shown}\n"
+    return f"## {inert(title)}\n\n{shown}\n"
 
 
 def _raw_html(markup: str) -> str:
@@ -338,7 +360,7 @@ def _number(value: float | tuple[float, ...]) -> str:
 def _run_jupyter_book(source: Path, output: Path) -> Path:
     """Run Jupyter Book with warnings as errors; its log is shown only if it fails."""
     command = ["build", str(source), "--path-output", str(output), "-W", "--keep-going", "--quiet"]
-    with tqdm(total=1, desc="book", unit="book") as bar:
+    with progress_bar(total=1, desc="book", unit="book") as bar:
         built = subprocess.run(
             [*python_of_this_package("-c"), JUPYTER_BOOK, *command],
             stdout=subprocess.PIPE,
@@ -372,3 +394,24 @@ def leave_out_icon_script(built: Path) -> None:
         page.write_text(_ICON_SCRIPT.sub("", text), encoding="utf-8")
     for script in built.rglob("fontawesome.js*"):
         script.unlink()
+
+
+_TITLE = re.compile(r"<title>(.*?)</title>", re.DOTALL)
+_LEAD = re.compile(r'class="finding docutils">\s*<p>(.*?)</p>', re.DOTALL)
+
+
+def name_tabs(built: Path, titles: Mapping[str, str]) -> None:
+    """Tell a tab, and whoever follows a link, which data set a chapter is about and its answer."""
+    for folder, title in titles.items():
+        for page in (built / folder).glob("*.html"):
+            text = page.read_text(encoding="utf-8")
+            found, lead = _TITLE.search(text), _LEAD.search(text)
+            if found is None:
+                continue
+            said = html.escape(html.unescape(re.sub("<[^>]*>", "", lead[1])) if lead else title)
+            chapter = found[1].split(" &#8212; ")[0].strip()
+            head = (
+                f"<title>{chapter} | {html.escape(title)}</title>\n"
+                f'<meta name="description" content="{said}" />'
+            )
+            page.write_text(text[: found.start()] + head + text[found.end() :], encoding="utf-8")

@@ -104,7 +104,7 @@ def make_report(asked: dict[str, Asked], *, runs_dir: Path, reuse: bool = True) 
         make_folder(book.parent)
         with opened(runs_dir):
             working = stack.enter_context(scratch_folder(book))
-        built = build_book(runs, folders, working)
+        built = build_book(runs, folders, working, {name: one.title for name, one in asked.items()})
         outputs: list[NewFolder | NewFile | NewLink] = []
         for name, place in places.items():
             outputs += place.outputs(folders[name])

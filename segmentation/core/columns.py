@@ -249,7 +249,14 @@ FORGOTTEN = Rule(
     "Left out before any rule; the row is there where a list is kept.",
 )
 LEDGER_COLUMNS = ("rule", "rows", "customers", "amount")
-FINDING_COLUMNS = ("finding", "place", "rows", "customers", "amount", "treatment", "facts")
+COUNTED_COLUMNS = (
+    *("finding", "place", "rows", "customers", "amount", "treatment", "examples", "facts"),
+)
+FINDING_COLUMNS = (
+    *("finding", "place", "severity", "rows", "customers", "amount", "treatment"),
+    *("title", "examples", "what_to_do", "parameter", "facts"),
+)
+"""A check as it counted, and as a person acts on it."""
 RULE_WORDS = {rule.name: rule.words for rule in (FORGOTTEN, *RULES)} | {
     "raw": "raw lines",
     "kept": "kept",

@@ -62,6 +62,12 @@ Why: a shop that is silent for a year has no such order in between."""
 FAR_OFF_SHARE = 0.01
 """Share of all lines up to which dates so far away are a finding.
 Why: more than that is a part of the history, not a slip."""
+LONE_GAP_DAYS = 30
+"""Days without a kept line beyond which few lines do not move the last day.
+Why: a shop that goes on has orders within a month; a date written wrongly has none beside it."""
+LONE_LEAST_DAYS = 20
+"""Days with a kept line before such a gap that it takes to say so.
+Why: of fewer nobody knows how quiet the shop is."""
 SURPRISING_GAP = 0.01
 """Runs of days without a line that are to be expected by chance, below which one is a gap.
 Why: quiet days of a small shop are no finding.
@@ -83,6 +89,9 @@ Why: a handful of rows may lie on early days by chance."""
 SWAP_STRONG = 0.99
 """Share of the rows outside the range that the exchange must bring back for a strong sign.
 Why: the exchange must explain nearly all of them."""
+SWAP_LEFT = 0.1
+"""Share of the lines to be expected on a month's first twelve days up to which it lacks them.
+Why: its own day of the month's number stays, and a quiet fortnight keeps more."""
 SWAP_MODERATE = 0.9
 """Share of them from which the sign is moderate.
 Why: worth a look, not a repair."""
@@ -92,9 +101,44 @@ Why: it moves the means that segments are named by."""
 CUSTOMER_SHARE = 0.05
 """Share of all revenue from which a single customer is outlandish.
 Why: a customer may be large, but one in twenty of all money is to be looked at."""
+LEAST_ORDERS = 10
+"""Orders of several lines that a sign in their lines needs.
+Why: a handful may be alike by chance."""
+ALIKE_BY_QUANTITY = 0.2
+"""Share of the orders with lines of different units from which one amount on all is a total.
+Why: five units rarely cost what two of something else cost.
+Source: measured"""
+ALIKE_BY_PRODUCT = 0.9
+"""Share of orders of one line per product, or of a word on one line, from which the same is asked.
+Why: shops of one price, or of few, have many such orders."""
+TOTAL_GROWTH = 1.25
+"""Times the amount of orders of one line from which such an amount is a total for sure.
+Why: a total grows with the lines of its order, a price does not."""
+GRAVE_SHARE = 0.05
+"""Share of the revenue from which money that is lost, nobody's or counted again is severe.
+Why: no segment's share of revenue is to be believed more closely than that."""
+LARGE_SHARE = 0.25
+"""Share of the revenue from which one line, one customer or what cannot be used is severe.
+Why: the report is then about the other three quarters."""
 TIMES_THE_MEAN = 100
 """Times the mean that such a line or customer must have besides.
 Why: in a shop of few customers a large share is no surprise."""
+
+GUEST_TIMES_MEAN = 10
+"""Times the mean number of orders from which an id may stand for many people.
+Why: a busy customer orders several times as often as others, hardly ten times."""
+GUEST_TIMES_NEXT = 3
+"""Times the orders of the next busiest id besides, where its text says nothing.
+Why: among customers the busiest are close to one another; a bucket of guests stands apart."""
+MOST_GUESTS = 5
+"""Ids that may stand apart so.
+Why: a shop has a few such buckets, one a till or country; more are customers of another kind."""
+LEAST_CUT_IDS = 5
+"""Ids of 16 digits and more that end in zeros, from which on they were cut.
+Why: by chance one in ten ends so, five of five in one of 100,000 tables."""
+CUT_SHARE = 0.9
+"""Share of such long ids that end in zeros.
+Why: a spreadsheet cuts every one of them; some rows may come from elsewhere."""
 
 # customers: one row a customer
 
@@ -102,6 +146,10 @@ TOP_SHARES = (0.01, 0.05, 0.10, 0.20)
 """Shares of customers whose part of the revenue is told.
 Why: the steps at which concentration is usually quoted.
 Source: convention"""
+
+MOST_QUARTERS = 8
+"""Ends of quarters before the last day of observation at which customers are looked at again.
+Why: two years show a season twice; each costs one more reading."""
 
 # segments: who is alike
 
@@ -135,6 +183,9 @@ Why: one customer in a hundred at either end is rare enough to be the reason."""
 BORDERLINE_MARGIN = 0.1
 """Margin below which a customer is borderline.
 Why: the lowest tenth of the scale; how often such customers flip is shown."""
+NAME_TRUE_OF = 0.7
+"""Share of a segment's customers of whom its name must be true.
+Why: a name is heard as said of each customer; less, and it is the mean's, or one customer's."""
 LEAST_ALIKE = 10
 """Customers behind a journey, a cohort or typical values, at least.
 Why: nobody can be recognised in the middle of ten."""
@@ -229,6 +280,22 @@ Source: convention"""
 LEAST_TOP = 0.05
 """Share of customers below which the top segment is not compared as a campaign of its own.
 Why: too few customers."""
+MISSED_DECILE = 0.05
+"""Points by which a decile's predicted chance may lie outside the 95% interval of what came.
+Why: a tenth of the customers told wrongly by more would be contacted or left for a wrong reason."""
+MISSED_TOTAL = 1.5
+"""Factor between predicted and observed customers who order, beyond which no forecast is given.
+Why: a model off by half in the last period is not to be trusted with the next."""
+EVERYBODY_ALIVE = 0.01
+"""Fitted chance to stop after an order, below which the model says that nobody ever stops.
+Why: silence then tells it nothing, which is to be said beside its figures."""
+DRIFT = 0.35
+"""Usual error of a predicted share, in log odds, before any back-test has been made.
+Why: a share of 10% then turns out as 7% or 14%; back-tests take its place as they come.
+Source: own choice"""
+DRIFT_WEIGHT = 3
+"""Back-tests that this usual error counts as.
+Why: the intervals of a first year stay wide."""
 TREE_DEPTH = 3
 """Depth of the tree that explains clusters.
 Why: a rule of at most three conditions can be said in a meeting."""
@@ -252,6 +319,19 @@ LEAST_ARM = 2
 """Customers of a segment below which it is not divided into two arms.
 Why: an arm needs somebody.
 Source: arithmetic"""
+MOSTLY_ONCE = 0.5
+"""Share of one-time buyers from which a segment is none for others to be led to.
+Why: most of its customers never came back.
+Source: arithmetic"""
+LEAST_RESPONSES = 30
+"""Customers who ordered after the cut, from whom their mean order is taken as a response's worth.
+Why: the mean of fewer orders hangs on one of them.
+Source: convention"""
+PLAUSIBLE_RISE = 1.0
+"""Rise that a contact may be expected to bring at most, in times of the share that orders anyway.
+Why: in that experiment one e-mail took buyers within two weeks from 0.57% to 1.25% at best; \
+most do less, and where many order anyway a doubling is out of reach.
+Source: Hillstrom 2008, MineThatData e-mail challenge"""
 ONE_CUSTOMER = 0.2
 """Part of a segment's revenue from which one customer decides what is at stake.
 Why: a fifth of the sum goes with one decision."""
@@ -314,6 +394,15 @@ Why: below, the name is named as a weakness of the model."""
 MANY_BORDERLINE = 0.05
 """Share of borderline customers from which they are named as a weakness of the model.
 Why: fewer are what any border has."""
+MANY_SET_ASIDE = 0.1
+"""Share of lines set aside from which the front page warns of it.
+Why: one line in ten is more than slips of the pen."""
+LEAST_SLIPPED = 5
+"""Customers who must have fallen together to be named as an action.
+Why: fewer are single persons, not a list."""
+MUCH_SLIPPED = 0.05
+"""Share of all revenue that those who fell must have spent to be the first action.
+Why: one in twenty of all money; less is not where to begin."""
 LIKE_TODAY = 0.8
 """Share of its customers below which a segment of the cut is not the one of that name today.
 Why: another group may have earned the name then."""

@@ -10,7 +10,7 @@ from collections.abc import MutableMapping
 from typing import Any
 
 from segmentation.core.errors import ParameterError
-from segmentation.core.parameters import Parameters, accepted_values, parameters_from
+from segmentation.core.parameters import TITLE, Parameters, accepted_values, parameters_from
 
 INJECTED = "# Parameters\n"
 """How papermill begins the cell that it injects."""
@@ -74,7 +74,7 @@ def parameters_from_notebook(namespace: MutableMapping[str, Any]) -> tuple[Param
                 f"{accepted_values(name)}; give a variable of your own another name."
             )
     runs_dir = str(values.get(RUNS_DIR, "runs"))
-    plain = {name: value for name, value in values.items() if name != RUNS_DIR}
+    plain = {name: value for name, value in values.items() if name not in (RUNS_DIR, TITLE)}
     parameters = parameters_from(plain, origin="notebook parameters")
     if is_notebook:
         namespace[_HELD] = values

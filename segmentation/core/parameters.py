@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from segmentation.core.columns import FEATURES
 from segmentation.core.errors import ParameterError, first_three
+from segmentation.core.readings import TableReading, readings_from
 from segmentation.core.yaml_text import RepeatedKeyError, read_yaml, said_of
 
 if TYPE_CHECKING:  # `segmentation serve` reads parameters, but no table
@@ -64,6 +65,11 @@ class Parameters(BaseModel):
         min_length=1,
         description="Folder, file or database (mysql://host:port/database) of the raw tables.",
         json_schema_extra=_unit("path"),
+    )
+    tables: dict[str, TableReading] = Field(
+        {},
+        description="How files of a table are read, where that is not to be told from them.",
+        json_schema_extra=_unit("table: {files, separator, decimal, encoding, sheet, header_row}"),
     )
     engine: Literal["duckdb", "mysql", "spark"] = Field(
         "duckdb",
@@ -114,6 +120,16 @@ class Parameters(BaseModel):
     date_repair: Literal["off", "swap_day_month"] = Field(
         "off",
         description="swap_day_month: exchange day and month of order dates whose day is at most 12.",
+        json_schema_extra=_unit("choice"),
+    )
+    guest_ids: tuple[str, ...] | Auto = Field(
+        "auto",
+        description="Ids that stand for many people: their lines have no customer; auto: by name.",
+        json_schema_extra=_unit("list of ids, [] for none"),
+    )
+    id_cleaning: Literal["auto", "off", "match"] = Field(
+        "auto",
+        description="auto: undo what programs add to ids; match: zeros, capitals, blanks too.",
         json_schema_extra=_unit("choice"),
     )
     features: tuple[str, ...] = Field(
@@ -195,6 +211,13 @@ class Parameters(BaseModel):
         description="Cut of the hold-out proof; auto: middle of the observation window.",
         json_schema_extra=_unit("YYYY-MM-DD"),
     )
+    outcome_days: int = Field(
+        90,
+        ge=7,
+        le=365,
+        description="Days ahead that the forecast of each customer looks.",
+        json_schema_extra=_unit("days"),
+    )
     currency: str = Field(
         "USD",
         pattern=r"^[A-Z]{3}$",
@@ -248,6 +271,22 @@ class Parameters(BaseModel):
             raise ValueError(f"did you mean {close[0]}?" if close else "there is no such zone")
         return value
 
+    @field_validator("tables", mode="before")
+    @classmethod
+    def _tables_from_plain(cls, value: Any) -> Any:
+        return readings_from(value)
+
+    @field_validator("guest_ids", mode="before")
+    @classmethod
+    def _ids_from_text(cls, value: Any) -> Any:
+        if isinstance(value, str) and value != "auto":
+            value = [text.strip() for text in value.split(",") if text.strip()]
+        if isinstance(value, int) and not isinstance(value, bool):
+            value = [value]
+        if isinstance(value, list):
+            value = tuple(str(one) if isinstance(one, int) else one for one in value)
+        return value
+
     @field_validator("features", mode="before")
     @classmethod
     def _features_from_text(cls, value: Any) -> Any:
@@ -287,7 +326,7 @@ class Parameters(BaseModel):
 
     def as_plain(self) -> dict[str, Any]:
         """Parameters as plain YAML values, in the order of definition."""
-        plain = self.model_dump()
+        plain = self.model_dump(exclude_none=True)
         for name, value in plain.items():
             if isinstance(value, dt.date):
                 plain[name] = value.isoformat()
@@ -395,6 +434,18 @@ def accepted_values(name: str) -> str:
     return ", or ".join(words)
 
 
+def choices_of(name: str) -> list[str]:
+    """Words that a parameter accepts.
+
+    Examples
+    --------
+    >>> choices_of("returns"), choices_of("n_clusters"), choices_of("anomalies_in_fit")
+    (['exclude', 'net'], ['auto'], ['true', 'false'])
+    """
+    annotation = Parameters.model_fields[name].annotation
+    return ["true", "false"] if annotation is bool else _literals(annotation)
+
+
 def _bounds(metadata: list[Any]) -> dict[str, Any]:
     bounds: dict[str, Any] = {}
     for item in metadata:
@@ -482,7 +533,8 @@ def profile_values(profile: str) -> tuple[str, dict[str, Any]]:
         If there is no such profile; the message lists those there are.
     """
     if profile.endswith((".yaml", ".yml")):
-        return Path(profile).stem, load_yaml(Path(profile))
+        path = Path(profile)
+        return path.stem, _beside(path, _without_title(load_yaml(path), profile))
     path = PROFILE_FOLDER / f"{profile}.yaml"
     if not re.fullmatch(r"[A-Za-z0-9_.-]+", profile) or not path.exists():
         known = sorted(found.stem for found in PROFILE_FOLDER.glob("*.yaml"))
@@ -490,7 +542,26 @@ def profile_values(profile: str) -> tuple[str, dict[str, Any]]:
             f"unknown profile {profile!r}; there are {', '.join(known)}, "
             "or give the path of a .yaml file."
         )
-    return profile, load_yaml(path)
+    return profile, _without_title(load_yaml(path), profile)
+
+
+TITLE = "title"
+"""Key of a profile that is no parameter: what its part of the book is called."""
+
+
+def _without_title(values: dict[str, Any], profile: str) -> dict[str, Any]:
+    title = values.pop(TITLE, "")
+    if not isinstance(title, str) or len(title) > 80:
+        raise ParameterError(f"profile {profile}: title is a text of at most 80 characters.")
+    return values
+
+
+def profile_title(profile: str) -> str:
+    """What a profile calls its part of the book; empty where it says nothing."""
+    path = (
+        Path(profile) if profile.endswith((".yaml", ".yml")) else PROFILE_FOLDER / f"{profile}.yaml"
+    )
+    return str(load_yaml(path).get(TITLE, ""))
 
 
 def resolve(
@@ -509,10 +580,39 @@ def resolve(
     name, values = profile_values(profile)
     parameters_from(values, origin=f"profile {profile}")
     if file is not None:
-        extra = load_yaml(file)
+        extra = _beside(file, load_yaml(file))
         parameters_from(values | extra, origin=str(file))
         values = values | extra
-    return name, parameters_from(values | (overrides or {}), origin="parameters")
+    values = values | (overrides or {})
+    if missing := [name for name in ("source", "location") if name not in values]:
+        raise ParameterError(
+            f"profile {profile}: names no {' and no '.join(missing)}; a profile says whose orders "
+            "it is for by `source: myshop.sql` and `location: data`."
+        )
+    return name, parameters_from(values, origin="parameters")
+
+
+def _beside(file: Path, values: dict[str, Any]) -> dict[str, Any]:
+    """Values of a YAML file whose paths are relative to the file; else to the project.
+
+    Where a command is typed never decides whose data it reads. The shipped profiles keep
+    the paths of the project: papermill hands them on without saying where they stood.
+    """
+    if file.resolve().parent == PROFILE_FOLDER:
+        return values
+    found = dict(values)
+    for name in PATHS:
+        text = str(values.get(name, ""))
+        is_file = name == "location" or text.endswith((".sql", ".yaml", ".yml"))
+        if not text or not is_file or "://" in text or Path(text).expanduser().is_absolute():
+            continue
+        beside, old = (
+            os.path.normpath(folder.absolute() / text) for folder in (file.parent, PROJECT_ROOT)
+        )
+        there = os.path.exists  # false, too, for what can be no path at all
+        is_of_project = len(Path(text).parts) > 1 and there(old) and not there(beside)
+        found[name] = old if is_of_project else beside
+    return found
 
 
 def describe(parameters: Parameters | None = None) -> pd.DataFrame:

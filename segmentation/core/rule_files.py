@@ -134,6 +134,7 @@ class NamingRules(_Part):
     value_tiers: ValueTiers
     apart: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     words: dict[Feature, Annotated[list[Name], Field(min_length=2, max_length=2)]]
+    words_below_zero: dict[Feature, Annotated[list[Name], Field(min_length=2, max_length=2)]] = {}
     no_word: Name
 
     @model_validator(mode="after")
@@ -153,6 +154,7 @@ class When(_Part):
     ratio_at_least: dict[Literal["total_spent", "total_unit"], Ratio] | None = None
     units_outgrow_spend: Ratio | None = None
     recency_over_group: Ratio | None = None
+    gap: Literal["frequency", "breadth", "price"] | None = None
     median_recency_at_least: Ratio | None = None
     one_time_share_at_least: Annotated[float, Field(ge=0, le=1)] | None = None
 

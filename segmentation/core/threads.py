@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import ThreadpoolController
-from tqdm import tqdm
+
+from segmentation.core.progress import progress_bar
 
 WORKERS = 2
 WORTH_A_THREAD = 10_000
@@ -49,8 +50,8 @@ def in_parallel(
     ):
         warnings.simplefilter("ignore", ConvergenceWarning)
         done = pool.map(job, listed) if workers > 1 else map(job, listed)
-        silent = not (progress and listed)
-        bar = tqdm(done, total=len(listed), desc=progress, disable=silent, leave=False)
+        wanted = bool(progress and listed)
+        bar = progress_bar(done, wanted=wanted, total=len(listed), desc=progress, leave=False)
         try:
             return list(bar)
         except BaseException:  # Ctrl-C does not wait for all that is left

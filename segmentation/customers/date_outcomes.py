@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -10,6 +11,7 @@ import pandas as pd
 from segmentation.core.parameters import Parameters
 from segmentation.customers import features
 from segmentation.orders import dates as date_findings
+from segmentation.orders.finding_words import told
 
 OUTCOMES = ("off", "swap_day_month")
 
@@ -24,6 +26,7 @@ def all_findings(
     line_findings: pd.DataFrame,
     order_days: pd.DataFrame,
     registration_days: pd.DataFrame,
+    ledger: pd.DataFrame,
     others: dict[str, Callable[[str], Any]],
     parameters: Parameters,
 ) -> dict[str, Any]:
@@ -33,19 +36,23 @@ def all_findings(
     ----------
     order_days, registration_days : DataFrame
         As the stage of orders gives them; empty for a customer table.
+    ledger : DataFrame
+        Its last row is the revenue that a finding's money is weighed with.
     others : dict of ``date_repair`` to what gives results of the same run under it
         Asked for features and overview.
 
     Returns
     -------
     dict
-        ``findings``, all of them; ``swap``, the evidence per column of dates;
+        ``findings``, all of them, with how grave each is and what to do; ``swap``, the evidence per column of dates;
         ``days_found``, lines per day as found; ``repair``, both outcomes; ``group_moves``,
         who would change registration group. The last two are empty without a sign.
     """
     date_repair = parameters.date_repair
+    revenue = ledger["amount"].iloc[-1]
+    words = partial(told, currency=parameters.currency, revenue=revenue)
     names = ("days_found", "repair", "group_moves")
-    results: dict[str, Any] = {"findings": line_findings, "swap": {}}
+    results: dict[str, Any] = {"findings": words(line_findings), "swap": {}}
     results |= {name: pd.DataFrame() for name in names}
     if order_days.empty:
         return results
@@ -68,4 +75,4 @@ def all_findings(
     dates = date_findings.date_findings(
         days, registration_days, swap, customers_changed=changed, date_repair=date_repair
     )
-    return results | {"findings": pd.concat([line_findings, dates], ignore_index=True)}
+    return results | {"findings": words(pd.concat([line_findings, dates], ignore_index=True))}

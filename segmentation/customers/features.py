@@ -63,18 +63,23 @@ def customer_sample(engine: Engine, *, as_of: dt.date, n_customers: int) -> pd.D
     return _typed(table)
 
 
-def followed_customers(engine: Engine, *, cut: dt.date) -> pd.DataFrame:
+def followed_customers(
+    engine: Engine, *, cut: dt.date, last: dt.date, returns: str
+) -> pd.DataFrame:
     """What the customers known at a cut did after it, by ``followed.sql``.
 
     Returns
     -------
     DataFrame sorted by ``customer_id``
         ``days_before, spent_first_day`` from orders up to the cut; ``orders_after`` and
-        ``revenue_after`` (exact decimal) from those after it; ``days_to_order`` from the
-        cut to the first of them, empty (NaN) where none came.
+        ``revenue_after`` (exact decimal) from those after it, up to `last`; ``days_to_order``
+        from the cut to the first of them and ``next_amount`` of that day, empty (NaN) where
+        none came; ``revenue_30`` and so on: what was spent within so many days.
     """
-    table = engine.query(FOLLOWED_SQL, {"cut": cut})
-    table["days_to_order"] = table["days_to_order"].astype("float64")
+    table = engine.query(FOLLOWED_SQL, {"cut": cut, "last": last, "returns": returns})
+    numbers = [name for name in table if name.startswith(("days_to", "next_", "revenue_"))]
+    numbers.remove("revenue_after")
+    table[numbers] = table[numbers].astype("float64")
     return table.sort_values("customer_id", kind="stable").reset_index(drop=True)
 
 

@@ -14,6 +14,9 @@ from segmentation.core.parameters import Parameters
 from segmentation.customers.features import add_segment_type, check_features
 from segmentation.customers.preparation import Preparation
 
+ROUNDING = 1e-12
+"""Part of the largest value by which floats of equal exact values may differ: a few last digits."""
+
 
 @dataclass(frozen=True)
 class PreparedGroup:
@@ -90,7 +93,8 @@ def prepare_group(
     settings = (outliers, winsor_quantile, transform, scaler)
     preparation = _fit(raw, kept, *settings)
     values = preparation.apply(raw)
-    varies = np.ptp(values, axis=0) > 0 if kept else np.ones(0, dtype=bool)
+    clipped = np.clip(raw, preparation.low, preparation.high)
+    varies = (np.ptp(values, axis=0) > 0) & _differ(clipped) if kept else np.ones(0, dtype=bool)
     if not varies.all():
         notes += [_same_when_prepared(name) for name in np.array(kept)[~varies]]
         kept = tuple(np.array(kept)[varies].tolist())
@@ -128,14 +132,21 @@ def _same_when_prepared(name: str) -> str:
     )
 
 
+def _differ(columns: np.ndarray) -> np.ndarray:
+    """Which columns hold more than one value, differences by rounding of floats aside."""
+    size = np.abs(columns).max(axis=0, initial=0.0)
+    different: np.ndarray = np.ptp(columns, axis=0) > ROUNDING * size
+    return different
+
+
 def _usable(group: pd.DataFrame, names: tuple[str, ...]) -> tuple[tuple[str, ...], list[str]]:
     kept, notes = [], []
     for name in names:
-        values = group[name].dropna().unique()
+        values = group[name].dropna().unique().astype(np.float64)
         label = FEATURES[name].label.lower()
         if len(values) == 0:
             notes.append(f"{label} is not known for these customers and was left out")
-        elif len(values) == 1:
+        elif not _differ(values[:, None]).item():
             notes.append(f"{label} is {values[0]:,g} for everybody and was left out")
         else:
             kept.append(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -10,37 +11,48 @@ import pandas as pd
 from segmentation.core.errors import ParameterError
 from segmentation.core.parameters import Parameters
 from segmentation.customers import concentration, features
-from segmentation.orders import clean, findings
+from segmentation.orders import clean, dates, findings
 from segmentation.orders import returns as special_lines
 from segmentation.orders import summaries as explore
 from segmentation.orders import transactions as ingest
+from segmentation.orders.counting import finding
 from segmentation.sources.engine import Engine
 from segmentation.sources.snapshot import Snapshot
+
+_MARKS = {",": "decimal comma", ".": "marks between thousands"}
 
 
 def read_orders(*, snapshot: Snapshot, parameters: Parameters) -> dict[str, Any]:
     """Read, clean and account for every line; one row per customer with its features."""
     with snapshot.opened() as engine:
-        source = ingest.ingest(engine, snapshot.source, date_repair=parameters.date_repair)
+        source = ingest.ingest(engine, snapshot.source, **reading_of(parameters))
+        hidden = {table: rows for table, rows in snapshot.hidden.items() if rows}
+        found = [finding("hidden_rows", table, rows, 0, None) for table, rows in hidden.items()]
+        source = replace(source, found=(*source.found, *found))
         read = _customer_table if source.is_customer_table else _transactions
         results = read(engine, source, parameters, snapshot)
         results["overview"]["database"] = engine.description()
         if source.zoned:
             days = f"{', '.join(source.zoned)} by days of {parameters.time_zone}"
             results["overview"]["database"]["points in time"] = days
+        for mark, words in _MARKS.items():
+            columns = [name for name, found in source.marks if found == mark]
+            if columns:
+                results["overview"]["database"][words] = ", ".join(columns)
         return results
 
 
 def _transactions(
     engine: Engine, source: ingest.Source, parameters: Parameters, snapshot: Snapshot
 ) -> dict[str, Any]:
-    rules = _rules(parameters)
+    rules = rules_of(parameters)
     asked = None if parameters.as_of == "auto" else parameters.as_of
     values = clean.clean(engine, **rules, as_of=asked)
     ledger = clean.ledger(engine, left_out=source.left_out)
-    as_of = asked or features.last_valid_order(engine)
-    if asked is None and parameters.returns == "net":
-        # a return after the last valid order is not yet known on that day
+    last = features.last_valid_order(engine)
+    as_of = asked or min(last, dates.last_day_of_many(findings.order_days(engine)))
+    if asked is None and (parameters.returns == "net" or as_of < last):
+        # what comes after the last day, a return or a line dated ahead, is not yet known then
         values = clean.clean(engine, **rules, as_of=as_of)
         ledger = clean.ledger(engine, left_out=source.left_out)
     if parameters.fit_on == "all":
@@ -60,7 +72,9 @@ def _transactions(
             as_of=as_of,
             first_registration=registered["day"].min().date() if len(registered) else None,
             treatments=clean.treatments(
-                zero_amount=parameters.zero_amount, duplicates=parameters.duplicates
+                zero_amount=parameters.zero_amount,
+                duplicates=parameters.duplicates,
+                returns=parameters.returns,
             ),
             spanning=snapshot.spanning,
         ),
@@ -76,7 +90,10 @@ def _transactions(
         "categories": explore.categories(engine, customers["customer_id"]),
         "sql": {
             "source": source.sql,
-            "clean": clean.rules_sql(returns=parameters.returns),
+            "clean": clean.rules_sql(
+                returns=parameters.returns,
+                without_product=clean.returned_without_product(engine),
+            ),
             "features": features.FEATURES_SQL,
             "values": {**values, "as_of": as_of.isoformat()},
         },
@@ -112,7 +129,7 @@ def _customer_table(
     return {
         "customer_features": customers,
         "ledger": ledger,
-        "line_findings": findings.customer_table_findings(exact, snapshot.spanning),
+        "line_findings": findings.customer_table_findings(exact, snapshot.spanning, source.rounded),
         "order_days": empty,
         "registration_days": empty,
         "returned_lines": pd.DataFrame(columns=list(special_lines.RETURN_COLUMNS)),
@@ -167,11 +184,13 @@ def read_cut(
             )
         return impossible | {"cut": {"reason": "all orders are of one day"}}
     with snapshot.opened() as engine:
-        ingest.ingest(engine, snapshot.source, date_repair=parameters.date_repair)
-        clean.clean(engine, **_rules(parameters), as_of=cut)
+        ingest.ingest(engine, snapshot.source, **reading_of(parameters))
+        clean.clean(engine, **rules_of(parameters), as_of=cut)
         known = features.customer_features(engine, as_of=cut)
-        clean.clean(engine, **_rules(parameters), as_of=last)
-        followed = features.followed_customers(engine, cut=cut)
+        clean.clean(engine, **rules_of(parameters), as_of=last)
+        followed = features.followed_customers(
+            engine, cut=cut, last=last, returns=parameters.returns
+        )
     days = {"reason": "", "cut": cut.isoformat(), "last_day": last.isoformat()}
     return {"cut_features": known, "followed": followed, "cut": days}
 
@@ -187,7 +206,12 @@ def middle_of(first: dt.date, last: dt.date) -> dt.date:
     return first + (last - first) // 2
 
 
-def _rules(parameters: Parameters) -> dict[str, str]:
+def reading_of(parameters: Parameters) -> dict[str, Any]:
+    """What the profile decides of reading, as `transactions.ingest` takes it."""
+    return {name: getattr(parameters, name) for name in ("date_repair", "id_cleaning", "guest_ids")}
+
+
+def rules_of(parameters: Parameters) -> dict[str, str]:
     """The parameters that choose cleaning rules."""
     return {
         "returns": parameters.returns,

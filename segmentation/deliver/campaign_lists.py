@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -12,17 +14,20 @@ from segmentation.actions.campaign import (
     TREATMENT,
     Uplift,
     balance,
+    blocks_of,
     customers_needed,
     detectable_effect,
-    money_uplift,
-    response_uplift,
+    response_in_blocks,
     split,
+    uplift_in_blocks,
 )
 from segmentation.core.atomic import refuse_existing
 from segmentation.core.columns import SEGMENT_TYPES, format_percent, format_share
 from segmentation.core.errors import OutputError, ParameterError, SourceError, first_three
 from segmentation.core.guarded_csv import unguarded, unguarded_ids, write_guarded_csv
 from segmentation.run.compare_runs import read_run
+from segmentation.sources.csv_checks import separator_of
+from segmentation.sources.decimals import plain_numbers
 
 
 def split_segment(
@@ -105,8 +110,15 @@ def size_sentence(*, base: float, effect: float, customers: int | None) -> str:
     )
 
 
-def read_out(arms_file: Path, results_file: Path) -> str:
-    """What the campaign changed: response and money per customer, with intervals.
+def read_out(
+    arms_file: Path,
+    results_file: Path,
+    *,
+    break_even: float | None = None,
+    gross_margin: float | None = None,
+    contact_cost: float | None = None,
+) -> str:
+    """What the campaign changed: response and money per customer, and whether that pays.
 
     Parameters
     ----------
@@ -115,7 +127,19 @@ def read_out(arms_file: Path, results_file: Path) -> str:
     results_file : Path
         CSV of what was ordered afterwards: ``customer_id``, one row per order, and
         ``amount`` where money is to be compared. Whoever is not in it did not order.
+    break_even : float
+        Rise of the response that pays, as ``break_even_response`` of the recommendations.
+    gross_margin, contact_cost : float
+        What is left of a sale, and what one contact cost: money per customer then tells
+        whether the campaign paid, later orders included.
     """
+    for option, given in (("--break-even", break_even), ("--contact-cost", contact_cost)):
+        if given is not None and not (np.isfinite(given) and given >= 0):
+            raise ParameterError(f"{option} {given:g}: give a number of 0 or more.")
+    if (gross_margin is None) != (contact_cost is None):
+        raise ParameterError("--gross-margin and --contact-cost: give both or neither.")
+    if gross_margin is not None and not 0 < gross_margin <= 1:
+        raise ParameterError(f"--gross-margin {gross_margin:g}: give a share above 0 and up to 1.")
     arms = _read(arms_file, ("customer_id", "arm"))
     wrong = arms[~arms["arm"].isin([TREATMENT, CONTROL])]
     if len(wrong) or arms["customer_id"].duplicated().any() or arms["arm"].nunique() < 2:
@@ -123,59 +147,131 @@ def read_out(arms_file: Path, results_file: Path) -> str:
     orders = _read(results_file, ("customer_id",))
     known = orders["customer_id"].isin(arms["customer_id"])
     # an id copied from the list into others carries the list's guard against formulas
-    copied = orders["customer_id"].map(unguarded)
+    copied = orders["customer_id"].map(unguarded).str.strip()
     orders["customer_id"] = orders["customer_id"].where(known, copied)
-    unknown = orders.loc[~orders["customer_id"].isin(arms["customer_id"]), "customer_id"].nunique()
+    unknown = _unknown(arms["customer_id"], orders["customer_id"], results_file, arms_file)
     treated = (arms["arm"] == TREATMENT).to_numpy()
-    ordered = arms["customer_id"].isin(orders["customer_id"]).to_numpy()
-    found = response_uplift(
-        int(ordered[treated].sum()), int(treated.sum()),
-        int(ordered[~treated].sum()), int((~treated).sum()),
-    )  # fmt: skip
-    parts = [_response_sentence(found)]
-    if "amount" in orders.columns:
-        amounts = pd.to_numeric(orders["amount"], errors="coerce")
-        if not np.isfinite(amounts).all():
-            rows = first_three(f"row {row + 2:,}" for row in np.flatnonzero(~np.isfinite(amounts)))
-            raise SourceError(f"{results_file.name}: amount is no number in {rows}.")
+    amounts = _amounts(orders, results_file) if "amount" in orders.columns else None
+    bought = orders["customer_id"] if amounts is None else orders["customer_id"][amounts >= 0]
+    ordered = arms["customer_id"].isin(bought).to_numpy()
+    spent = pd.to_numeric(
+        arms.get("total_spent", pd.Series(0.0, index=arms.index)), errors="coerce"
+    )
+    block = blocks_of(spent.fillna(0.0).to_numpy(dtype=np.float64), treated)
+    found = response_in_blocks(ordered, treated, block)
+    parts = [_response_sentence(found, break_even)]
+    if gross_margin is not None and amounts is None:
+        raise SourceError(
+            f"{results_file.name}: lacks the column amount that --gross-margin needs."
+        )
+    if amounts is not None:
         sums = amounts.groupby(orders["customer_id"]).sum()
         money = arms["customer_id"].map(sums).fillna(0.0).to_numpy(dtype=np.float64)
         if min(treated.sum(), (~treated).sum()) > 1:
-            parts.append(_money_sentence(money_uplift(money[treated], money[~treated])))
+            needed = (
+                contact_cost / gross_margin if gross_margin and contact_cost is not None else None
+            )
+            parts.append(_money_sentence(uplift_in_blocks(money, treated, block), needed))
     if unknown:
         parts.append(f"{unknown:,} customer(s) of the results are in neither arm and do not count.")
     return "\n".join(parts)
 
 
+def _amounts(orders: pd.DataFrame, path: Path) -> pd.Series[float]:
+    """Money of every order, also where it is written with a decimal comma."""
+    amounts = pd.to_numeric(orders["amount"], errors="coerce")
+    if not np.isfinite(amounts).all():
+        meant = plain_numbers(orders["amount"])
+        if meant is not None:
+            return pd.to_numeric(pd.Series(meant, index=orders.index))
+        rows = first_three(f"row {row + 2:,}" for row in np.flatnonzero(~np.isfinite(amounts)))
+        raise SourceError(f"{path.name}: amount is no number in {rows}.")
+    return amounts
+
+
+def _unknown(listed: pd.Series[str], found: pd.Series[str], results: Path, arms: Path) -> int:
+    """Number of customers of the results who are in neither arm.
+
+    Raises
+    ------
+    SourceError
+        If ids of the results are those of the list written in another way, or fewer than half
+        are in the list: whoever is not found would count as somebody who did not order.
+    """
+    ids, known = found.drop_duplicates(), set(listed)
+    unknown = ids[~ids.isin(known)]
+    alike = {_alike(one): one for one in listed}
+    if len(alike) == len(known):
+        other = {one: alike[_alike(one)] for one in unknown if _alike(one) in alike}
+        if other:
+            shown = first_three(f"{one!r} for {meant!r}" for one, meant in other.items())
+            raise SourceError(
+                f"{results.name}: {len(other):,} of {len(ids):,} customer ids are written in "
+                f"another way than in {arms.name} ({shown}: zeros, capitals, blanks or .0), and "
+                "would count as customers who did not order; write them as the list does."
+            )
+    if 2 * len(unknown) > len(ids):
+        raise SourceError(
+            f"{results.name}: {len(ids) - len(unknown):,} of {len(ids):,} customer ids are in "
+            f"{arms.name} (not {first_three(map(repr, unknown[:4]))}), so that "
+            "nearly nobody would count as having ordered; give the orders of the listed customers, "
+            "with their ids as the list writes them."
+        )
+    return len(unknown)
+
+
+def _alike(text: str) -> str:
+    """An id as it would be without what programs lose or add.
+
+    Examples
+    --------
+    >>> _alike("00076"), _alike("76.0"), _alike(" c 76\u200b") == _alike("C76")
+    ('76', '76', True)
+    """
+    plain = re.sub(r"[\s\u200b-\u200d\u2060\ufeff]", "", unicodedata.normalize("NFKC", text))
+    return re.sub(r"^(\d+)\.0+$", r"\1", plain).lstrip("0").casefold()
+
+
 def _read(path: Path, needed: tuple[str, ...]) -> pd.DataFrame:
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        table = pd.read_csv(
+            path, dtype=str, keep_default_na=False, encoding="utf-8-sig", sep=separator_of(path)
+        )
     except FileNotFoundError:
         raise SourceError(f"{path}: no such file.") from None
     except (OSError, ValueError) as error:
         raise SourceError(f"{path.name}: cannot be read as CSV ({type(error).__name__}).") from None
+    table.columns = table.columns.str.strip().str.lower()
     missing = [name for name in needed if name not in table.columns]
     if missing:
         raise SourceError(f"{path.name}: lacks the column {first_three(missing)}.")
     return table.assign(customer_id=unguarded_ids(table["customer_id"]))
 
 
-def _verdict(found: Uplift) -> str:
-    return "a change is shown" if found.is_shown else "no change is shown, none is excluded either"
-
-
-def _response_sentence(found: Uplift) -> str:
+def _verdict(found: Uplift, needed: float | None, said: str) -> str:
+    shown = "a change is shown" if found.is_shown else "no change is shown, none is excluded either"
     return (
-        f"Response: {format_share(found.treatment, found.n_treatment)} contacted, "
-        f"{format_share(found.control, found.n_control)} not contacted; uplift "
-        f"{100 * found.uplift:+.2f} percentage points, 95% interval {100 * found.low:+.2f} to "
-        f"{100 * found.high:+.2f}: {_verdict(found)}."
+        f"{shown}."
+        if needed is None
+        else f"{shown}. Break-even is {said}: {found.verdict(needed)}."
     )
 
 
-def _money_sentence(found: Uplift) -> str:
+def _response_sentence(found: Uplift, needed: float | None) -> str:
+    said = f"{100 * needed:+.2f} points" if needed is not None else ""
+    return (
+        f"Response: {format_share(found.treatment, found.n_treatment)} contacted, "
+        f"{format_share(found.control, found.n_control)} not contacted; uplift "
+        f"{100 * found.uplift:+.2f} percentage points among customers of like past spend, "
+        f"95% interval {100 * found.low:+.2f} to "
+        f"{100 * found.high:+.2f}: {_verdict(found, needed, said)}"
+    )
+
+
+def _money_sentence(found: Uplift, needed: float | None) -> str:
+    said = f"{needed:+,.2f}" if needed is not None else ""
     return (
         f"Money per customer: {found.treatment:,.2f} contacted, {found.control:,.2f} not "
-        f"contacted; uplift {found.uplift:+,.2f}, 95% interval {found.low:+,.2f} to "
-        f"{found.high:+,.2f}: {_verdict(found)}."
+        f"contacted; uplift {found.uplift:+,.2f} among customers of like past spend, 95% interval {found.low:+,.2f} to "
+        f"{found.high:+,.2f}: {_verdict(found, needed, said)}"
     )

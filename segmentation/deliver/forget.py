@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import secrets
 import shutil
 import stat
@@ -43,6 +44,7 @@ from segmentation.core.own_folders import (
 from segmentation.core.placing import opened
 from segmentation.deliver.customer_rows import ID, find_customers, forms_of
 from segmentation.deliver.run_folder import PROCESSED_FOLDER, SHIPPED_WORKBOOK_PROFILE, WORKBOOK
+from segmentation.orders.customer_ids import cleaned
 from segmentation.run.cache_bounds import clean_runs
 from segmentation.segments.model import GroupModel, load_model
 from segmentation.segments.table import profile
@@ -53,6 +55,7 @@ NOT_REACHED = (
     "score, compare, reduced models), tables in databases (publish, materialize) and on clusters, the pages of "
     "books, whose sums and pictures are of their time, and what git keeps."
 )
+FINDINGS = "findings.csv"
 _SAME_ROW = 1e-9
 """Core points are customers' prepared rows, to the last digits."""
 
@@ -97,7 +100,8 @@ def forget(runs_dir: Path, customers: Iterable[str]) -> Done:
     OutputError
         If a run or report is at work, or files could not be rewritten; names them.
     """
-    wanted = list(dict.fromkeys(customers))
+    given = list(dict.fromkeys(customers))
+    wanted = _in_both_forms(given)
     if not all(each.strip() for each in wanted):
         raise ParameterError("forget: an id is empty; give customers' ids as the source has them.")
     if not runs_dir.is_dir():
@@ -128,8 +132,14 @@ def forget(runs_dir: Path, customers: Iterable[str]) -> Done:
             f"on the list, but not everywhere removed: {first_three(failed)}; close what is open, "
             "delete or mend what is damaged, then forget again."
         )
-    done.unknown = [each for each in wanted if each not in found]
+    done.unknown = [each for each in given if found.isdisjoint(_in_both_forms([each]))]
     return done
+
+
+def _in_both_forms(customers: Iterable[str]) -> list[str]:
+    """Ids as the source has them and as runs publish them, each once."""
+    given = list(customers)
+    return list(dict.fromkeys(one for each in given for one in (each, cleaned(each) or each)))
 
 
 def allow(runs_dir: Path, customers: Iterable[str]) -> int:
@@ -145,7 +155,7 @@ def allow(runs_dir: Path, customers: Iterable[str]) -> int:
     ParameterError
         If one is not on it; nobody is taken off then.
     """
-    wanted = set(customers)
+    wanted = set(_in_both_forms(customers))
     with held(runs_dir, alone=True):
         listed = read_list(runs_dir)
         absent = sorted(each for each in wanted if listed.hash_of(each) not in listed.hashes)
@@ -213,7 +223,7 @@ def _is_run(folder: Path) -> bool:
 
 def _remove_from_run(folder: Path, forms: dict[str, str]) -> tuple[set[str], str]:
     """Remove customers from one run; whom it held, and what was done in words."""
-    here: set[str] = set()
+    here = _named_in_examples(folder / FINDINGS, forms)
     files = []
     for path in sorted(folder.rglob("*")):
         if found := find_customers(path, forms):
@@ -221,7 +231,8 @@ def _remove_from_run(folder: Path, forms: dict[str, str]) -> tuple[set[str], str
             here |= found
     if not here:
         return here, ""
-    said = f"{len(here):,} customer(s) removed from {len(files)} file(s)"
+    count = len({cleaned(each) or each for each in here})
+    said = f"{count:,} customer(s) removed from {len(files)} file(s)"
     with scratch_folder(folder) as working:
         shutil.copytree(folder, working, symlinks=True, dirs_exist_ok=True)
         for name in files:
@@ -229,13 +240,14 @@ def _remove_from_run(folder: Path, forms: dict[str, str]) -> tuple[set[str], str
             # Spark's own checksum of a file, of which it would refuse another content
             (working / name).with_name(f".{name.name}.crc").unlink(missing_ok=True)
         _describe_others(working)
+        _without_examples(working / FINDINGS)
         if (working / "model").is_dir():
             said += _remove_from_model(folder, working / "model", here)
         if (working / "notebooks").is_dir():
             shutil.rmtree(working / "notebooks")  # their pictures have a point per customer
             said += "; its executed notebooks deleted"
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-        manifest["forgotten"] = manifest.get("forgotten", 0) + len(here)
+        manifest["forgotten"] = manifest.get("forgotten", 0) + count
         text = json.dumps(manifest, indent=2, ensure_ascii=False)
         write_text_atomic(working / "manifest.json", text + "\n")
         own = marked_files(folder, RUN)
@@ -255,6 +267,23 @@ def _remove_from_run(folder: Path, forms: dict[str, str]) -> tuple[set[str], str
 def _rewrite(path: Path, forms: dict[str, str]) -> None:
     with atomic_path(path) as temporary:
         find_customers(path, forms, temporary)
+
+
+def _named_in_examples(path: Path, forms: dict[str, str]) -> set[str]:
+    """Whom the examples of the findings name, or an order whose id holds theirs."""
+    if not path.is_file():
+        return set()
+    examples = pd.read_csv(path, dtype=str).get("examples", pd.Series(dtype=str)).dropna()
+    words = {word for text in examples for word in re.split(r"[\s,:']+", text)}
+    return {customer for form, customer in forms.items() if form in words - {""}}
+
+
+def _without_examples(path: Path) -> None:
+    """Leave the examples of all findings out: an order's id may name its customer."""
+    if path.is_file():
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        if "examples" in table:
+            write_plain_csv(table.assign(examples=""), path)
 
 
 def _describe_others(folder: Path) -> None:

@@ -14,9 +14,9 @@ from typing import Any
 
 import sqlglot
 from sqlglot import exp
-from tqdm import tqdm
 
 from segmentation.core.errors import SourceError, first_three
+from segmentation.core.progress import progress_bar
 from segmentation.sources.mysql.server import Address, connect, in_words
 
 ROWS_AT_ONCE = 1000
@@ -202,8 +202,8 @@ def _fill(connection: Any, cursor: Any, table: NewTable, *, progress: bool) -> N
     )
     text = insert.sql("mysql", identify=True).replace("?", "%s")
     rows = iter(table.rows)
-    with tqdm(
-        total=table.n_rows, unit="row", desc=f"table {table.name}", disable=not progress
+    with progress_bar(
+        total=table.n_rows, unit="row", desc=f"table {table.name}", wanted=progress
     ) as bar:
         while batch := list(islice(rows, ROWS_AT_ONCE)):
             connection.start_transaction()

@@ -17,7 +17,6 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import yaml
-from tqdm import tqdm
 
 from segmentation import __version__
 from segmentation.core.atomic import scratch_folder
@@ -27,6 +26,7 @@ from segmentation.core.keys import key_of
 from segmentation.core.own_folders import MARK, PROCESSED, is_own_file, mark_folder
 from segmentation.core.parameters import PROJECT_ROOT, SHIPPED
 from segmentation.core.placing import NewFile
+from segmentation.core.progress import progress_bar
 from segmentation.deliver.on_cluster import write_customers
 from segmentation.deliver.run_places import Asked
 from segmentation.deliver.workbook import write_workbook
@@ -57,6 +57,9 @@ EVIDENCE_FILES = {
     "holdout_curve": "evidence_holdout_curve.csv",
     "holdout_responses": "evidence_holdout_responses.csv",
     "holdout_aa": "evidence_holdout_aa.csv",
+    "order_anyway": "order_anyway.csv",
+    "order_anyway_before": "evidence_order_anyway.csv",
+    "forecast_calibration": "forecast_calibration.csv",
 }
 PACKAGES = (
     "duckdb",
@@ -78,7 +81,7 @@ def compute_stages(run: Run, *, label: str, after: tuple[Callable[[str], None], 
     after : tuple of callables
         Each is told the name of each stage as soon as its results are there.
     """
-    with tqdm(list(STAGES.values()), unit="stage", desc=label) as bar:
+    with progress_bar(list(STAGES.values()), unit="stage", desc=label) as bar:
         for stage in bar:
             bar.set_postfix_str(stage.does)
             run.stage(stage.name)
@@ -132,6 +135,8 @@ def _write_customers_here(run: Run, folder: Path) -> None:
     """What holds one row per customer, or figures of all of them that need each row."""
     write_parquet(_table(run["features"]), folder / "features.parquet")
     write_parquet(_table(run["segments"]), folder / "segments.parquet")
+    if run["forecast_facts"]["possible"]:
+        write_parquet(_table(run["forecast"]), folder / "forecast.parquet")
     write_plain_csv(run["profile"], folder / "profile.csv")
     for name in ("recommendations", "campaign_plan", "campaign_arms"):
         write_plain_csv(run[name], folder / f"{name}.csv")
@@ -168,7 +173,7 @@ def _write_workbook(run: Run, folder: Path) -> None:
         customers=_with_arms(run["customers"], run["campaign_arms"]),
         profile=_with_stability(run["profile"], run["stability"]),
         ledger=run["ledger"],
-        facts=facts[["segment_type", "cluster", "segment"]].assign(fact=sentences),
+        facts=facts[["segment_type", "cluster", "segment", "true_of"]].assign(fact=sentences),
         recommendations=run["recommendations"],
         campaign=run["campaign_plan"],
         overview=run["overview"] | {"currency": currency},
@@ -224,6 +229,7 @@ def manifest_of(run: Run, asked: Asked) -> dict[str, Any]:
             "raw": _exact(ledger.at["raw", "amount"]),
             "kept": _exact(ledger.at["kept", "amount"]),
         },
+        "forecast": run["forecast_facts"],
         "stages": costs,
     }
 

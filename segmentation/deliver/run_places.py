@@ -22,7 +22,14 @@ from segmentation.core.atomic import scratch_folder
 from segmentation.core.errors import OutputError, ParameterError, in_one_sentence
 from segmentation.core.keys import key_of
 from segmentation.core.own_folders import RUN, foreign_in, is_own, marked_files, refuse_listed
-from segmentation.core.parameters import PATHS, Parameters, resolve
+from segmentation.core.parameters import (
+    PATHS,
+    Parameters,
+    parameters_from,
+    profile_title,
+    profile_values,
+    resolve,
+)
 from segmentation.core.placing import (
     NewFolder,
     NewLink,
@@ -56,6 +63,8 @@ class Asked:
     ----------
     place : str
         Where the profile is, seen from the folder of runs; the name of a shipped one.
+    title : str
+        What the profile calls its part of the book.
     changed : mapping
         Each parameter that was given another value, with the profile's and the run's.
     is_experiment : bool
@@ -65,6 +74,7 @@ class Asked:
     profile: str
     parameters: Parameters
     place: str = ""
+    title: str = ""
     changed: Mapping[str, Any] = field(default_factory=dict)
     is_experiment: bool = False
     becomes_current: bool = True
@@ -80,7 +90,8 @@ def ask(
 ) -> Asked:
     """What the command line asks for, checked."""
     name, parameters = resolve(profile, file=file, overrides=overrides)
-    own, now = resolve(profile)[1].as_plain(), parameters.as_plain()
+    own = parameters_from(profile_values(profile)[1]).as_plain()
+    now = parameters.as_plain()
     is_experiment = bool(file or overrides)
     place = name
     if profile != name:  # the path of a file: a link to it is the same profile
@@ -89,6 +100,7 @@ def ask(
         profile=name,
         parameters=parameters,
         place=place,
+        title=profile_title(profile),
         changed={n: {"profile": own[n], "run": now[n]} for n in now if now[n] != own[n]},
         is_experiment=is_experiment,
         becomes_current=make_current or not is_experiment,

@@ -12,6 +12,7 @@ from sqlglot import exp
 
 from segmentation.core.errors import SourceError, first_three
 from segmentation.core.guarded_csv import write_plain_csv
+from segmentation.deliver.api.contract import bounds_of
 from segmentation.segments.model import SegmentModel
 from segmentation.sources.engine import DuckDbEngine
 
@@ -59,12 +60,27 @@ def assigned_parts(engine: DuckDbEngine, model: SegmentModel, name: str) -> Iter
             part["customer_id"] = part["customer_id"].astype(str)
         try:
             segments = model.assign(part)
+            _check_bounds(part, model, name)
         except SourceError as error:
             if total <= ROWS_AT_ONCE:
                 raise
             raise SourceError(f"rows {done + 1:,} to {done + len(part):,}: {error}") from None
         yield segments.astype({c: kind for c, kind in kinds.items() if kind})
         done += len(part)
+
+
+def _check_bounds(part: pd.DataFrame, model: SegmentModel, file: str) -> None:
+    """Refuse what the API refuses: no customer has a negative number of orders or days."""
+    for name in (n for n in model.features if n != "register_to_order"):
+        bounds, values = bounds_of(model, name), part[name].astype("float64")
+        outside = (values < bounds.low) | (values > bounds.high)
+        if outside.any():
+            raise SourceError(
+                f"{file}: {name} is not between {bounds.low:,.0f} and {bounds.high:,.0f} for "
+                f"{int(outside.sum()):,} customer(s): "
+                f"{first_three(values[outside].drop_duplicates().map('{:,g}'.format))}; "
+                "correct the file."
+            )
 
 
 def _kind(engine: DuckDbEngine, column: str, held: str) -> str:

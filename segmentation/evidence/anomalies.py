@@ -7,11 +7,11 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
-from tqdm import tqdm
 
 from segmentation.core.intervals import MIDDLE_95
 from segmentation.core.limits import FLAG_KEPT, FLAG_SUBSAMPLES, PLANTED
-from segmentation.segments.dbscan import Neighbours, find_neighbours
+from segmentation.core.progress import progress_bar
+from segmentation.segments.dbscan import Neighbours, auto_eps, find_neighbours
 
 ONE_FAR, SEVERAL_FAR, COPIES = (
     "one value beyond all others",
@@ -78,7 +78,12 @@ def _components(rows: np.ndarray, columns: np.ndarray, size: int) -> tuple[int, 
 
 
 def tune_dbscan(
-    prepared: np.ndarray, grid: pd.DataFrame, *, random_state: int, progress: str = ""
+    prepared: np.ndarray,
+    grid: pd.DataFrame,
+    *,
+    knee_at: int | None,
+    random_state: int,
+    progress: str = "",
 ) -> pd.DataFrame:
     """Evidence for every setting of a grid, from one neighbour query per set of customers.
 
@@ -86,6 +91,10 @@ def tune_dbscan(
     ----------
     prepared : array of shape (n_customers, n_features)
     grid : DataFrame with columns ``eps, min_samples``
+    knee_at : int or None
+        The ``min_samples`` at whose knee eps was chosen. Other customers would have another
+        knee, so every eps of the grid moves with that of the subsample; None where the
+        profile gives eps, which then stays.
 
     Returns
     -------
@@ -100,16 +109,21 @@ def tune_dbscan(
                                      "stability", "stability_low", "stability_high"])  # fmt: skip
     deepest = int(grid["min_samples"].max())
     whole = find_neighbours(prepared, max_min_samples=deepest)
-    flags = [_noise(whole, cell) for cell in grid.itertuples()]
+    flags = [_noise(whole, cell.eps, cell.min_samples) for cell in grid.itertuples()]
+    knee = _knee(whole, knee_at)
     again = np.full((FLAG_SUBSAMPLES, len(grid)), np.nan)
-    for number in tqdm(range(FLAG_SUBSAMPLES), desc=progress, disable=not progress, leave=False):
+    for number in progress_bar(
+        range(FLAG_SUBSAMPLES), wanted=bool(progress), desc=progress, leave=False
+    ):
         generator = np.random.default_rng([random_state, number])
         kept = np.sort(
             generator.permutation(len(prepared))[: max(1, int(FLAG_KEPT * len(prepared)))]
         )
         part = find_neighbours(prepared[kept], max_min_samples=deepest)
+        moved = _knee(part, knee_at) / knee
         for place, cell in enumerate(grid.itertuples()):
-            again[number, place] = _jaccard(flags[place][kept], _noise(part, cell))
+            found = _noise(part, cell.eps * moved, cell.min_samples)
+            again[number, place] = _jaccard(flags[place][kept], found)
     rows = []
     for place, cell in enumerate(grid.itertuples()):
         known = again[:, place][np.isfinite(again[:, place])]
@@ -128,8 +142,14 @@ def tune_dbscan(
     return pd.DataFrame(rows)
 
 
-def _noise(neighbours: Neighbours, cell: tuple) -> np.ndarray:
-    return neighbours.flags(cell.eps, cell.min_samples)[1][neighbours.member]  # type: ignore[attr-defined]
+def _noise(neighbours: Neighbours, eps: float, min_samples: int) -> np.ndarray:
+    return neighbours.flags(eps, min_samples)[1][neighbours.member]
+
+
+def _knee(neighbours: Neighbours, min_samples: int | None) -> float:
+    if min_samples is None:
+        return 1.0
+    return auto_eps(neighbours.k_distance(min_samples)[neighbours.member])
 
 
 def _jaccard(first: np.ndarray, second: np.ndarray) -> float:

@@ -7,14 +7,17 @@ order will be worth. Both are fitted by maximum likelihood on what was known at 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from scipy.optimize import minimize
 from scipy.special import betaln, gammaln, hyp2f1
 
-from segmentation.core.limits import LEAST_CUSTOMERS, WORTH_FACTOR
+from segmentation.core.limits import LEAST_CUSTOMERS, MOST_RESAMPLED, WORTH_FACTOR
+from segmentation.evidence.resampling import sample_rows
+from segmentation.segments.forecast import MbgNbd
 
 DAYS_PER_WEEK = 7.0
 
@@ -82,16 +85,57 @@ def fit_bgnbd(x: np.ndarray, t_x: np.ndarray, observed: np.ndarray) -> BgNbd:
     x, t_x, observed : arrays of shape (n_customers,)
         As in `BgNbd.expected_purchases`, times in one unit.
     """
-    alike, weight = np.unique(np.column_stack([x, t_x, observed]), axis=0, return_counts=True)
+    (r, alpha, a, b), value = _fitted(bgnbd_log_likelihood, x, t_x, observed, polish=True)
+    return BgNbd(r, alpha, a, b, value)
+
+
+def mbgnbd_log_likelihood(
+    parameters: np.ndarray, x: np.ndarray, t_x: np.ndarray, observed: np.ndarray
+) -> np.ndarray:
+    """Log-likelihood of each customer under (r, alpha, a, b) of `MbgNbd` (Wagner and Hoppe 2008)."""
+    r, alpha, a, b = parameters
+    counts, own = np.unique(x, return_inverse=True)  # few, and gamma functions are dear
+    still, gone = betaln(a, b + counts + 1), betaln(a + 1, b + counts)
+    prior = gammaln(r + counts) - gammaln(r) + r * np.log(alpha) - betaln(a, b)
+    return prior[own] + np.logaddexp(
+        still[own] - (r + x) * np.log(alpha + observed), gone[own] - (r + x) * np.log(alpha + t_x)
+    )
+
+
+def fit_mbgnbd(x: np.ndarray, t_x: np.ndarray, observed: np.ndarray) -> MbgNbd:
+    """Maximum likelihood fit, as `fit_bgnbd`."""
+    (r, alpha, a, b), value = _fitted(mbgnbd_log_likelihood, x, t_x, observed)
+    return MbgNbd(r, alpha, a, b, value)
+
+
+def _fitted(
+    log_likelihood: Callable[..., np.ndarray],
+    x: np.ndarray,
+    t_x: np.ndarray,
+    observed: np.ndarray,
+    *,
+    polish: bool = False,
+) -> tuple[list[float], float]:
+    """Parameters of most likelihood, and the log-likelihood of all customers.
+
+    Of very many customers a sample drawn by their values decides (`MOST_RESAMPLED`).
+    """
+    groups = pd.DataFrame({"x": x, "t_x": t_x, "observed": observed}).value_counts().sort_index()
+    alike, weight = groups.index.to_frame().to_numpy(dtype=float), groups.to_numpy()
+    every = np.repeat(np.arange(len(alike)), weight) if len(alike) > MOST_RESAMPLED else None
+    if every is not None:  # customers in the order of their values: rows and ids play no part
+        drawn = every[sample_rows(len(every), MOST_RESAMPLED, seed=0)]
+        kept, weight = np.unique(drawn, return_counts=True)
+        alike = alike[kept]
 
     def loss(logs: np.ndarray) -> float:
-        each = bgnbd_log_likelihood(np.exp(logs), alike[:, 0], alike[:, 1], alike[:, 2])
-        return -float(weight @ each) / len(x)
+        each = log_likelihood(np.exp(logs), alike[:, 0], alike[:, 1], alike[:, 2])
+        return -float(weight @ each) / float(weight.sum())
 
     start = np.array([0.0, np.log(np.median(observed[observed > 0]) / 4), 0.0, 0.0])
-    best, value = _minimum(loss, start)
-    r, alpha, a, b = (float(parameter) for parameter in np.exp(best))
-    return BgNbd(r, alpha, a, b, log_likelihood=-value * len(x))
+    # a and b above exp(7) mean one chance to stop for all, and leave the hypergeometric's range
+    best, value = _minimum(loss, start, largest=[_LOG_LIMIT, _LOG_LIMIT, 7.0, 7.0], polish=polish)
+    return [float(parameter) for parameter in np.exp(best)], -value * len(x)
 
 
 @dataclass(frozen=True)
@@ -158,10 +202,18 @@ def fit_gamma_gamma(x: np.ndarray, mean_value: np.ndarray) -> GammaGamma:
     return GammaGamma(float(p), float(1 + q), float(gamma), -value * len(counts))
 
 
-def _minimum(loss: Callable[[np.ndarray], float], start: np.ndarray) -> tuple[np.ndarray, float]:
-    """Bounded quasi-Newton, then a simplex search from its end for the last digits."""
-    bounds = [(-_LOG_LIMIT, _LOG_LIMIT)] * len(start)
+def _minimum(
+    loss: Callable[[np.ndarray], float],
+    start: np.ndarray,
+    *,
+    largest: Sequence[float] | None = None,
+    polish: bool = True,
+) -> tuple[np.ndarray, float]:
+    """Bounded quasi-Newton, then, to polish, a simplex search from its end for the last digits."""
+    bounds = [(-_LOG_LIMIT, end) for end in largest or [_LOG_LIMIT] * len(start)]
     rough = minimize(loss, start, method="L-BFGS-B", bounds=bounds)
+    if rough.success and not polish:
+        return rough.x, float(rough.fun)
     options = {"xatol": 1e-7, "fatol": 1e-12, "maxiter": 4000, "maxfev": 4000}
     fine = minimize(loss, rough.x, method="Nelder-Mead", bounds=bounds, options=options)
     best = fine if fine.fun <= rough.fun else rough

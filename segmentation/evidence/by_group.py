@@ -221,8 +221,9 @@ def anomaly_evidence(
         cells = tuning_dbscan[tuning_dbscan["segment_type"] == kind]
         tuned.append(
             tune_dbscan(
-                group.values, cells, random_state=parameters.random_state,
-                progress=f"flags, {kind}" if progress else "",
+                group.values, cells,
+                knee_at=flags[kind].min_samples if parameters.dbscan_eps == "auto" else None,
+                random_state=parameters.random_state, progress=f"flags, {kind}" if progress else "",
             ).assign(segment_type=kind, customers=len(group.rows))
         )  # fmt: skip
         if cells.empty:

@@ -258,6 +258,8 @@ def hold_out(
     exact = customers.groupby(keys)["revenue_after"].agg(lambda money: sum(money))
     today = standing_by(model, customers)
     same = (today["segment"] == customers["segment"]).groupby([customers[k] for k in keys]).mean()
+    there_are = {(kind, name) for kind, group in model.groups.items() for name in group.names}
+    same[[key[::2] not in there_are for key in same.index]] = np.nan  # a name of the cut alone
     by_segment = found.segments.assign(
         revenue=[exact[tuple(key)] for key in found.segments[keys].itertuples(index=False)],
         as_today=[same[tuple(key)] for key in found.segments[keys].itertuples(index=False)],

@@ -35,6 +35,8 @@ RESPONSE_COLUMNS = (
     "low",
     "high",
     "median_recency",
+    "value",
+    "value_in_period",
 )
 
 CURVE_POINTS = 101
@@ -311,7 +313,8 @@ def responses(customers: pd.DataFrame, *, observed_days: int) -> pd.DataFrame:
     ----------
     customers : DataFrame, one row per customer known at the cut
         ``segment_type, segment`` (missing = in none), ``days_to_order`` (NaN where no order
-        followed) and, where it is known, ``recency`` at the cut.
+        followed) and, where they are known, ``recency`` at the cut, ``next_amount`` (money of
+        the first day of order after it) and ``revenue_30`` and so on.
     observed_days : int
         Days from the cut to the last day of observation; no longer period is answered.
 
@@ -319,7 +322,8 @@ def responses(customers: pd.DataFrame, *, observed_days: int) -> pd.DataFrame:
     -------
     DataFrame of `RESPONSE_COLUMNS`, one row per segment and period
         ``share`` is ``ordered / customers``, with its 95% interval (Wilson 1927);
-        ``median_recency`` is that of the customers counted, at the cut.
+        ``median_recency`` is that of the customers counted, at the cut. Means over those who
+        ordered: ``value`` of their first order, ``value_in_period`` of all they spent in it.
 
     Examples
     --------
@@ -335,5 +339,10 @@ def responses(customers: pd.DataFrame, *, observed_days: int) -> pd.DataFrame:
         for days in [period for period in RESPONSE_DAYS if period <= observed_days]:
             n, ordered = len(members), int((members["days_to_order"] <= days).sum())
             ends = wilson(ordered, n)
-            rows.append((kind, segment, days, n, ordered, ordered / n, *ends, recency))
+            who = members[members["days_to_order"] <= days]
+            worth = [
+                float(who[name].mean()) if name in who else np.nan
+                for name in ("next_amount", f"revenue_{days}")
+            ]
+            rows.append((kind, segment, days, n, ordered, ordered / n, *ends, recency, *worth))
     return pd.DataFrame(rows, columns=list(RESPONSE_COLUMNS))

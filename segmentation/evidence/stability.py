@@ -11,6 +11,7 @@ import pandas as pd
 from segmentation.core.intervals import Z95_ROUNDED, spread_of
 from segmentation.core.limits import (
     DISSOLVED_JACCARD,
+    LEAST_CUSTOMERS,
     MOST_RESAMPLED,
     NAMED_RESAMPLES,
     RESAMPLE_STARTS,
@@ -27,14 +28,23 @@ from segmentation.evidence.resampling import fit, matched, sample_rows, seed_of
 MARGIN_STEPS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
 
-def stability_word(jaccard: float) -> str:
-    """``stable``, ``uncertain`` or ``unstable``; one word for book, workbook and model card.
+TOO_FEW = "too few to say"
+
+
+def stability_word(jaccard: float, customers: int) -> str:
+    """``stable``, ``uncertain``, ``unstable`` or `TOO_FEW`; one word wherever it is said.
+
+    A segment of one comes back in every resample that draws him, so a few customers say nothing.
 
     Examples
     --------
-    >>> stability_word(0.9), stability_word(0.7), stability_word(0.59)
+    >>> stability_word(0.9, 30), stability_word(0.7, 30), stability_word(0.59, 30)
     ('stable', 'uncertain', 'unstable')
+    >>> stability_word(1.0, 29)
+    'too few to say'
     """
+    if customers < LEAST_CUSTOMERS:
+        return TOO_FEW
     if not jaccard >= UNSTABLE_JACCARD:
         return "unstable"
     return "stable" if jaccard >= STABLE_JACCARD else "uncertain"
@@ -116,7 +126,7 @@ def resample_stability(
     flips = np.mean([each.flipped for each in parts["bootstrap"]], axis=0)
     return Stability(
         pd.DataFrame([_whole(method, each, len(values)) for method, each in parts.items()]),
-        _clusters(parts, k),
+        _clusters(parts, np.bincount(labels, minlength=k)),
         margin_bands(margin, flips),
     )
 
@@ -160,10 +170,10 @@ def _whole(method: str, resamples: Sequence[_Resample], customers: int) -> dict[
     }
 
 
-def _clusters(parts: dict[str, list[_Resample]], k: int) -> pd.DataFrame:
+def _clusters(parts: dict[str, list[_Resample]], sizes: np.ndarray) -> pd.DataFrame:
     found = {method: np.array([r.jaccard for r in each]) for method, each in parts.items()}
     rows = []
-    for cluster in range(k):
+    for cluster, customers in enumerate(sizes):
         own = found["bootstrap"][:, cluster]
         mean, low, high = spread_of(own)
         rows.append(
@@ -174,7 +184,7 @@ def _clusters(parts: dict[str, list[_Resample]], k: int) -> pd.DataFrame:
                 "jaccard_high": high,
                 "jaccard_subsample": spread_of(found["subsample"][:, cluster])[0],
                 "dissolved": float((own <= DISSOLVED_JACCARD).mean()),
-                "verdict": stability_word(mean),
+                "verdict": stability_word(mean, int(customers)),
             }
         )
     return pd.DataFrame(rows)

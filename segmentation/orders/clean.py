@@ -19,19 +19,22 @@ from segmentation.sources.forgotten import LeftOut
 _SQL = Path(__file__).parent / "sql"
 CLEAN_SQL = (_SQL / "clean.sql").read_text(encoding="utf-8")
 LONE_RETURNS_SQL = (_SQL / "lone_returns.sql").read_text(encoding="utf-8")
+CANCELLED_SQL = (_SQL / "cancelled.sql").read_text(encoding="utf-8")
 LEDGER_SQL = (_SQL / "ledger.sql").read_text(encoding="utf-8")
 
 
-def rules_sql(*, returns: str) -> str:
+def rules_sql(*, returns: str, without_product: bool = False) -> str:
     """The query that gives every line its rule, as it runs and as the book shows it.
 
-    Only under ``net`` must customers be looked through for returns without a purchase:
-    ``lone_returns.sql`` then reads what ``clean.sql`` gives.
+    Under ``net`` customers must be looked through for returns without a purchase, and
+    otherwise purchases for their cancellation where returns are ``without_product``:
+    ``lone_returns.sql`` or ``cancelled.sql`` then reads what ``clean.sql`` gives.
     """
-    if returns != "net":
+    if returns != "net" and not without_product:
         return CLEAN_SQL
+    then = LONE_RETURNS_SQL if returns == "net" else CANCELLED_SQL
     rules: Any = sqlglot.parse_one(CLEAN_SQL, dialect="duckdb")
-    query: Any = sqlglot.parse_one(LONE_RETURNS_SQL, dialect="duckdb")
+    query: Any = sqlglot.parse_one(then, dialect="duckdb")
     before, after = rules.ctes, query.ctes
     rules.selects[-1].set("alias", exp.to_identifier("first_rule"))
     rules.set("with_", None)
@@ -79,8 +82,7 @@ def clean(
     SourceError
         If no line is left; the message names the rules that took the most.
     """
-    marks = engine.query("SELECT COUNT(is_non_product) AS n FROM transactions")["n"].item()
-    if non_product == "exclude" and not marks:
+    if non_product == "exclude" and not _count(engine, "is_non_product IS NOT NULL"):
         raise ParameterError(
             "non_product is 'exclude', but the source marks no line as a non-product; "
             "give its SELECT a column is_non_product, or set non_product: keep."
@@ -92,10 +94,20 @@ def clean(
         "non_product": non_product,
         "as_of": as_of,
     }
-    sql = rules_sql(returns=returns)
+    sql = rules_sql(returns=returns, without_product=returned_without_product(engine))
     shortcut = Shortcut("copy_number", without_copies(sql)) if duplicates == "keep" else None
     engine.create("classified", sql, values, shortcut=shortcut)
     return values
+
+
+def returned_without_product(engine: Engine) -> bool:
+    """Whether returns are among the lines of which nobody knows what was bought."""
+    return _count(engine, "is_return AND product IS NULL") > 0
+
+
+def _count(engine: Engine, condition: str) -> int:
+    query = exp.select("COUNT(*) AS n").from_("transactions").where(condition)
+    return int(engine.query(query.sql("duckdb"))["n"].item())
 
 
 def ledger(engine: Engine, *, left_out: LeftOut | None = None) -> pd.DataFrame:
@@ -148,17 +160,21 @@ def _with_left_out(table: pd.DataFrame, left_out: LeftOut | None) -> pd.DataFram
     return pd.concat([table.iloc[:1], row, table.iloc[1:]], ignore_index=True)
 
 
-def treatments(*, zero_amount: str, duplicates: str) -> dict[str, str]:
+def treatments(*, zero_amount: str, duplicates: str, returns: str) -> dict[str, str]:
     """What cleaning does to lines that are found, by finding; they are counted either way.
 
     Examples
     --------
-    >>> found = treatments(zero_amount="keep", duplicates="drop")
+    >>> found = treatments(zero_amount="keep", duplicates="drop", returns="net")
     >>> found["zero_amount"], found["duplicate_line"], found["missing_customer_id"]
     ('kept', 'set aside', 'set aside')
     """
     always = [rule.name for rule in RULES if rule.name.startswith("missing_")]
-    return dict.fromkeys([*always, "order_after_as_of"], "set aside") | {
+    always += ["order_after_as_of", "unmarked_return", "refund_as_invalid", "left_out"]
+    signs = ("return_with_positive_amount", "return_with_positive_quantity")
+    return dict.fromkeys(always, "set aside") | {
+        **dict.fromkeys(signs, "kept" if returns == "net" else "set aside"),
+        "repeated_total": "kept",
         "zero_amount": "set aside" if zero_amount == "exclude" else "kept",
         "duplicate_line": "set aside" if duplicates == "drop" else "kept",
     }

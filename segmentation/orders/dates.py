@@ -5,25 +5,33 @@ Works on lines per day and on one row per customer, both ways: as found and repa
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from segmentation.core.columns import FINDING_COLUMNS
+from segmentation.core.columns import COUNTED_COLUMNS
 from segmentation.core.limits import (
     FAR_OFF_DAYS,
     FAR_OFF_SHARE,
     LEAST_EXPECTED,
+    LONE_GAP_DAYS,
+    LONE_LEAST_DAYS,
     PRECISION_DAYS,
     SURPRISING_GAP,
+    SWAP_LEFT,
 )
+from segmentation.orders.counting import named_examples
 from segmentation.orders.date_swap import SwapEvidence, swap_evidence, swapped
 
 LAST_DAY_OF_EVERY_MONTH = 28
+LAST_EARLY_DAY = 12
+"""The last day that can be read as a month."""
 OUTCOME_COLUMNS = (
     "date_repair", "first_order", "last_order", "lines_outside", "days_missing", "early_share",
     "customers", "pre_register", "pre_register_revenue", "pre_register_median_spent",
@@ -75,6 +83,7 @@ def date_findings(
         Customers whose first or last order the repair moves.
     """
     rows = [_far_off(order_days), _gap(order_days, evidence["order_date"])]
+    rows.append(_swapped_month(order_days, evidence["order_date"]))
     for name, found in evidence.items():
         days = order_days if name == "order_date" else None
         rows.append(_swap(name, SwapEvidence(**found), days, customers_changed, date_repair))
@@ -82,14 +91,20 @@ def date_findings(
         rows.append(_coarse(registration_days))
     table = pd.DataFrame(rows)
     table["facts"] = [json.dumps(facts) for facts in table["facts"]]
-    return table[list(FINDING_COLUMNS)]
+    return table[list(COUNTED_COLUMNS)]
 
 
 def _row(
     name: str, place: str, rows: int, amount: Decimal | int = 0, **more: Any
 ) -> dict[str, Any]:
     base = {"finding": name, "place": place, "rows": rows, "amount": Decimal(amount)}
-    return base | {"customers": 0, "treatment": "reported", "facts": {}} | more
+    plain = {"customers": 0, "treatment": "reported", "examples": "", "facts": {}}
+    return base | plain | more
+
+
+def _days(place: str, days: pd.Series) -> str:
+    """Three of the days of a finding, as it names examples."""
+    return named_examples(place, days.sort_values().map(_text))
 
 
 def _far_off(order_days: pd.DataFrame) -> dict[str, Any]:
@@ -104,7 +119,41 @@ def _far_off(order_days: pd.DataFrame) -> dict[str, Any]:
     far = block.isin(small).to_numpy()
     amount = sum(order_days.loc[far, "amount"], Decimal(0))
     facts = {"first": _text(days[far].min()), "last": _text(days[far].max())} if far.any() else {}
-    return _row("far_off_date", "order_date", int(lines[far].sum()), amount, facts=facts)
+    more = {"examples": _days("order_date", days[far]), "facts": facts}
+    return _row("far_off_date", "order_date", int(lines[far].sum()), amount, **more)
+
+
+def last_day_of_many(order_days: pd.DataFrame) -> dt.date:
+    """The last day of order that a line dated ahead does not move.
+
+    Days beyond a gap of `LONE_GAP_DAYS` or more, which by chance no quiet days of the days
+    before make, do not count where they hold no more than `FAR_OFF_SHARE` of the kept lines and
+    at least `LONE_LEAST_DAYS` with a line lie before.
+
+    Parameters
+    ----------
+    order_days : DataFrame ``day, kept``, in the order of days
+
+    Examples
+    --------
+    >>> days = [*pd.date_range("2024-01-01", "2024-04-30"), pd.Timestamp("2024-12-24")]
+    >>> last_day_of_many(pd.DataFrame({"day": days, "kept": 3})).isoformat()
+    '2024-04-30'
+    """
+    kept = order_days[order_days["kept"] > 0]
+    days = pd.to_datetime(kept["day"]).reset_index(drop=True)
+    lines = kept["kept"].reset_index(drop=True)
+    few = max(1, int(FAR_OFF_SHARE * lines.sum()))
+    last = len(days) - 1
+    for place in range(len(days) - 1, LONE_LEAST_DAYS - 1, -1):
+        if lines[place:].sum() > few:
+            break
+        apart = (days[place] - days[place - 1]).days
+        before = (days[place - 1] - days[0]).days + 1
+        by_chance = before * (1 - place / before) ** (apart - 1)
+        if apart > LONE_GAP_DAYS and by_chance < SURPRISING_GAP:
+            last = place - 1
+    return days[last].date() if last >= 0 else dt.date.max
 
 
 def _gap(order_days: pd.DataFrame, found: Mapping[str, Any]) -> dict[str, Any]:
@@ -128,13 +177,15 @@ def _gap(order_days: pd.DataFrame, found: Mapping[str, Any]) -> dict[str, Any]:
     if longest < 2 or span * quiet**longest >= SURPRISING_GAP:
         return _row("date_gap", "order_date", 0)
     end = days[apart.idxmax()] - pd.Timedelta(days=1)
+    first = end - pd.Timedelta(days=longest - 1)
     facts = {
-        "first": _text(end - pd.Timedelta(days=longest - 1)),
+        "first": _text(first),
         "last": _text(end),
         "usual_share": round(1 - quiet, 4),
         "span": span,
     }
-    return _row("date_gap", "order_date", longest, facts=facts)
+    few = _days("order_date", pd.Series(pd.date_range(first, end)))
+    return _row("date_gap", "order_date", longest, examples=few, facts=facts)
 
 
 def _swap(
@@ -146,15 +197,51 @@ def _swap(
 ) -> dict[str, Any]:
     if found.strength == "none":
         return _row("swapped_dates", name, 0)
-    amount, customers, treatment = Decimal(0), 0, "reported"
+    amount, customers, treatment, few = Decimal(0), 0, "reported", ""
     if order_days is not None:
         months = pd.to_datetime(order_days["day"]).dt.to_period("M").astype(str)
         outside = (months < found.first_month) | (months > found.last_month)
         amount = sum(order_days.loc[outside.to_numpy(), "amount"], Decimal(0))
+        few = _days(name, pd.to_datetime(order_days.loc[outside.to_numpy(), "day"]))
         customers = customers_changed
         treatment = "kept" if date_repair == "off" else "repaired"
-    more = {"customers": customers, "treatment": treatment, "facts": asdict(found)}
+    more = {"customers": customers, "treatment": treatment, "examples": few}
+    more |= {"facts": asdict(found)}
     return _row("swapped_dates", name, found.rows_outside, amount, **more)
+
+
+def _swapped_month(order_days: pd.DataFrame, found: Mapping[str, Any]) -> dict[str, Any]:
+    """One month whose early days are nearly empty and lie on the same day of other months.
+
+    Where the file of one month was read with day and month exchanged, its 1st to 12th are
+    found on the day of the month's number, in all months of the year.
+    """
+    nothing = _row("swapped_month", "order_date", 0)
+    if found["strength"] != "none":
+        return nothing  # the whole column is looked at there
+    lines = pd.Series(order_days["lines"].to_numpy(), pd.to_datetime(order_days["day"]))
+    for month in pd.period_range(lines.index.min(), lines.index.max(), freq="M"):
+        own = lines[month.start_time : month.end_time]
+        late = own[own.index.day > LAST_EARLY_DAY].sum()
+        expected = 11 * late / (month.days_in_month - LAST_EARLY_DAY)
+        early = own[(own.index.day <= LAST_EARLY_DAY) & (own.index.day != month.month)].sum()
+        if expected < LEAST_EXPECTED or early > SWAP_LEFT * expected:
+            continue
+        days = [
+            pd.Timestamp(month.year, other, month.month)
+            for other in range(1, 13)
+            if other != month.month
+        ]
+        there = lines.reindex(days, fill_value=0)
+        usual = [lines[lines.index.to_period("M") == day.to_period("M")].median() for day in days]
+        if there.sum() - np.nansum(usual) < (expected - early) / 2:
+            continue
+        at = pd.to_datetime(order_days["day"]).isin(days).to_numpy()
+        amount = sum(order_days.loc[at, "amount"], Decimal(0))
+        more = {"examples": _days("order_date", there[there > 0].index.to_series())}
+        facts = {"month": str(month), "early": int(early), "expected": round(expected, 1)}
+        return _row("swapped_month", "order_date", int(there.sum()), amount, facts=facts, **more)
+    return nothing
 
 
 def _coarse(registration_days: pd.DataFrame) -> dict[str, Any]:
@@ -168,8 +255,8 @@ def _coarse(registration_days: pd.DataFrame) -> dict[str, Any]:
     if late.any() or expected < LEAST_EXPECTED:
         return _row("coarse_registration", "registered_date", 0)
     facts = {"expected_late": round(expected, 1), "last_day": last_day, "n": int(people.sum())}
-    n = int(people.sum())
-    return _row("coarse_registration", "registered_date", n, customers=n, facts=facts)
+    n, few = int(people.sum()), _days("registered_date", days)
+    return _row("coarse_registration", "registered_date", n, customers=n, examples=few, facts=facts)
 
 
 def repair_outcomes(

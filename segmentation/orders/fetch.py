@@ -12,11 +12,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pooch
-from tqdm import tqdm
 
 from segmentation.core.atomic import atomic_path, in_words, scratch_folder
 from segmentation.core.errors import ParameterError, SourceError
 from segmentation.core.parameters import PROJECT_ROOT
+from segmentation.core.progress import progress_bar
 from segmentation.orders.transactions import ingest
 from segmentation.sources.engine import DuckDbEngine
 from segmentation.sources.files import RAW_SUFFIXES, file_fingerprint
@@ -141,7 +141,7 @@ def _download(url: str, folder: Path, *, timeout: float) -> Path:
     pooch.get_logger().setLevel(logging.ERROR)  # it would print where the folder is
     headers = {"Accept-Encoding": "identity"}
     try:
-        with tqdm(total=1, unit="B", unit_scale=True, desc=SOURCE) as bar:
+        with progress_bar(total=1, unit="B", unit_scale=True, desc=SOURCE) as bar:
             ask = pooch.HTTPDownloader(bar, chunk_size=1 << 16, timeout=timeout, headers=headers)
             return Path(pooch.retrieve(url, None, fname=SOURCE, path=folder, downloader=ask))
     except OSError as error:

@@ -7,7 +7,6 @@ table ``classified``; those of joins and keys on the source's own SELECT.
 from __future__ import annotations
 
 import datetime as dt
-import json
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -17,10 +16,11 @@ import pandas as pd
 import sqlglot
 from sqlglot import exp
 
-from segmentation.core.columns import FINDING_COLUMNS
+from segmentation.core.columns import COUNTED_COLUMNS
 from segmentation.core.limits import CUSTOMER_SHARE, LINE_SHARE, TIMES_THE_MEAN
+from segmentation.orders.counting import examples_of, finding, named_examples, naming, record_of
+from segmentation.orders.order_checks import order_findings
 from segmentation.sources.engine import Engine
-from segmentation.sources.links import LinkedLines, linked_lines
 from segmentation.sources.source import Source
 
 _SQL = {
@@ -54,6 +54,12 @@ _CONDITIONS = {
     "missing_quantity_or_amount": "quantity IS NULL OR amount IS NULL",
     "zero_amount": "amount = 0 AND rule IN ('kept', 'zero_amount')",
     "duplicate_line": "copy_number > 1 AND rule IN ('kept', 'duplicate_line')",
+    "return_with_positive_amount": "is_return AND amount > 0 AND rule IN ('kept', 'returned')",
+    "return_with_positive_quantity": (
+        "is_return AND quantity > 0 AND amount < 0 AND rule IN ('kept', 'returned')"
+    ),
+    "unmarked_return": "amount < 0 AND rule IN ('negative_amount', 'non_positive_quantity')",
+    "refund_as_invalid": "amount < 0 AND NOT is_return AND rule = 'invalid_order'",
     "amount_arithmetic": "amount <> unit_price * quantity - COALESCE(discount, 0)",
     "narrow_money": "ABS(amount) >= $narrow",
     "money_at_limit": " OR ".join(f"ABS(amount) = {limit}" for limit in LIMITS),
@@ -61,6 +67,13 @@ _CONDITIONS = {
     "registered_after_as_of": "registered_date > $as_of",
     "order_before_any_registration": "order_date < $first_registration",
 }
+_SHOWN = {
+    "missing_order_id": "customer_id",
+    "order_after_as_of": "order_date",
+    "registered_after_as_of": "registered_date",
+    "order_before_any_registration": "order_date",
+}
+"""The column that lines are found again by, where that is not the order's id."""
 _NEEDS = {
     "amount_arithmetic": "unit_price",
     "registered_after_as_of": "registered_date",
@@ -94,9 +107,10 @@ def line_findings(
 
     Returns
     -------
-    DataFrame with columns ``finding, place, rows, customers, amount, treatment, facts``
+    DataFrame with columns ``finding, place, rows, customers, amount, treatment, examples, facts``
         One row per check and place, in a fixed order. ``place`` is a raw ``table`` or
-        ``table.column``, or a column of the transactions; ``facts`` is JSON with what
+        ``table.column``, or a column of the transactions; ``examples`` are up to three
+        different values by which the lines are found again; ``facts`` is JSON with what
         else was counted. A check that the source has no column for is left out.
     """
     values = {
@@ -106,22 +120,25 @@ def line_findings(
         "stray": STRAY,
         "first_registration": first_registration,
     }
-    counted = _record(engine.query(_conditions_sql(), values))
-    totals = _record(engine.query(_SQL["totals"]))
+    counted = record_of(engine.query(_conditions_sql(), values))
+    totals = record_of(engine.query(_SQL["totals"]))
     rows = [
-        *_of_conditions(counted, totals),
-        *_links(engine, source),
+        *_of_conditions(engine, counted, totals, values),
+        *order_findings(engine, source),
         _shared_orders(engine),
         _uncounted(engine),
         *_spellings(engine, totals),
-        *_dominating(customers, totals),
+        *_dominating(engine, customers, totals),
         *_spanning(spanning),
+        *source.found,
     ]
     order = list(dict.fromkeys([*_FIRST, *(row["finding"] for row in rows)]))
     rows.sort(key=lambda row: order.index(row["finding"]))
     table = pd.DataFrame(rows)
-    table["treatment"] = [treatments.get(name, "reported") for name in table["finding"]]
-    return table[list(FINDING_COLUMNS)]
+    table["treatment"] = [
+        row.get("treatment", treatments.get(row["finding"], "reported")) for row in rows
+    ]
+    return table[list(COUNTED_COLUMNS)]
 
 
 _FIRST = (
@@ -132,6 +149,14 @@ _FIRST = (
     "orphan",
     "duplicate_line",
     "zero_amount",
+    "repeated_total",
+    "known_in_part",
+    "return_with_positive_amount",
+    "return_with_positive_quantity",
+    "unmarked_return",
+    "refund_as_invalid",
+    "mixed_currencies",
+    "left_out",
     "repeated_line_id",
     "order_of_several_customers",
     "amount_arithmetic",
@@ -156,7 +181,9 @@ def _spanning(spanning: Mapping[str, tuple[int, int]]) -> list[dict[str, Any]]:
 
 
 def customer_table_findings(
-    customers: pd.DataFrame, spanning: Mapping[str, tuple[int, int]]
+    customers: pd.DataFrame,
+    spanning: Mapping[str, tuple[int, int]],
+    rounded: tuple[int, tuple[str, ...]] = (0, ()),
 ) -> pd.DataFrame:
     """The checks that a source of one row per customer allows.
 
@@ -164,6 +191,7 @@ def customer_table_findings(
     ----------
     customers : DataFrame with ``customer_id`` and ``total_spent`` (exact decimals)
     spanning : mapping of table to rows and lines, as for `line_findings`
+    rounded : customers whose money had more decimals than a cent, and three amounts
     """
     ids, spent = customers["customer_id"], list(customers["total_spent"])
     totals = {"revenue": sum(spent, Decimal(0)), "kept_customers": len(customers)}
@@ -171,7 +199,14 @@ def customer_table_findings(
     blank = (ids != ids.str.strip()).to_numpy()
     variants = ids.str.strip().str.lower().duplicated().to_numpy()
     rows = [
-        finding("narrow_money", "total_spent", len(large), len(large), sum(large, Decimal(0))),
+        finding(
+            "narrow_money",
+            "total_spent",
+            len(large),
+            len(large),
+            sum(large, Decimal(0)),
+            examples=named_examples("total_spent", sorted(large)),
+        ),
         _dominating_customer(customers, totals),
         *(
             finding(
@@ -180,28 +215,24 @@ def customer_table_findings(
                 int(found.sum()),
                 int(found.sum()),
                 sum((a for a, is_found in zip(spent, found, strict=True) if is_found), Decimal(0)),
+                examples=named_examples("customer_id", sorted(ids[found])),
             )
             for name, found in (("stray_blanks", blank), ("spelling_variants", variants))
         ),
+        finding(
+            "rounded_money",
+            "total_spent",
+            rounded[0],
+            rounded[0],
+            None,
+            examples=named_examples("total_spent", rounded[1]),
+        ),
         *_spanning(spanning),
     ]
-    return pd.DataFrame(rows).assign(treatment="reported")[list(FINDING_COLUMNS)]
-
-
-def finding(
-    name: str, place: str, rows: int, customers: int, amount: Any, **facts: Any
-) -> dict[str, Any]:
-    """One row of the findings table; a missing sum counts as nothing."""
-    known = {key: _plain(value) for key, value in facts.items()}
-    money = Decimal(0) if amount is None or pd.isna(amount) else Decimal(amount)
-    return {
-        "finding": name,
-        "place": place,
-        "rows": rows,
-        "customers": customers,
-        "amount": money,
-        "facts": json.dumps(known),
-    }
+    table = pd.DataFrame(rows)
+    is_repaired = table["finding"] == "rounded_money"
+    table["treatment"] = is_repaired.map({True: "repaired", False: "reported"})
+    return table[list(COUNTED_COLUMNS)]
 
 
 def order_days(engine: Engine) -> pd.DataFrame:
@@ -214,56 +245,37 @@ def registration_days(engine: Engine) -> pd.DataFrame:
     return engine.query(_SQL["registration_days"]).astype({"customers": "int64"})
 
 
+def _text_conditions() -> dict[str, dict[str, Any]]:
+    return {
+        check: {
+            name: exp.condition(naming("this_text", name, text), dialect="duckdb")
+            for name in columns
+        }
+        for check, (text, columns) in _TEXT_CHECKS.items()
+    }
+
+
 def _conditions_sql() -> str:
-    query = exp.select().from_("classified")
+    parts: list[Any] = []  # one select of all: each further one would copy those before it
     conditions = {name: exp.condition(text, dialect="duckdb") for name, text in _CONDITIONS.items()}
-    for check, (text, columns) in _TEXT_CHECKS.items():
-        each = {name: exp.condition(_naming("this_text", name, text)) for name in columns}
+    for check, each in _text_conditions().items():
         conditions[check] = exp.or_(*each.values())
         for name, condition in each.items():
             case = exp.Case().when(condition.copy(), "1").else_("0")
-            query = query.select(exp.alias_(exp.Sum(this=case), f"{check} {name}", quoted=True))
+            parts.append(exp.alias_(exp.Sum(this=case), f"{check} {name}", quoted=True))
     for name, condition in conditions.items():
         for part, value in (("rows", "1"), ("customers", "customer_id"), ("amount", "amount")):
             case = exp.Case().when(condition.copy(), sqlglot.parse_one(value))
             total: Any = exp.Sum(this=case)
             if part == "customers":
                 total = exp.Count(this=exp.Distinct(expressions=[case]))
-            query = query.select(exp.alias_(total, f"{name} {part}", quoted=True))
-    return str(query.sql("duckdb"))
+            parts.append(exp.alias_(total, f"{name} {part}", quoted=True))
+    return str(exp.select(*parts, copy=False).from_("classified").sql("duckdb"))
 
 
-def _naming(place: str, name: str, sql: str) -> str:
-    """SQL with a column's name put in place of one that stands for it."""
-    query = sqlglot.parse_one(sql, dialect="duckdb")
-    for column in query.find_all(exp.Column):
-        if column.name == place:
-            column.set("this", exp.to_identifier(name, quoted=True))
-    return str(query.sql("duckdb"))
-
-
-def _record(table: pd.DataFrame) -> dict[str, Any]:
-    """The only row of a table, whole numbers as int and what is missing as None."""
-    row = table.iloc[0]
-    return {name: _plain_number(row[name]) for name in table.columns}
-
-
-def _plain_number(value: Any) -> Any:
-    if value is None or pd.isna(value):
-        return None
-    if isinstance(value, Decimal):  # engines give sums of whole numbers as decimals
-        return int(value) if value.as_tuple().exponent == 0 else value
-    return value if isinstance(value, str) else int(value)
-
-
-def _plain(value: Any) -> Any:
-    """A fact as JSON holds it on every engine: decimals as text without idle zeros."""
-    if isinstance(value, Decimal):
-        return format(value.normalize() + 0, "f")
-    return value
-
-
-def _of_conditions(counted: dict[str, Any], totals: dict[str, Any]) -> list[dict[str, Any]]:
+def _of_conditions(
+    engine: Engine, counted: dict[str, Any], totals: dict[str, Any], values: dict[str, Any]
+) -> list[dict[str, Any]]:
     facts = {
         "amount_arithmetic": {
             "largest_difference": totals["largest_difference"],
@@ -271,100 +283,47 @@ def _of_conditions(counted: dict[str, Any], totals: dict[str, Any]) -> list[dict
         },
         "narrow_money": {"largest_amount": totals["largest_amount"]},
     }
-    found = []
+    found, texts = [], _text_conditions()
     for name in (*_CONDITIONS, *_TEXT_CHECKS):
         if name in _NEEDS and not totals[f"has_{_NEEDS[name]}"]:
             continue
         people = 0 if name == "missing_customer_id" else counted[f"{name} customers"]
         rows, amount = int(counted[f"{name} rows"] or 0), counted[f"{name} amount"]
-        place = ", ".join(
-            column for column in _TEXT_CHECKS.get(name, ("", ()))[1] if counted[f"{name} {column}"]
-        )
-        found.append(finding(name, place, rows, people, amount, **facts.get(name, {})))
+        columns = [c for c in _TEXT_CHECKS.get(name, ("", ()))[1] if counted[f"{name} {c}"]]
+        shown = columns[0] if columns else _SHOWN.get(name, "order_id")
+        where = texts[name][shown] if columns else _CONDITIONS.get(name, "TRUE")
+        few = examples_of(engine, shown, where=where, values=values) if rows else ""
+        more = facts.get(name, {})
+        found.append(finding(name, ", ".join(columns), rows, people, amount, examples=few, **more))
     return found
-
-
-def _links(engine: Engine, source: Source) -> list[dict[str, Any]]:
-    columns = {
-        table: list(engine.columns(exp.select("*").from_(exp.to_table(table)).sql("duckdb")))
-        for table in source.tables
-    }
-    linked = linked_lines(source, columns)
-    if linked is None:
-        return []
-    engine.create("linked", linked.sql)
-    return [*_orphans(engine, linked), *_repeated(engine, linked)]
-
-
-def _orphans(engine: Engine, linked: LinkedLines) -> list[dict[str, Any]]:
-    found = []
-    for lookup in linked.lookups:
-        lines = exp.column(lookup.no_row, quoted=True)
-        query = (
-            exp.select(
-                "COUNT(*) AS rows",
-                "COUNT(DISTINCT customer_id) AS customers",
-                "SUM(amount) AS amount",
-                exp.alias_(
-                    exp.Sum(
-                        this=exp.Case()
-                        .when(exp.column(lookup.unnamed, quoted=True), "1")
-                        .else_("0")
-                    ),
-                    "unnamed",
-                ),
-            )
-            .from_("linked")
-            .where(lines)
-        )
-        row = _record(engine.query(query.sql("duckdb")))
-        found.append(
-            finding(
-                "orphan",
-                lookup.table,
-                row["rows"],
-                row["customers"],
-                row["amount"],
-                unnamed=int(row["unnamed"] or 0),
-                is_dropped=lookup.is_dropped,
-            )
-        )
-    return found
-
-
-def _repeated(engine: Engine, linked: LinkedLines) -> list[dict[str, Any]]:
-    """Line-like ids that repeat; where none does, one row says that they were looked at."""
-    found = []
-    for key, place in linked.keys.items():
-        row = _record(engine.query(_naming("key_name", key, _SQL["repeated"])))
-        lost = row["lines"] - row["ids"]
-        if not lost:
-            continue
-        facts = {name: row[name] for name in ("lines", "ids", "repeated_ids", "most_lines")}
-        facts["amount_most"] = row["amount_most"] or Decimal(0)
-        found.append(
-            finding("repeated_line_id", place, lost, row["customers"], row["amount"], **facts)
-        )
-    return found or [finding("repeated_line_id", "", 0, 0, None)] * bool(linked.keys)
 
 
 def _shared_orders(engine: Engine) -> dict[str, Any]:
-    row = _record(engine.query(_SQL["shared_orders"]))
+    row = record_of(engine.query(_SQL["shared_orders"]))
     rows, people = int(row["rows"] or 0), int(row["customers"] or 0)
-    ids = row["ids"]
-    return finding("order_of_several_customers", "order_id", rows, people, row["amount"], ids=ids)
+    few = ""
+    if rows:
+        named, several = "TRIM(customer_id) <> ''", "COUNT(DISTINCT customer_id) > 1"
+        few = examples_of(engine, "order_id", where=named, having=several)
+    more = {"examples": few, "ids": row["ids"]}
+    return finding("order_of_several_customers", "order_id", rows, people, row["amount"], **more)
 
 
 def _uncounted(engine: Engine) -> dict[str, Any]:
-    row = _record(engine.query(_SQL["uncounted"]))
+    row = record_of(engine.query(_SQL["uncounted"]))
     rows = int(row["rows"] or 0)
-    return finding("customer_without_kept_line", "", rows, row["customers"], row["amount"])
+    none = "SUM(CASE WHEN rule = 'kept' THEN 1 ELSE 0 END) = 0"
+    few = examples_of(engine, "customer_id", having=none) if rows else ""
+    money = row["amount"]
+    return finding("customer_without_kept_line", "", rows, row["customers"], money, examples=few)
 
 
 def _spellings(engine: Engine, totals: dict[str, Any]) -> list[dict[str, Any]]:
     found = []
     for name in (name for name in SPELT if totals[f"has_{name}"]):
-        row = _record(engine.query(_naming("this_text", name, _SQL["spellings"])))
+        row = record_of(engine.query(naming("this_text", name, _SQL["spellings"])))
+        alike, several = "LOWER(TRIM(this_text, ' '))", "COUNT(DISTINCT this_text) > 1"
+        few = examples_of(engine, name, by=alike, having=several) if row["rows"] else ""
         found.append(
             finding(
                 "spelling_variants",
@@ -372,15 +331,20 @@ def _spellings(engine: Engine, totals: dict[str, Any]) -> list[dict[str, Any]]:
                 row["rows"],
                 row["customers"],
                 row["amount"],
+                examples=few,
                 spellings=row["spellings"],
             )
         )
     return found
 
 
-def _dominating(customers: pd.DataFrame, totals: dict[str, Any]) -> list[dict[str, Any]]:
+def _dominating(
+    engine: Engine, customers: pd.DataFrame, totals: dict[str, Any]
+) -> list[dict[str, Any]]:
     line, revenue = totals["largest_line"], totals["revenue"]
     is_found = _outlandish(line, revenue, totals["kept_lines"], LINE_SHARE)
+    where, values = "rule = 'kept' AND amount = $largest", {"largest": line}
+    few = examples_of(engine, "order_id", where=where, values=values) if is_found else ""
     return [
         finding(
             "dominating_line",
@@ -388,6 +352,7 @@ def _dominating(customers: pd.DataFrame, totals: dict[str, Any]) -> list[dict[st
             int(is_found),
             int(is_found),
             line if is_found else None,
+            examples=few,
             **_share_facts(line, revenue, int(totals["kept_lines"] or 0)),
         ),
         _dominating_customer(customers, totals),
@@ -400,7 +365,9 @@ def _dominating_customer(customers: pd.DataFrame, totals: dict[str, Any]) -> dic
     is_found = _outlandish(most, revenue, len(spent), CUSTOMER_SHARE)
     money = _as_exact(most, revenue) if is_found else None
     facts = _share_facts(most, revenue, len(spent))
-    return finding("dominating_customer", "", int(is_found), int(is_found), money, **facts)
+    whom = customers["customer_id"][spent == spent.max()] if is_found else ()
+    few, n = named_examples("customer_id", whom), int(is_found)
+    return finding("dominating_customer", "", n, n, money, examples=few, **facts)
 
 
 def _as_exact(value: Decimal | None, like: Decimal) -> Decimal | None:

@@ -29,7 +29,8 @@ def returned_lines(engine: Engine, *, as_of: dt.date) -> pd.DataFrame:
     -------
     DataFrame of `RETURN_COLUMNS`, one row per kind, empty where there are no returns
         ``matched``: the same customer bought the same product in the same number of units
-        before, and no other return used that purchase up. ``unmatched``: a part of a
+        before (where no product is known: as many units at the same amount), and no other
+        return used that purchase up. ``unmatched``: a part of a
         purchase, a collective credit, or a purchase before the data begin.
         ``without_purchase``: the customer has bought nothing that counts. ``units`` are
         positive, ``amount`` is negative. Counted alike under both

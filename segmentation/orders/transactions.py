@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,8 +11,10 @@ from sqlglot import exp
 
 from segmentation.core.columns import FEATURES, REQUIRED_TRANSACTION_COLUMNS, TRANSACTIONS
 from segmentation.core.errors import SourceError, first_three, in_one_sentence
+from segmentation.orders.customer_ids import with_clean_ids
 from segmentation.orders.date_swap import with_days_swapped
 from segmentation.sources.checks import check_casts, check_joins, check_raw_columns
+from segmentation.sources.decimals import with_numbers_as_meant
 from segmentation.sources.engine import Engine
 from segmentation.sources.forgotten import create_without
 from segmentation.sources.shop_days import with_own_days, zoned_columns
@@ -28,17 +31,25 @@ _QUERIES = 32
 """Most queries that describe one table: each takes longer the more columns there are."""
 
 
-def ingest(engine: Engine, source: Source, *, date_repair: str = "off") -> Source:
+def ingest(
+    engine: Engine,
+    source: Source,
+    *,
+    date_repair: str = "off",
+    id_cleaning: str = "auto",
+    guest_ids: Sequence[str] | str = "auto",
+) -> Source:
     """Bind the raw files and materialise the table ``transactions`` (or ``customers``).
 
-    ``date_repair`` is ``off`` or ``swap_day_month`` (`date_swap.with_days_swapped`).
+    ``date_repair`` is ``off`` or ``swap_day_month`` (`date_swap.with_days_swapped`);
+    ``id_cleaning`` and ``guest_ids`` are those of `customer_ids.with_clean_ids`.
 
     Returns
     -------
     Source
         The same source, told whether it is a customer table, what was left out of it because
-        a customer asked to be forgotten, and which columns carry a zone; with days of the
-        engine's zone in its SELECT where texts carry one.
+        a customer asked to be forgotten, which columns carry a zone and which write numbers
+        in another way than engines do; with what is meant in its SELECT.
 
     Raises
     ------
@@ -53,7 +64,7 @@ def ingest(engine: Engine, source: Source, *, date_repair: str = "off") -> Sourc
     engine.lock()
     engine.check_dates(source.sql)
     try:
-        return _materialise(engine, source, date_repair)
+        return _materialise(engine, source, date_repair, id_cleaning, guest_ids)
     except SourceError:
         raise
     except engine.error as error:
@@ -62,15 +73,25 @@ def ingest(engine: Engine, source: Source, *, date_repair: str = "off") -> Sourc
         ) from None
 
 
-def _materialise(engine: Engine, source: Source, date_repair: str) -> Source:
+def _materialise(
+    engine: Engine,
+    source: Source,
+    date_repair: str,
+    id_cleaning: str,
+    guest_ids: Sequence[str] | str,
+) -> Source:
     check_raw_columns(engine, source)
+    if source.files:
+        sql, marks = with_numbers_as_meant(engine, source)
+        source = replace(source, sql=sql, marks=tuple(sorted(marks.items())))
     columns = {name.lower(): kind for name, kind in engine.columns(source.sql).items()}
-    check_casts(engine, source)
+    ids: list[dict[str, Any]] = []
+    is_customer_table = "order_id" not in columns and "total_spent" in columns
+    rounded = check_casts(engine, source, rounds="total_spent" if is_customer_table else "")
     known, texts = zoned_columns(engine, source)
     if texts:
         source = replace(source, sql=with_own_days(source.sql))
         check_casts(engine, source)
-    is_customer_table = "order_id" not in columns and "total_spent" in columns
     if is_customer_table:
         _check_customer_columns(source, columns)
         lines = _canonical(source.sql, columns, customer_table=True)
@@ -80,14 +101,18 @@ def _materialise(engine: Engine, source: Source, date_repair: str) -> Source:
     else:
         _check_transaction_columns(source, columns)
         check_joins(engine, source)
+        _check_flags(engine, source, columns)
         lines = _canonical(source.sql, columns, customer_table=False)
         if date_repair == "swap_day_month":
             lines = with_days_swapped(lines)
+        lines, ids = with_clean_ids(engine, lines, cleaning=id_cleaning, guests=guest_ids)
         left_out = create_without(engine, "transactions", lines, source.forgotten, amount="amount")
         _check_days(engine, source)
     return replace(
         source,
         is_customer_table=is_customer_table,
+        rounded=rounded,
+        found=tuple(ids),
         left_out=left_out,
         zoned=tuple(sorted({*known, *texts})),
     )
@@ -150,6 +175,25 @@ def _canonical(sql: str, columns: dict[str, str], *, customer_table: bool) -> st
         chosen.append(exp.alias_(exp.cast(value, kind) if kind else value, name))
     query = exp.select(*chosen).from_(one_select(sql).subquery("source"))
     return str(query.sql("duckdb", pretty=True))
+
+
+def _check_flags(engine: Engine, source: Source, columns: dict[str, str]) -> None:
+    """Refuse a flag that holds more than yes and no, as a database's TINYINT(1) may."""
+    for name in (n for n, column in TRANSACTIONS.items() if column.kind == "flag" and n in columns):
+        flag = exp.column(name)
+        fails = engine.cast_fails(exp.cast(flag, "BOOLEAN"))
+        query = (
+            exp.select(exp.alias_(exp.cast(flag.copy(), "VARCHAR"), "held"))
+            .from_(one_select(source.sql).subquery("source"))
+            .where(flag.copy().is_(exp.null()).not_(), fails)
+        )
+        found = engine.query(query.sql("duckdb"))["held"]
+        if len(found):
+            raise SourceError(
+                f"source {source.name}: {name} is not a flag (0 or 1) in {len(found):,} row(s): "
+                f"{first_three(dict.fromkeys(found[:1000]))}; say in its SELECT which values count, "
+                f"such as status = 2 AS {name}."
+            )
 
 
 def _check_days(engine: Engine, source: Source) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 
 from segmentation.actions import campaign_plan, returns_choice
 from segmentation.core.parameters import Parameters
-from segmentation.customers import date_outcomes, prepare, read_orders
-from segmentation.evidence import by_group, holdout, k_scores, sensitivity
+from segmentation.customers import date_outcomes, history, prepare, read_orders
+from segmentation.evidence import by_group, forecast, holdout, k_scores, sensitivity
 from segmentation.segments import dbscan, table
 
 PREPARATION = (
@@ -81,7 +81,7 @@ STAGES: dict[str, Stage] = {
             inputs=("snapshot",),
             uses=(
                 *("engine", "fit_on", "time_zone", "as_of", "returns", "zero_amount"),
-                *("duplicates", "non_product", "date_repair"),
+                *("duplicates", "non_product", "date_repair", "guest_ids", "id_cleaning"),
             ),
             gives={
                 "customer_features": "one row per customer with every feature",
@@ -106,10 +106,10 @@ STAGES: dict[str, Stage] = {
             "orders",
             "says what is wrong with the data",
             date_outcomes.all_findings,
-            inputs=("line_findings", "order_days", "registration_days"),
-            uses=("date_repair",),
+            inputs=("line_findings", "order_days", "registration_days", "ledger"),
+            uses=("date_repair", "currency"),
             gives={
-                "findings": "what is wrong with the data, one row each",
+                "findings": "what is wrong with the data, one row each: how grave, what to do",
                 "swap": "evidence of exchanged day and month, by column",
                 "days_found": "lines per day before a repair",
                 "repair": "both outcomes of a repair of dates",
@@ -125,7 +125,7 @@ STAGES: dict[str, Stage] = {
             inputs=("snapshot", "overview"),
             uses=(
                 *("calibration_end", "fit_on", "returns", "zero_amount", "duplicates"),
-                *("non_product", "date_repair"),
+                *("non_product", "date_repair", "guest_ids", "id_cleaning"),
             ),
             gives={
                 "cut_features": "features known at the cut",
@@ -231,7 +231,7 @@ STAGES: dict[str, Stage] = {
             "tries the anomaly flags",
             by_group.anomaly_evidence,
             inputs=("scaled", "features", "segments", "tuning_dbscan", "flags", "progress"),
-            uses=(*FITTING, "anomalies_in_fit"),
+            uses=(*FITTING, "dbscan_eps", "anomalies_in_fit"),
             gives={
                 "dbscan_evidence": "how steady flags are under every setting",
                 "planted": "how many planted anomalies are found",
@@ -291,6 +291,33 @@ STAGES: dict[str, Stage] = {
                 "holdout_responses": "who bought again, by today's segment",
                 "holdout_today": "customers of the cut by today's borders",
                 "holdout": "the hold-out in a few facts",
+            },
+        ),
+        Stage(
+            "history",
+            "customers",
+            "reads what customers had done by the end of each quarter",
+            history.read_history,
+            inputs=("snapshot", "overview", "cut"),
+            uses=(
+                *("fit_on", "returns", "zero_amount", "duplicates", "non_product", "date_repair"),
+                *("guest_ids", "id_cleaning"),
+            ),
+            gives={"history": "customers at the end of each quarter, and what they did next"},
+        ),
+        Stage(
+            "forecast",
+            "evidence",
+            "says what each customer will do next, and how such forecasts turned out",
+            forecast.forecast,
+            inputs=("features", "history", "segments", "model", "overview"),
+            uses=("outcome_days", "split_pre_register"),
+            gives={
+                "forecast": "chance to order, orders and value expected of every customer",
+                "forecast_calibration": "predicted and observed orders by tenths of customers",
+                "forecast_facts": "the fitted model, or why nothing is forecast",
+                "order_anyway": "share of each segment that will order anyway, with its interval",
+                "order_anyway_before": "the same asked at earlier quarters, and what came",
             },
         ),
         Stage(

@@ -25,6 +25,7 @@ from segmentation.core.errors import ParameterError, SourceError, first_three
 from segmentation.core.parameters import Parameters
 from segmentation.customers import features as customers_table
 from segmentation.customers.prepare import canonical_order, prepare_group
+from segmentation.customers.read_orders import reading_of
 from segmentation.evidence import by_group, k_scores
 from segmentation.evidence.choose_k import Choice
 from segmentation.evidence.choose_k import choose_k as rule_for_k
@@ -83,9 +84,7 @@ def read_orders(source: str | Path, location: str | Path = "", **settings: Any) 
     with tempfile.TemporaryDirectory() as nowhere:
         run = Run(Parameters(**asked, **settings), Path(nowhere))
         with run.snapshot.opened() as engine:
-            found = transactions.ingest(
-                engine, run.snapshot.source, date_repair=run.parameters.date_repair
-            )
+            found = transactions.ingest(engine, run.snapshot.source, **reading_of(run.parameters))
             if found.is_customer_table:
                 raise ParameterError(
                     f"source {source}: is a table of customers, not of order lines; read it "
@@ -381,7 +380,12 @@ def hold_out(lines: pd.DataFrame, cut: dt.date, **rules: Any) -> pd.DataFrame:
     """
     known = customer_features(clean(lines, **{**rules, "as_of": cut}).lines, as_of=cut)
     with _table("classified", clean(lines, **rules).lines) as engine:
-        after = customers_table.followed_customers(engine, cut=cut)
+        after = customers_table.followed_customers(
+            engine,
+            cut=cut,
+            last=rules.get("as_of") or customers_table.last_valid_order(engine),
+            returns=rules.get("returns", _DEFAULTS.returns),
+        )
     return known.merge(after, on="customer_id", how="left", validate="one_to_one")
 
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
-from tqdm import tqdm
 
 from segmentation.core.limits import LARGE_GROUP, LEAST_CUSTOMERS
+from segmentation.core.progress import progress_bar
 from segmentation.core.threads import one_thread
 from segmentation.segments.distances import centre_distances, nearest_centres
 from segmentation.segments.large_kmeans import fit_large
@@ -203,7 +203,9 @@ def fit_range(
         Label of the progress bar; empty = no bar.
     """
     fits = {}
-    for k in tqdm(list(k_values), desc=progress, unit="k", disable=not progress, leave=False):
+    for k in progress_bar(
+        list(k_values), wanted=bool(progress), desc=progress, unit="k", leave=False
+    ):
         fit = fit_kmeans(
             prepared, total_spent, n_clusters=k, n_init=n_init, random_state=random_state
         )

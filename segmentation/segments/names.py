@@ -9,16 +9,26 @@ meant, and whatever shows a name of a run with several groups shows the group be
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from segmentation.core import rule_files
-from segmentation.core.columns import FEATURES, LIFECYCLE_FEATURES, column_of, format_value
+from segmentation.core.columns import (
+    FEATURES,
+    LIFECYCLE_FEATURES,
+    column_of,
+    format_percent,
+    format_value,
+)
+from segmentation.core.limits import NAME_TRUE_OF
 
-FACT_COLUMNS = ["cluster", "segment", "feature", "mean", "median", "group_mean", "ratio"]
+FACT_COLUMNS = [
+    "cluster", "segment", "feature", "mean", "median", "group_mean", "ratio", "true_of",
+]  # fmt: skip
 NOT_SEGMENTED = "All customers (not segmented)"
 
 
@@ -48,7 +58,9 @@ class ClusterProfile:
     """What naming looks at: one cluster against its group.
 
     ``mean``, ``median`` and ``group_mean`` are keyed by feature in the feature's own
-    unit; ``position`` is the cluster's centre in prepared space by feature.
+    unit; ``position`` is the cluster's centre in prepared space by feature. ``members`` are
+    the values of each customer of the cluster and ``group_median`` those of the middle of the
+    group: a mean may be one customer's, so a name is tried on the members too.
     """
 
     cluster: int
@@ -57,6 +69,8 @@ class ClusterProfile:
     median: dict[str, float]
     group_mean: dict[str, float]
     position: dict[str, float]
+    members: Mapping[str, np.ndarray] = field(default_factory=dict, compare=False, repr=False)
+    group_median: Mapping[str, float] = field(default_factory=dict, compare=False)
 
     def ratio(self, feature: str) -> float:
         """Cluster mean over group mean; NaN where that means nothing."""
@@ -81,6 +95,9 @@ def cluster_profiles(
     """
     filled = [name for name in names if customers[name].notna().any()]
     group_mean = customers[filled].mean().to_dict()
+    group_median = customers[filled].median().to_dict()
+    values = {name: customers[name].to_numpy(dtype=np.float64) for name in filled}
+    labels = customers["cluster"].to_numpy()
     grouped = customers.groupby("cluster", sort=True)[filled]
     means, medians, sizes = grouped.mean(), grouped.median(), grouped.size()
     return [
@@ -91,6 +108,8 @@ def cluster_profiles(
             median=medians.loc[cluster].to_dict(),
             group_mean=group_mean,
             position=centers.loc[cluster].to_dict(),
+            members={name: column[labels == cluster] for name, column in values.items()},
+            group_median=group_median,
         )
         for cluster in means.index
     ]
@@ -108,17 +127,27 @@ def name_clusters(
     -------
     (dict, DataFrame)
         Cluster to name, all different; and one row per fact with ``cluster, segment,
-        feature, mean, median, group_mean, ratio`` (`fact_sentence` puts it in words).
+        feature, mean, median, group_mean, ratio`` (`fact_sentence` puts it in words) and
+        ``true_of``: the share of the members of whom the whole name is true.
+
+    Notes
+    -----
+    A name is given only if it is true of `NAME_TRUE_OF` of the members. Of a rule's name:
+    the member is on the named side of the group's mean in each figure of the rule. Of a value
+    tier: the member spends more than the median customer of the tier below and less than
+    that of the tier above. Of a description: each figure is on the named side of the group's
+    median.
     """
     rules = rules or load_rules()
+    true: dict[int, float] = {}
     if len(profiles) == 1:
         names = {profiles[0].cluster: NOT_SEGMENTED}
         evidence: dict[int, list[str]] = {profiles[0].cluster: []}
     else:
-        names, evidence = _value_tiers(profiles, features, rules)
+        names, evidence = _value_tiers(profiles, features, rules, true)
         if not names:
-            names, evidence = _by_rules(profiles, features, rules)
-            _describe_rest(profiles, names, evidence, rules)
+            names, evidence = _by_rules(profiles, features, rules, true)
+            _describe_rest(profiles, names, evidence, rules, true)
     facts = [
         {
             "cluster": profile.cluster,
@@ -128,6 +157,7 @@ def name_clusters(
             "median": profile.median[feature],
             "group_mean": profile.group_mean[feature],
             "ratio": profile.ratio(feature),
+            "true_of": true.get(profile.cluster, np.nan),
         }
         for profile in profiles
         for feature in evidence[profile.cluster]
@@ -137,7 +167,10 @@ def name_clusters(
 
 
 def _value_tiers(
-    profiles: list[ClusterProfile], features: tuple[str, ...], rules: dict[str, Any]
+    profiles: list[ClusterProfile],
+    features: tuple[str, ...],
+    rules: dict[str, Any],
+    true: dict[int, float],
 ) -> tuple[dict[int, str], dict[int, list[str]]]:
     tiers = rules["value_tiers"]
     ladder = tiers["names"].get(len(profiles))
@@ -154,27 +187,77 @@ def _value_tiers(
     top, bottom = ordered[-1].ratio("total_spent"), ordered[0].ratio("total_spent")
     if not (top >= tiers["top_at_least"] and bottom <= tiers["bottom_at_most"]):
         return {}, {}
+    limits = [-np.inf, *(profile.median["total_spent"] for profile in ordered), np.inf]
+    within = {}
+    for rank, profile in enumerate(ordered):
+        own = np.asarray(profile.members.get("total_spent", ()), dtype=np.float64)
+        within[profile.cluster] = _share((own > limits[rank]) & (own < limits[rank + 2]))
+    if min(within.values()) < NAME_TRUE_OF:
+        return {}, {}
+    true |= within
     names = {p.cluster: name for p, name in zip(ordered, ladder, strict=True)}
     used = ["total_spent", *(name for name in features if name != "total_spent")]
     return names, {profile.cluster: used for profile in ordered}
 
 
 def _by_rules(
-    profiles: list[ClusterProfile], features: tuple[str, ...], rules: dict[str, Any]
+    profiles: list[ClusterProfile],
+    features: tuple[str, ...],
+    rules: dict[str, Any],
+    true: dict[int, float],
 ) -> tuple[dict[int, str], dict[int, list[str]]]:
     names: dict[int, str] = {}
     evidence: dict[int, list[str]] = {}
     for rule in rules["rules"]:
         if rule["family"] != feature_family(features):
             continue
-        met = [p for p in profiles if p.cluster not in names and _meets(p, rule["when"])]
+        met = [
+            p
+            for p in profiles
+            if p.cluster not in names
+            and _meets(p, rule["when"])
+            and not _true_of_rule(p, rule["when"]) < NAME_TRUE_OF
+        ]
         if not met:
             continue
         sign = -1 if rule.get("smallest") else 1
         best = max(met, key=lambda profile: _strength(profile, rule["decides"], sign))
         names[best.cluster] = rule["name"]
+        true[best.cluster] = _true_of_rule(best, rule["when"])
         evidence[best.cluster] = list(dict.fromkeys(part["feature"] for part in rule["when"]))
     return names, evidence
+
+
+def _share(is_true: np.ndarray) -> float:
+    return float(is_true.mean()) if len(is_true) else np.nan
+
+
+def _true_of_rule(profile: ClusterProfile, conditions: list[dict[str, Any]]) -> float:
+    """Share of the members on the named side of the average customer in each figure."""
+    if not profile.members:
+        return np.nan
+    is_true = np.ones(profile.customers, dtype=bool)
+    for condition in conditions:
+        feature = condition["feature"]
+        ratio = profile.members[feature] / profile.group_mean[feature]
+        if other := condition.get("at_least_ratio_of"):
+            is_true &= ratio >= profile.members[other] / profile.group_mean[other]
+        elif "at_least" in condition:
+            is_true &= ratio >= min(condition["at_least"], 1.0)
+        else:
+            is_true &= ratio <= max(condition["at_most"], 1.0)
+    return _share(is_true)
+
+
+def _true_of_words(profile: ClusterProfile, chosen: list[str]) -> float:
+    """Share of the members on the side of the group's median that each word names."""
+    if not profile.members:
+        return np.nan
+    is_true = np.ones(profile.customers, dtype=bool)
+    for name in chosen:
+        own, middle = profile.members[name], profile.group_median[name]
+        is_true &= own > middle if profile.position[name] > 0 else own <= middle
+    return _share(is_true)
 
 
 def _strength(profile: ClusterProfile, decides: str, sign: int) -> tuple[float, ...]:
@@ -202,16 +285,11 @@ def _describe_rest(
     names: dict[int, str],
     evidence: dict[int, list[str]],
     rules: dict[str, Any],
+    true: dict[int, float],
 ) -> None:
     """Name what no rule named by what sets it apart, with as few words as stay distinct."""
     rest = [profile for profile in profiles if profile.cluster not in names]
-    ranked = {
-        profile.cluster: sorted(
-            (n for n in profile.position if abs(profile.position[n]) >= rules["apart"]),
-            key=lambda name: (-abs(profile.position[name]), name),
-        )
-        for profile in rest
-    }
+    ranked = {profile.cluster: _words_that_hold(profile, rules) for profile in rest}
     for profile in rest:
         for length in range(2, len(FEATURES) + 1):
             chosen = ranked[profile.cluster][:length]
@@ -225,11 +303,31 @@ def _describe_rest(
                 break
         evidence[profile.cluster] = chosen or ["total_spent"]
         names[profile.cluster] = name
+        if chosen:
+            true[profile.cluster] = _true_of_words(profile, chosen)
     _part_equals(profiles, names)
 
 
+def _words_that_hold(profile: ClusterProfile, rules: dict[str, Any]) -> list[str]:
+    """What stands apart, the furthest first, as far as it is true of the members together."""
+    apart = sorted(
+        (name for name in profile.position if abs(profile.position[name]) >= rules["apart"]),
+        key=lambda name: (-abs(profile.position[name]), name),
+    )
+    held: list[str] = []
+    for name in apart:
+        if not _true_of_words(profile, [*held, name]) < NAME_TRUE_OF:
+            held.append(name)
+    return held
+
+
 def _described(profile: ClusterProfile, chosen: list[str], rules: dict[str, Any]) -> str:
-    words = [rules["words"][name][int(profile.position[name] > 0)] for name in chosen]
+    words = []
+    for name in chosen:
+        # before zero, the larger of two values is the one nearer to it, not the later one
+        below_zero = profile.group_median.get(name, 0.0) < 0
+        pair = (rules.get("words_below_zero") or {}) if below_zero else {}
+        words.append(pair.get(name, rules["words"][name])[int(profile.position[name] > 0)])
     text = ", ".join(words) if words else rules["no_word"]
     return f"{text[0].upper()}{text[1:]} customers"
 
@@ -265,3 +363,16 @@ def fact_sentence(fact: pd.Series, *, currency: str) -> str:
         f"{column_of(name).label.lower()}: mean {format_value(fact['mean'], name, currency)}, "
         f"{comparison}; median {format_value(fact['median'], name, currency)}"
     )
+
+
+def truth_sentence(facts: pd.DataFrame, customers: int) -> str:
+    """Of how many members a name is true; empty where it says nothing of them.
+
+    Examples
+    --------
+    >>> truth_sentence(pd.DataFrame({"true_of": [0.84]}), 312)
+    'true of 84% of its 312 customers'
+    """
+    if facts.empty or not np.isfinite(facts["true_of"].iloc[0]):
+        return ""
+    return f"true of {format_percent(facts['true_of'].iloc[0])} of its {customers:,} customers"

@@ -10,7 +10,7 @@ from sqlglot.optimizer.scope import traverse_scope
 
 from segmentation.core.errors import SourceError, first_three
 from segmentation.sources.engine import Engine
-from segmentation.sources.links import equated, line_table, raw_tables_of
+from segmentation.sources.links import Joined, equated, joins_of_lines, qualified, raw_tables_of
 from segmentation.sources.source import Source, one_select
 
 PLAIN_DATE = r"^(1[6-9]|2[0-9])[0-9]{2}-[0-9]{1,2}-[0-9]{1,2}([ T][0-9:.+Z-]*)?$"
@@ -25,10 +25,10 @@ def check_raw_columns(engine: Engine, source: Source) -> None:
     SourceError
         With the file, the column and the columns that the file has.
     """
-    available = {}
-    for table in source.tables:
-        described = exp.select("*").from_(exp.to_table(table)).sql("duckdb")
-        available[table.lower()] = [name.lower() for name in engine.columns(described)]
+    available = {
+        table.lower(): [name.lower() for name in names]
+        for table, names in raw_columns(engine, source).items()
+    }
     for scope in traverse_scope(one_select(source.sql)):
         tables = raw_tables_of(scope)
         only = next(iter(tables.values())) if len(scope.sources) == len(tables) == 1 else None
@@ -41,8 +41,14 @@ def check_raw_columns(engine: Engine, source: Source) -> None:
                 )
 
 
-def check_casts(engine: Engine, source: Source) -> None:
+def check_casts(engine: Engine, source: Source, *, rounds: str = "") -> tuple[int, tuple[str, ...]]:
     """Count raw texts that are not what the SELECT casts them to, before casting.
+
+    Returns
+    -------
+    (int, tuple of str)
+        Rows whose value of the column ``rounds`` the CAST rounds, and three of the values.
+        In any other column money is never rounded.
 
     Raises
     ------
@@ -50,6 +56,7 @@ def check_casts(engine: Engine, source: Source) -> None:
         With the file, the column, how many rows, and the first three values.
     """
     query = one_select(source.sql)
+    rounded: tuple[int, tuple[str, ...]] = (0, ())
     for scope in traverse_scope(query):
         select = scope.expression
         if not isinstance(select, exp.Select) or not scope.sources:
@@ -63,7 +70,9 @@ def check_casts(engine: Engine, source: Source) -> None:
         ]
         # those that choose rows first: with a bad value there, no other probe can run
         for cast in sorted(own, key=_is_in_projection):
-            _check_one_cast(engine, source, query, select, cast)
+            found = _check_one_cast(engine, source, query, select, cast, rounds)
+            rounded = max(rounded, found)
+    return rounded
 
 
 def _is_in_projection(cast: exp.Cast) -> bool:
@@ -71,13 +80,15 @@ def _is_in_projection(cast: exp.Cast) -> bool:
 
 
 def _check_one_cast(
-    engine: Engine, source: Source, query: Any, select: exp.Select, cast: exp.Cast
-) -> None:
+    engine: Engine, source: Source, query: Any, select: exp.Select, cast: exp.Cast, rounds: str
+) -> tuple[int, tuple[str, ...]]:
     column = next(iter(cast.find_all(exp.Column)))
     for said, shown, condition in _cast_problems(engine, cast, column):
         probe = _probe(query, select, keep_where=_is_in_projection(cast))
         probe.set("expressions", [exp.alias_(exp.cast(shown.copy(), "VARCHAR"), "bad_value")])
         found = engine.query(probe.where(condition.copy(), copy=False).sql("duckdb"))["bad_value"]
+        if len(found) and said.startswith("has more decimals") and _is_named(cast, rounds):
+            return len(found), tuple(dict.fromkeys(found))[:3]
         if len(found):
             files = first_three(_places_of(source, select))
             raise SourceError(
@@ -85,6 +96,12 @@ def _check_one_cast(
                 f"{first_three(repr(text) for text in found[:4])}; "
                 f"correct the file or the CAST in source {source.name}."
             )
+    return 0, ()
+
+
+def _is_named(cast: exp.Cast, name: str) -> bool:
+    alias = cast.find_ancestor(exp.Alias)
+    return bool(name) and alias is not None and alias.alias.lower() == name
 
 
 def _cast_problems(
@@ -103,6 +120,11 @@ def _cast_problems(
         yield said, value, exp.NEQ(this=wide, expression=tried)
     elif kind == "DOUBLE":
         yield "is not a finite number", value, engine.is_not_finite(tried)
+    elif kind == "BOOLEAN":
+        number = exp.TryCast(
+            this=exp.cast(value.copy(), "VARCHAR"), to=exp.DataType.build("DOUBLE")
+        )
+        yield "is not a flag (0 or 1)", value, exp.not_(number.isin("0", "1"))
     elif kind == "DATE":
         text = exp.cast(value.copy(), "VARCHAR")
         plain = exp.func("REGEXP_MATCHES", text, exp.Literal.string(PLAIN_DATE), dialect="duckdb")
@@ -150,43 +172,100 @@ def _places_of(source: Source, select: exp.Select) -> Iterable[str]:
 def check_joins(engine: Engine, source: Source) -> None:
     """Refuse a join that gives an order line twice: its money would count twice.
 
-    The table that ``quantity`` (else ``amount``) comes from holds the order lines; of
-    every table joined to it at most one row may fit a line.
+    However the SELECT is written, each row that units and money come from is numbered where
+    it is joined, and may come out of the join once at most.
 
     Raises
     ------
     SourceError
         With the joined file, how many lines it multiplies, and what to do.
     """
-    query = one_select(source.sql)
-    for scope in traverse_scope(query):
-        select = scope.expression
-        tables = raw_tables_of(scope)
-        if not isinstance(select, exp.Select) or len(tables) < 2 or select.args.get("group"):
+    query = qualified(source, raw_columns(engine, source))
+    for joined in joins_of_lines(query):
+        suspects = {
+            alias: other
+            for alias, other in joined.others.items()
+            if not _fits_once(engine, joined.select, alias, other)
+        }
+        if not suspects or not (n := _multiplied(engine, query, joined, suspects)):
             continue
-        lines = line_table(select, tables)
-        for alias, table in tables.items() if lines else ():
-            key = {own.name.lower() for own, _ in equated(select, alias)}
-            if alias == lines or engine.is_key(table, key):
-                continue
-            multiplied = _multiplied(engine, _probe(query, select, keep_where=True), lines, alias)
-            if multiplied:
-                raise SourceError(
-                    f"{source.place_of(table)}: {multiplied:,} row(s) of "
-                    f"{source.place_of(tables[lines])} fit more than one of its rows, so that "
-                    "their money would count more than once; list each key once in it, or join "
-                    f"on all columns of its key in source {source.name}."
-                )
+        each = [(_multiplied(engine, query, joined, {a: o}, a), a) for a, o in suspects.items()]
+        by = max(each, key=lambda pair: pair[0])[1]
+        raise SourceError(
+            f"{_said(source, joined.others[by], by)}: {n:,} row(s) of "
+            f"{_said(source, joined.of_lines, joined.lines)} fit more than one of its "
+            "rows, so that their money would count more than once; list each key once in it, or "
+            f"join on all columns of its key in source {source.name}."
+        )
 
 
-def _multiplied(engine: Engine, probe: exp.Select, lines: str, joined: str) -> int:
-    line, fitting = exp.column("rowid", lines), exp.column("rowid", joined)
-    distinct = exp.Count(this=exp.Distinct(expressions=[fitting]))
-    probe.set("expressions", [exp.alias_(line, "line")])
-    probe = probe.group_by(line.copy(), copy=False).having(distinct > 1, copy=False)
-    query = exp.select(exp.alias_(exp.Count(this=exp.Star()), "n")).from_(probe.subquery("many"))
+def raw_columns(engine: Engine, source: Source) -> dict[str, list[str]]:
+    """The columns of every raw table of a source."""
+    return {
+        table: list(engine.columns(exp.select("*").from_(exp.to_table(table)).sql("duckdb")))
+        for table in source.tables
+    }
+
+
+def _said(source: Source, part: Any, alias: str) -> str:
+    return source.place_of(part.name) if isinstance(part, exp.Table) else f"query {alias}"
+
+
+def _fits_once(engine: Engine, select: exp.Select, alias: str, other: Any) -> bool:
+    """Whether at most one row of a joined source can fit a line, by how it is made."""
+    key = {own.name.lower() for own, _ in equated(select, alias)}
+    if isinstance(other, exp.Table):
+        return bool(engine.is_key(other.name, key))
+    inner = other.expression
+    if not isinstance(inner, exp.Select):
+        return False
+    groups = inner.args["group"].expressions if inner.args.get("group") else []
+    if not groups:
+        return any(p.find(exp.AggFunc) and not p.find(exp.Window) for p in inner.selects)
+    named = {p.unalias().sql(): p.alias_or_name for p in inner.selects}
+    return {named.get(group.sql()) for group in groups} <= key
+
+
+def _multiplied(
+    engine: Engine, query: Any, joined: Joined, suspects: dict[str, Any], by: str = ""
+) -> int:
+    """Lines that come out of a join more than once; with ``by``, by rows of that source."""
+    probe = _probe(query, joined.select, keep_where=True)
+    if chosen := joined.select.args.get("qualify"):
+        probe.set("qualify", chosen.copy())
+    groups = joined.select.args.get("group")
+    told = list(joined.select.selects) if joined.select.args.get("distinct") else []
+    if groups and not any(p.find(exp.Sum, exp.Count) for p in joined.select.selects):
+        told = list(groups.expressions)
+    kept = [exp.alias_(part.copy().unalias(), f"told_{n}") for n, part in enumerate(told)]
+    line = _numbered(probe, joined.lines, joined.of_lines)
+    probe.set("expressions", [*kept, exp.alias_(line, "line")])
+    many = exp.Count(this=exp.Star()) > 1
+    if by:
+        fitting = exp.alias_(_numbered(probe, by, suspects[by]), "fitting")
+        probe.set("expressions", [exp.alias_(line.copy(), "line"), fitting])
+        many = exp.Count(this=exp.Distinct(expressions=[exp.column("fitting")])) > 1
+    elif kept:
+        probe.set("distinct", exp.Distinct())
     with_ = probe.args.get("with_")
+    probe.set("with_", None)
+    lines = exp.select("line").from_(probe.subquery("numbered")).group_by("line").having(many)
+    counted = exp.select(exp.alias_(exp.Count(this=exp.Star()), "n")).from_(lines.subquery("many"))
     if with_:
-        probe.set("with_", None)
-        query.set("with_", with_)
-    return int(engine.query(query.sql("duckdb"))["n"].item())
+        counted.set("with_", with_)
+    return int(engine.query(counted.sql("duckdb"))["n"].item())
+
+
+def _numbered(probe: exp.Select, alias: str, part: Any) -> exp.Column:
+    """The number of a source's row in a SELECT; a query's rows are numbered for it."""
+    if isinstance(part, exp.Table):
+        return exp.column("rowid", alias)
+    for place in [probe.args["from_"], *(probe.args.get("joins") or ())]:
+        if place.this.alias_or_name == alias:
+            # any order will do, but Spark numbers no rows without one
+            anyhow = exp.Order(expressions=[exp.Ordered(this=exp.Literal.number(1))])
+            window = exp.Window(this=exp.RowNumber(), order=anyhow)
+            numbers = exp.alias_(window, "row_of_query")
+            rows = exp.select("*", numbers).from_(place.this.copy())
+            place.set("this", rows.subquery(alias))
+    return exp.column("row_of_query", alias)

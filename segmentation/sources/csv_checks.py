@@ -14,14 +14,56 @@ from sqlglot import exp
 
 from segmentation.core.errors import SourceError, first_three
 
+COMMA = ","
+SEPARATORS = (COMMA, ";", "\t", "|")
 _CHUNK = 1 << 20
 _ROWS_AT_ONCE = 10_000
 _SHAPES_FROM = 1_000
 """Rows whose values show what a column looks like."""
+_LOOKED_AT = 1 << 18
+"""Characters at the beginning of a file that show its separator."""
+
+
+def separator_of(path: Path) -> str:
+    """What separates the values of a text: of `SEPARATORS` the one that gives even rows.
+
+    Where several do, the one of most columns; a text of one column has a comma for all we know.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder, "orders.csv")
+    ...     _ = path.write_text("no;paid;note\\n1;2,50;\\n2;3,10;\\"a;b\\"\\n")
+    ...     separator_of(path)
+    ';'
+    """
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        text = file.read(_LOOKED_AT)
+        text = text if not file.read(1) else text[: text.rfind("\n") + 1] or text
+
+    def evenness(separator: str) -> tuple[float, int]:
+        try:
+            rows = [row for row in csv.reader(text.splitlines(True), delimiter=separator) if row]
+        except csv.Error:
+            return 0, 0
+        columns = len(rows[0]) if rows else 0
+        return (
+            (sum(len(row) == columns for row in rows) / len(rows), columns)
+            if columns > 1
+            else (0, 0)
+        )
+
+    return max(SEPARATORS, key=evenness)
 
 
 def bind_csv(
-    connection: duckdb.DuckDBPyConnection, table: str, path: Path, *, keep: bool = True
+    connection: duckdb.DuckDBPyConnection,
+    table: str,
+    path: Path,
+    *,
+    separator: str = COMMA,
+    keep: bool = True,
 ) -> tuple[int, int]:
     """Read a CSV file as a table of texts, or with `keep` false as a view that reads it anew.
 
@@ -35,14 +77,14 @@ def bind_csv(
     SourceError
         If its header or a row is ragged, or lines of it are in no row; with the line.
     """
-    names, header_lines = csv_header(path)
+    names, header_lines = csv_header(path, separator)
     try:
-        rows = _read(connection, path, names)
+        rows = _read(connection, path, names, separator)
         if keep:
             rows.create(table)
         else:
             rows.create_view(table)
-        return _account_for_lines(connection, table, path, header_lines)
+        return _account_for_lines(connection, table, path, header_lines, separator)
     except duckdb.Error as error:
         raise SourceError(_in_words(path, error)) from None
 
@@ -63,13 +105,16 @@ def bind_lines(connection: duckdb.DuckDBPyConnection, table: str, path: Path) ->
 
 
 def _read(
-    connection: duckdb.DuckDBPyConnection, path: Path, names: list[str] | None
+    connection: duckdb.DuckDBPyConnection,
+    path: Path,
+    names: list[str] | None,
+    separator: str = "\x1f",
 ) -> duckdb.DuckDBPyRelation:
     return connection.read_csv(
         str(path),
         columns=dict.fromkeys(["line"] if names is None else names, "VARCHAR"),
         header=names is not None,
-        sep="\x1f" if names is None else ",",
+        sep=separator,
         quotechar="" if names is None else '"',
         escapechar="" if names is None else '"',
         auto_detect=False,
@@ -78,7 +123,7 @@ def _read(
     )
 
 
-def csv_header(path: Path) -> tuple[list[str], int]:
+def csv_header(path: Path, separator: str = COMMA) -> tuple[list[str], int]:
     """Column names of a CSV file, and the number of lines that they take.
 
     Raises
@@ -87,7 +132,7 @@ def csv_header(path: Path) -> tuple[list[str], int]:
         If a quote is not closed, a column has no name, or two have the same.
     """
     with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.reader(file, strict=True)
+        reader = csv.reader(file, delimiter=separator, strict=True)
         try:
             names = [name.strip() for name in next(reader, [])]
         except csv.Error:
@@ -103,7 +148,11 @@ def csv_header(path: Path) -> tuple[list[str], int]:
 
 
 def _account_for_lines(
-    connection: duckdb.DuckDBPyConnection, table: str, path: Path, header_lines: int
+    connection: duckdb.DuckDBPyConnection,
+    table: str,
+    path: Path,
+    header_lines: int,
+    separator: str,
 ) -> tuple[int, int]:
     """Account for every line: the header, one a row, those that values go on over, empty ones.
 
@@ -116,7 +165,7 @@ def _account_for_lines(
     heading = [(0, tuple(names))] if header_lines > 1 else []
     found = _spanning_rows(connection, table) if lines != header_lines + rows else ()
     for place, row in chain(heading, found):
-        swallowed = _swallowed(row, lambda: _shapes(connection, table))
+        swallowed = _swallowed(row, separator, lambda: _shapes(connection, table))
         if swallowed:
             line = header_lines + place + breaks if place else 1
             raise SourceError(
@@ -154,26 +203,28 @@ def _spanning_rows(
             yield place, tuple(row)
 
 
-def _swallowed(row: tuple[str | None, ...], shapes: Callable[[], list[set[str]]]) -> int:
+def _swallowed(
+    row: tuple[str | None, ...], separator: str, shapes: Callable[[], list[set[str]]]
+) -> int:
     """Number of lines in a row's values that are rows of the same file, by their looks.
 
     Lines from an opening quote to the next closing one fit into one row only if both are in
-    the same column. A note with line breaks hardly ever has the commas for that, and still
+    the same column. A note with line breaks hardly ever has the separators for that, and still
     less what the columns hold.
     """
     last = len(row) - 1
     for column, value in enumerate(row):
         first, *within = (value or "").split("\n")
-        if not last or not within or first.count(",") != last - column:
+        if not last or not within or first.count(separator) != last - column:
             continue
-        *whole, end = [line.split(",") for line in within]
+        *whole, end = [line.split(separator) for line in within]
         if len(end) - 1 != column or any(len(line) - 1 != last for line in whole):
             continue
         fields = [
             *enumerate(end[:column]),
             *((n, text) for line in whole for n, text in enumerate(line)),
         ]
-        fields += list(enumerate(first.split(",")[1:], column + 1))
+        fields += list(enumerate(first.split(separator)[1:], column + 1))
         known = shapes()
         fitting = sum(_shape(text) in known[place] for place, text in fields)
         if 2 * fitting > len(fields):
@@ -225,8 +276,8 @@ def _in_words(path: Path, error: duckdb.Error) -> str:
     if found:
         return (
             f"{path.name}: has {found.group(2)} fields{place} where the header names "
-            f"{found.group(1)}; quote values that hold a comma."
+            f"{found.group(1)}; quote values that hold the separator."
         )
     if "quote" in text.lower():
         return f"{path.name}: a quoted value is not closed{place}; close the quote."
-    return f"{path.name}: cannot be read as CSV{place}; export it again with commas and quotes."
+    return f"{path.name}: cannot be read as CSV{place}; export it again with separators and quotes."

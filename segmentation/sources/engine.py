@@ -50,6 +50,7 @@ class Shortcut:
 class Engine(Protocol):
     """What runs the SQL, written in DuckDB's dialect, next to the data."""
 
+    dialect: str
     error: ClassVar[type[Exception]]
     """What a query raises that cannot be run."""
     no_column: ClassVar[str]
@@ -179,7 +180,9 @@ class DuckDbEngine:
             place.
         """
         name, path = path.name, self.files.readable(path, table)
-        if path.suffix.lower() == ".parquet" or path.is_dir():
+        if path.is_dir():
+            path, _ = self.files.one_below_the_other(path, table)
+        if path.suffix.lower() == ".parquet":
             self._bind_parquet(table, path, name)
             return
         is_text = path.suffix.lower() == ".txt"

@@ -22,6 +22,7 @@ from typing import Any
 
 from segmentation.core.child_process import environment_of_this_package, python_of_this_package
 from segmentation.core.errors import SegmentationError, SourceError, first_three
+from segmentation.sources.sheets import Copies, Sheet, chosen, hidden_rows, opened
 from segmentation.sources.zip_member import check_members
 
 MAX_MEMORY = 6 << 30
@@ -33,17 +34,20 @@ _DIMENSION = re.compile(rb'<(?:\w+:)?dimension\s[^>]*ref="[A-Z]+\d+:([A-Z]+)(\d+
 _WHOLE = 2.0**53
 
 
-def read_workbook(path: Path, table: str, target: Path) -> str:
+def read_workbook(
+    path: Path, table: str, target: Path, *, sheet: str | None = None, header_row: int | None = None
+) -> tuple[str, int]:
     """Write the sheets that hold a table into a Parquet file whose columns are all texts.
 
-    The sheet named after the table is read; else all sheets, one below the other in their
-    order, where they have the same header. Numbers become the shortest decimal that is
+    ``sheet`` is read, else the visible sheet named after the table; else all that are visible,
+    one below the other in their order, where they have the same header. Numbers become the shortest decimal that is
     the same number (12346.0 is ``12346``), dates ``2010-12-01 08:26:00``.
 
     Returns
     -------
-    str
-        What was read, as ``sheets Year 2009-2010 (525,461 rows), …``.
+    (str, int)
+        What was read, as ``sheets Year 2009-2010 (525,461 rows), …``, and what was not; the
+        number of rows that were read although a filter hides them.
 
     Raises
     ------
@@ -52,7 +56,10 @@ def read_workbook(path: Path, table: str, target: Path) -> str:
     """
     check_workbook(path)
     done = subprocess.run(
-        [*python_of_this_package(), __name__, str(path), table, str(target)],
+        [
+            *(*python_of_this_package(), __name__),
+            *(str(path), table, str(target), sheet or "", str(header_row or 0)),
+        ],
         capture_output=True,
         text=True,
         encoding="utf-8",
@@ -67,9 +74,13 @@ def read_workbook(path: Path, table: str, target: Path) -> str:
             f"{path.name}: reading it takes more than {MAX_MEMORY >> 30} GB of memory, or the file "
             "is damaged; save the sheet as CSV or split it."
         )
-    sheets = json.loads(done.stdout)
-    listed = first_three(f"{sheet['name']} ({sheet['rows']:,} rows)" for sheet in sheets)
-    return f"sheet{'s' if len(sheets) > 1 else ''} {listed}"
+    said = json.loads(done.stdout)
+    sheets, unread = said["sheets"], said["unread"]
+    listed = first_three(f"{one['name']} ({', '.join(one['notes'])})" for one in sheets)
+    words = f"sheet{'s' if len(sheets) > 1 else ''} {listed}"
+    if unread:
+        words += f", not read: {first_three(unread)}"
+    return words, sum(one["hidden"] for one in sheets)
 
 
 def check_workbook(path: Path) -> None:
@@ -117,13 +128,17 @@ def _check_dimension(path: Path, start: bytes) -> None:
             )
 
 
-def _convert(path: Path, table: str, target: Path) -> list[dict[str, Any]]:
+def _convert(
+    path: Path, table: str, target: Path, sheet: str | None, header_row: int | None
+) -> dict[str, Any]:
     """Read the sheets of a table and write them; runs in the child process."""
     from python_calamine import CalamineError, CalamineWorkbook, PasswordError
 
     try:
         with CalamineWorkbook.from_path(path) as book:
-            return _write(path, target, _sheets(path, book, table))
+            names, unread = chosen(path, book, table, sheet)
+            sheets = _alike(path, book, table, names, header_row)
+            return {"sheets": _write(path, target, sheets), "unread": unread}
     except PasswordError:
         raise SourceError(f"{path.name}: is locked with a password; save it without.") from None
     except CalamineError as error:
@@ -132,53 +147,36 @@ def _convert(path: Path, table: str, target: Path) -> list[dict[str, Any]]:
         ) from None
 
 
-def _sheets(path: Path, book: Any, table: str) -> Iterator[tuple[str, list[str], Iterator[Any]]]:
-    """(name, header, rows) of every sheet that holds the table."""
-    from python_calamine import SheetTypeEnum
-
-    names = [sheet.name for sheet in book.sheets_metadata if sheet.typ == SheetTypeEnum.WorkSheet]
-    named = [name for name in names if _plain(name) == _plain(table)]
-    first: tuple[str, list[str]] | None = None
-    if len(named) > 1:
-        raise SourceError(
-            f"{path.name}: has {len(named)} sheets that could be table {table} "
-            f"({first_three(map(repr, named))}); rename all but one."
-        )
-    for name in named or names:
-        rows = _filled(book.get_sheet_by_name(name).iter_rows())
-        header = [_text(value).strip() for value in next(rows, [])]
-        if not header:
+def _alike(
+    path: Path, book: Any, table: str, names: list[str], header_row: int | None
+) -> Iterator[Sheet]:
+    """The sheets of a table, which have the same header."""
+    first: Sheet | None = None
+    for name in names:
+        sheet = opened(path, book.get_sheet_by_name(name), name, _text, header_row)
+        if sheet is None:
             continue
         if first is None:
-            first = name, header
-        elif first[1] != header:
+            first = sheet
+        elif first.header != sheet.header:
             raise SourceError(
-                f"{path.name}: has no sheet {table}, and its sheets {first[0]!r} and {name!r} have "
-                f"different columns; name the sheet of the orders {table}."
+                f"{path.name}: has no sheet {table}, and its sheets {first.name!r} and {name!r} "
+                f"have different columns; name the sheet of the orders {table}, or say which it "
+                "is in the profile (tables)."
             )
-        yield name, header, rows
+        yield sheet
 
 
-def _plain(name: str) -> str:
-    return re.sub(r"\W+", "_", name.strip()).casefold()
-
-
-def _filled(rows: Iterable[list[Any]]) -> Iterator[list[Any]]:
-    for row in rows:
-        if any(value != "" for value in row):
-            yield row
-
-
-def _write(
-    path: Path, target: Path, sheets: Iterator[tuple[str, list[str], Iterator[Any]]]
-) -> list[dict[str, Any]]:
+def _write(path: Path, target: Path, sheets: Iterator[Sheet]) -> list[dict[str, Any]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     written: list[dict[str, Any]] = []
+    copies = Copies(path)
     with contextlib.ExitStack() as stack:
         writer = None
-        for name, header, rows in sheets:
+        for sheet in sheets:
+            name, header, rows = sheet.name, sheet.header, copies.counted(sheet.rows)
             used = [place for place, title in enumerate(header) if title]
             if writer is None:
                 _check_header(path, name, [header[place] for place in used])
@@ -193,7 +191,12 @@ def _write(
                 texts = [_texts(columns[place]) for place in used]
                 writer.write_table(pa.table([pa.array(t, pa.string()) for t in texts], schema))
                 count += len(chunk)
-            written.append({"name": name, "rows": count})
+            copies.check(name)
+            hidden = hidden_rows(path, name)
+            notes = [f"{count:,} rows", *sheet.notes]
+            if hidden:
+                notes.append(f"{hidden:,} of them hidden by a filter or by hand")
+            written.append({"name": name, "notes": notes, "hidden": hidden})
     if not written:
         raise SourceError(f"{path.name}: all its sheets are empty; export it again.")
     return written
@@ -257,7 +260,7 @@ def _text(value: Any) -> str:
     return str(value)
 
 
-def _main(path: str, table: str, target: str) -> int:
+def _main(path: str, table: str, target: str, sheet: str, header_row: str) -> int:
     with contextlib.suppress(ImportError, ValueError, OSError):
         import resource
 
@@ -265,7 +268,7 @@ def _main(path: str, table: str, target: str) -> int:
         resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, hard))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
-        written = _convert(Path(path), table, Path(target))
+        written = _convert(Path(path), table, Path(target), sheet or None, int(header_row) or None)
     except SegmentationError as error:
         print(error, file=sys.stderr)
         return 2

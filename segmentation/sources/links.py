@@ -7,11 +7,16 @@ the money stands, so checks of raw tables need no knowledge of any one data set.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import sqlglot
 from sqlglot import exp
+from sqlglot.optimizer.qualify_columns import qualify_columns
+from sqlglot.optimizer.qualify_tables import qualify_tables
 from sqlglot.optimizer.scope import traverse_scope
+from sqlglot.schema import MappingSchema
 
 from segmentation.sources.source import Source, one_select
 
@@ -23,13 +28,14 @@ LINE_KEY = re.compile(r"^(id|pk)$|(^|_)(line|row|item_line|order_item|detail)_id
 class Lookup:
     """One raw table that the SELECT looks up for each order line.
 
-    ``no_row`` and ``unnamed`` are columns of `linked_lines`: no row fits, and the line
-    itself names none. ``is_dropped`` says that the join leaves such lines out.
+    ``no_row``, ``unnamed`` and ``sought`` are columns of `linked_lines`: no row fits, the line
+    itself names none, and what the line names. ``is_dropped`` says that the join leaves such lines out.
     """
 
     table: str
     no_row: str
     unnamed: str
+    sought: str
     is_dropped: bool
 
 
@@ -44,6 +50,116 @@ class LinkedLines:
     sql: str
     lookups: tuple[Lookup, ...]
     keys: dict[str, str]
+
+
+def qualified(source: Source, columns: Mapping[str, Iterable[str]]) -> Any:
+    """The source's SELECT with every column's table named and every star written out.
+
+    Checks of joins can then not be evaded by how the SELECT is written.
+
+    Parameters
+    ----------
+    columns : mapping of raw table to its column names
+    """
+    query = one_select(source.sql)
+    for name in query.find_all(exp.Identifier):
+        if not (isinstance(name.parent, exp.Table) and name.arg_key == "this"):
+            name.set("this", name.name.lower())
+    known = {table: {name.lower(): "text" for name in names} for table, names in columns.items()}
+    schema = MappingSchema(dict(known), dialect="duckdb", normalize=False)
+    try:
+        return qualify_columns(qualify_tables(query, dialect="duckdb"), schema, dialect="duckdb")
+    except sqlglot.errors.SqlglotError:  # the engine says what is wrong with it
+        return one_select(source.sql)
+
+
+@dataclass(frozen=True)
+class Joined:
+    """A SELECT that joins, and the alias of the source in it whose rows are lines with money."""
+
+    select: Any
+    lines: str
+    of_lines: Any
+    others: dict[str, Any]
+    """The other sources by their alias: a raw table, or the scope of a query."""
+
+
+def joins_of_lines(query: Any) -> Iterator[Joined]:
+    """Every SELECT on the way of units and money from the raw tables to the lines that joins."""
+    scopes = list(traverse_scope(query))
+    yield from _joins(scopes[-1], ("quantity", "amount")) if scopes else ()
+
+
+def _joins(scope: Any, names: Iterable[str]) -> Iterator[Joined]:
+    select = scope.expression
+    if isinstance(select, exp.SetOperation):
+        places = [n for n, p in enumerate(select.selects) if p.alias_or_name in names]
+        for part in scope.set_operation_scopes:
+            yield from _joins(part, [part.expression.selects[n].alias_or_name for n in places])
+        return
+    sources = {alias: source for alias, (_, source) in scope.selected_sources.items()}
+    measures = [p for name in names for p in select.selects if p.alias_or_name == name]
+    added = bool(select.args.get("group"))
+    used: dict[str, list[str]] = {}
+    lines: dict[str, None] = {}
+    for measure in measures:
+        columns = list(measure.find_all(exp.Column))
+        for column in columns:
+            used.setdefault(column.table, []).append(column.name)
+        if added:  # a MAX or MIN over a group does not grow with its lines
+            columns = [c for c in columns if _grows(c) or not measure.find(exp.AggFunc)]
+        of = {column.table for column in columns}
+        # what a group adds up is multiplied in each sum, a line as a whole
+        if added or not lines:
+            lines |= dict.fromkeys([alias for alias in sources if alias in of][:1])
+    for alias in lines if len(sources) > 1 else ():
+        others = {other: source for other, source in sources.items() if other != alias}
+        yield Joined(select, alias, sources[alias], others)
+    for alias, needed in used.items():
+        inner = sources.get(alias)
+        if inner is not None and not isinstance(inner, exp.Table):
+            yield from _joins(inner, needed)
+
+
+def _grows(column: exp.Column) -> bool:
+    adding = column.find_ancestor(exp.AggFunc, exp.Select)
+    return isinstance(adding, exp.Sum | exp.Count) and not adding.find(exp.Distinct)
+
+
+def raw_measure(query: Any, name: str) -> tuple[str, Any, bool] | None:
+    """A column of the lines as one expression over the raw table that its lines come from.
+
+    Returns
+    -------
+    (str, expression, bool) or None
+        The table, the value and whether a WHERE chooses lines; None where the lines are
+        grouped, put together or taken from several tables.
+    """
+    scope, chosen = list(traverse_scope(query))[-1], False
+    value: Any = exp.column(name, "")
+    while True:
+        select = scope.expression
+        blocking = ("distinct", "group", "limit", "offset")
+        if not isinstance(select, exp.Select) or any(select.args.get(each) for each in blocking):
+            return None
+        chosen = chosen or any(select.args.get(each) for each in ("where", "qualify"))
+        inside = {p.alias_or_name: p.unalias() for p in select.selects}
+        value = exp.paren(value).transform(
+            lambda node, inside=inside: (
+                inside[node.name].copy()
+                if isinstance(node, exp.Column) and node.name in inside
+                else node
+            )
+        )
+        of = {column.table for column in value.find_all(exp.Column)}
+        inner = scope.sources.get(of.pop()) if len(of) == 1 else None
+        if inner is None or value.find(exp.AggFunc, exp.Window, exp.Subquery):
+            return None
+        if isinstance(inner, exp.Table):
+            for column in value.find_all(exp.Column):
+                column.set("table", None)
+            return inner.name, value, chosen
+        scope = inner
 
 
 def raw_tables_of(scope: Any) -> dict[str, str]:
@@ -90,7 +206,7 @@ def linked_lines(source: Source, columns: dict[str, list[str]]) -> LinkedLines |
     LinkedLines or None
         None where the outer SELECT groups, limits or reads no raw table as its lines.
     """
-    query = one_select(source.sql)
+    query = qualified(source, columns)
     scope = traverse_scope(query)[-1]
     select = scope.expression.copy()
     blocking = ("distinct", "group", "having", "qualify", "limit", "offset")
@@ -138,10 +254,13 @@ def _lookups(
             )
             for _, other in pairs
         ]
-        lookup = Lookup(tables[alias], f"no_{alias}", f"unnamed_{alias}", side != "LEFT")
+        own, other = pairs[0]
+        names = (f"no_{alias}", f"unnamed_{alias}", f"{alias}.{own.name}")
+        lookup = Lookup(tables[alias], *names, is_dropped=side != "LEFT")
         lookups.append(lookup)
         flags += [
-            exp.alias_(pairs[0][0].copy().is_(exp.null()), lookup.no_row),
+            exp.alias_(own.copy().is_(exp.null()), lookup.no_row),
+            exp.alias_(other.copy(), lookup.sought, quoted=True),
             exp.alias_(exp.or_(*blank), lookup.unnamed),
         ]
     return tuple(lookups), flags

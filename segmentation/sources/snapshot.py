@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
@@ -14,6 +15,7 @@ from typing import Any
 
 from segmentation.core.atomic import scratch_folder
 from segmentation.core.errors import ParameterError, SourceError, first_three
+from segmentation.core.interruption import signals_held_back
 from segmentation.core.keys import key_of
 from segmentation.core.parameters import Parameters
 from segmentation.sources.engine import DuckDbEngine, Engine
@@ -49,7 +51,7 @@ class Snapshot:
         self._time_zone = parameters.time_zone
         self._parameters = parameters
         self._engine: MySqlEngine | SparkEngine | None = None
-        self._files = RawFiles(scratch)
+        self._files = RawFiles(scratch, parameters.tables)
 
     @cached_property
     def source(self) -> Source:
@@ -83,7 +85,9 @@ class Snapshot:
     def _find_source(self) -> Source:
         # beside the cache, not inside: no cleaning up may bring anybody back
         listed = read_list(self.scratch.parent)
-        return replace(find_source(self.name, self.location), forgotten=listed)
+        return replace(
+            find_source(self.name, self.location, self._parameters.tables), forgotten=listed
+        )
 
     def _check_sample(self) -> None:
         parameters = self._parameters
@@ -139,6 +143,11 @@ class Snapshot:
     def spanning(self) -> dict[str, tuple[int, int]]:
         """Per table of a file: rows with a value that goes on over further lines, and those lines."""
         return self._files.spanning
+
+    @property
+    def hidden(self) -> dict[str, int]:
+        """Per table of a workbook: rows that are read although a filter or somebody hides them."""
+        return self._files.hidden
 
     @contextlib.contextmanager
     def pinned(self) -> Iterator[None]:
@@ -214,7 +223,10 @@ class Snapshot:
 
     def close(self) -> None:
         """End the snapshot, if there is one."""
-        self._files.close()
+        with signals_held_back() as came:  # else Ctrl-C leaves half of the copies
+            self._files.close()
+        for number in came[:1]:
+            signal.raise_signal(number)
         if self._engine is not None:
             self._engine.close()
             self._engine = None

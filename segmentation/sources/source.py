@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ from sqlglot import exp
 
 from segmentation.core.errors import SourceError, first_three, in_one_sentence
 from segmentation.core.parameters import PROJECT_ROOT, SHIPPED_SOURCES, resolve_path
-from segmentation.sources.files import HOLD_SEVERAL_TABLES, RAW_SUFFIXES
+from segmentation.core.readings import TableReading
+from segmentation.sources.files import HOLD_SEVERAL_TABLES, RAW_SUFFIXES, kind_of, parts_of
 from segmentation.sources.forgotten import Forgotten, LeftOut
 from segmentation.sources.mysql.server import is_database, shown_location
 from segmentation.sources.spark.place import is_spark_place, parse_place
@@ -36,8 +38,16 @@ class Source:
     is_customer_table: bool = False
     zoned: tuple[str, ...] = ()
     """Raw columns that hold points in time with a zone, known once the source was read."""
+    marks: tuple[tuple[str, str], ...] = ()
+    """Raw columns whose numbers are written in another way than engines do: the decimal mark."""
+    found: tuple[dict[str, Any], ...] = ()
+    """Findings of customer ids and files, made while it was read."""
+    readings: Mapping[str, TableReading] = field(default_factory=dict, repr=False)
+    """What the profile states of how files are read."""
     tables: tuple[str, ...] = ()
     """Raw tables in alphabetical order, in files or in a database."""
+    rounded: tuple[int, tuple[str, ...]] = (0, ())
+    """Customers of a customer table whose money was rounded to the cent, and three amounts."""
     is_synthetic: bool = False
     """Whether the files are a generator's: their folder then holds a marker file."""
     forgotten: Forgotten = field(default=Forgotten(), repr=False)
@@ -58,7 +68,9 @@ class Source:
         return dict(_OTHER_NAME.findall(self.sql))
 
 
-def find_source(source: str, location: str) -> Source:
+def find_source(
+    source: str, location: str, readings: Mapping[str, TableReading] | None = None
+) -> Source:
     """Read a source's SELECT and find the file of every raw table that it names.
 
     Parameters
@@ -66,9 +78,12 @@ def find_source(source: str, location: str) -> Source:
     source : str
         A shipped source's name, or the path of a ``.sql`` file.
     location : str
-        Folder with ``<table>.csv``, ``.txt``, ``.parquet``, ``.xlsx`` or ``.zip``; or one
-        file (several tables: one ZIP archive, or one workbook with a sheet for each); or
+        Folder with ``<table>.csv`` or another of `RAW_SUFFIXES`, with several files
+        ``<table>_2024_01.csv`` …, or with a folder ``<table>`` of such; or one file (several
+        tables: one ZIP archive, or one workbook with a sheet for each); or
         ``mysql://host:port/database``.
+    readings : mapping of table to TableReading, optional
+        What the profile states; where it names files, these are read.
 
     Raises
     ------
@@ -77,8 +92,15 @@ def find_source(source: str, location: str) -> Source:
         names what was sought, or found.
     """
     name, sql = _source_sql(source)
-    tables = raw_tables(sql)
+    tables, readings = raw_tables(sql), readings or {}
+    stated = {table: reading.files for table, reading in readings.items() if reading.files}
+    _check_readings(name, readings, tables)
     if is_database(location) or is_spark_place(location):
+        if readings:
+            raise SourceError(
+                f"tables states how files of {first_three(readings)} are read, but location is a "
+                "database; take it out of the profile."
+            )
         return Source(name, sql, {}, tables=tuple(tables))
     place = resolve_path(location)
     try:
@@ -94,16 +116,52 @@ def find_source(source: str, location: str) -> Source:
             f"{first_three(tables)}."
         )
     if place.is_file():
+        if stated:
+            raise SourceError(
+                f"tables names files of {first_three(stated)}, but location {location!r} is one "
+                "file; give their folder as location."
+            )
         _check_file(name, place, location, tables)
         files = dict.fromkeys(tables, place)
     else:
-        files = {table: _table_file(place, location, table) for table in tables}
+        files = {
+            table: _stated_file(place, location, table, stated[table])
+            if table in stated
+            else _table_file(place, location, table)
+            for table in tables
+        }
     is_synthetic = any((path.parent / SYNTHETIC_MARKER).exists() for path in files.values())
-    return Source(name, sql, files, tables=tuple(tables), is_synthetic=is_synthetic)
+    return Source(
+        name, sql, files, tables=tuple(tables), readings=readings, is_synthetic=is_synthetic
+    )
+
+
+def _check_readings(name: str, readings: Mapping[str, TableReading], tables: list[str]) -> None:
+    unknown = [table for table in readings if table not in tables]
+    if unknown:
+        raise SourceError(
+            f"tables states how {first_three(unknown)} is read, but source {name} reads "
+            f"{first_three(tables)}; correct the name in the profile."
+        )
+
+
+def _stated_file(folder: Path, location: str, table: str, files: str) -> Path:
+    path = folder / files
+    if not parts_of(path) or not parts_of(path)[0].is_file():
+        raise SourceError(
+            f"location {location!r} has no {files}, which tables names as the files of {table}."
+        )
+    wrong = [part for part in (path,) if part.is_file() and kind_of(part) not in RAW_SUFFIXES]
+    if wrong:
+        raise SourceError(
+            f"{files}: files of kind {kind_of(path) or '(none)'} are not read; accepted are "
+            f"{', '.join(RAW_SUFFIXES)}."
+        )
+    return path
 
 
 def _check_file(name: str, place: Path, location: str, tables: list[str]) -> None:
-    suffix = place.suffix.lower()
+    suffix = kind_of(place)
     if suffix not in RAW_SUFFIXES:
         raise SourceError(
             f"{place.name}: files of kind {place.suffix or '(none)'} are not read; "
@@ -139,7 +197,9 @@ def _table_file(folder: Path, location: str, table: str) -> Path:
     try:
         found = [path for path in folder.iterdir() if path.name.casefold() in wanted]
         found = [path for path in found if path.is_file()]
-        found += [path for path in parts if path.is_dir() and any(path.glob("*.parquet"))]
+        found += [path for path in parts if path.is_dir() and _holds_tables(path)]
+        if not found:
+            found = _numbered(folder, table)
     except OSError as error:
         raise SourceError(
             f"location {location!r} cannot be read ({(error.strerror or str(error)).lower()})."
@@ -151,10 +211,32 @@ def _table_file(folder: Path, location: str, table: str) -> Path:
             f"location {location!r} has {len(found)} files for table {table} "
             f"({first_three(sorted(path.name for path in found))}); keep one of them there."
         )
+    names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
     raise SourceError(
         f"location {location!r} has no file for table {table}; "
-        f"looked for {table}{f', {table}'.join(RAW_SUFFIXES)}."
+        f"looked for {table}{f', {table}'.join(RAW_SUFFIXES)}; the folder holds "
+        f"{first_three(names) or 'nothing'}."
     )
+
+
+def _holds_tables(folder: Path) -> bool:
+    return any(kind_of(part) in RAW_SUFFIXES for part in parts_of(folder))
+
+
+def _numbered(folder: Path, table: str) -> list[Path]:
+    """The pattern of files such as ``orders_2024_01.csv``; several if their kinds differ."""
+    pattern = f"{table}[-_. ][0-9]*"
+    kinds = sorted({kind_of(part) for part in folder.glob(pattern)} & {*RAW_SUFFIXES})
+    found = [folder / f"{pattern}{kind}" for kind in kinds]
+    for path in found:
+        rest = [part.name.removesuffix(kind_of(part))[len(table) :] for part in parts_of(path)]
+        if not all(re.fullmatch(r"[-_. \d]+", text) for text in rest):
+            raise SourceError(
+                f"{folder.name} has {len(rest):,} files that could be parts of table {table} "
+                f"({first_three(part.name for part in parts_of(path))}), and not all end in a "
+                "number; name those that are by `files` under tables in the profile."
+            )
+    return found
 
 
 def raw_tables(sql: str) -> list[str]:

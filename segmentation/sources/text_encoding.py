@@ -13,7 +13,7 @@ from pathlib import Path
 
 from segmentation.core.errors import SourceError
 
-UTF_8, ISO_8859_1, WINDOWS_1252 = "UTF-8", "ISO-8859-1", "Windows-1252"
+UTF_8, UTF_16, ISO_8859_1, WINDOWS_1252 = "UTF-8", "UTF-16", "ISO-8859-1", "Windows-1252"
 _CHUNK = 1 << 20
 _SEQUENCE = re.compile(
     rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}"
@@ -23,15 +23,15 @@ _UNDEFINED = re.compile(rb"[\x81\x8d\x8f\x90\x9d]")
 
 
 def encoding_of(path: Path) -> str:
-    """Encoding of a text file: ``UTF-8``, ``ISO-8859-1`` or ``Windows-1252``.
+    """Encoding of a text file: ``UTF-8``, ``UTF-16``, ``ISO-8859-1`` or ``Windows-1252``.
 
     Windows-1252 is ISO-8859-1 with letters and quotes where that has control characters.
 
     Raises
     ------
     SourceError
-        If the file is empty, holds NUL bytes (UTF-16?), is UTF-8 with damaged bytes, or is
-        in none of the three; with the offset of the first such byte.
+        If the file is empty, holds NUL bytes, is UTF-8 with damaged bytes, or is in none of
+        these; with the offset of the first such byte.
 
     Examples
     --------
@@ -42,6 +42,10 @@ def encoding_of(path: Path) -> str:
     ...     encoding_of(path)
     'ISO-8859-1'
     """
+    with path.open("rb") as file:
+        start = file.read(4)
+    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and start[2:] != b"\0\0":
+        return UTF_16
     bad = _first_byte_not_utf8(path)
     if bad is None:
         return UTF_8
@@ -76,7 +80,7 @@ def _first_byte_not_utf8(path: Path) -> int | None:
                 place = offset + chunk.index(b"\0")
                 raise SourceError(
                     f"{path.name}: holds a NUL byte at offset {place:,}; "
-                    "it is not plain text (UTF-16?); save it as UTF-8."
+                    "it is not plain text (UTF-16 without its mark?); save it as UTF-8."
                 )
             if bad is None:
                 bad = _bad_byte(decoder, chunk, offset)
@@ -98,11 +102,25 @@ def _bad_byte(
     return None
 
 
-def write_as_utf8(path: Path, encoding: str, target: Path) -> None:
-    """Copy a text file into UTF-8, every line end as a line feed."""
+def write_as_utf8(path: Path, encoding: str, target: Path, *, first_line: int = 1) -> None:
+    """Copy a text file from a line on into UTF-8, every line end as a line feed.
+
+    Raises
+    ------
+    SourceError
+        If it is not in that encoding.
+    """
     with (
         path.open(encoding=encoding) as old,
         target.open("w", encoding="utf-8", newline="") as new,
     ):
-        while text := old.read(_CHUNK):
-            new.write(text)
+        try:
+            for _ in range(1, first_line):
+                old.readline()
+            while text := old.read(_CHUNK):
+                new.write(text.removeprefix("\ufeff") if not new.tell() else text)
+        except UnicodeError:
+            raise SourceError(
+                f"{path.name}: is not {encoding} as a whole; save it as UTF-8 from where it was "
+                "exported, or state its encoding in the profile (tables)."
+            ) from None

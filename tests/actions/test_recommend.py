@@ -6,7 +6,13 @@ import pandas as pd
 import pytest
 import yaml
 
-from segmentation.actions.recommend import break_even_response, load_plays, recommend
+from segmentation.actions.recommend import (
+    NOT_AT_THIS_COST,
+    break_even_response,
+    load_plays,
+    recommend,
+)
+from segmentation.evidence.rankings import responses
 
 
 def segment(
@@ -42,6 +48,7 @@ def recommended(*parts: pd.DataFrame, gross_margin: float = 0.25, contact_cost: 
 
 
 REST = segment("Rest", 200, spent=80.0, units=8.0)
+BEST = segment("Best", 20, spent=900.0, units=90.0, orders=9)
 REACHED = {
     "Watch": segment("S", 29),
     "Look after bulk buyers": segment("S", units=100.0, spent=120.0),
@@ -49,13 +56,35 @@ REACHED = {
     "Retain": segment("S", spent=400.0, units=12.0),
     "Wake up cheaply": segment("S", orders=1, spent=60.0, recency=180.0),
     "Win a second order": segment("S", orders=1, spent=60.0, recency=179.0),
-    "Grow the basket": segment("S", spent=70.0),
+    "Remind": segment("S", spent=70.0, recency=125.0),
+    "Order more often": segment("S", spent=70.0, units=7.0, orders=2),
+    "Grow the basket": segment("S", spent=70.0, units=7.0, orders=7),
+    "Show better lines": segment("S", spent=45.0, units=9.0, orders=6),
+    "Keep in touch": segment("S", spent=100.0),
 }
+LOOKED_UP_TO = dict.fromkeys(("Order more often", "Grow the basket"), BEST)
+LOOKED_UP_TO["Show better lines"] = segment("Best", 20, spent=900.0, units=15.0, orders=7)
+"""Who is better than the segment, where that decides the play."""
 
 
 @pytest.mark.parametrize("play", REACHED)
 def test_each_play_is_reached_by_the_segment_it_is_for(play):
-    assert recommended(REACHED[play], REST).at["S", "play"] == play
+    others = [LOOKED_UP_TO[play]] if play in LOOKED_UP_TO else []
+    assert recommended(REACHED[play], REST, *others).at["S", "play"] == play
+
+
+def test_the_gap_is_that_to_the_next_better_segment_and_its_factors_are_said():
+    found = recommended(segment("S", spent=70.0, units=7.0, orders=2), REST, BEST).loc["S", "gap"]
+    assert found == (
+        "next better segment Rest: orders per customer 2.00 against 3.00, "
+        "units per order 3.50 against 2.67, money per unit 10.00 against 10.00"
+    )
+
+
+def test_one_time_buyers_are_no_reference_for_how_long_others_are_silent():
+    once = segment("Once", 900, spent=20.0, units=2.0, orders=1, recency=500.0)
+    away = segment("S", spent=120.0, recency=260.0)
+    assert recommended(away, REST, once).at["S", "play"] == "Win back"
 
 
 def test_every_play_is_tried():
@@ -113,6 +142,48 @@ def test_break_even_of_an_order_worth_nothing_is_infinite():
     assert break_even_response(1.0, 0.3, 0.0) == float("inf")
 
 
+def followed(segment_name: str, *, ordered: int, of: int, first: list[float], all_in: float):
+    """What a hold-out says of customers of whom some ordered on the tenth day."""
+    table = pd.DataFrame({"segment_type": "normal", "segment": segment_name}, index=range(of))
+    table["days_to_order"] = [10.0] * ordered + [float("nan")] * (of - ordered)
+    amounts = (first * ordered)[:ordered] + [float("nan")] * (of - ordered)
+    table["next_amount"] = amounts
+    for days in (30, 60, 90, 180):
+        table[f"revenue_{days}"] = table["next_amount"].fillna(0) * all_in
+    return responses(table, observed_days=200)
+
+
+def advised(rates: pd.DataFrame, **costs: float) -> pd.Series:
+    customers = pd.concat([segment("S", 100, orders=1, spent=30.0), REST], ignore_index=True)
+    customers["cluster"] = (customers["segment"] == "S").astype(int)
+    assumed = {"gross_margin": 0.25, "contact_cost": 1.0} | costs
+    return recommend(customers, responses=rates, **assumed).set_index("segment").loc["S"]
+
+
+def test_a_response_is_worth_the_mean_first_order_that_followed_not_the_median():
+    row = advised(followed("S", ordered=40, of=100, first=[10.0, 10.0, 10.0, 130.0], all_in=3.0))
+    assert (row["response_value"], row["response_is"]) == (40.0, "first order")
+    assert row["break_even_response"] == pytest.approx(1 / (0.25 * 40))
+    assert row["value_in_period"] == 120.0
+
+
+def test_of_too_few_responses_the_mean_order_of_the_window_is_taken():
+    row = advised(followed("S", ordered=29, of=100, first=[400.0], all_in=1.0))
+    assert (row["response_value"], row["response_is"]) == (30.0, "order in the window")
+
+
+def test_a_rise_beyond_twice_as_many_is_not_worth_a_contact_and_the_cost_that_is_stands_by():
+    rates = followed("S", ordered=40, of=1000, first=[20.0], all_in=1.0)
+    high = rates.query("days == 90")["high"].item()
+    row = advised(rates)  # break-even 20 points, where 4% order anyway
+    assert (row["play"], row["is_campaign"]) == (NOT_AT_THIS_COST, False)
+    limit = 0.25 * 20 * high
+    assert row["cost_limit"] == pytest.approx(limit)
+    assert f"At {limit:,.2f} a contact or less: Win a second order." in row["do"]
+    assert advised(rates, contact_cost=limit * 0.999)["play"] == "Win a second order"
+    assert advised(rates, contact_cost=limit * 1.001)["play"] == NOT_AT_THIS_COST
+
+
 def test_segments_are_listed_by_revenue_with_shares_of_the_whole():
     table = recommended(segment("A", 10, spent=10.0), segment("B", 40, spent=22.5))
     assert table.index.tolist() == ["B", "A"]
@@ -134,20 +205,30 @@ def published(shipped_run):
     return customers, table, yaml.safe_load((folder / "params.yaml").read_text())
 
 
-def expected_play(own: pd.DataFrame, group: pd.DataFrame) -> str:
+def expected_play(own: pd.DataFrame, group: pd.DataFrame, row: pd.Series, cost: float) -> str:
+    """Recomputed; what a contact may cost at most is that of the row, recomputed elsewhere."""
+    play = play_of_figures(own, group)
+    return NOT_AT_THIS_COST if play != "Watch" and cost > row["cost_limit"] else play
+
+
+def play_of_figures(own: pd.DataFrame, group: pd.DataFrame) -> str:
     spend = own["total_spent"].mean() / group["total_spent"].mean()
     units = own["total_unit"].mean() / group["total_unit"].mean()
+    again = group.loc[group["frequency"] > 1, "recency"].median()
+    is_away = own["recency"].median() >= 1.25 * again
     if len(own) < 30:
         return "Watch"
     if units >= 3 and units >= 1.5 * spend:
         return "Look after bulk buyers"
-    if spend >= 1 and own["recency"].median() >= 1.25 * group["recency"].median() > 0:
+    if spend >= 1 and is_away:
         return "Win back"
     if spend >= 1.5:
         return "Retain"
-    if (own["frequency"] == 1).mean() < 0.5:
-        return "Grow the basket"
-    return "Wake up cheaply" if own["recency"].median() >= 180 else "Win a second order"
+    if (own["frequency"] == 1).mean() >= 0.5:
+        asleep = is_away and own["recency"].median() >= 180
+        return "Wake up cheaply" if asleep else "Win a second order"
+    assert is_away, "no shipped segment is told by its gap"
+    return "Remind"
 
 
 def test_every_segment_has_exactly_one_recommendation(published):
@@ -163,15 +244,19 @@ def test_every_figure_of_the_recommendations_equals_the_recomputation(published)
     for (kind, name), row in table.iterrows():
         group = customers[customers["segment_type"] == kind]
         own = group[group["segment"] == name]
-        typical = own["average_order_value"].median()
+        value, margin = row["response_value"], parameters["gross_margin"]
+        if row["response_is"] == "order in the window":
+            assert value == pytest.approx(own["average_order_value"].mean(), rel=1e-9)
+            assert not row["base_ordered"] >= 30
+        within = 1.0 if pd.isna(row["base"]) else min(row["base_high"], 1 - row["base"])
         expected = {
+            "cost_limit": margin * value * within,
             "customers": len(own),
             "revenue": own["total_spent"].sum(),
             "revenue_share": own["total_spent"].sum() / total,
             "revenue_per_customer": own["total_spent"].mean(),
             "one_time_share": (own["frequency"] == 1).mean(),
             "median_recency": own["recency"].median(),
-            "typical_order": typical,
             "campaign_cost": len(own) * parameters["contact_cost"],
             "anomalies": own["is_anomaly"].sum(),
             "largest_share": own["total_spent"].max() / own["total_spent"].sum()
@@ -180,10 +265,10 @@ def test_every_figure_of_the_recommendations_equals_the_recomputation(published)
         }
         for column, value in expected.items():
             assert row[column] == pytest.approx(value, rel=1e-9, nan_ok=True), (name, column)
-        worth = parameters["gross_margin"] * typical
+        worth = margin * row["response_value"]
         response = parameters["contact_cost"] / worth if worth else float("inf")
         assert row["break_even_response"] == pytest.approx(response, rel=1e-9), name
-        assert row["play"] == expected_play(own, group), name
+        assert row["play"] == expected_play(own, group, row, parameters["contact_cost"]), name
 
 
 def test_revenue_shares_of_all_recommendations_add_up_to_one(published):

@@ -36,7 +36,10 @@ def test_who_orders_anyway_equals_an_independent_recomputation(cdnow):
     """Orders after the cut, from the raw file; today's borders on features up to the cut."""
     cut = dt.date(1997, 9, 30)
     lines = cdnow_lines(ROOT / "data" / "raw_data" / "cdnow" / "CDNOW_master.txt")
-    later = lines[lines["day"] > cut].groupby("customer_id")["day"].min()
+    after = lines[lines["day"] > cut]
+    later = after.groupby("customer_id")["day"].min()
+    first = after[after["day"] == after["customer_id"].map(later)]
+    first_order = first.groupby("customer_id")["amount"].sum().astype(float)
     days = later.map(lambda day: (day - cut).days)
     known = cdnow.with_parameters(as_of=cut, calibration_end="auto")["features"]
     at_cut = load_model(cdnow.stage("segments") / "model").assign(known)
@@ -51,20 +54,23 @@ def test_who_orders_anyway_equals_an_independent_recomputation(cdnow):
         assert (row["low"], row["high"]) == pytest.approx(wilson((own <= period).sum(), len(own)))
         recency = known.loc[(at_cut["segment"] == name).to_numpy(), "recency"]
         assert row["median_recency"] == recency.median()
+        who = at_cut["customer_id"][(at_cut["segment"] == name) & (waited <= period)]
+        assert row["value"] == pytest.approx(who.map(first_order).mean())
+        within = after[after["day"] <= cut + dt.timedelta(days=period)]
+        money = within.groupby("customer_id")["amount"].sum().astype(float)
+        assert row["value_in_period"] == pytest.approx(who.map(money).mean())
 
 
-def test_a_name_that_others_earned_at_the_cut_does_not_answer_for_todays_customers(
-    marketplace_run, runs_dir
-):
-    """At the cut half of the bulk buyers by name were regular customers, who order all the time."""
+def test_who_orders_anyway_is_asked_of_those_within_todays_borders(marketplace_run, runs_dir):
+    """At the cut most members of the segment with most units were no bulk buyers: no such name."""
     run = Run(parameters_from(load_yaml(marketplace_run / "params.yaml")), runs_dir)
     name = "Extreme High Volume Buyers"
     today = run["customers"].query("segment_type == 'normal' and segment == @name")
     by_name = run["holdout_segments"].query("segment_type == 'normal'").set_index("segment")
     followed = run["holdout_responses"].query("segment_type == 'normal' and days == 90")
     followed = followed.set_index("segment").loc[name]
-    assert by_name.at[name, "as_today"] < 0.8 <= by_name["as_today"].drop(name).min()
-    assert followed["customers"] < by_name.at[name, "customers"]
+    assert name not in by_name.index
+    assert by_name["as_today"].isna().sum() == 2, "names of the cut that nobody has today"
     at_cut = run["cut_features"]
     normal = at_cut[at_cut["register_to_order"] >= 0]
     inside = load_model(run.stage("segments") / "model").assign(
@@ -79,7 +85,9 @@ def test_a_name_that_others_earned_at_the_cut_does_not_answer_for_todays_custome
     ).text
     assert f"Of the {held.sum()} customers whom the borders of this segment held on" in card
     said = holdout_sentence(run["holdout"], run["holdout_segments"], currency="USD")
-    assert f"of {name} (registered before ordering)" in said.split("not always that")[1]
+    assert "not always that" not in said
+    other = run["holdout_segments"].assign(as_today=0.5)
+    assert "not always that" in holdout_sentence(run["holdout"], other, currency="USD")
 
 
 def test_a_segment_of_the_long_absent_still_orders_sometimes(cdnow):
@@ -103,7 +111,8 @@ def test_no_period_is_answered_beyond_what_was_observed():
 def test_base_is_that_of_the_plays_own_period():
     rates = pd.DataFrame(
         {"segment_type": "normal", "segment": "S", "days": [60, 90], "customers": 10,
-         "ordered": [1, 2], "share": [0.1, 0.2], "low": 0.0, "high": 0.5, "median_recency": 9.0}
+         "ordered": [1, 2], "share": [0.1, 0.2], "low": 0.0, "high": 0.5, "median_recency": 9.0,
+         "value": 9.0, "value_in_period": 9.0}
     )  # fmt: skip
     customers = pd.concat([segment("S", spent=400.0, units=12.0), REST], ignore_index=True)
     customers["cluster"] = (customers["segment"] == "S").astype(int)
@@ -172,7 +181,10 @@ def limits_of(*, n: int = 5000, base: float = 0.2, cost: float = 1.0, spent: flo
         customers.loc[0, "total_spent"] = more["whale"]
     customers["cluster"] = (customers["segment"] == "S").astype(int)
     rates = pd.DataFrame(
-        [("normal", "S", days, 900, 900 * base, base, base, base, 9.0) for days in (60, 90)],
+        [
+            ("normal", "S", days, 900, 900 * base, base, base, base, 9.0, spent, spent)
+            for days in (60, 90)
+        ],
         columns=list(RESPONSE_COLUMNS),
     )
     table = recommend(customers, gross_margin=0.3, contact_cost=cost, responses=rates)

@@ -200,3 +200,11 @@ def test_tests_of_pages_and_notebooks_see_a_leak(text, said):
 )
 def test_tests_of_pages_and_notebooks_do_not_see_what_is_no_leak(text):
     assert leaks_in(plain_text(f"<p>{text}</p><br/>"), {"123456"}) == []
+
+
+def test_a_number_that_colours_of_code_cut_up_is_no_id():
+    parts = ("0", ".", "0001")
+    page = "".join(f'<span class="mi">{part}</span>' for part in parts)
+    assert page_checks.IdFinder(["0001"]).found_in_any(page_checks._texts_of(page)) == set()
+    alone = '<span class="mi">0001</span>'
+    assert page_checks.IdFinder(["0001"]).found_in_any(page_checks._texts_of(alone)) == {"0001"}

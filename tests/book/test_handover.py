@@ -121,7 +121,7 @@ def test_without_a_hold_out_prediction_is_untested(run):
 
 @pytest.fixture(scope="module")
 def page(run, shipped_run) -> str:
-    return book._handover(shipped_run[0], run, shipped_run[1])
+    return book._handover(shipped_run[0], run, shipped_run[1], "A shop")
 
 
 def test_hand_over_names_the_checksums_of_the_runs_own_files(page, shipped_run):

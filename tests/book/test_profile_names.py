@@ -73,7 +73,9 @@ def test_book_shows_every_name_and_runs_none(tmp_path, monkeypatch):
     (source / "book" / "front.md").write_text(f"# Front\n\n{COMMAND}\n", "utf-8")
     pattern = [{"caption": "x", "chapters": [{"file": "cdnow/one"}]}]
     toc = {"format": "jb-book", "root": "book/front", "parts": pattern}
-    made = yaml.safe_dump(book.table_of_contents(toc, names))
+    made = yaml.safe_dump(
+        book.table_of_contents(toc, {name: book.part_title(name) for name in names})
+    )
     (source / "_toc.yml").write_text(made, "utf-8")
     for name in names:
         folder = source / book.chapter_folder(name)

@@ -102,7 +102,7 @@ def test_the_method_page_prints_every_limit(tmp_path):
     page = tmp_path / "book" / "method.md"
     page.parent.mkdir()
     shutil.copy(ROOT / "book" / "method.md", page)
-    pages._write_generated({}, {}, tmp_path)
+    pages._write_generated({}, {}, tmp_path, {})
     text = html.unescape(page.read_text("utf-8"))
     assert "generated:" not in text
     for limit in limits.listed():

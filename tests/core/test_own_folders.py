@@ -43,6 +43,7 @@ def mine(path: Path, text: str = "years of work") -> Path:
 
 
 NO = "no_such_input"
+EXPORT = "customer_id,order_id,order_date,quantity,amount\na,1,2024-01-05,1,5.00\n"
 REFUSALS = {
     "run": ("cdnow/orders.csv", ["run", "cdnow", "--runs-dir", "."], "--name"),
     "report": ("cdnow/orders.csv", ["report", "cdnow", "--runs-dir", "."], "--name"),
@@ -52,6 +53,11 @@ REFUSALS = {
     "campaign split": (
         "mine.csv",
         ["campaign", "split", NO, "--segment", "x", "--output", "mine.csv"],
+        "--replace",
+    ),
+    "init": (
+        "X/README.md",
+        ["init", "export.csv", "--output", "X"],
         "--replace",
     ),
     "reduce": ("important/x.csv", ["reduce", NO, "--output", "important"], "--output"),
@@ -68,7 +74,7 @@ NOT_FILES = {
 
 def test_every_command_that_writes_is_tried_here():
     writing = {name for name, touches in table_of_commands().items() if touches != "nothing"}
-    assert writing == set(REFUSALS) | set(NOT_FILES) | {"clean", "forget"}
+    assert writing == set(REFUSALS) | set(NOT_FILES) | {"clean", "forget", "check"}
     for file in NOT_FILES.values():
         assert "assert_refused" in (ROOT / "tests" / file).read_text("utf-8")
 
@@ -77,6 +83,7 @@ def test_every_command_that_writes_is_tried_here():
 def test_a_file_of_somebodys_is_never_replaced(tmp_path, monkeypatch, command):
     place, arguments, word = REFUSALS[command]
     mine(tmp_path / place)
+    mine(tmp_path / "export.csv", EXPORT)
     monkeypatch.chdir(tmp_path)
     before = contents_of(tmp_path)
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import jupytext
 import pytest
 import yaml
-from conftest import ROOT, call_cli, ordinary_orders
+from conftest import ROOT, assert_refused, call_cli, ordinary_orders
 from IPython.core.interactiveshell import InteractiveShell
 from notebook_pairs import scripts, synchronise
 
@@ -24,11 +27,13 @@ from segmentation.core.parameters import (
     parameters_from,
     resolve,
 )
+from segmentation.deliver.scoring_sql import DIALECTS
 
 NOTEBOOKS = ROOT / "notebooks"
 CONTRACT = [
     "source",
     "location",
+    "tables",
     "engine",
     "fit_on",
     "cluster_output",
@@ -39,6 +44,8 @@ CONTRACT = [
     "duplicates",
     "non_product",
     "date_repair",
+    "guest_ids",
+    "id_cleaning",
     "features",
     "split_pre_register",
     "outliers",
@@ -53,6 +60,7 @@ CONTRACT = [
     "dbscan_eps",
     "dbscan_min_samples",
     "calibration_end",
+    "outcome_days",
     "currency",
     "gross_margin",
     "contact_cost",
@@ -314,3 +322,129 @@ def test_every_one_of_values_given_without_a_notebook_must_be_a_parameter():
     assert parameters_from_notebook({"n_clusters": 4, "runs_dir": Path("here")})[1] == "here"
     with pytest.raises(ParameterError, match="did you mean n_clusters"):
         parameters_from_notebook({"n_cluster": 4})
+
+
+# --- whose orders a profile is for ------------------------------------------------------
+
+
+@pytest.fixture
+def own_profile(tmp_path):
+    """A profile with its SELECT and its folder of files beside it, and one of that name here."""
+    folder = tmp_path / "myshop"
+    (folder / "data").mkdir(parents=True)
+    (folder / "my.sql").write_text("SELECT 1 FROM orders")
+    path = folder / "my.yaml"
+    path.write_text("source: my.sql\nlocation: data\nnaming_rules: names.yaml\n")
+    return path
+
+
+def test_paths_of_a_profile_are_relative_to_it_wherever_the_command_is_typed(
+    own_profile, tmp_path, monkeypatch
+):
+    (tmp_path / "data").mkdir()
+    found = []
+    for place, given in ((tmp_path, own_profile), (own_profile.parent, Path("my.yaml"))):
+        monkeypatch.chdir(place)
+        found.append(resolve(str(given))[1])
+
+    folder = own_profile.parent
+    assert found[0] == found[1]
+    assert (found[0].source, found[0].location) == (str(folder / "my.sql"), str(folder / "data"))
+    assert found[0].naming_rules == str(folder / "names.yaml")
+
+
+def test_a_parameter_file_has_its_paths_beside_it_and_an_option_from_here(own_profile, tmp_path):
+    more = tmp_path / "more.yaml"
+    more.write_text("location: other\nplays: ../plays.yaml\n")
+
+    _, by_file = resolve(str(own_profile), file=more)
+    _, by_option = resolve(str(own_profile), file=more, overrides={"location": "elsewhere"})
+
+    assert by_file.location == str(tmp_path / "other")
+    assert by_file.plays == str(tmp_path.parent / "plays.yaml")
+    assert by_option.location == "elsewhere"
+
+
+def test_a_profile_of_the_project_s_folder_is_read_as_before_but_nothing_from_here(
+    own_profile, tmp_path, monkeypatch
+):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path)
+    own_profile.write_text("source: cdnow\nlocation: data/raw_data/cdnow\n")
+    assert resolve(str(own_profile))[1].location == str(ROOT / "data" / "raw_data" / "cdnow")
+
+    # one word never meant the project's folder, which has one of that name
+    (own_profile.parent / "data").rmdir()
+    own_profile.write_text("source: cdnow\nlocation: data\n")
+    assert resolve(str(own_profile))[1].location == str(own_profile.parent / "data")
+    own_profile.write_text("source: cdnow\nlocation: here\n")
+    assert resolve(str(own_profile))[1].location == str(own_profile.parent / "here")
+
+
+@pytest.mark.parametrize(
+    "location", ["mysql://127.0.0.1:3306/shop", "s3a://bucket/orders", "/data/orders", "~/orders"]
+)
+def test_a_place_that_is_no_relative_path_stays_as_it_is(own_profile, location):
+    own_profile.write_text(f"source: cdnow\nlocation: {location}\n")
+    assert resolve(str(own_profile))[1].location == location
+
+
+@pytest.mark.parametrize(
+    ("text", "missing"),
+    [
+        ("", "source and no location"),
+        ("currency: EUR\nlocation: data\n", "source"),
+        ("source: my.sql\n", "location"),
+    ],
+)
+@pytest.mark.parametrize("command", ["run", "report", "params"])
+def test_profile_that_does_not_say_whose_orders_is_refused(own_profile, command, text, missing):
+    own_profile.write_text(text)
+    assert_refused(call_cli(command, own_profile), "my.yaml", f"names no {missing};")
+
+
+def test_what_a_profile_lacks_may_be_given_beside_it(own_profile):
+    own_profile.write_text("currency: EUR\n")
+    outcome = call_cli("params", own_profile, "-p", "source", "cdnow", "-p", "location", "data")
+    assert outcome.code == 0 and "currency = EUR" in outcome.out
+
+
+def test_params_prints_one_name_the_values_of_options_and_json():
+    one = call_cli("params", "cdnow", "k_max", "-p", "k_max", "7")
+    assert one.out.splitlines()[0] == "k_max = 7" and one.out.count(" = ") == 1
+
+    rows = json.loads(call_cli("params", "--json").out)
+    assert [row["name"] for row in rows] == CONTRACT
+    assert [*rows[0]] == ["name", "value", "unit", "accepted", "meaning"]
+    assert_refused(call_cli("params", "k_mx"), "unknown profile")
+    assert_refused(call_cli("params", "cdnow", "k_mx"), "k_mx", "one profile")
+
+
+@pytest.mark.parametrize(
+    ("words", "number", "some"),
+    [
+        ("segmentation run cd", 2, {"cdnow"}),
+        ("segmentation report notebooks/params/cd", 2, {"notebooks/params/cdnow.yaml"}),
+        ("segmentation run cdnow -p n_cl", 4, {"n_clusters"}),
+        ("segmentation run cdnow -p returns ", 5, {"exclude", "net"}),
+        ("segmentation params k_", 2, {"k_max"}),
+    ],
+)
+def test_a_shell_completes_profiles_parameters_and_their_words(words, number, some):
+    asked = {"_SEGMENTATION_COMPLETE": "bash_complete", "COMP_CWORD": str(number)}
+    done = subprocess.run(
+        [Path(sys.executable).with_name("segmentation")],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=os.environ | asked | {"COMP_WORDS": words},
+        check=False,
+    )
+    assert {line.split(",", 1)[1] for line in done.stdout.splitlines()} == some, done.stderr
+
+
+def test_help_names_dialects_and_examples():
+    said = call_cli("sql", "--help").out
+    assert all(name in said for name in DIALECTS)
+    for command in ("run", "report", "params", "sql", "score"):
+        assert f"segmentation {command} " in call_cli(command, "--help").out.split("Examples:")[1]

@@ -243,8 +243,8 @@ def customers_named(name: str) -> pd.DataFrame:
     ("plays", "expected"),
     [
         (None, "Retain"),
-        (["Grow the basket"], "Grow the basket"),
-        (["Win back", "Grow the basket", "Retain"], "Grow the basket"),
+        (["Keep in touch"], "Keep in touch"),
+        (["Win back", "Keep in touch", "Retain"], "Keep in touch"),
         (["Win back"], "Retain"),
     ],
     ids=["by-figures", "by-name", "first-that-fits", "none-fits"],

@@ -21,6 +21,7 @@ from segmentation.core.own_folders import RUN, foreign_in, is_own
 from segmentation.core.parameters import parameters_from
 from segmentation.deliver import forget as forget_module
 from segmentation.deliver.run_places import files_of
+from segmentation.orders.customer_ids import cleaned
 from segmentation.run.run import Run
 from segmentation.segments.model import load_model
 from segmentation.sources import forgotten
@@ -117,7 +118,9 @@ def test_nothing_below_the_runs_holds_a_forgotten_customer(shop):
 
 def test_rows_of_the_others_keep_every_character(shop):
     kept = {}
-    for path in set(shop.result.rglob("*.csv")) - {shop.result / "profile.csv"}:
+    findings = pd.read_csv(shop.result / "findings.csv", dtype=str)
+    told_anew = {shop.result / name for name in ("profile.csv", "findings.csv")}
+    for path in set(shop.result.rglob("*.csv")) - told_anew:
         lines = path.read_bytes().splitlines(keepends=True)
         kept[path] = b"".join(line for line in lines if b"FORGET" not in line)
     sheets = {
@@ -132,10 +135,15 @@ def test_rows_of_the_others_keep_every_character(shop):
     forget(shop, *HOSTILE)
 
     assert {path: path.read_bytes() for path in kept} == kept
+    now = pd.read_csv(shop.result / "findings.csv", dtype=str)
+    assert now["examples"].isna().all()  # an order's id may name its customer
+    pd.testing.assert_frame_equal(now.drop(columns="examples"), findings.drop(columns="examples"))
     book = openpyxl.load_workbook(shop.result / "customer_segmentation_output.xlsx")
     assert {sheet.title: list(sheet.values) for sheet in book} == sheets
     for name, table in tables.items():
-        others = table[~table["customer_id"].isin(HOSTILE)].reset_index(drop=True)
+        others = table[~table["customer_id"].isin([*HOSTILE, *map(cleaned, HOSTILE)])].reset_index(
+            drop=True
+        )
         now = pq.read_table(shop.result / name).to_pandas()
         pd.testing.assert_frame_equal(now, others, check_exact=True)
 
@@ -344,7 +352,8 @@ def test_what_cannot_be_rewritten_is_named_and_the_list_has_them_already(shop):
 
     assert_refused(forget(shop, *HOSTILE), "not everywhere removed", str(shop.result))
 
-    assert len(forgotten.read_list(shop.runs_dir)) == len(HOSTILE)
+    both = {*HOSTILE, *map(cleaned, HOSTILE)}  # as the source has them, and as runs do
+    assert len(forgotten.read_list(shop.runs_dir)) == len(both)
     assert holding(shop.runs_dir / "zz_whole") == []
 
 

@@ -13,9 +13,10 @@ import pandas as pd
 import pytest
 import yaml
 from conftest import ROOT, assert_refused, call_cli
+from exports import SHOPS, lines, worth
 from mariadb import MariaDbServer
 
-from segmentation.core.parameters import parameters_from
+from segmentation.core.parameters import resolve
 from segmentation.run.run import Run
 
 PAGE = (ROOT / "book" / "your_own_shop.md").read_text("utf-8")
@@ -27,9 +28,46 @@ def fences(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.M | re.S)
 
 
+def path_of(title: str) -> list[list[str]]:
+    """The commands of one path from an export to a book."""
+    text = PAGE.split(f"### {title}\n")[1].split("\n#")[0]
+    (block,) = re.findall(r"^```shell\n(.*?)^```$", text, re.M | re.S)
+    return [shlex.split(line) for line in block.splitlines()]
+
+
 def rows_of(table: str) -> list[dict[str, str]]:
     with (BOOKSHOP / f"{table}.csv").open(encoding="utf-8") as file:
         return list(csv.DictReader(file))
+
+
+def walk(tmp_path: Path, title: str, runs_dir: Path, *, is_whole: bool) -> None:
+    """Put the export where the page says and type its commands."""
+    first, *others = path_of(title)
+    assert first[:2] == ["segmentation", "init"] and len(others) == 2
+    folder = tmp_path / "myshop"
+    folder.mkdir()
+    (written,) = SHOPS[title.lower()](folder)
+    assert first[2] == f"myshop/{written.name}"
+    with contextlib.chdir(tmp_path):
+        for command in [first, *others] if is_whole else [first, others[0]]:
+            more = [] if command[1] == "init" else ["--runs-dir", runs_dir]
+            outcome = call_cli(*command[1:], *more)
+            assert outcome.code == 0, outcome.said
+    assert f"{worth(lines()):,}" in outcome.out or is_whole
+
+
+@pytest.mark.parametrize("title", ["Shopify", "WooCommerce", "Stripe"])
+def test_each_path_of_the_page_reads_what_was_sold(tmp_path, title):
+    walk(tmp_path, title, tmp_path / "runs", is_whole=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("title", ["Shopify", "WooCommerce", "Stripe"])
+def test_each_path_of_the_page_ends_at_a_book(tmp_path, title):
+    walk(tmp_path, title, tmp_path / "runs", is_whole=True)
+
+    book = tmp_path / "runs" / "_build" / "html"
+    assert (book / "myshop" / "01_data_understanding.html").is_file()
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +148,7 @@ def test_what_a_select_lacks_is_said_in_the_words_of_the_page(tmp_path, place, o
     sql = fences("sql")[0]
     assert old in sql
     (tmp_path / "bookshop.sql").write_text(sql.replace(old, new), encoding="utf-8")
-    values = yaml.safe_load(fences("yaml")[0]) | {"source": str(tmp_path / "bookshop.sql")}
+    values = yaml.safe_load(fences("yaml")[0]) | {"location": str(BOOKSHOP)}
     (tmp_path / "bookshop.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
 
     outcome = call_cli("run", tmp_path / "bookshop.yaml", "--runs-dir", tmp_path / "runs")
@@ -137,8 +175,14 @@ def test_the_select_gives_the_same_features_in_a_database(
                 [tuple(row.values()) for row in rows],
             )
     location = {"engine": "mysql", "location": mariadb_server.location("bookshop")}
+    _, check, _ = path_of("MySQL or MariaDB")
+    check[check.index("location") + 1] = location["location"]
+    with contextlib.chdir(ROOT):
+        checked = call_cli(*check[1:], "--runs-dir", tmp_path / "runs")
+    assert checked.code == 0, checked.said
+    assert "table sale_items: 827 rows" in checked.out and "\ndriver: " in checked.out
 
-    stored = Run(parameters_from(yaml.safe_load(fences("yaml")[0]) | location), tmp_path)
+    stored = Run(resolve(str(BOOKSHOP / "bookshop.yaml"), overrides=location)[1], tmp_path)
 
     assert stored["features"].equals(pd.read_parquet(run / "features.parquet"))
     assert stored["findings"].drop(columns="amount").to_csv(index=False) == (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from conftest import assert_refused, call_cli, ordinary_orders
 
 from segmentation.core.errors import SourceError
 from segmentation.deliver import score, score_parts
@@ -83,3 +84,19 @@ def test_customer_listed_in_two_parts_is_refused(cdnow_run, customers, tmp_path,
     name = customers["customer_id"].iloc[0]
     with pytest.raises(SourceError, match=rf"1 customer\(s\) are listed more than once \({name}\)"):
         score.score_file(cdnow_run / "model", tmp_path / "in.parquet", tmp_path / "out.csv")
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("frequency", "-2"), ("recency", "-1"), ("recency", "1e20")]
+)
+def test_what_the_api_refuses_is_refused_in_a_file_too(shop, tmp_path, column, value):
+    shop.lines(ordinary_orders()).run(features=["recency", "frequency"])
+    rows = [{"customer_id": f"c{n}", "recency": str(n), "frequency": "2"} for n in range(5)]
+    rows[3][column] = value
+    file, output = tmp_path / "customers.csv", tmp_path / "scored.csv"
+    pd.DataFrame(rows).to_csv(file, index=False)
+
+    outcome = call_cli("score", shop.result / "model", file, "--output", output)
+
+    assert_refused(outcome, "customers.csv", column, "1 customer(s)")
+    assert not output.exists()

@@ -425,6 +425,15 @@ def test_header_is_frozen_bold_and_filterable_over_all_rows(written):
         assert all(cell.font.bold and cell.comment is None for cell in sheet[1])
 
 
+def test_every_sheet_prints_across_one_page_with_its_header_and_not_to_the_end(written):
+    for sheet in written:
+        assert (sheet.page_setup.orientation, sheet.page_setup.paperSize) == ("landscape", 9)
+        assert sheet.sheet_properties.pageSetUpPr.fitToPage and sheet.page_setup.fitToHeight == 0
+        assert sheet.print_title_rows == "$1:$1"
+        last = int(sheet.print_area.rsplit("$", 1)[1])
+        assert last == min(sheet.max_row, 1 + sheet_writer.MOST_PRINTED)
+
+
 @pytest.mark.parametrize(
     ("sheet", "column", "number_format"),
     [

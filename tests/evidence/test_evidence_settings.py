@@ -20,7 +20,7 @@ from segmentation.core.parameters import load_yaml, parameters_from
 from segmentation.evidence.anomalies import dense_groups, injected_recall, tune_dbscan
 from segmentation.evidence.explain import apply_rules, explain, rounded_cut
 from segmentation.run.run import Run
-from segmentation.segments.dbscan import find_neighbours
+from segmentation.segments.dbscan import find_neighbours, fit_dbscan
 from segmentation.segments.map import map_agreement
 from segmentation.segments.model import load_model
 
@@ -68,10 +68,28 @@ def test_flags_stay_when_nobody_near_them_is_left_out():
     values = np.concatenate([crowd, [[50.0, 50.0], [-50.0, 50.0]]])
     grid = pd.DataFrame({"eps": [1.0], "min_samples": [4]})
 
-    cell = tune_dbscan(values, grid, random_state=1).iloc[0]
+    cell = tune_dbscan(values, grid, knee_at=None, random_state=1).iloc[0]
 
     assert (cell["stability"], cell["dense_groups"]) == (1.0, 1)
     assert cell["noise_share"] == pytest.approx(2 / 302)
+
+
+def test_settled_flags_are_tried_with_the_radius_that_others_would_have_given():
+    """Independent: sklearn's DBSCAN on each subsample, at the knee of that subsample."""
+    values = np.random.default_rng(5).standard_t(2, (300, 2))
+    fit = fit_dbscan(values)
+    grid = pd.DataFrame({"eps": [fit.eps], "min_samples": [fit.min_samples]})
+    found = tune_dbscan(values, grid, knee_at=fit.min_samples, random_state=7).iloc[0]
+    shares = []
+    for number in range(10):
+        kept = np.sort(np.random.default_rng([7, number]).permutation(300)[:270])
+        eps = fit_dbscan(values[kept]).eps
+        again = DBSCAN(eps=eps, min_samples=fit.min_samples).fit(values[kept]).labels_ == -1
+        before = fit.is_noise[kept]
+        shares.append((again & before).sum() / (again | before).sum())
+    assert found["stability"] == pytest.approx(np.mean(shares))
+    fixed = tune_dbscan(values, grid, knee_at=None, random_state=7).iloc[0]
+    assert found["stability"] < fixed["stability"]
 
 
 def test_planted_anomalies_are_caught_and_copies_of_ordinary_customers_are_not():

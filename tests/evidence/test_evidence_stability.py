@@ -71,7 +71,16 @@ def test_clusters_are_matched_by_most_customers_in_common():
      (float("nan"), "unstable")],
 )  # fmt: skip
 def test_a_cluster_below_sixty_percent_is_called_unstable(jaccard, word):
-    assert stability_word(jaccard) == word
+    assert stability_word(jaccard, 30) == word
+
+
+def test_a_segment_of_one_is_never_called_stable():
+    chance = np.random.default_rng(1)
+    values = np.vstack([chance.normal(0, 1, (200, 2)), [[40.0, 40.0]]])
+    labels, margin = clusters_of(values, np.array([[0.0, 0.0], [40.0, 40.0]]))
+    found = resample_stability(values, labels, margin, random_state=1).clusters
+    assert found["jaccard"].iloc[1] == 1.0
+    assert found["verdict"].tolist() == ["stable", "too few to say"]
 
 
 def clusters_of(values, centers):

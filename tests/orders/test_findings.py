@@ -13,8 +13,8 @@ import pytest
 from conftest import ROOT, TinyShop, order, ordinary_orders
 
 from segmentation.book import words as insights
-from segmentation.book.words.findings import SAID
 from segmentation.core.parameters import parameters_from
+from segmentation.orders.finding_words import KINDS
 from segmentation.run.run import Run
 
 MARKETPLACE = ROOT.parent / "shared" / "data" / "marketplace"
@@ -383,15 +383,35 @@ def test_the_chapter_always_shows_both_outcomes_and_says_which_one_it_uses(real)
 # --- words ----------------------------------------------------------------------------------
 
 
+ID_KINDS = (
+    *(
+        "address_in_capitals",
+        "alike_id",
+        "blank_in_id",
+        "cut_digits",
+        "decimal_id",
+        "decomposed_id",
+    ),
+    *("guest_id", "invisible_in_id", "lost_zeros", "lost_zeros_matched"),
+    *("many_orders_under_one_id", "placeholder_id", "scientific_id"),
+)
+"""Their words are met in test_customer_ids."""
+
+
 def test_every_finding_has_words_and_every_word_its_finding(items, real_or_none):
     names = set(findings_of(items())["finding"])
     names |= real_or_none
 
-    assert names <= set(SAID)
-    assert set(SAID) - names <= {"orphan", *real_or_none, "registered_after_as_of"} | {
+    assert names <= set(KINDS)
+    assert set(KINDS) - names <= {"orphan", *real_or_none, "registered_after_as_of"} | {
         "order_before_any_registration",
         "coarse_registration",
         "value_over_lines",
+        "mixed_currencies",
+        "rounded_money",
+        "hidden_rows",
+        "known_in_part",
+        *ID_KINDS,
     }
 
 

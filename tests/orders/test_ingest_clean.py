@@ -192,7 +192,7 @@ def with_findings(engine, shop, *, duplicates):
         features.customer_features(engine, as_of=as_of),
         as_of=as_of,
         first_registration=None,
-        treatments=clean.treatments(zero_amount="keep", duplicates=duplicates),
+        treatments=clean.treatments(zero_amount="keep", duplicates=duplicates, returns="exclude"),
         spanning={},
     )
     counted = zip(

@@ -9,6 +9,7 @@ import pytest
 from conftest import ordinary_orders
 
 from segmentation.book import words
+from segmentation.book.words.front import actions
 from segmentation.core.columns import ALL_CUSTOMERS, SEGMENT_TYPE_LABELS, group_labels
 from segmentation.core.parameters import load_yaml, parameters_from
 from segmentation.run.run import Run
@@ -21,7 +22,6 @@ def run(marketplace_run, runs_dir) -> Run:
 
 def sentences(run: Run) -> dict[str, str]:
     currency, kinds = run.parameters.currency, list(run["chosen"])
-    recommendations = run["recommendations"]
     return {
         "shares": words.share_sentence(run["profile"], currency=currency),
         "margin": words.margin_sentence(run["customers"]),
@@ -29,7 +29,7 @@ def sentences(run: Run) -> dict[str, str]:
         "hold-out": words.holdout_sentence(
             run["holdout"], run["holdout_segments"], currency=currency
         ),
-        "actions": "\n\n".join(words.top_actions(recommendations, currency=currency)),
+        "actions": "\n\n".join(what for what, _ in actions(run, None)),
         "facts": words.facts_list(
             run["facts"], run["profile"], run.rules["naming_rules"], currency=currency
         ),

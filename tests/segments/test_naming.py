@@ -228,8 +228,8 @@ def test_single_cluster_is_not_called_a_segment():
 def test_clusters_alike_in_every_word_are_told_apart_by_spend():
     names, _ = name_clusters([cluster_of(0, used=RFM), cluster_of(1, used=RFM)], RFM)
     assert sorted(names.values()) == [
-        "Average customers, spend level 1 of 2",
-        "Average customers, spend level 2 of 2",
+        "Mixed customers, spend level 1 of 2",
+        "Mixed customers, spend level 2 of 2",
     ]
 
 
@@ -250,6 +250,73 @@ def test_every_name_has_its_facts_and_they_are_the_clusters_own_figures():
     top = facts[(facts["cluster"] == 2) & (facts["feature"] == "total_spent")].iloc[0]
     assert (top["segment"], top["mean"], top["group_mean"]) == ("High value", 300.0, 100.0)
     assert top["ratio"] == pytest.approx(3.0)
+
+
+# --- true of the members -----------------------------------------------------------------
+
+
+def shop_of(*parts: tuple[int, dict[str, float]], **more) -> tuple[dict[int, str], pd.DataFrame]:
+    """Names of clusters of customers alike; `more` changes single customers of the first."""
+    rows = [
+        {"register_to_order": 20.0, "first_to_last_order": 10.0, "total_unit": 10.0,
+         "total_spent": 100.0, "cluster": number} | values
+        for number, (n, values) in enumerate(parts)
+        for _ in range(n)
+    ]  # fmt: skip
+    customers = pd.DataFrame(rows)
+    for name, value in more.items():
+        customers.loc[0, name] = value
+    used = LIFECYCLE_FEATURES
+    scaled = (customers[list(used)] - customers[list(used)].mean()) / customers[list(used)].std()
+    centers = scaled.fillna(0).groupby(customers["cluster"]).mean()
+    return name_clusters(cluster_profiles(customers, used, centers), used, rules=RULES)
+
+
+def test_one_bulk_buyer_makes_no_segment_of_bulk_buyers():
+    ordinary, few = (250, {"total_unit": 12.0}), (750, {"total_unit": 9.0, "total_spent": 130.0})
+    names, _ = shop_of(ordinary, few, total_unit=100_000.0)
+    assert BULK not in names.values()
+    names, facts = shop_of((250, {"total_unit": 400.0}), (2250, {}))
+    assert names[0] == BULK
+    assert facts.query("cluster == 0")["true_of"].unique() == [1.0]
+
+
+def test_a_name_of_the_mean_that_most_members_do_not_earn_is_not_given():
+    """A fifth of the cluster spends nearly everything: the mean is loyal and rich, members are not."""
+    rich = [(50, {"total_spent": 5000.0, "first_to_last_order": 300.0})]
+    names, facts = shop_of(*rich, (950, {}))
+    assert names[0] == LOYAL
+    assert facts.query("cluster == 0")["true_of"].iloc[0] == 1.0
+    customers = {"total_spent": 60.0, "first_to_last_order": 300.0}
+    names, facts = shop_of((50, customers), (950, {}), total_spent=900_000.0)
+    assert LOYAL not in names.values()
+    assert facts["true_of"].min() >= 0.7
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(2, 5))
+def test_every_name_is_true_of_seventy_in_a_hundred_members_or_says_nothing(seed, k):
+    chance = np.random.default_rng(seed)
+    used = RFM if seed % 2 else LIFECYCLE_FEATURES
+    customers = pd.DataFrame({name: chance.lognormal(2, 1.5, 400) for name in used})
+    customers["cluster"] = chance.integers(0, k, 400)
+    customers["total_spent"] *= 1 + 3 * customers["cluster"] * chance.integers(0, 2)
+    logs = np.log(customers[list(used)])
+    centers = ((logs - logs.mean()) / logs.std()).groupby(customers["cluster"]).mean()
+    profiles = cluster_profiles(customers, used, centers)
+    names, facts = name_clusters(profiles, used, rules=RULES)
+    known = facts.dropna(subset="true_of")
+    assert (known["true_of"] >= 0.7).all()
+    said = {names[number] for number in facts.loc[facts["true_of"].isna(), "cluster"]}
+    assert all(name.startswith("Mixed customers") for name in said)
+
+
+def test_before_zero_a_larger_value_is_nearer_and_not_later():
+    early = {"register_to_order": -100.0, "total_spent": 90.0}
+    names, _ = shop_of((100, early), (100, {"register_to_order": -6.0, "total_unit": 9.0}))
+    said = " ".join(names.values()).lower()
+    assert "registered soon after ordering" in said
+    assert "late first order" not in said
 
 
 def test_profiles_compare_with_the_mean_of_the_group():

@@ -18,7 +18,6 @@ import pandas as pd
 import pytest
 from conftest import Outcome, TinyShop, assert_refused, call_cli, order, ordinary_orders
 from mariadb import MariaDbServer, private_server
-from tqdm import tqdm
 
 from segmentation.core.errors import SourceError
 from segmentation.deliver import materialize, mysql_tables
@@ -128,7 +127,6 @@ def endless(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(materialize, "_plain_rows", rows)
     monkeypatch.setattr(mysql_tables, "ROWS_AT_ONCE", 2_000)
-    monkeypatch.setattr(mysql_tables, "tqdm", lambda **bar: tqdm(**(bar | {"disable": True})))
 
 
 def test_full_disk_of_the_server_is_said_and_the_table_before_stays(tmp_path, monkeypatch):

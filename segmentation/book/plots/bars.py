@@ -1,4 +1,4 @@
-"""Horizontal bars that carry their own labels, with or without intervals."""
+"""Horizontal bars that carry their own labels, for what is counted or booked."""
 
 from __future__ import annotations
 
@@ -18,20 +18,15 @@ def bare_bars(
     *,
     colours: str | Sequence[str],
     label: str,
-    intervals: Sequence[tuple[float, float]] = (),
 ) -> None:
     """Horizontal bars from the top down, each labelled at its end, so ticks are not needed.
 
-    ``intervals`` are drawn as whiskers across the ends of the bars; labels begin after them.
     Labels may leave the axes: the constrained layout makes room for them.
     """
     sizes = np.nan_to_num(np.asarray(values, dtype=float))
     places = np.arange(len(sizes))
     ax.barh(places, sizes, height=0.62, color=colours)
-    ends = [max(high, 0) for _, high in intervals] or [max(size, 0) for size in sizes]
-    for row, (lower, upper) in enumerate(intervals):
-        ax.plot([lower, upper], [row, row], color=style.PAPER, linewidth=3.6)
-        ax.plot([lower, upper], [row, row], color=style.INK, linewidth=1.4, marker="|")
+    ends = [max(size, 0) for size in sizes]
     for place, size, text in zip(places, ends, texts, strict=True):
         ax.annotate(
             text, (size, place), (4, 0), textcoords="offset points", va="center",

@@ -20,6 +20,7 @@ from matplotlib.transforms import ScaledTranslation
 from segmentation.book import figure_room, style
 from segmentation.core import columns as schema
 
+GROUP_GREYS = (style.INK, style.QUIET, style.CONTEXT)
 MAX_POINTS = 20_000
 HEAVY_TAIL = 20  # largest value over median from which a linear axis hides most customers
 LOG_WORDS = {"linear": "", "log": "log scale", "symlog": "log scale with zero"}
@@ -315,10 +316,10 @@ def heat_map(
 
 
 def type_style(segment_type: str) -> tuple[str, str]:
-    """Colour and marker of a group where a figure compares groups."""
+    """Grey and marker of a group where a figure compares groups: colours are segments'."""
     known = schema.SEGMENT_TYPES
     place = known.index(segment_type) if segment_type in known else len(known)
-    return style.PALETTE[place], style.MARKERS[place]
+    return GROUP_GREYS[place % len(GROUP_GREYS)], style.MARKERS[place]
 
 
 def point_key(label: str, colour: str, marker: str) -> Line2D:

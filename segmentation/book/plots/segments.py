@@ -282,8 +282,7 @@ def plot_stakes(
     Parameters
     ----------
     recommendations : DataFrame, one row per segment type and segment
-        ``segment_type, segment, play, customers, revenue, revenue_low, revenue_high,
-        revenue_share``.
+        ``segment_type, segment, play, customers, revenue, revenue_share``.
     currency : str
         Code of the account currency.
     colours : mapping of segment to colour
@@ -306,8 +305,7 @@ def plot_stakes(
     fills = [colours.get(str(segment), style.CONTEXT) for segment in ordered["segment"]]
     bare_bars(
         ax, names, ordered["revenue"].tolist(), texts, colours=fills,
-        label=f"Revenue ({currency}, share of revenue; line: 95% interval)",
-        intervals=list(zip(ordered["revenue_low"], ordered["revenue_high"], strict=True)),
+        label=f"Revenue ({currency}, share of revenue)",
     )  # fmt: skip
     ax.set_ylabel("Segment")
     ax.set_title(common.n_of(int(ordered["customers"].sum())))

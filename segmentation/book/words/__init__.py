@@ -62,6 +62,7 @@ from segmentation.book.words.evidence import (
     silhouette_sentence,
 )
 from segmentation.book.words.findings import findings_sentence, findings_table
+from segmentation.book.words.front import front_page, trust_sentence
 from segmentation.book.words.handover import handover, model_card, weaknesses
 from segmentation.book.words.prediction import (
     evidence_summary,
@@ -82,7 +83,7 @@ from segmentation.book.words.proof import (
 from segmentation.book.words.recommendations import (
     break_even_sentence,
     recommendation_cards,
-    top_actions,
+    stakes_sentence,
 )
 from segmentation.book.words.returns import (
     reading_sentence,
@@ -97,7 +98,6 @@ from segmentation.book.words.rules import fidelity_sentence, map_sentence, rules
 from segmentation.book.words.segments import (
     facts_list,
     files_table,
-    front_page,
     loading_sentence,
     margin_sentence,
     parameters_table,
@@ -115,6 +115,7 @@ from segmentation.book.words.structure import (
     k_choice,
     k_table,
     planted_table,
+    scores_sentence,
 )
 from segmentation.book.words.text import Prose, table_of
 
@@ -196,6 +197,7 @@ __all__ = [
     "sample_size_sentence",
     "sample_size_table",
     "scatter_sentence",
+    "scores_sentence",
     "scoring_example",
     "segment_cards",
     "sensitivity_sentence",
@@ -208,12 +210,13 @@ __all__ = [
     "special_lines_table",
     "stability_sentence",
     "stability_table",
+    "stakes_sentence",
     "starts_sentence",
     "swap_sentence",
     "table_of",
-    "top_actions",
     "trial_sentence",
     "trial_table",
+    "trust_sentence",
     "versions_table",
     "weaknesses",
 ]

@@ -85,6 +85,10 @@ def sample_size_table(sizes: pd.DataFrame, *, cut: str) -> Html:
                 for row in sizes.itertuples()
             ],
             "break-even rise": [_points(value) for value in sizes["break_even"]],
+            "shown to pay from": [
+                _points(row.pays_from) if np.isfinite(row.base) else "–"
+                for row in sizes.itertuples()
+            ],
             "enough": [
                 "–" if pd.isna(shown) else "yes" if shown else "no" for shown in sizes["can_show"]
             ],
@@ -99,8 +103,11 @@ def sample_size_table(sizes: pd.DataFrame, *, cut: str) -> Html:
         if cut
         else "who orders anyway is not known without a hold-out"
     )
-    caption = f"Two equal arms, 80% power, 95% confidence; {anyway}. Rises in percentage points."
-    return table_of(rows, caption=caption, numeric=rows.columns[-6:-1])
+    caption = (
+        f"Two equal arms, 80% power, 95% confidence; {anyway}. Rises in percentage points. Shown to "
+        "pay: the whole interval is above break-even, not only above zero."
+    )
+    return table_of(rows, caption=caption, numeric=rows.columns[-7:-1])
 
 
 def base_words(row: Any) -> str:
@@ -221,6 +228,10 @@ def trial_sentence(trial: pd.DataFrame, *, no_holdout: str) -> str:
     )
 
 
+def _rise(share: float) -> str:
+    return f"{round(100 * share, 1) + 0.0:+.1f}"
+
+
 def concentration_trend(quarters: pd.DataFrame) -> str:
     """Whether spend has become more concentrated, from the first to the last whole quarter."""
     whole = quarters[quarters["is_complete"]] if len(quarters) else quarters
@@ -248,8 +259,8 @@ def concentration_trend(quarters: pd.DataFrame) -> str:
 
     return (
         f"The best tenth of a quarter's customers brought {said(first)} of its revenue in {names[0]} "
-        f"and {said(last)} in {names[1]}: a difference of {100 * gap:+.1f} points "
-        f"(95% interval {100 * (gap - reach):+.1f} to {100 * (gap + reach):+.1f}), so {verdict} The "
+        f"and {said(last)} in {names[1]}: a difference of {_rise(gap)} points "
+        f"(95% interval {_rise(gap - reach)} to {_rise(gap + reach)}), so {verdict} The "
         f"largest customer of the quarter brought "
         f"{format_percent(first['largest_share'])} and {format_percent(last['largest_share'])}."
     )

@@ -9,13 +9,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from segmentation.book.words.text import Html, customers_of, label, named, plural
+from segmentation.book.words.text import (
+    Html,
+    customers_of,
+    highest_first,
+    label,
+    named,
+    plural,
+)
 from segmentation.core.columns import FEATURES, format_money, format_percent, format_value
 from segmentation.core.limits import LARGE_DIFFERENCE, LEAST_ALIKE, NEGLIGIBLE_DIFFERENCE
-from segmentation.segments.names import fact_sentence
+from segmentation.segments.names import fact_sentence, truth_sentence
 
 SHORT_SCALE = 2.0
-"""Bars of a card reach to its largest standardised difference, but at least to this one."""
+"""Bars of all cards reach to the largest standardised difference, but at least to this one."""
 MOST_JOURNEY_MARKS = 24
 DAYS_A_MONTH, WEEK = 30.0, 7.0
 
@@ -35,7 +42,7 @@ def segment_cards(
 
     Parameters
     ----------
-    profile : DataFrame, one row per segment, in the order of the cards
+    profile : DataFrame, one row per segment; the cards begin with the highest value
     differences, journeys, cohorts : DataFrame
         As ``portraits`` gives them.
     facts, stability : DataFrame
@@ -46,7 +53,9 @@ def segment_cards(
     several = len(kinds) > 1
     total = int(profile["customers"].sum())
     markup, texts = [], []
-    for row in profile.itertuples():
+    full = _largest(differences, "difference", least=SHORT_SCALE)
+    most = _largest(cohorts, "share", least=1e-9)
+    for row in highest_first(profile).itertuples():
         parts = {
             "typical": _of(differences, row),
             "journeys": _of(journeys, row),
@@ -57,13 +66,13 @@ def segment_cards(
         who = customers_of(row.segment_type, kinds) if several else ""
         sections = [
             _tiles(row, parts["stability"], total, currency),
-            _typical(parts["typical"], currency),
+            _typical(parts["typical"], currency, full=full),
             _journeys(parts["journeys"], currency),
-            _cohorts(parts["cohorts"]),
-            _names(parts["facts"], currency),
+            _cohorts(parts["cohorts"], most=most),
+            _names(parts["facts"], row.customers, currency),
         ]
         colour = colours.get(str(row.segment), "")
-        style = f' style="--segment: {html.escape(colour)}"' if colour else ""
+        style = f' style="--own: {html.escape(colour)}"' if colour else ""
         markup.append(
             f'<section class="profile-card"{style} aria-label="{html.escape(row.segment)}">'
             f'<p class="profile-name">{html.escape(row.segment)}<span>{html.escape(who)}</span></p>'
@@ -71,6 +80,12 @@ def segment_cards(
         )
         texts.append(_text(row, named(row.segment, row.segment_type, kinds), parts, currency))
     return Html("".join(markup), "\n\n".join(texts))
+
+
+def _largest(table: pd.DataFrame, name: str, *, least: float) -> float:
+    """End of the scale that all cards share."""
+    values = table[name].abs().max() if len(table) else least
+    return max(float(values), least) if pd.notna(values) else least
 
 
 def _of(table: pd.DataFrame, row: Any) -> pd.DataFrame:
@@ -104,7 +119,7 @@ def _tiles(row: Any, stability: pd.DataFrame, total: int, currency: str) -> str:
     return f'<ul class="profile-tiles">{cells}</ul>'
 
 
-def _typical(table: pd.DataFrame, currency: str) -> str:
+def _typical(table: pd.DataFrame, currency: str, *, full: float) -> str:
     """Feature by feature: typical values, everybody else, and a bar of the difference."""
     if table.empty:
         return ""
@@ -119,7 +134,6 @@ def _typical(table: pd.DataFrame, currency: str) -> str:
         if compared
         else "Typical customer"
     )
-    full = max(float(table["difference"].abs().max()), SHORT_SCALE)
     items = "".join(_feature(row, currency, full=full) for row in table.itertuples())
     key = (
         '<p class="profile-key">Median, in brackets the middle half of the customers. Bar: standardised '
@@ -127,7 +141,7 @@ def _typical(table: pd.DataFrame, currency: str) -> str:
         if compared
         else '<p class="profile-key">Median, in brackets the middle half of the customers.</p>'
     )
-    return f'<h4>{title}</h4><ul class="profile-features">{items}</ul>{key}'
+    return f'<p class="profile-part">{title}</p><ul class="profile-features">{items}</ul>{key}'
 
 
 def _feature(row: Any, currency: str, *, full: float) -> str:
@@ -172,7 +186,7 @@ def _journeys(table: pd.DataFrame, currency: str) -> str:
         for row in table.to_dict("records")
     )
     return (
-        f'<h4>Journeys, from the first order to the last day of observation</h4><ul class="profile-journeys">{items}</ul>'
+        f'<p class="profile-part">Journeys, from the first order to the last day of observation</p><ul class="profile-journeys">{items}</ul>'
         '<p class="profile-key">Nobody in particular: each is the middle of '
         f"{int(table['customers'].iloc[0])} customers alike, rounded. Orders are drawn at even steps."
         "</p>"
@@ -246,25 +260,25 @@ def _round_money(value: float, currency: str) -> str:
     return format_money(value, currency).removesuffix(".00")
 
 
-def _cohorts(table: pd.DataFrame) -> str:
+def _cohorts(table: pd.DataFrame, *, most: float) -> str:
     if len(table) < 2:
         return ""
-    most = max(float(table["share"].max()), 1e-9)
     bars = "".join(
         f'<li><i style="height: {100 * row.share / most:.0f}%"></i><b>{format_percent(row.share)}</b>'
         f"<span>{html.escape(str(row.cohort))}</span><small>n = {row.customers:,}</small></li>"
         for row in table.itertuples()
     )
     return (
-        "<h4>Share of each cohort in this segment today, by first order</h4>"
+        '<p class="profile-part">Share of each cohort in this segment today, by first order</p>'
         f'<ol class="profile-cohorts" style="--cohorts: {len(table)}" tabindex="0">{bars}</ol>'
     )
 
 
-def _names(facts: pd.DataFrame, currency: str) -> str:
+def _names(facts: pd.DataFrame, customers: int, currency: str) -> str:
     if facts.empty:
         return ""
-    said = "; ".join(fact_sentence(fact, currency=currency) for _, fact in facts.iterrows())
+    parts = [fact_sentence(fact, currency=currency) for _, fact in facts.iterrows()]
+    said = "; ".join([*([truth] if (truth := truth_sentence(facts, customers)) else []), *parts])
     return f'<p class="profile-why"><b>Why this name.</b> {html.escape(said[0].upper() + said[1:])}.</p>'
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from segmentation.actions.recommend import NOT_AT_THIS_COST
 from segmentation.book.words.structure import FAILED_WORDS, structure_word
 from segmentation.book.words.text import customers_of, in_group, inert, label, listed, named, plural
 from segmentation.core.columns import format_percent
@@ -79,7 +80,7 @@ def _of_stability(stability: pd.DataFrame, kinds: list[str]) -> list[str]:
     lines = []
     for row in stability.itertuples():
         name = named(row.segment, row.segment_type, kinds)
-        if row.verdict != "stable":
+        if row.verdict in ("unstable", "uncertain"):
             word = "is unstable" if row.verdict == "unstable" else "has uncertain borders"
             lines.append(
                 f"**{name}** {word} when customers are drawn again: mean Jaccard {row.jaccard:.2f}, "
@@ -143,13 +144,17 @@ def _of_borders(customers: pd.DataFrame) -> list[str]:
 def _of_support(recommendations: pd.DataFrame) -> list[str]:
     campaigns = recommendations[recommendations["is_campaign"]]
     unproven = int((~campaigns["is_supported"]).sum())
-    watched = len(recommendations) - len(campaigns)
+    others = recommendations[~recommendations["is_campaign"]]
+    costly = int((others["play"] == NOT_AT_THIS_COST).sum())
+    watched = len(others) - costly
     lines = []
     if unproven:
         lines.append(
             f"For {unproven} of {plural(len(campaigns), 'recommended campaign')} the data cannot show "
             "whether it pays; each card of *Business recommendations* says why."
         )
+    if costly:
+        lines.append(f"{plural(costly, 'segment')} not to be contacted at this contact cost.")
     if watched:
         lines.append(
             f"{plural(watched, 'segment')} too small for a campaign: to be looked at only."

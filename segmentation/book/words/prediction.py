@@ -49,8 +49,8 @@ def holdout_sentence(holdout: dict[str, Any], segments: pd.DataFrame, *, currenc
         return (
             f"{text} There are no two segments of {LEAST_CUSTOMERS} customers or more to compare."
         )
-    text += (
-        f" Of **{named(best['segment'], best['segment_type'], kinds)}** {format_percent(best['share_again'])} bought again (95% interval "
+    compared = (
+        f"Of **{named(best['segment'], best['segment_type'], kinds)}** {format_percent(best['share_again'])} bought again after {holdout['cut']} (95% interval "
         f"{format_percent(best['share_again_low'])} to {format_percent(best['share_again_high'])}, "
         f"n = {best['customers']:,}), {dollars(format_money(best['revenue_per_customer'], currency))} each "
         f"on average; of **{named(worst['segment'], worst['segment_type'], kinds)}** {format_percent(worst['share_again'])} "
@@ -58,12 +58,12 @@ def holdout_sentence(holdout: dict[str, Any], segments: pd.DataFrame, *, currenc
         f"n = {worst['customers']:,}), {dollars(format_money(worst['revenue_per_customer'], currency))} each."
     )
     apart = best["revenue_per_customer_low"] > worst["revenue_per_customer_high"]
-    text += (
+    compared += (
         " The intervals do not touch: the segments made at the cut foretold who would spend."
         if apart
         else " The intervals overlap: **the segments made at the cut did not foretell who would spend.**"
     )
-    return text + _other_customers(large, kinds)
+    return f"{compared} {text}{_other_customers(large, kinds)}"
 
 
 def _other_customers(segments: pd.DataFrame, kinds: list[str]) -> str:
@@ -168,6 +168,11 @@ def _keep(stability: pd.DataFrame) -> str:
     n = len(stability)
     if n == 0:
         return "With one segment there is nothing to act on beyond the list itself."
+    stability = stability[stability["customers"] >= LEAST_CUSTOMERS]
+    if stability.empty:
+        return (
+            "As a list of whom to contact, sorting by spend is enough: every segment is too small."
+        )
     shaky = stability[stability["verdict"] != "stable"]
     few = f"few ({plural(n, 'segment')})"
     if shaky.empty:

@@ -8,13 +8,14 @@ from typing import Any
 
 import pandas as pd
 
+from segmentation.actions.recommend import FIRST_ORDER, NOT_AT_THIS_COST, WINDOW_ORDER
 from segmentation.book.words.text import (
     Html,
     as_sentence,
     customers_of,
     dollars,
-    group_words,
     inert,
+    named,
     plural,
     with_code,
 )
@@ -30,15 +31,15 @@ def recommendation_cards(
     cards, texts = [], []
     for row in recommendations.itertuples():
         group = customers_of(row.segment_type, kinds) if len(kinds) > 1 else ""
-        campaign = {
+        told = {
             "Break-even": break_even_words(row, currency),
             "Order anyway": anyway_words(row, cut),
         }
         lines = {
             "Who": _who(row, currency, customers),
             "In the window": stake_words(row, currency),
-            "Why this play": as_sentence(row.why),
-            **(campaign if row.is_campaign else {}),
+            "Why this play": " ".join(as_sentence(text) for text in (row.why, row.gap) if text),
+            **(told if row.is_campaign or row.play == NOT_AT_THIS_COST else {}),
             "Measure": as_sentence(row.measure),
             "Limits": limit_words(row),
         }
@@ -74,11 +75,10 @@ def _who(row: Any, currency: str, customers: int) -> str:
 
 
 def stake_words(row: Any, currency: str) -> str:
-    """The money that a segment brought, with the interval of the sum."""
+    """The money that a segment brought: booked, so without an interval."""
     return (
-        f"{format_money(row.revenue, currency)} ({format_money(row.revenue_low, currency)} to "
-        f"{format_money(row.revenue_high, currency)}), {format_percent(row.revenue_share)} of revenue "
-        "in the window."
+        f"{format_money(row.revenue, currency)}, {format_percent(row.revenue_share)} of revenue in "
+        "the window."
     )
 
 
@@ -122,19 +122,67 @@ def limit_words(row: Any) -> str:
 def break_even_words(row: Any, currency: str) -> str:
     """What a campaign to a segment needs before it pays, in words."""
     cost = format_money(row.campaign_cost, currency)
-    order = format_money(row.typical_order, currency)
     if row.campaign_cost == 0:
         return "Contacting costs nothing under the profile's contact cost, so any extra order pays."
+    told = f"Contacting all of them once costs {cost}. {_worth_words(row, currency)}"
     if not row.break_even_response <= UNREACHABLE:
-        return (
-            f"Contacting all of them once costs {cost}, and one extra order of the typical size "
-            f"({order}) does not pay for one contact: do not run it on these assumptions."
-        )
+        return f"{told} One extra order does not pay for one contact."
     orders = math.ceil(row.break_even_response * row.customers - 1e-9)
+    text = (
+        f"{told} So it pays if {one_in(row.break_even_response)} orders because of it "
+        f"({format_percent(row.break_even_response)}, at least {plural(orders, 'customer')})."
+    )
+    if row.response_is == FIRST_ORDER and row.value_in_period > row.response_value:
+        enough = row.break_even_response * row.response_value / row.value_in_period
+        text += (
+            f" Counting all that they spent in those days "
+            f"({format_money(row.value_in_period, currency)} each), {format_percent(enough)} would do."
+        )
+    return text
+
+
+def one_in(share: float) -> str:
+    """A share as people say it, rounded so that it never sounds easier than it is.
+
+    Examples
+    --------
+    >>> one_in(0.077), one_in(0.6), one_in(1.0)
+    ('1 in 12', '60 in 100', 'everybody')
+    """
+    if share >= 1:
+        return "everybody"
+    if share > 0.5:
+        return f"{math.ceil(100 * share - 1e-9)} in 100"
+    return f"1 in {math.floor(1 / share + 1e-9):,}"
+
+
+def _worth_words(row: Any, currency: str) -> str:
+    """What a response is taken to be worth, and why it may be worth less."""
+    value = format_money(row.response_value, currency)
+    if row.response_is == FIRST_ORDER:
+        said = (
+            f"An order counts {value}: the mean first order of the {row.base_ordered:,.0f} who "
+            f"ordered within {row.outcome_days} days after the cut."
+        )
+    elif row.response_is == WINDOW_ORDER:
+        said = f"An order counts {value}: the mean order of this segment in the window."
+    else:
+        return (
+            f"An order counts {value}: all that a customer spent, because these data hold no single "
+            "orders. What is needed is really more."
+        )
+    return f"{said} Who has to be asked may order for less."
+
+
+def stakes_sentence(recommendations: pd.DataFrame, *, currency: str) -> str:
+    """Where the money is, and what to do there."""
+    row = recommendations.loc[recommendations["revenue"].astype(float).idxmax()]
+    name = named(row["segment"], row["segment_type"], list(recommendations["segment_type"]))
+    share = row["customers"] / recommendations["customers"].sum()
     return (
-        f"Contacting all of them once costs {cost}; it pays when "
-        f"{format_percent(row.break_even_response)} (at least {plural(orders, 'customer')}) can be brought to place one order "
-        f"of the typical size ({order}) that they would not have placed otherwise."
+        f"**{inert(name)}** brought {dollars(format_money(float(row['revenue']), currency))}, "
+        f"{format_percent(row['revenue_share'])} of revenue, from {format_percent(share)} of "
+        f"customers: {inert(row['play'].lower())}."
     )
 
 
@@ -146,33 +194,3 @@ def break_even_sentence(*, gross_margin: float, contact_cost: float, currency: s
         "profile, not findings: replace `gross_margin` and `contact_cost` with your own. No lift is "
         "promised anywhere; a control group tells whether a campaign worked."
     )
-
-
-def top_actions(recommendations: pd.DataFrame, *, currency: str, limit: int = 3) -> list[str]:
-    """The actions for segments that brought most, one line each, with what stands against them."""
-    kinds = list(recommendations["segment_type"].unique())
-    lines = []
-    for row in recommendations[recommendations["is_campaign"]].head(limit).itertuples():
-        group = f" ({group_words(row.segment_type, kinds)})" if len(kinds) > 1 else ""
-        needed = (
-            f" It pays when {format_percent(row.break_even_response)} of those contacted order who "
-            "would not have."
-            if row.break_even_response <= UNREACHABLE
-            else ""
-        )
-        against = (
-            "" if row.is_supported else f" *What the data cannot support:* {first_limit(row)}."
-        )
-        lines.append(
-            f"**{inert(row.play)}: {row.segment}**{group} – {plural(row.customers, 'customer')}, "
-            f"{dollars(format_money(row.revenue, currency))} in the window (95% interval "
-            f"{dollars(format_money(row.revenue_low, currency))} to "
-            f"{dollars(format_money(row.revenue_high, currency))}; "
-            f"{format_percent(row.revenue_share)} of revenue). {inert(row.do)}{needed}{against}"
-        )
-    return lines
-
-
-def first_limit(row: Any) -> str:
-    """The first thing that stands against a recommendation."""
-    return row.limits.split("; ")[0]

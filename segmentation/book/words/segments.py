@@ -6,11 +6,11 @@ from typing import Any
 
 import pandas as pd
 
-from segmentation.book.words.recommendations import top_actions
 from segmentation.book.words.text import (
     Html,
     customers_of,
     dollars,
+    highest_first,
     in_code,
     in_group,
     inert,
@@ -32,7 +32,7 @@ from segmentation.core.columns import (
 )
 from segmentation.core.limits import ALIKE_PRICES, BORDERLINE_MARGIN, STRONG_LOADING
 from segmentation.core.rule_files import with_names
-from segmentation.segments.names import fact_sentence
+from segmentation.segments.names import fact_sentence, truth_sentence
 
 
 def share_sentence(profile: pd.DataFrame, *, currency: str) -> str:
@@ -63,6 +63,7 @@ def share_sentence(profile: pd.DataFrame, *, currency: str) -> str:
 def profile_table(profile: pd.DataFrame, *, currency: str) -> Html:
     """Size, revenue and typical customer of every segment."""
     names = [name for name in FEATURES if f"{name}_median" in profile.columns]
+    profile = highest_first(profile)
     rows = pd.DataFrame(
         {
             "group": profile["segment_type"].map(group_labels(profile["segment_type"])),
@@ -95,7 +96,7 @@ def profile_sentence(profile: pd.DataFrame, *, currency: str) -> str:
     kinds = list(dict.fromkeys(profile["segment_type"]))
     parts = []
     for kind in kinds:
-        rows = profile[profile["segment_type"] == kind].sort_values("cluster")
+        rows = highest_first(profile[profile["segment_type"] == kind])
         if len(rows) == 1:
             row = rows.iloc[0]
             parts.append(
@@ -120,7 +121,7 @@ def facts_list(
     parts = []
     given = with_names(naming_rules)
     kinds = list(profile["segment_type"].unique())
-    for row in profile.itertuples():
+    for row in highest_first(profile).itertuples():
         own = facts[(facts["segment_type"] == row.segment_type) & (facts["cluster"] == row.cluster)]
         who = f", {customers_of(row.segment_type, kinds)}" if len(kinds) > 1 else ""
         parts.append(f"**{row.segment}**{who} ({plural(row.customers, 'customer')})")
@@ -134,6 +135,8 @@ def facts_list(
             sentences = ["- no rule names it, so it is described by what sets it apart"]
         elif "words" in given[row.segment]:
             sentences = [f"- rule: {inert(given[row.segment]['words'])}"]
+        if truth := truth_sentence(own, row.customers):
+            sentences.append(f"- {truth}")
         sentences += [
             f"- {dollars(fact_sentence(fact, currency=currency))}" for _, fact in own.iterrows()
         ]
@@ -208,47 +211,6 @@ def loading_sentence(loadings: pd.DataFrame) -> str:
         words = [f"{label(row.feature)} ({row.pc1:+.2f})" for row in strong.itertuples()]
         parts.append(f"{in_group(kind, kinds)}Moving right on the map means: {listed(words)}.")
     return "\n\n".join(parts) or "No feature dominates the first component."
-
-
-def front_page(
-    *,
-    title: str,
-    link: str,
-    overview: dict[str, Any],
-    profile: pd.DataFrame,
-    recommendations: pd.DataFrame,
-    tuning: str,
-    proof: str,
-    currency: str,
-    figure: str,
-) -> str:
-    """One screenful: who the customers are, what to do, how far to believe it."""
-    heads, money = int(profile["customers"].sum()), float(sum(profile["revenue"]))
-    synthetic = (
-        "\n\n:::{admonition} Synthetic data\n:class: warning\nMade up by a seeded generator to show "
-        "the method; nothing here is a finding about a real shop.\n:::"
-        if overview.get("synthetic")
-        else ""
-    )
-    window = (
-        f" from {overview['first_order']} to {overview['last_order']}"
-        if overview["first_order"]
-        else ""
-    )
-    actions = top_actions(recommendations, currency=currency)
-    listed_actions = "\n".join(f"{n}. {text}" for n, text in enumerate(actions, start=1))
-    return (
-        f"## {title}{synthetic}\n\n"
-        f"{heads:,} customers, {dollars(format_money(money, currency))} of revenue{window}. "
-        f"{share_sentence(profile, currency=currency)}\n\n"
-        f"**What to do first, by what segments brought in the window**\n\n{listed_actions or 'No action is supported by these data.'}\n\n"
-        f"```{{figure}} {figure}\n:alt: Paired bars for every segment: its share of customers "
-        f"above its share of revenue.\nShare of customers and of revenue by segment, n = {heads:,} "
-        f"customers.\n```\n\n"
-        f"**How far to believe it.** {tuning}\n\n{proof}\n\n"
-        f"[Segments]({link}/06_segments) · [Evidence]({link}/07_do_the_segments_hold_up) · "
-        f"[Recommendations]({link}/08_recommendations)\n"
-    )
 
 
 def files_table(folder_name: str) -> Html:

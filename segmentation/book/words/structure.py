@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from segmentation.book.words.text import Html, in_group, listed, plural, table_of
+from segmentation.book.words.text import Html, in_group, listed, of_kind, plural, table_of
 from segmentation.core.columns import format_percent, format_share, group_labels
 from segmentation.core.limits import (
     AUTO_K_RANGE,
@@ -143,6 +143,26 @@ def _on_use(by_k: pd.DataFrame, rule: dict[str, Any], entry: dict[str, Any]) -> 
     )
 
 
+def scores_sentence(k_evidence: pd.DataFrame, chosen: dict[str, Any]) -> str:
+    """Where the silhouette is highest, beside the number in use."""
+    parts = []
+    for kind, entry in chosen.items():
+        known = of_kind(k_evidence, kind).dropna(subset="silhouette").set_index("k")["silhouette"]
+        if entry["k"] not in known.index:
+            continue
+        best = known.idxmax()
+        own = (
+            "the number in use"
+            if best == entry["k"]
+            else f"it is {known[entry['k']]:.2f} with {entry['k']}, the number in use"
+        )
+        parts.append(
+            f"{in_group(kind, list(chosen))}Of {plural(len(known), 'number')} of segments tried, "
+            f"{best} has the highest silhouette ({known[best]:.2f}); {own}."
+        )
+    return "\n\n".join(parts)
+
+
 def k_table(k_evidence: pd.DataFrame) -> Html:
     """All scores of all k."""
     rows = pd.DataFrame(
@@ -216,7 +236,7 @@ def dbscan_evidence_sentence(table: pd.DataFrame, choice: dict[str, Any]) -> str
             else "who is flagged depends noticeably on who else is in the data"
         )
         text += (
-            f". Without a random tenth of the customers **{format_percent(own['stability'])}** of "
+            f". Without a random tenth of the customers, eps chosen as for all, **{format_percent(own['stability'])}** of "
             f"the flags are the same (range {format_percent(own['stability_low'])} to "
             f"{format_percent(own['stability_high'])}): {judged}."
         )

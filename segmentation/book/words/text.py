@@ -16,6 +16,9 @@ from segmentation.core.columns import (
     format_value,
     group_labels,
 )
+from segmentation.core.phrases import listed, plural
+
+__all__ = ["listed", "plural"]
 
 
 class Html:
@@ -72,33 +75,6 @@ def in_code(text: object) -> str:
     return " ".join(str(text).replace("`", " ").split())
 
 
-def listed(items: Sequence[str]) -> str:
-    """A list in words.
-
-    Examples
-    --------
-    >>> listed(["a"]), listed(["a", "b"]), listed(["a", "b", "c"])
-    ('a', 'a and b', 'a, b and c')
-    """
-    if len(items) < 2:
-        return "".join(items)
-    return f"{', '.join(items[:-1])} and {items[-1]}"
-
-
-def plural(n: int, noun: str) -> str:
-    """A count with its noun.
-
-    Examples
-    --------
-    >>> plural(1, "customer"), plural(1200, "customer"), plural(2, "copy")
-    ('1 customer', '1,200 customers', '2 copies')
-    """
-    if n == 1:
-        return f"1 {noun}"
-    many = f"{noun[:-1]}ies" if noun.endswith("y") and noun[-2] not in "aeiou" else f"{noun}s"
-    return f"{n:,} {many}"
-
-
 def with_code(text: object) -> str:
     """Text as HTML, with what stands between backticks as code.
 
@@ -131,6 +107,7 @@ def table_of(rows: pd.DataFrame, *, caption: str, numeric: Iterable[str] = ()) -
 
     def cell(tag: str, name: str, value: Any) -> str:
         kind = ' class="num"' if name in right else ""
+        kind += ' scope="col"' if tag == "th" else ""
         return f"<{tag}{kind}>{with_code(value)}</{tag}>"
 
     head = "".join(cell("th", str(name), name) for name in rows.columns)
@@ -206,6 +183,16 @@ def label(name: str) -> str:
 def of_kind(table: pd.DataFrame, kind: str) -> pd.DataFrame:
     """Rows of one registration group."""
     return table[table["segment_type"] == kind]
+
+
+def highest_first(profile: pd.DataFrame) -> pd.DataFrame:
+    """Segments of each group by mean spend, the highest first: their order on every page."""
+    mean = profile["revenue"].astype(float) / profile["customers"]
+    place = profile["segment_type"].map(
+        {k: n for n, k in enumerate(profile["segment_type"].unique())}
+    )
+    order = profile.assign(_mean=-mean, _place=place).sort_values(["_place", "_mean", "cluster"])
+    return order.drop(columns=["_mean", "_place"])
 
 
 def score_range(row: Any, name: str) -> str:

@@ -141,13 +141,14 @@ def contract_of(model: SegmentModel) -> Contract:
     Registration decides the group of a customer where the model sees it; a value that
     belongs to no fitted group is refused by the contract, not by the model.
     """
-    bounds = {name: _bounds(model, name) for name in model.features}
+    bounds = {name: bounds_of(model, name) for name in model.features}
     groups = tuple(kind for kind in SEGMENT_TYPES if kind in model.groups)
     needs = len(groups) > 1 and "register_to_order" not in model.features
     return Contract(model.features, bounds, groups, needs)
 
 
-def _bounds(model: SegmentModel, name: str) -> Bounds:
+def bounds_of(model: SegmentModel, name: str) -> Bounds:
+    """Between what a feature of a customer may lie for a model to assign it."""
     if name == "register_to_order":
         early = "pre_register" in model.groups or not model.split_pre_register
         registered = early or "normal" in model.groups

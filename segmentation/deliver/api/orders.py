@@ -96,6 +96,8 @@ _USUAL = dict.fromkeys(("is_return", "is_non_product", "is_listed_twice"), False
 _PACKAGE = Path(__file__).parents[2]
 _CLEAN_SQL = (_PACKAGE / "orders/sql/clean.sql").read_text(encoding="utf-8")
 _LONE_RETURNS_SQL = (_PACKAGE / "orders/sql/lone_returns.sql").read_text(encoding="utf-8")
+_CANCELLED_SQL = (_PACKAGE / "orders/sql/cancelled.sql").read_text(encoding="utf-8")
+_WITHOUT_PRODUCT = "SELECT COUNT(*) FROM transactions WHERE is_return AND product IS NULL"
 _FEATURES_SQL = (_PACKAGE / "customers/sql/features.sql").read_text(encoding="utf-8")
 _one_at_a_time = threading.Lock()
 MAX_KEYS = len(OrderLine.__annotations__)
@@ -201,10 +203,11 @@ def _by_sql(
     with _one_at_a_time, _database().cursor() as run:
         run.register("transactions", transactions)
         ruled = run.sql(_CLEAN_SQL, params=rules | {"as_of": as_of}).to_arrow_table()
-        if rules["returns"] == "net":
+        then = _LONE_RETURNS_SQL if rules["returns"] == "net" else _CANCELLED_SQL
+        if rules["returns"] == "net" or run.sql(_WITHOUT_PRODUCT).fetchall()[0][0]:
             names = ["first_rule" if name == "rule" else name for name in ruled.column_names]
             run.register("ruled", ruled.rename_columns(names))
-            ruled = run.sql(_LONE_RETURNS_SQL).to_arrow_table()
+            ruled = run.sql(then).to_arrow_table()
         run.register("classified", ruled)
         made = run.sql(_FEATURES_SQL, params={"as_of": as_of}).to_arrow_table().to_pylist()
     counts = {row["values"]: row["counts"] for row in ruled["rule"].value_counts().to_pylist()}

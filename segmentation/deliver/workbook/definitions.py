@@ -55,7 +55,8 @@ SHEET_COLUMNS: dict[str, dict[str, Column]] = {
             "Stability",
             "",
             "text",
-            "stable, uncertain or unstable (mean Jaccard below 0.6) when customers are drawn again.",
+            "stable, uncertain or unstable (mean Jaccard below 0.6) when customers are drawn again; "
+            "fewer than 30 are too few to say.",
         ),
         Column("jaccard", "Jaccard", "", "score", "Mean Jaccard over resamples, 0 to 1."),
     ),
@@ -65,12 +66,16 @@ SHEET_COLUMNS: dict[str, dict[str, Column]] = {
         Column("list", "List", "", "text", "Sheet that lists the customers by value."),
     ),
     "names": _by_name(
+        Column("true_of", "True of", "%", "share", "Part of the members of whom the name is true."),
         Column("fact", "Why this name", "", "text", "A measured fact the name rests on."),
     ),
     "recommendations": _by_name(
         _PLAY,
         Column("is_campaign", "Campaign", "", "flag", "The play is to contact the segment."),
         Column("why", "Why", "", "text", "What in the numbers suggests it."),
+        Column(
+            "gap", "What separates them", "", "text", "Own figures against the next better segment."
+        ),
         Column("do", "Do", "", "text", "The next step."),
         Column("measure", "Measure", "", "text", "What tells whether it worked."),
         Column("customers", "Customers", "customers", "count", "Customers in the segment."),
@@ -94,8 +99,30 @@ SHEET_COLUMNS: dict[str, dict[str, Column]] = {
         ),
         Column("one_time_share", "One-time buyers", "%", "share", "Part that ordered once only."),
         Column("median_recency", "Days since last order", "days", "days", "Median of the segment."),
-        Column("typical_order", "Typical order", "currency", "money", "Median over customers."),
+        Column(
+            "response_value",
+            "Worth of a response",
+            "currency",
+            "money",
+            "Mean first order after the cut of those who ordered within the period; where too few "
+            "did, mean order in the window.",
+        ),
+        Column("response_is", "Worth is of", "", "text", "Which mean the worth of a response is."),
+        Column(
+            "value_in_period",
+            "Spent in the period",
+            "currency",
+            "money",
+            "Mean of all that those who ordered after the cut spent within the period.",
+        ),
         _BREAK_EVEN,
+        Column(
+            "cost_limit",
+            "Most a contact may cost",
+            "currency",
+            "money",
+            "Where a contact costs more, break-even asks for more than twice as many orders.",
+        ),
         Column("campaign_cost", "Cost of a campaign", "currency", "money", "To contact all once."),
         _PERIOD,
         _BASE,

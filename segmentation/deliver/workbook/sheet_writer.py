@@ -30,6 +30,10 @@ from segmentation.deliver.workbook.inert_file import InertSheet
 # From this day on all programs agree which day a number is (Excel knows 29 February 1900).
 FIRST_DATE = dt.date(1900, 3, 1)
 CHUNK = 8_192
+A4 = 9
+"""Number of the paper in the file format."""
+MOST_PRINTED = 500
+"""Rows of a sheet that are printed: about ten pages; the file itself holds them all."""
 CUSTOMER_LISTS = ("segments", LIST, "anomalies")
 """Kinds of sheets with a row per customer; their texts stay on one line."""
 
@@ -61,6 +65,7 @@ class SheetWriter:
             for at, name in enumerate(names)
         ]
         sheet.freeze_panes(1, 0)
+        _set_up_print(sheet, min(len(table), MOST_PRINTED), len(names))
         _checked(sheet.autofilter(0, 0, len(table), len(names) - 1))
         # Ids are digits stored as text on purpose: no warning triangle in every cell.
         last = f"{_letters(len(names) - 1)}{len(table) + 1}"
@@ -209,6 +214,16 @@ def _fits(values: pd.Series) -> bool:
     """Whether all whole numbers of a column have digits that a spreadsheet keeps."""
     present = values.dropna()
     return present.empty or max(abs(int(present.min())), abs(int(present.max()))) < 10**MAX_DIGITS
+
+
+def _set_up_print(sheet: Worksheet, rows: int, columns: int) -> None:
+    """A4 across, as wide as one page, the header on each; no list is printed to its end."""
+    sheet.set_landscape()
+    sheet.set_paper(A4)
+    sheet.fit_to_pages(1, 0)
+    _checked(sheet.repeat_rows(0))
+    _checked(sheet.print_area(0, 0, rows, columns - 1))
+    sheet.set_footer("&L&A&R&P / &N")
 
 
 def _checked(code: int | None) -> None:

@@ -1,18 +1,21 @@
 -- Return lines by what stands against them. A purchase of the same customer, product and
--- number of units, on the same day or before, answers for one return. Going through such
+-- number of units, on the same day or before, answers for one return; where nobody knows the
+-- product, a purchase of the same units at the same amount. Going through such
 -- lines in time, the balance of purchases less returns falls to a new low exactly where a
 -- return finds no purchase left.
 WITH lines AS (
     SELECT
         customer_id, product, order_id, order_date, amount, is_return,
         ABS(quantity) AS units,
-        SUM(CASE WHEN rule = 'kept' AND NOT is_return THEN 1 ELSE 0 END)
+        CASE WHEN product IS NULL THEN ABS(amount) END AS price,
+        SUM(CASE WHEN rule IN ('kept', 'returned') AND NOT is_return THEN 1 ELSE 0 END)
             OVER (PARTITION BY customer_id) AS purchases
     FROM classified
     -- who never gave anything back has nothing to be matched: most customers of most shops
     WHERE customer_id IN (SELECT customer_id FROM classified WHERE is_return)
         AND (
-            (rule = 'kept' AND NOT is_return)
+            -- a purchase that was cancelled at once is set aside with its cancellation
+            (rule IN ('kept', 'returned') AND NOT is_return)
             -- set aside or deducted, a return after the last day of observation is not yet known
             OR (
                 is_return AND rule IN ('kept', 'returned', 'return_without_purchase')
@@ -22,9 +25,9 @@ WITH lines AS (
 ),
 running AS (
     SELECT
-        customer_id, product, order_id, order_date, amount, is_return, units, purchases,
+        customer_id, product, price, order_id, order_date, amount, is_return, units, purchases,
         SUM(CASE WHEN is_return THEN -1 ELSE 1 END) OVER (
-            PARTITION BY customer_id, product, units
+            PARTITION BY customer_id, product, price, units
             ORDER BY order_date, CASE WHEN is_return THEN 1 ELSE 0 END, amount, order_id
             ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         ) AS balance
@@ -32,9 +35,9 @@ running AS (
 ),
 placed AS (
     SELECT
-        customer_id, product, order_id, order_date, amount, is_return, units, purchases, balance,
+        customer_id, amount, is_return, units, purchases, balance,
         MIN(balance) OVER (
-            PARTITION BY customer_id, product, units
+            PARTITION BY customer_id, product, price, units
             ORDER BY order_date, CASE WHEN is_return THEN 1 ELSE 0 END, amount, order_id
             ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
         ) AS lowest_before
@@ -45,7 +48,6 @@ judged AS (
         customer_id, amount, units,
         CASE
             WHEN purchases = 0 THEN 'without_purchase'
-            WHEN product IS NULL THEN 'unmatched'
             WHEN balance >= 0 OR balance >= lowest_before THEN 'matched'
             ELSE 'unmatched'
         END AS kind

@@ -13,6 +13,7 @@ from sqlglot import exp
 from sqlglot.dialects.mysql import MySQL
 
 from segmentation.sources.engine import OFFSET
+from segmentation.sources.mysql import functions
 
 NUMBER = "^[[:space:]]*[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]{1,2})?[[:space:]]*$"
 WHOLE = "^[[:space:]]*[+-]?[0-9]+([.]0*)?[[:space:]]*$"
@@ -132,6 +133,7 @@ def write(query: exp.Expression) -> str:
 def adapted(query: exp.Expression) -> exp.Expression:
     """A copy of a query in which DuckDB's meaning is spelt out for MySQL."""
     query = query.copy()
+    functions.adapt(query)
     for node in list(query.find_all(exp.Order)):
         _nulls_as_they_fall(node)
     changed: exp.Expression = query.transform(_adapt_node)

@@ -19,12 +19,11 @@ import pandas as pd
 import pyarrow as pa
 import sqlglot
 from sqlglot import exp
-from sqlglot.optimizer.annotate_types import annotate_types
-from sqlglot.optimizer.qualify import qualify
 
 from segmentation.core.errors import SourceError, first_three, in_one_sentence
 from segmentation.sources.engine import ZONED, Shortcut
 from segmentation.sources.mysql import dialect as mysql_dialect
+from segmentation.sources.mysql import functions
 from segmentation.sources.mysql.answers import KINDS, batch, fetched
 from segmentation.sources.mysql.server import Address, connect, driver_words, in_words
 from segmentation.sources.mysql.session import set_for_session, set_zone
@@ -162,7 +161,8 @@ class MySqlEngine:
             self._refuse_table(table)
         self._raw[table] = columns
         for engine, comment in self._rows(_TABLE, (self.address.database, table)):
-            if engine and _text(engine).lower() not in ("innodb", "rocksdb", "ndbcluster"):
+            # a view does not say what it rests on
+            if _text(engine or "view").lower() not in ("innodb", "rocksdb", "ndbcluster"):
                 self._unsafe.append(table)  # no snapshot there: compared again at the end
             self.is_synthetic |= _text(comment or "").startswith(SYNTHETIC_COMMENT)
         if self.count(table) == 0:
@@ -254,17 +254,22 @@ class MySqlEngine:
         if changed:
             raise SourceError(
                 f"table {first_three(changed)}: changed while it was read, and its storage engine "
-                "keeps no snapshot; run it again when nobody writes, or convert it to InnoDB."
+                "(or that of a table below a view) keeps no snapshot; run it again when nobody writes, or convert it to InnoDB."
             )
 
     def check_dates(self, sql: str) -> None:
-        """Refuse dates that no calendar has, such as 0000-00-00: a driver reads them as empty.
+        """Refuse functions of another meaning, and dates that no calendar has, such as 0000-00-00.
+
+        A driver reads those as empty.
 
         Raises
         ------
         SourceError
-            Names table and column, with the count and the first three.
+            Names the function, or table and column with the count and the first three.
         """
+        functions.refuse_others(sql)
+        if (typed := self._typed(_parsed(sql))) is not None:
+            functions.refuse_mixed(typed)
         used = columns_named(sql)
         for table, columns in self._raw.items():
             for column in columns:
@@ -277,7 +282,7 @@ class MySqlEngine:
         query = (
             exp.select(exp.alias_(exp.cast(column, "VARCHAR"), "day"))
             .from_(exp.to_table(table))
-            .where(exp.or_(*(part.eq(0) for part in parts)))
+            .where(exp.or_(*(part.eq(0) for part in parts), _is_no_day(column)))
         )
         found = self._arrow(query, {})["day"].to_pylist()
         if found:
@@ -327,25 +332,20 @@ class MySqlEngine:
 
     def _flags(self, query: Any) -> set[str]:
         """Names of a query's columns that are true or false: MySQL itself has numbers only."""
+        typed = self._typed(query)
+        return {
+            projection.alias_or_name.lower()
+            for projection in (typed.selects if typed else ())
+            if projection.type and projection.is_type("boolean")
+        }
+
+    def _typed(self, query: Any) -> Any:
+        """A query with the types of its parts; None where it cannot be told."""
         schema: dict[str, object] = {
             table: {column.name: column.shown for column in columns}
             for table, columns in self._raw.items()
         }
-        try:
-            qualified = qualify(
-                self._with_views(query.copy(), prefix=""),
-                schema=schema,
-                dialect="duckdb",
-                validate_qualify_columns=False,
-            )
-            typed = annotate_types(qualified, schema=schema, dialect="duckdb")
-        except sqlglot.errors.SqlglotError:
-            return set()
-        return {
-            projection.alias_or_name.lower()
-            for projection in typed.selects
-            if projection.type and projection.is_type("boolean")
-        }
+        return functions.with_types(self._with_views(query.copy(), prefix=""), schema)
 
     def count(self, table: str) -> int:
         """Number of rows of a table."""
@@ -611,6 +611,19 @@ def _all_of(condition: Any) -> Iterator[Any]:
         yield from _all_of(condition.this)
     elif isinstance(condition, exp.EQ):
         yield condition
+
+
+def _is_no_day(column: exp.Column) -> Any:
+    """The condition that a date counted in days is another one, such as 31 February."""
+    number = exp.Anonymous(this="TO_DAYS", expressions=[column.copy()])
+    counted = exp.Anonymous(this="FROM_DAYS", expressions=[number])
+    other = exp.or_(
+        counted.is_(exp.null()),
+        exp.NEQ(
+            this=counted.copy(), expression=exp.Anonymous(this="DATE", expressions=[column.copy()])
+        ),
+    )
+    return exp.and_(column.copy().is_(exp.null()).not_(), other)
 
 
 def _with_row_ids(query: Any) -> Any:

@@ -1,0 +1,397 @@
+"""The first screen of a data set: four numbers, one chart, three actions, how far to trust it."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pandas as pd
+
+from segmentation.book.words.recommendations import one_in
+from segmentation.book.words.structure import FAILED_WORDS
+from segmentation.book.words.text import highest_first, inert, listed, named, of_kind, plural
+from segmentation.core.columns import format_money, format_percent
+from segmentation.core.limits import (
+    CUSTOMER_SHARE,
+    LEAST_SLIPPED,
+    MANY_SET_ASIDE,
+    MUCH_SLIPPED,
+    REASONABLE_STRUCTURE,
+    UNREACHABLE,
+)
+from segmentation.core.parameters import Parameters
+from segmentation.customers import concentration
+from segmentation.deliver.workbook.sheets import list_name
+
+MOST_BARS, MOST_ACTIONS = 4, 3
+
+
+def front_page(
+    run: Any, migration: pd.DataFrame | None, *, title: str, link: str, colours: Mapping[str, str]
+) -> str:
+    """One screen, as HTML: who the customers are, what to do, how far to believe it.
+
+    Parameters
+    ----------
+    run : Run or mapping of its results, with ``parameters``
+    migration : DataFrame, optional
+        Who went where in the last 90 days, as ``compare.migration`` gives it.
+    link : str
+        The folder of the data set's chapters, seen from the page.
+    """
+    warned = "".join(f"<li>{text}</li>" for text in warnings(run))
+    tiles = "".join(
+        f'<div class="tile"><span>{html.escape(what)}</span><b>{html.escape(value)}</b>'
+        f"<small>{html.escape(change)}</small>{_sparkline(line, what)}</div>"
+        for what, value, change, line, _ in numbers(run)
+    )
+    meanings = "".join(
+        f"<dt>{html.escape(what)}</dt><dd>{html.escape(meaning)}</dd>"
+        for what, *_, meaning in numbers(run)
+    )
+    listed_actions = "".join(
+        f"<li><b>{html.escape(what)}</b><span>{html.escape(more)} · "
+        f'<a href="{link}/08_recommendations.html">why</a></span></li>'
+        for what, more in actions(run, migration)
+    )
+    light, lead, grounds = trust(
+        *(run[name] for name in ("stability", "stability_whole", "chosen", "k_rule", "k_evidence")),
+        *(run[name] for name in ("holdout", "holdout_rankings")),
+    )
+    return (
+        f'<section class="front" aria-label="{html.escape(title)}">'
+        f'<p class="front-about">{html.escape(_about(run))}</p>'
+        + (
+            f'<div class="front-warning"><b>Read first.</b><ul>{warned}</ul></div>'
+            if warned
+            else ""
+        )
+        + f'<div class="tiles">{tiles}</div>'
+        f'<div class="front-two"><div>{_chart(run, colours, link)}</div>'
+        f'<div><p class="front-head">What to do first</p>'
+        f"<ol>{listed_actions or '<li>No action is supported by these data.</li>'}</ol></div></div>"
+        f'<p class="front-trust"><i class="{light}" role="img" aria-label="{light}"></i>'
+        f"<span><b>{lead}</b> {grounds} "
+        f'<a href="{link}/07_do_the_segments_hold_up.html">Evidence</a></span></p>'
+        f"<details><summary>What the numbers mean</summary><dl>{meanings}</dl></details></section>"
+    )
+
+
+def _about(run: Any) -> str:
+    overview = run["overview"]
+    if not overview["first_order"]:
+        return "A customer table without orders"
+    return (
+        f"Orders from {overview['first_order']} to {overview['last_order']}, observed up to "
+        f"{overview['as_of']}"
+    )
+
+
+def warnings(run: Any) -> Iterator[str]:
+    """What makes the page less than true, each in one sentence of HTML, the gravest first."""
+    parameters, currency = run.parameters, run.parameters.currency
+    if run["overview"]["synthetic"]:
+        yield "Synthetic data, made up by a seeded generator: nothing here is true of a real shop."
+    for column, found in run["swap"].items():
+        if found["strength"] != "none" and parameters.date_repair == "off":
+            yield (
+                f"Day and month of <code>{html.escape(column)}</code> look exchanged "
+                f"({found['strength']} evidence): recency and periods are not to be trusted."
+            )
+    yield from _one_customer(run)
+    ledger = run["ledger"].set_index("rule")["rows"]
+    raw, kept = run["overview"]["raw_rows"], int(ledger.get("kept", 0))
+    if raw and 1 - kept / raw > MANY_SET_ASIDE and not run["overview"]["is_customer_table"]:
+        yield (
+            f"{format_percent(1 - kept / raw)} of {plural(raw, 'line')} are set aside by cleaning "
+            "rules."
+        )
+    plain, default = parameters.as_plain(), Parameters().as_plain()
+    if all(plain[name] == default[name] for name in ("gross_margin", "contact_cost")):
+        yield (
+            f"Margin ({format_percent(parameters.gross_margin)}) and cost per contact "
+            f"({format_money(parameters.contact_cost, currency)}) are assumptions, not this shop's: "
+            "set <code>gross_margin</code> and <code>contact_cost</code>."
+        )
+
+
+def _one_customer(run: Any) -> Iterator[str]:
+    """The headline with and without a customer who brings a large share of all revenue."""
+    customers = run["customers"]
+    spent = customers["total_spent"].astype(float)
+    total, largest = float(spent.sum()), float(spent.max())
+    if total <= 0 or largest / total < CUSTOMER_SHARE:
+        return
+    own = customers.loc[spent.idxmax()]
+    same = (customers["segment_type"] == own["segment_type"]) & (
+        customers["segment"] == own["segment"]
+    )
+    share = float(spent[same].sum())
+    name = named(own["segment"], own["segment_type"], list(run["chosen"]))
+    yield (
+        f"One customer brings {format_percent(largest / total)} of revenue: "
+        f"{html.escape(name)} brings {format_percent(share / total)} with this customer, "
+        f"{format_percent((share - largest) / (total - largest))} without."
+    )
+
+
+def numbers(run: Any) -> Iterator[tuple[str, str, str, list[float], str]]:
+    """Four numbers: what, value, change, its course, what it means."""
+    customers, currency = run["customers"], run.parameters.currency
+    once = int((customers["frequency"] == 1).sum()) if "frequency" in customers else 0
+    yield (
+        "Customers",
+        f"{len(customers):,}",
+        f"{once:,} ordered once" if once else "in this table",
+        [],
+        "Everybody with at least one order that counts.",
+    )
+    quarters = _whole_quarters(run)
+    money = customers["total_spent"].astype(float)
+    if len(quarters) < 2:
+        yield (
+            "Revenue",
+            format_money(money.sum(), currency),
+            "in the window",
+            [],
+            "All kept lines.",
+        )
+        ranked = money.sort_values(ascending=False).cumsum()
+        half = int((ranked < money.sum() / 2).sum()) + 1
+        yield (
+            "Bring half of it",
+            f"{half:,}",
+            f"{format_percent(half / len(customers))} of customers",
+            [],
+            "The fewest customers who together bring half of all revenue.",
+        )
+        return
+    last, before = quarters.iloc[-1], quarters.iloc[-2]
+    name, earlier = _name(last), _name(before)
+    yield (
+        f"Revenue, {name}",
+        format_money(last["revenue"], currency),
+        f"{_change(last['revenue'] / before['revenue'] - 1)} on {earlier}",
+        list(quarters["revenue"]),
+        f"Kept lines of the last whole quarter, {name}, against the one before.",
+    )
+    yield (
+        f"Active, {name}",
+        format_percent(last["active"]),
+        f"{_arrow(last['active'] - before['active'])} from {format_percent(before['active'])} "
+        f"({last['customers']:,} of {last['known']:,})",
+        list(quarters["active"]),
+        "Customers with an order in the quarter, of all who had ordered by its end.",
+    )
+    yield (
+        f"From the best tenth, {name}",
+        format_percent(last["top_share"]),
+        f"{_arrow(last['top_share'] - before['top_share'])} from "
+        f"{format_percent(before['top_share'])} of revenue",
+        list(quarters["top_share"]),
+        "Share of the quarter's revenue from the tenth of its customers who spent most.",
+    )
+
+
+def _whole_quarters(run: Any) -> pd.DataFrame:
+    overview = run["overview"]
+    if not overview["first_order"] or run["quarters"].empty:
+        return pd.DataFrame()
+    quarters = concentration.over_time(
+        run["quarters"], first_day=overview["first_order"], last_day=overview["as_of"]
+    )
+    ends = pd.DatetimeIndex(quarters["quarter"]) + pd.offsets.QuarterEnd(0)
+    monthly = run["monthly"]
+    known = [int(monthly.loc[monthly["month"] <= end, "new_customers"].sum()) for end in ends]
+    found = quarters.assign(known=known, revenue=quarters["revenue"].astype(float))
+    found = found[found["is_complete"] & (found["revenue"] > 0)]
+    return found.assign(active=found["customers"] / found["known"])
+
+
+def _name(row: pd.Series) -> str:
+    return f"{row['quarter'].year} Q{row['quarter'].quarter}"
+
+
+def _arrow(change: float) -> str:
+    return "▲" if change > 0 else "▼" if change < 0 else "="
+
+
+def _change(share: float) -> str:
+    return f"{_arrow(share)} {format_percent(abs(share))}"
+
+
+def _sparkline(values: list[float], what: str) -> str:
+    if len(values) < 3:
+        return ""
+    low, high = min(values), max(values)
+    step, span = 100 / (len(values) - 1), (high - low) or 1.0
+    points = " ".join(
+        f"{n * step:.1f},{20 - 18 * (v - low) / span:.1f}" for n, v in enumerate(values)
+    )
+    return (
+        f'<svg viewBox="0 0 100 22" preserveAspectRatio="none" role="img" aria-label="'
+        f'{html.escape(what)}: course over {len(values)} quarters"><polyline fill="none" '
+        f'stroke="currentColor" stroke-width="2" vector-effect="non-scaling-stroke" '
+        f'points="{points}"/></svg>'
+    )
+
+
+def _chart(run: Any, colours: Mapping[str, str], link: str) -> str:
+    """Shares of customers and revenue, the highest value first; all bars on one scale."""
+    profile, currency = run["profile"], run.parameters.currency
+    kinds = list(profile["segment_type"])
+    shown = profile.assign(revenue=profile["revenue"].astype(float)).nlargest(
+        MOST_BARS, "revenue", keep="first"
+    )
+    best = shown.iloc[0]
+    most = max(float(shown[["customers_share", "revenue_share"]].max().max()), 1e-9)
+    rows = "".join(
+        f'<li style="--own: {html.escape(colours.get(row.segment, ""))}">'
+        f"<b>{html.escape(named(row.segment, row.segment_type, kinds))}</b>"
+        f'<span><i class="hollow" style="width: {65 * row.customers_share / most:.1f}%"></i>'
+        f"{format_percent(row.customers_share)} of customers</span>"
+        f'<span><i style="width: {65 * row.revenue_share / most:.1f}%"></i>'
+        f"{format_percent(row.revenue_share)} of revenue</span></li>"
+        for row in highest_first(shown).itertuples()
+    )
+    rest = len(profile) - len(shown)
+    return (
+        f'<p class="front-head">{format_percent(best["customers_share"])} of customers bring '
+        f"{format_percent(best['revenue_share'])} of revenue</p>"
+        f'<ul class="front-bars">{rows}</ul>'
+        f'<p class="front-foot">n = {profile["customers"].sum():,} customers, '
+        f"{format_money(float(sum(profile['revenue'])), currency)}"
+        + (f"; {plural(rest, 'smaller segment')} not drawn" if rest else "")
+        + f'. <a href="{link}/06_segments.html">Segments</a></p>'
+    )
+
+
+def actions(run: Any, migration: pd.DataFrame | None) -> list[tuple[str, str]]:
+    """At most three actions of at most 15 words, each with money, break-even and where its list is.
+
+    Those who fell come first where they spent much, then what a test can show to pay, then what
+    it cannot.
+    """
+    parameters, profile = run.parameters, run["profile"]
+    kinds = list(profile["segment_type"])
+    ranked = profile.assign(revenue=profile["revenue"].astype(float)).sort_values(
+        ["revenue", "segment_type", "cluster"], ascending=[False, True, True]
+    )
+    sheets = {
+        (row.segment_type, row.segment): list_name(number, row.segment)(1)
+        for number, row in enumerate(ranked.itertuples(), start=1)
+    }
+    slipped, found = _slipped(profile, migration, sheets, parameters.currency), []
+    plays = run["recommendations"]
+    plays = plays[plays["is_campaign"]].sort_values("is_supported", ascending=False, kind="stable")
+    for row in plays.itertuples():
+        name = named(row.segment, row.segment_type, kinds)
+        against = "" if row.is_supported else "first a small trial · "
+        found.append(
+            (
+                f"{row.play}: {name}, {plural(row.customers, 'customer')}",
+                f"{format_money(float(row.revenue), parameters.currency)} in the window · "
+                f"{_pays(row)} · {against}sheet “{sheets[row.segment_type, row.segment]}”",
+            )
+        )
+    if slipped is None:
+        return found[:MOST_ACTIONS]
+    money, *action = slipped
+    is_first = money >= MUCH_SLIPPED * float(sum(profile["revenue"]))
+    found.insert(0 if is_first else len(found), (action[0], action[1]))
+    return found[:MOST_ACTIONS]
+
+
+def _pays(row: Any) -> str:
+    if row.campaign_cost == 0:
+        return "any extra order pays"
+    if not row.break_even_response <= UNREACHABLE:
+        return "one extra order does not pay for one contact"
+    return f"pays if {one_in(row.break_even_response)} orders because of it"
+
+
+def _slipped(
+    profile: pd.DataFrame,
+    migration: pd.DataFrame | None,
+    sheets: Mapping[tuple[str, str], str],
+    currency: str,
+) -> tuple[float, str, str] | None:
+    """The largest fall by money: from one segment to another of lower mean spend."""
+    if migration is None:
+        return None
+    mean = (profile["revenue"].astype(float) / profile["customers"]).set_axis(
+        pd.MultiIndex.from_frame(profile[["segment_type", "segment"]])
+    )
+    falls = [
+        row
+        for row in migration[migration["movement"] == "moved"].itertuples()
+        if mean.get((row.segment_type_after, row.segment_after), math.inf)
+        < mean.get((row.segment_type_before, row.segment_before), -math.inf)
+        and row.customers >= LEAST_SLIPPED
+    ]
+    if not falls:
+        return None
+    row = max(falls, key=lambda fall: float(fall.revenue_before))
+    after = named(row.segment_after, row.segment_type_after, list(profile["segment_type"]))
+    money = float(row.revenue_before)
+    return (
+        money,
+        f"Win back {row.customers:,} who fell from {row.segment_before} to {after}",
+        f"{format_money(money, currency)} spent before they fell, in the last 90 days · now on "
+        f"sheet “{sheets[row.segment_type_after, row.segment_after]}”",
+    )
+
+
+def trust(
+    stability: pd.DataFrame,
+    whole: pd.DataFrame,
+    chosen: dict[str, Any],
+    k_rule: dict[str, Any],
+    k_evidence: pd.DataFrame,
+    holdout: dict[str, Any],
+    rankings: pd.DataFrame,
+) -> tuple[str, str, str]:
+    """A traffic light, what it means for use, and the evidence in one sentence."""
+    shaky = stability[stability["verdict"] != "stable"]
+    against = [
+        f"{inert(named(row.segment, row.segment_type, list(chosen)))} "
+        f"{'is unstable' if row.verdict == 'unstable' else 'has uncertain borders'}"
+        for row in shaky.itertuples()
+    ]
+    for kind, entry in chosen.items():
+        failed = k_rule.get(kind, {}).get("failed", {}).get(str(entry["k"]), [])
+        against += [f"a division into {entry['k']} {FAILED_WORDS[name]}" for name in failed]
+        scores = of_kind(k_evidence, kind).set_index("k")["silhouette"]
+        if entry["k"] > 1 and scores.get(entry["k"], 1.0) < REASONABLE_STRUCTURE:
+            against.append(f"the groups overlap (silhouette {scores[entry['k']]:.2f})")
+    against += _beaten(holdout, rankings)
+    drawn = whole[whole["method"] == "bootstrap"]
+    grounds = (
+        f"They come back on new samples (agreement {drawn['agreement'].min():.2f} of 1)"
+        if len(drawn)
+        else "Whether they come back on new samples was not tested"
+    )
+    grounds += f", but {listed(list(dict.fromkeys(against)))}." if against else "."
+    if (shaky["verdict"] == "unstable").any():
+        return "red", "Do not build on these groups yet.", grounds
+    if against or drawn.empty:
+        return "amber", "Use the groups to act, not to explain.", grounds
+    return "green", "Use the groups to act and to explain.", grounds
+
+
+def trust_sentence(*evidence: Any) -> str:
+    """`trust` in Markdown."""
+    _, lead, grounds = trust(*evidence)
+    return f"**{lead}** {grounds}"
+
+
+def _beaten(holdout: dict[str, Any], rankings: pd.DataFrame) -> list[str]:
+    if not holdout["possible"]:
+        return ["whether they foretell anything is not tested"]
+    row = rankings[(rankings["customers_share"] == 0.2) & (rankings["ranking"] == "past spend")]
+    if len(row) and row["difference_high"].iloc[0] < 0:
+        return []
+    better = len(row) and row["difference_low"].iloc[0] > 0
+    return [f"a plain list by past spend finds later revenue {'better' if better else 'as well'}"]

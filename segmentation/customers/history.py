@@ -1,0 +1,73 @@
+"""Customers as they stood at the end of each quarter of the data, and what they did next."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pandas as pd
+
+from segmentation.core.limits import MOST_QUARTERS
+from segmentation.core.parameters import Parameters
+from segmentation.customers import features
+from segmentation.customers.read_orders import reading_of, rules_of
+from segmentation.orders import clean
+from segmentation.orders import transactions as ingest
+from segmentation.sources.snapshot import Snapshot
+
+
+def quarter_ends(first: dt.date, last: dt.date) -> list[dt.date]:
+    """Days that end a quarter, counted back from the last day of observation, newest first.
+
+    Where that ends a month, so does each of them. The first has a quarter of orders before it.
+
+    Examples
+    --------
+    >>> ends = quarter_ends(dt.date(1997, 6, 1), dt.date(1998, 6, 30))
+    >>> [day.isoformat() for day in ends]
+    ['1998-06-30', '1998-03-31', '1997-12-31', '1997-09-30']
+    """
+    end = pd.Timestamp(last)
+    found = [end - pd.DateOffset(months=3 * number) for number in range(MOST_QUARTERS + 1)]
+    if end.is_month_end:
+        found = [day + pd.offsets.MonthEnd(0) for day in found]
+    begin = pd.Timestamp(first) + pd.DateOffset(months=3)
+    return [day.date() for number, day in enumerate(found) if number == 0 or day >= begin]
+
+
+def read_history(
+    *, snapshot: Snapshot, overview: dict[str, Any], cut: dict[str, str], parameters: Parameters
+) -> dict[str, Any]:
+    """Features at the end of each quarter, from orders up to it alone, and what followed.
+
+    ``history``: one row per quarter's end (``as_of``, the last day of observation left out)
+    and customer, with every feature, ``days_to_order`` (to the next order, however late; NaN
+    where none came), and ``orders_next, revenue_next`` up to the next quarter's end.
+    """
+    if overview["is_customer_table"] or parameters.fit_on != "all" or not cut.get("cut"):
+        return {"history": pd.DataFrame()}
+    first, last = (dt.date.fromisoformat(overview[name]) for name in ("first_order", "as_of"))
+    newest, *ends = quarter_ends(first, last)
+    parts: list[pd.DataFrame] = []
+    with snapshot.opened() as engine:
+        ingest.ingest(engine, snapshot.source, **reading_of(parameters))
+        clean.clean(engine, **rules_of(parameters), as_of=newest)
+        until, later = newest, pd.Series(dtype=float)
+        for day in ends:
+            after = features.followed_customers(
+                engine, cut=day, last=until, returns=parameters.returns
+            ).set_index("customer_id")
+            clean.clean(engine, **rules_of(parameters), as_of=day)
+            known = features.customer_features(engine, as_of=day)
+            after = after.reindex(known["customer_id"])
+            waited = after["days_to_order"].fillna(later.reindex(after.index) + (until - day).days)
+            parts.append(
+                known.assign(
+                    as_of=day.isoformat(),
+                    days_to_order=waited.to_numpy(),
+                    orders_next=after["orders_after"].fillna(0).to_numpy(dtype="int64"),
+                    revenue_next=after["revenue_after"].fillna(0).to_numpy(dtype=float),
+                )
+            )
+            until, later = day, waited
+    return {"history": pd.concat(parts[::-1], ignore_index=True) if parts else pd.DataFrame()}

@@ -1,0 +1,63 @@
+"""A finished run in a few lines, from the files of its folder."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from segmentation.core.parameters import load_yaml
+from segmentation.deliver.check import findings_found
+from segmentation.deliver.run_folder import WORKBOOK, stages_sentence
+
+
+def summary(folder: Path, profile: str) -> dict[str, str]:
+    """What was read, what came out, how far it can be trusted and what to open, a line each."""
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    currency = load_yaml(folder / "params.yaml")["currency"]
+    rows, amount = manifest["rows"], {n: Decimal(v) for n, v in manifest["amount"].items()}
+    aside, less = rows["raw"] - rows["kept"], amount["raw"] - amount["kept"]
+    return {
+        "customers": f"{rows['customers']:,} with orders that count",
+        "money": f"{currency} {amount['kept']:,} of {amount['raw']:,} found",
+        "set aside": f"{aside / rows['raw']:.1%} of {rows['raw']:,} lines, {currency} {less:,}",
+        "severe findings": _severe(folder),
+        "segments": _segments(folder),
+        "trust": _trust(folder),
+        "stages": stages_sentence(folder),
+        "open": _to_open(folder, profile),
+    }
+
+
+def _severe(folder: Path) -> str:
+    found = findings_found(pd.read_csv(folder / "findings.csv"))
+    severe = found[found["severity"] == "severe"] if "severity" in found else found[:0]
+    names = ", ".join(dict.fromkeys(severe["finding"]))
+    return f"{len(severe)}{f' ({names})' if names else ''}, of {len(found)} in findings.csv"
+
+
+def _segments(folder: Path) -> str:
+    profile = pd.read_csv(folder / "profile.csv")
+    parts = [f"{row.segment} {row.customers:,}" for row in profile.itertuples()]
+    return f"{len(parts)}: {', '.join(parts)}"
+
+
+def _trust(folder: Path) -> str:
+    """The verdict; without one, how many segments hold when customers are drawn again."""
+    verdict = folder / "verdict.json"
+    if verdict.exists():
+        said: Any = json.loads(verdict.read_text(encoding="utf-8"))
+        groups = said.values() if isinstance(said, dict) else said
+        return " ".join(str(group["sentence"]) for group in groups)
+    verdicts = pd.read_csv(folder / "evidence_stability.csv")["verdict"].value_counts()
+    counted = ", ".join(f"{number} {word}" for word, number in verdicts.items())
+    return f"segments when customers are drawn again: {counted or 'not tested'}"
+
+
+def _to_open(folder: Path, profile: str) -> str:
+    files = (WORKBOOK, "ledger.csv", "findings.csv")
+    there = [name for name in files if (folder / name).exists()]
+    return f"{', '.join(there)}; for a book: segmentation report {profile}"

@@ -1,0 +1,277 @@
+"""What each customer is expected to do next, and how such forecasts turned out before."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from segmentation.core.columns import RESPONSE_DAYS
+from segmentation.core.intervals import MIDDLE_95, wilson
+from segmentation.core.limits import (
+    DRIFT,
+    DRIFT_WEIGHT,
+    EVERYBODY_ALIVE,
+    LEAST_CUSTOMERS,
+    MISSED_DECILE,
+    MISSED_TOTAL,
+)
+from segmentation.core.parameters import Parameters
+from segmentation.evidence.buying import DAYS_PER_WEEK, fit_mbgnbd
+from segmentation.evidence.holdout import known_at_cut, standing_by
+from segmentation.segments.forecast import MbgNbd
+from segmentation.segments.model import SegmentModel
+
+FORECAST_COLUMNS = ("customer_id", "chance", "expected_orders", "expected_value", "outcome_days")
+CALIBRATION_COLUMNS = ("decile", "customers", "predicted", "observed", "low", "high")
+ANYWAY_COLUMNS = (
+    *("segment_type", "segment", "days", "customers", "ordered", "share", "low", "high"),
+    *("median_recency", "cuts"),
+)
+TRACK_COLUMNS = (
+    "as_of", "segment_type", "segment", "days", "customers", "ordered", "share", "low", "high",
+    "came",
+)  # fmt: skip
+DRAWS = 5_000
+_EVEN = 7
+"""Days by which a period may be shorter than asked and still answers for it: quarters differ."""
+
+
+def times_of(customers: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Orders after the first, and weeks from the first order to the last and to the day known."""
+    tenure, recency = (customers[n].to_numpy(dtype=float) for n in ("tenure", "recency"))
+    x = customers["frequency"].to_numpy(dtype=float) - 1
+    return x, (tenure - recency) / DAYS_PER_WEEK, tenure / DAYS_PER_WEEK
+
+
+def fitted(customers: pd.DataFrame) -> MbgNbd | None:
+    """MBG/NBD of some customers; None where too few bought again or all are new."""
+    x, t_x, observed = times_of(customers)
+    if (x > 0).sum() < LEAST_CUSTOMERS or not (observed > 0).any():
+        return None
+    return fit_mbgnbd(x, t_x, observed)
+
+
+def chances(model: MbgNbd, customers: pd.DataFrame, days: float) -> np.ndarray:
+    """Chance of each customer to order within some days."""
+    return model.chance(*times_of(customers), days / DAYS_PER_WEEK)
+
+
+def predict(model: MbgNbd, customers: pd.DataFrame, days: int) -> pd.DataFrame:
+    """`FORECAST_COLUMNS` of every customer: a ranking; its sums are no promise of revenue.
+
+    ``expected_value`` is the mean of the customer's own orders, the first included, times the
+    orders expected.
+    """
+    orders = model.expected_orders(*times_of(customers), days / DAYS_PER_WEEK)
+    mean = (customers["total_spent"] / customers["frequency"]).clip(lower=0).to_numpy(dtype=float)
+    return pd.DataFrame(
+        {
+            "customer_id": customers["customer_id"].to_numpy(dtype=object),
+            "chance": chances(model, customers, days),
+            "expected_orders": orders,
+            "expected_value": mean * orders,
+            "outcome_days": days,
+        }
+    )
+
+
+def calibration(predicted: np.ndarray, came: np.ndarray) -> pd.DataFrame:
+    """`CALIBRATION_COLUMNS`: customers by tenths of their predicted chance, and what came.
+
+    Parameters
+    ----------
+    predicted : array, chance of each customer
+    came : boolean array, whether an order came
+
+    Examples
+    --------
+    >>> table = calibration(np.repeat([0.1, 0.6], 50), np.arange(100) % 2 == 0)
+    >>> table["predicted"].round(2).tolist()[::9], table["observed"].tolist()[::9]
+    ([0.1, 0.6], [0.5, 0.5])
+    """
+    order = np.argsort(predicted, kind="stable")
+    rows = []
+    for number, own in enumerate(np.array_split(order, 10), start=1):
+        n, ordered = len(own), int(came[own].sum())
+        if n:
+            rows.append((number, n, predicted[own].mean(), ordered / n, *wilson(ordered, n)))
+    return pd.DataFrame(rows, columns=list(CALIBRATION_COLUMNS))
+
+
+def why_not(table: pd.DataFrame) -> str:
+    """Why a forecast is withheld, or nothing where its calibration holds."""
+    outside = np.maximum(table["low"] - table["predicted"], table["predicted"] - table["high"])
+    missed = table[outside > MISSED_DECILE]
+    sums = [(table[name] * table["customers"]).sum() for name in ("predicted", "observed")]
+    if len(missed):
+        worst = table.loc[outside.idxmax()]
+        return (
+            f"{len(missed)} of {len(table)} tenths of the customers missed what came by more than "
+            f"{100 * MISSED_DECILE:.0f} points beyond chance (in tenth {worst['decile']:.0f}, "
+            f"{worst['predicted']:.1%} were expected to order and {worst['observed']:.1%} did)"
+        )
+    if not sums[1] / MISSED_TOTAL <= sums[0] <= sums[1] * MISSED_TOTAL:
+        return f"{sums[0]:,.0f} customers were expected to order and {sums[1]:,.0f} did"
+    return ""
+
+
+def forecast(
+    *,
+    features: pd.DataFrame,
+    history: pd.DataFrame,
+    segments: pd.DataFrame,
+    model: SegmentModel,
+    overview: dict[str, Any],
+    parameters: Parameters,
+) -> dict[str, Any]:
+    """Forecast of every customer, its calibration on the last period, and its rule to abstain.
+
+    Who orders anyway is answered for each of today's segments whether or not single customers
+    are forecast: its interval holds what back-tests of the same kind missed by.
+    """
+    days = parameters.outcome_days
+    nothing = {
+        "forecast": pd.DataFrame(columns=list(FORECAST_COLUMNS)),
+        "forecast_calibration": pd.DataFrame(columns=list(CALIBRATION_COLUMNS)),
+        "order_anyway": pd.DataFrame(columns=list(ANYWAY_COLUMNS)),
+        "order_anyway_before": pd.DataFrame(columns=list(TRACK_COLUMNS)),
+    }
+    last = dt.date.fromisoformat(overview["as_of"]) if overview["as_of"] else None
+    ends = sorted(set(history["as_of"])) if len(history) else []
+    if not ends or last is None:
+        reason = "orders of less than half a year, or none, were read"
+        return nothing | {"forecast_facts": {"possible": False, "reason": reason}}
+    now = fitted(features)
+    past = {day: history[history["as_of"] == day] for day in ends}
+    fits = {day: fitted(customers) for day, customers in past.items()}
+    if now is None or all(fit is None for fit in fits.values()):
+        reason = f"fewer than {LEAST_CUSTOMERS} customers bought again"
+        return nothing | {"forecast_facts": {"possible": False, "reason": reason}}
+    found = nothing | _anyway(
+        features.merge(segments[["customer_id", "segment"]], on="customer_id"),
+        now, past, fits, model, last=last, split=parameters.split_pre_register,
+    )  # fmt: skip
+    seen = {day: (last - dt.date.fromisoformat(day)).days for day in ends}
+    long_enough = [day for day in ends if seen[day] >= days - _EVEN and fits[day] is not None]
+    if not long_enough:
+        reason = f"no {days} days of orders follow a quarter in which customers bought again"
+        return found | {"forecast_facts": {"possible": False, "reason": reason}}
+    cut = long_enough[-1]
+    ahead, fit = min(days, seen[cut]), fits[cut]
+    assert fit is not None
+    then = past[cut]
+    came = (then["days_to_order"] <= ahead).to_numpy()
+    table = calibration(chances(fit, then, ahead), came)
+    reason = why_not(table)
+    facts = {
+        "possible": not reason,
+        "reason": reason and f"forecast from {cut}, {reason}",
+        "outcome_days": days,
+        "cut": cut,
+        "days_after": ahead,
+        "r": now.r, "alpha": now.alpha, "a": now.a, "b": now.b,
+        "log_likelihood": now.log_likelihood,
+        "everybody_alive": now.a / (now.a + now.b) < EVERYBODY_ALIVE,
+    }  # fmt: skip
+    return found | {
+        "forecast": nothing["forecast"] if reason else predict(now, features, days),
+        "forecast_calibration": table,
+        "forecast_facts": facts,
+    }
+
+
+def _anyway(
+    today: pd.DataFrame,
+    now: MbgNbd,
+    past: dict[str, pd.DataFrame],
+    fits: dict[str, MbgNbd | None],
+    model: SegmentModel,
+    *,
+    last: dt.date,
+    split: bool,
+) -> dict[str, Any]:
+    """Share of each segment's customers of today who order anyway, and the back-tests."""
+    before = []
+    for day, customers in past.items():
+        if (fit := fits[day]) is None:
+            continue
+        placed = standing_by(model, known_at_cut(customers, split_pre_register=split))
+        for days in RESPONSE_DAYS:
+            shares = _shares(placed.dropna(subset="segment"), fit, days)
+            seen = (last - dt.date.fromisoformat(day)).days
+            known = seen >= days - _EVEN
+            before.append(shares.assign(as_of=day, known=known))
+    track = pd.concat(before, ignore_index=True)
+    track = track[track["known"]].drop(columns="known").reset_index(drop=True)
+    rows = []
+    for row in track.itertuples():
+        begin = dt.date.fromisoformat(row.as_of) - dt.timedelta(days=row.days - _EVEN)
+        earlier = track[(track["days"] == row.days) & (track["as_of"] <= begin.isoformat())]
+        rows.append(interval_of(row.share, row.customers, earlier))
+    track[["low", "high"]] = np.array(rows).reshape(-1, 2)
+    track["came"] = track["ordered"] / track["customers"]
+    answers = []
+    for days in RESPONSE_DAYS:
+        own = track[track["days"] == days]
+        if own.empty:
+            continue
+        shares = _shares(today, now, days)
+        ends = np.array([interval_of(r.share, r.customers, own) for r in shares.itertuples()])
+        answers.append(shares.assign(low=ends[:, 0], high=ends[:, 1], cuts=own["as_of"].nunique()))
+    table = pd.concat(answers, ignore_index=True) if answers else pd.DataFrame()
+    return {
+        "order_anyway": table.reindex(columns=list(ANYWAY_COLUMNS)),
+        "order_anyway_before": track[list(TRACK_COLUMNS)],
+    }
+
+
+def _shares(customers: pd.DataFrame, fit: MbgNbd, days: int) -> pd.DataFrame:
+    """Predicted share of each segment that orders within some days, and how many did."""
+    table = customers.assign(chance=chances(fit, customers, days))
+    table["came"] = table["days_to_order"] <= days if "days_to_order" in table else False
+    groups = table.groupby(["segment_type", "segment"], sort=True)
+    shares = groups.agg(
+        customers=("chance", "size"), share=("chance", "mean"), ordered=("came", "sum"),
+        median_recency=("recency", "median"),
+    )  # fmt: skip
+    return shares.reset_index().assign(days=days)
+
+
+def interval_of(share: float, customers: int, before: pd.DataFrame) -> tuple[float, float]:
+    """95% interval of the share of some customers who will order, by what was missed before.
+
+    Parameters
+    ----------
+    share : float
+        As predicted.
+    before : DataFrame
+        Back-tests known by then: ``as_of, customers, ordered, share``.
+
+    Notes
+    -----
+    Errors are of log odds, chance taken away; those of one quarter move together, so quarters
+    are counted and not segments. `DRIFT` stands in as `DRIFT_WEIGHT` quarters more.
+    """
+    squares, quarters = DRIFT_WEIGHT * DRIFT**2, DRIFT_WEIGHT
+    for _, own in before.groupby("as_of"):
+        missed = _log_odds(own["ordered"], own["customers"]) - np.log(
+            own["share"] / (1 - own["share"])
+        )
+        noise = 1 / (own["customers"] * own["share"] * (1 - own["share"]))
+        large = own["customers"].to_numpy(dtype=float)
+        squares += max(float(np.average(missed**2 - noise, weights=np.sqrt(large))), 0.0)
+        quarters += 1
+    chance = np.random.default_rng(0)  # the same draws for every segment
+    drift = chance.standard_t(quarters, DRAWS) * np.sqrt(squares / quarters)
+    odds = np.log(share / (1 - share)) + drift
+    came = chance.binomial(customers, 1 / (1 + np.exp(-odds))) / customers
+    low, high = np.quantile(came, MIDDLE_95)
+    return float(low), float(high)
+
+
+def _log_odds(ordered: pd.Series, customers: pd.Series) -> pd.Series:
+    part = (ordered + 0.5) / (customers + 1)
+    return np.log(part / (1 - part))

@@ -1,0 +1,252 @@
+"""Customer ids as programs leave them: repaired where only one reading is possible, else told.
+
+One customer under two spellings is two customers, and many customers under one id are one who
+seems to be worth more than all others; both look like results.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+import pandas as pd
+import sqlglot
+from sqlglot import exp
+
+from segmentation.core.limits import (
+    CUT_SHARE,
+    GUEST_TIMES_MEAN,
+    GUEST_TIMES_NEXT,
+    LEAST_CUT_IDS,
+    MOST_GUESTS,
+)
+from segmentation.orders.counting import finding, named_examples
+from segmentation.sources.engine import Engine
+
+ID = "customer_id"
+_INVISIBLE = "[\u200b-\u200f\u2060\ufeff\u00ad]"
+_BLANKS = "[ \t\r\n\u00a0\u2000-\u200a\u202f\u3000]+"
+PLACEHOLDERS = (
+    *("nan", "none", "null", "(null)", "<na>", "#n/a", "n/a", "undefined", "nil", "nat"),
+    *("#ref!", "#value!", "#name?", "(blank)", "(none)", "[null]", "-", "--", "?", "\\n"),
+)
+"""What programs write where they have no value."""
+GUESTS = (
+    *("guest", "guests", "gast", "invité", "invitado", "anonymous", "anonym", "unknown"),
+    *("walk-in", "walkin", "cash", "cash customer", "pos", "no customer", "default"),
+)
+"""What shop systems call whoever gave no name."""
+_GUEST_NUMBER = "-?0+|-1|9{4,}"
+_SCIENTIFIC = "[0-9]([.,][0-9]+)?[eE][+][0-9]+"
+_ADDRESS = "^[^@ ]+@[^@ ]+$"
+
+
+def with_clean_ids(
+    engine: Engine, lines: str, *, cleaning: str, guests: Sequence[str] | str
+) -> tuple[str, list[dict[str, Any]]]:
+    """A query of lines with customer ids repaired, and what was found.
+
+    Parameters
+    ----------
+    lines : str
+        A query with ``customer_id`` as text, ``order_id`` and ``amount``.
+    cleaning : str
+        ``auto``: what programs add is taken away (invisible characters, blanks at the ends,
+        ``.0``, capitals of an e-mail address; é is one character) and what stands for nothing
+        is a missing id. ``match``: also ids become one that differ in leading zeros, capitals or
+        blanks only. ``off``: nothing is repaired.
+    guests : sequence of str, or ``auto``
+        Ids under which many people order; their lines have no customer. ``auto``: what shop
+        systems call them, and a number such as 0 with outlandishly many orders.
+    """
+    if engine.dialect == "spark":  # customers may be more than this machine holds
+        return lines, []
+    query: Any = sqlglot.parse_one(lines, dialect="duckdb")
+    ids = _ids(engine, query)
+    found: list[dict[str, Any]] = []
+    odd = ids[ID].str.fullmatch("[A-Za-z0-9_-]*[A-Za-z0-9]").eq(False)
+    for repair in _repairs(ids) if cleaning != "off" else ():
+        asked = ids.index if repair.name in ("placeholder_id", *_MATCHED) else ids.index[odd]
+        if repair.name in _MATCHED and cleaning != "match":
+            continue
+        now = ids.loc[asked, ID].map(repair.made, na_action="ignore")
+        changed = asked[(now != ids.loc[asked, ID]) & ids.loc[asked, ID].notna()]
+        if len(changed) and (repair.name != "decomposed_id" or engine.dialect == "duckdb"):
+            how = "set aside" if repair.name == "placeholder_id" else "repaired"
+            found.append(_finding(repair.name, ids.loc[changed], how))
+            query = _with_id(query, repair.sql)
+            ids.loc[changed, ID] = now[changed]
+    ids = ids.groupby(ID, as_index=False).sum()
+    named, suspects = _guests(ids, guests)
+    digits = ids[ids[ID].str.fullmatch("[0-9]+")]
+    several = digits[digits[ID].str.lstrip("0").duplicated(keep=False)]
+    long = ids[ids[ID].str.fullmatch("[0-9]{16,}")]
+    cut = long[long[ID].str.fullmatch("[0-9]{15}0+")]
+    is_cut = len(cut) >= LEAST_CUT_IDS and len(cut) >= CUT_SHARE * len(long)
+    scientific = ids[ids[ID].str.fullmatch(_SCIENTIFIC)]
+    found += [
+        _finding("guest_id", ids[ids[ID].isin(named)], "set aside"),
+        _finding("many_orders_under_one_id", ids[ids[ID].isin(suspects)]),
+        _finding("lost_zeros", several),
+        _finding("scientific_id", scientific),
+        _finding("cut_digits", cut if is_cut else cut.head(0)),
+    ]
+    if named:
+        among = exp.column(ID).isin(*map(exp.Literal.string, named))
+        query = _with_id(query, exp.Case().when(among, exp.null()).else_(exp.column(ID)))
+    return str(query.sql("duckdb", pretty=True)), found
+
+
+def cleaned(customer: str) -> str | None:
+    """A customer's id as a run publishes it; None where it stands for nobody.
+
+    Examples
+    --------
+    >>> cleaned(" 0017.0 "), cleaned("Ann@Example.com"), cleaned("NULL")
+    ('0017', 'ann@example.com', None)
+    """
+    text: str | None = customer
+    for repair in _repairs(pd.DataFrame({ID: [customer.strip()]})):
+        if text is not None and repair.name not in _MATCHED:
+            text = repair.made(text)
+    return text
+
+
+@dataclass(frozen=True)
+class _Repair:
+    """One way in which ids are repaired: of a text here, and of a column in the engine."""
+
+    name: str
+    made: Callable[[str], str | None]
+    sql: Any
+
+
+_MATCHED = ("lost_zeros_matched", "alike_id")
+
+
+def _repairs(ids: pd.DataFrame) -> list[_Repair]:
+    """In the order in which they are made."""
+    decimals = ids[ID].str.fullmatch("[0-9]+[.][0-9]*[1-9]").eq(True).any()
+    return [
+        _Repair("invisible_in_id", partial(re.sub, _INVISIBLE, ""), _replaced(_INVISIBLE)),
+        _Repair(
+            "blank_in_id",
+            partial(re.sub, f"^{_BLANKS}|{_BLANKS}$", ""),
+            _replaced(f"^{_BLANKS}|{_BLANKS}$"),
+        ),
+        _Repair(
+            "decomposed_id",
+            partial(unicodedata.normalize, "NFC"),
+            exp.Anonymous(this="NFC_NORMALIZE", expressions=[exp.column(ID)]),
+        ),
+        _Repair(
+            "decimal_id",
+            lambda text: text if decimals else re.sub("^([0-9]+)[.]0+$", r"\1", text),
+            _where("^[0-9]+[.]0+$", _replaced("[.]0+$")),
+        ),
+        _Repair(
+            "address_in_capitals",
+            lambda text: text.lower() if re.fullmatch(_ADDRESS, text) else text,
+            _where(_ADDRESS, exp.func("LOWER", exp.column(ID))),
+        ),
+        _Repair(
+            "placeholder_id",
+            lambda text: None if text.lower() in PLACEHOLDERS else text,
+            _missing_where(exp.func("LOWER", exp.column(ID)).isin(*_literals(PLACEHOLDERS))),
+        ),
+        _Repair(
+            "lost_zeros_matched",
+            lambda text: re.sub("^0+(?=[0-9]+$)", "", text),
+            _where(
+                "^0+[0-9]+$", _or_zero(exp.func("LTRIM", exp.column(ID), exp.Literal.string("0")))
+            ),
+        ),
+        _Repair(
+            "alike_id",
+            lambda text: text.replace(" ", "").upper(),
+            exp.func(
+                "UPPER",
+                exp.func("REPLACE", exp.column(ID), *_literals((" ", ""))),
+            ),
+        ),
+    ]
+
+
+def _literals(texts: Iterable[str]) -> list[Any]:
+    return [exp.Literal.string(text) for text in texts]
+
+
+def _replaced(pattern: str) -> Any:
+    texts = _literals((pattern, "", "g"))
+    return exp.func("REGEXP_REPLACE", exp.column(ID), *texts, dialect="duckdb")
+
+
+def _where(pattern: str, value: Any) -> Any:
+    test = exp.func("REGEXP_MATCHES", exp.column(ID), *_literals((pattern,)), dialect="duckdb")
+    return exp.Case().when(test, value).else_(exp.column(ID))
+
+
+def _missing_where(condition: Any) -> Any:
+    return exp.Case().when(condition, exp.null()).else_(exp.column(ID))
+
+
+def _or_zero(text: Any) -> Any:
+    return exp.func("COALESCE", exp.func("NULLIF", text, *_literals(("",))), *_literals(("0",)))
+
+
+def _ids(engine: Engine, query: Any) -> pd.DataFrame:
+    """Every customer id with its lines, orders and money."""
+    orders = exp.Count(this=exp.Distinct(expressions=[exp.column("order_id")]))
+    each = (
+        exp.select(
+            ID,
+            exp.alias_(exp.Count(this=exp.Star()), "n"),
+            exp.alias_(orders, "orders"),
+            exp.alias_(exp.func("SUM", exp.column("amount")), "money"),
+        )
+        .from_(query.copy().subquery("lines"))
+        .where(exp.column(ID).is_(exp.null()).not_())
+        .group_by(ID)
+        .order_by(ID)
+    )
+    ids = engine.query(each.sql("duckdb"))
+    ids[ID] = ids[ID].astype("object")
+    ids["money"] = [Decimal(0) if pd.isna(value) else value for value in ids["money"]]
+    return ids
+
+
+def _with_id(query: Any, value: Any) -> Any:
+    columns = [
+        exp.alias_(value, ID) if name.lower() == ID else exp.column(name)
+        for name in query.named_selects
+    ]
+    return exp.select(*columns).from_(query.subquery("lines"))
+
+
+def _finding(name: str, ids: pd.DataFrame, treatment: str = "reported") -> dict[str, Any]:
+    few = named_examples(ID, ids[ID].iloc[:3])
+    money = sum(ids["money"], Decimal(0))
+    row = finding(name, ID, int(ids["n"].sum()), len(ids), money, examples=few)
+    return row | {"treatment": treatment}
+
+
+def _guests(ids: pd.DataFrame, guests: Sequence[str] | str) -> tuple[list[str], list[str]]:
+    """Ids under which many people order: those known as such, and those that may be."""
+    if guests != "auto":
+        return [one for one in guests if one in set(ids[ID])], []
+    if ids.empty:
+        return [], []
+    least = GUEST_TIMES_MEAN * ids["orders"].mean()
+    words = ids[ID][ids[ID].str.lower().isin(GUESTS)]
+    many = ids[ids["orders"] >= least].sort_values("orders", ascending=False, kind="stable")
+    numbers = many[ID][many[ID].str.fullmatch(_GUEST_NUMBER)]
+    named = [*words, *numbers]
+    most = ids["orders"].nlargest(MOST_GUESTS + 1).tolist()
+    gaps = [n + 1 for n in range(len(most) - 1) if most[n] >= GUEST_TIMES_NEXT * most[n + 1]]
+    far = many[ID].iloc[: max(gaps, default=0)]
+    return named, [one for one in far if one not in named]

@@ -1,0 +1,448 @@
+"""What every finding means, how grave it is, what to do about it and which parameter decides."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import pandas as pd
+
+from segmentation.core.columns import FINDING_COLUMNS, format_money, format_percent
+from segmentation.core.limits import GRAVE_SHARE, LARGE_SHARE
+from segmentation.core.phrases import plural
+from segmentation.orders.id_words import ID_WORDS
+
+Facts = Mapping[str, Any]
+Words = Callable[[Any, Facts, str], str]
+IsSevere = Callable[[Facts, float], bool]
+"""Of what else was counted, and of the money as a share of the revenue that is kept."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of finding, as people are told of it.
+
+    ``words`` say what it means and what to do; ``parameter`` decides how it is treated, and
+    ``unit`` is what its rows are.
+    """
+
+    title: str
+    words: Words
+    parameter: str = ""
+    is_severe: IsSevere = lambda facts, share: False
+    unit: str = "line"
+
+
+def told(counted: pd.DataFrame, *, currency: str, revenue: Decimal) -> pd.DataFrame:
+    """Findings as a person acts on them: how grave each is, what to do, and where to decide.
+
+    Parameters
+    ----------
+    counted : DataFrame of `COUNTED_COLUMNS`
+    revenue : Decimal
+        What is kept: the money of a finding is grave or not beside it.
+
+    Returns
+    -------
+    DataFrame of `FINDING_COLUMNS`
+        ``severity`` is ``severe`` where figures of this report may be wrong by it,
+        ``notable`` for everything else that was found, ``none`` where nothing was; the
+        gravest first.
+    """
+    rows = []
+    for row in counted.itertuples():
+        kind, facts = KINDS[row.finding], json.loads(row.facts)
+        money, severity, what = abs(float(row.amount)), "none", ""
+        if row.rows or row.customers:
+            share = money / float(revenue) if revenue > 0 else float(money > 0)
+            known = {**facts, "treatment": row.treatment}
+            is_severe = kind.is_severe(known, share) and row.treatment != "repaired"
+            severity = "severe" if is_severe else "notable"
+            what = kind.words(row, facts, currency)
+        rows.append((kind.title, severity, what, kind.parameter))
+    columns = ["title", "severity", "what_to_do", "parameter"]
+    more = pd.DataFrame(rows, columns=columns, index=counted.index, dtype="object")
+    table = counted.assign(**{name: more[name] for name in columns})[list(FINDING_COLUMNS)]
+    grave = table["severity"].map({"severe": 0, "notable": 1, "none": 2})
+    return table.loc[grave.sort_values(kind="stable").index].reset_index(drop=True)
+
+
+def _orphan(row: Any, facts: Facts, currency: str) -> str:
+    named = row.rows - facts["unnamed"]
+    known = (
+        "None of these lines names one. "
+        if named == 0
+        else f"{named:,} name one that is not in the table, {facts['unnamed']:,} name none. "
+    )
+    kept = (
+        "The SELECT's join leaves these lines out altogether: use a LEFT JOIN to keep them."
+        if facts["is_dropped"]
+        else "What the table says of them stays empty. Load the table again, whole, or find out "
+        "who deletes from it."
+    )
+    return known + kept
+
+
+def _repeated(row: Any, facts: Facts, currency: str) -> str:
+    most = _money(Decimal(facts["amount_most"]), currency)
+    return (
+        f"Named like the id of a line, but {facts['lines']:,} lines share {facts['ids']:,} ids (up "
+        f"to {facts['most_lines']} lines each): it is the id of an order. A table keyed on it would "
+        f"lose {plural(row.rows, 'line')} worth between {_money(row.amount, currency)} and {most}, "
+        "depending on which line of an order survives. This report counts every line; give the "
+        "table a key of its own."
+    )
+
+
+def _arithmetic(row: Any, facts: Facts, currency: str) -> str:
+    total = Decimal(facts["sum_of_differences"])
+    more = "above" if total > 0 else "below"
+    return (
+        "Amount is not unit price x quantity less discount: by at most "
+        f"{_money(Decimal(facts['largest_difference']), currency)} on one line, together "
+        f"{_money(abs(total), currency)} {more}. The amount is believed. Ask which of the columns "
+        "is rounded, and where."
+    )
+
+
+def _narrow(row: Any, facts: Facts, currency: str) -> str:
+    return (
+        f"Amounts up to {_money(Decimal(facts.get('largest_amount', '0')), currency)} do not fit "
+        "DECIMAL(10,2), which ends at 99,999,999.99: a database would refuse them or cut them off. "
+        "Read here in full. Declare money as DECIMAL(18,2)."
+        if facts
+        else "Totals that do not fit DECIMAL(10,2), which ends at 99,999,999.99. Declare money as "
+        "DECIMAL(18,2)."
+    )
+
+
+def _dominating(row: Any, facts: Facts, currency: str) -> str:
+    what = "line" if row.finding == "dominating_line" else "customer"
+    return (
+        f"One {what} holds {format_percent(facts['share'])} of all revenue (n = "
+        f"{plural(facts['n'], what)}). Without it "
+        f"the mean {what} is {_money(facts['mean_without'], currency)} instead of "
+        f"{_money(facts['mean'], currency)}. Look at the order itself before believing any total, "
+        "mean or segment that it is part of."
+    )
+
+
+def _gap(row: Any, facts: Facts, currency: str) -> str:
+    share = format_percent(facts["usual_share"])
+    return (
+        f"No kept line from {facts['first']} to {facts['last']}, though {share} of "
+        f"{facts['span']:,} days have one. Closed, or an export that failed? If it failed, load "
+        "those days before reading recency."
+    )
+
+
+def _swapped(row: Any, facts: Facts, currency: str) -> str:
+    return (
+        f"Day and month look exchanged ({facts['strength']} sign): "
+        f"{plural(facts['months_outside'], 'month')} outside the true range hold only days 1 to "
+        "12. See the section Dates for what it moves, and have the export write YYYY-MM-DD."
+    )
+
+
+def _swapped_month(row: Any, facts: Facts, currency: str) -> str:
+    return (
+        f"{facts['month']} has {plural(facts['early'], 'line')} on its first twelve days, where "
+        f"about {facts['expected']:.0f} are to be expected; as many lie on the same day of other "
+        "months. Its file was read with day and month exchanged: read that file again with dates "
+        "written YYYY-MM-DD."
+    )
+
+
+def _coarse(row: Any, facts: Facts, currency: str) -> str:
+    when = (
+        "always the first of a month"
+        if facts["last_day"] == 1
+        else f"never after day {facts['last_day']}"
+    )
+    return (
+        f"The day of registration is {when}, where about {facts['expected_late']:.0f} of "
+        f"{facts['n']:,} should fall after the 28th: the day was filled in. Trust the month, not "
+        "the day, and with it no lead of a few weeks before registration."
+    )
+
+
+def _far(row: Any, facts: Facts, currency: str) -> str:
+    return (
+        f"Dated {facts['first']} to {facts['last']}, more than a year from all others: a "
+        "placeholder of some system. Find the true day or leave it empty."
+    )
+
+
+def _over_lines(row: Any, facts: Facts, currency: str) -> str:
+    return (
+        f"A quoted value of these rows goes on over {plural(facts['lines'], 'further line')} of the "
+        "file: a note with line breaks, as a rule. Where it holds orders, a quote was not closed; "
+        "close it."
+    )
+
+
+def _repeated_total(row: Any, facts: Facts, currency: str) -> str:
+    return (
+        f"In {facts['orders']:,} of {facts['of_orders']:,} orders whose lines differ, all lines have "
+        "one and the same amount: the order's total, as it seems, which then counts "
+        f"{_money(row.amount, currency)} too much. Take the line's own amount, or count the total "
+        "on one line only: `CASE WHEN ROW_NUMBER() OVER (PARTITION BY order_id) = 1 THEN total ELSE "
+        "0 END AS amount`."
+    )
+
+
+def _in_part(row: Any, facts: Facts, currency: str) -> str:
+    what = {
+        "is_valid": "count as sales with some of their lines only",
+        "customer_id": "name their customer on some of their lines only",
+        "order_date": "have a date on some of their lines only",
+    }[row.place]
+    alone = (
+        f"In {facts['on_one_line']:,} it is one line: the export writes it on the first line of an "
+        "order. "
+        if facts["is_sure"]
+        else ""
+    )
+    return (
+        f"{facts['in_part']:,} of {plural(facts['orders'], 'order')} of several lines {what}. {alone}"
+        f"Where it holds for the whole order, give each line `MAX({row.place}) OVER (PARTITION BY "
+        "order_id)` in the SELECT."
+    )
+
+
+def _left_out(row: Any, facts: Facts, currency: str) -> str:
+    how = "WHERE leaves" if facts["is_chosen"] else "joins leave"
+    return (
+        f"Of {facts['lines']:,} rows of the table with an amount, the SELECT's {how} these out, so "
+        "that they are in no ledger. Keep them as lines and say by `is_valid` which count, or join "
+        "by LEFT JOIN."
+    )
+
+
+def _says(text: str) -> Words:
+    return lambda row, facts, currency: text
+
+
+def _from(least: float) -> IsSevere:
+    return lambda facts, share: share >= least
+
+
+def _always(facts: Facts, share: float) -> bool:
+    return True
+
+
+def _sure(facts: Facts, share: float) -> bool:
+    return bool(facts["is_sure"])
+
+
+def _money(value: Any, currency: str) -> str:
+    return format_money(float(value), currency)
+
+
+KINDS: dict[str, Kind] = {
+    "missing_customer_id": Kind(
+        "no customer id",
+        _says("Revenue that belongs to nobody. Ask whether guests' orders carry another mark."),
+        is_severe=_from(LARGE_SHARE),
+    ),
+    "missing_order_id": Kind(
+        "no order id",
+        _says("Orders cannot be counted from these lines. Ask the shop system for the id."),
+        is_severe=_from(GRAVE_SHARE),
+    ),
+    "missing_order_date": Kind(
+        "no order date",
+        _says("When it was bought is unknown. Ask the shop system for the day."),
+        is_severe=_from(GRAVE_SHARE),
+    ),
+    "missing_quantity_or_amount": Kind(
+        "no quantity or amount",
+        _says("Units or revenue are unknown. Ask the shop system for them."),
+        is_severe=_from(GRAVE_SHARE),
+    ),
+    "orphan": Kind(
+        "no row to look up",
+        _orphan,
+        is_severe=lambda facts, share: facts["is_dropped"] and share >= GRAVE_SHARE,
+    ),
+    "duplicate_line": Kind(
+        "exact copies of another line",
+        _says(
+            "A second purchase of the same article, or an export that ran twice? If twice, set "
+            "`duplicates: drop`."
+        ),
+        parameter="duplicates",
+        is_severe=_from(GRAVE_SHARE),
+    ),
+    "zero_amount": Kind(
+        "amount of zero",
+        _says(
+            "A gift, a full discount or an error? Kept, they count as orders that brought nothing; "
+            "`zero_amount: exclude` sets them aside."
+        ),
+        parameter="zero_amount",
+    ),
+    "repeated_total": Kind("order's total on each of its lines", _repeated_total, is_severe=_sure),
+    "known_in_part": Kind("orders known in part", _in_part, is_severe=_sure),
+    "return_with_positive_amount": Kind(
+        "returns with a positive amount",
+        _says(
+            "Under `returns: net` they add to revenue instead of lowering it. If the export writes "
+            "refunds as positive numbers, give `-amount` for them in the SELECT."
+        ),
+        parameter="returns",
+        is_severe=lambda facts, share: facts["treatment"] == "kept",
+    ),
+    "return_with_positive_quantity": Kind(
+        "returns with a positive quantity",
+        _says(
+            "Under `returns: net` their units count as bought. If goods came back, give `-quantity` "
+            "for them in the SELECT; if money only, give 0."
+        ),
+        parameter="returns",
+    ),
+    "unmarked_return": Kind(
+        "money given back, not marked as a return",
+        _says(
+            "Set aside, so that it lowers nobody's spend. If these are refunds or cancellations, "
+            "say so by a column `is_return` in the SELECT, and by `returns` what becomes of them."
+        ),
+        parameter="returns",
+        is_severe=_from(GRAVE_SHARE),
+    ),
+    "refund_as_invalid": Kind(
+        "money given back, filed as no valid sale",
+        _says(
+            "Set aside whatever `returns` says, so that it lowers nobody's spend. If these are "
+            "refunds, let `is_valid` be true of them and `is_return` too."
+        ),
+        parameter="returns",
+        is_severe=_from(GRAVE_SHARE),
+    ),
+    "mixed_currencies": Kind(
+        "several currencies",
+        _says(
+            "Amounts of several currencies are added as if they were one. Convert them in the "
+            "SELECT, or let `is_valid` be true of one currency only."
+        ),
+        parameter="currency",
+        is_severe=_always,
+        unit="row",
+    ),
+    "left_out": Kind(
+        "rows of which the SELECT makes no line",
+        _left_out,
+        is_severe=lambda facts, share: not facts["is_chosen"] and share >= GRAVE_SHARE,
+        unit="row",
+    ),
+    "repeated_line_id": Kind("id repeats across lines", _repeated),
+    "order_of_several_customers": Kind(
+        "orders of several customers",
+        _says(
+            "One order id under two or more customers: ids are used again, or orders change hands. "
+            "Make the id of an order unique, for instance with its year."
+        ),
+        is_severe=_from(GRAVE_SHARE),
+    ),
+    "amount_arithmetic": Kind("amount is not price x quantity less discount", _arithmetic),
+    "narrow_money": Kind("too large for DECIMAL(10,2)", _narrow),
+    "money_at_limit": Kind(
+        "amount at the limit of a type",
+        _says(
+            "Exactly the largest number that a narrow column holds: the true amount was larger and "
+            "was cut off when it was loaded. Load these lines again into a wider column."
+        ),
+        is_severe=_always,
+    ),
+    "dominating_line": Kind(
+        "one line of outlandish size",
+        _dominating,
+        is_severe=_from(LARGE_SHARE),
+    ),
+    "dominating_customer": Kind(
+        "one customer of outlandish size",
+        _dominating,
+        is_severe=_from(LARGE_SHARE),
+        unit="customer",
+    ),
+    "customer_without_kept_line": Kind(
+        "customers of whom no line counts",
+        _says(
+            "They ordered, but nothing that counts as a sale, so they are in no segment. Whoever "
+            "wins customers should know how many are lost between order and sale."
+        ),
+    ),
+    "garbled_text": Kind(
+        "garbled text",
+        _says(
+            "UTF-8 read as another encoding, or letters lost on the way. Names stay readable here "
+            "as found; export them again as UTF-8."
+        ),
+    ),
+    "stray_blanks": Kind(
+        "blanks before or after a text",
+        _says("Equal names look different. TRIM them in the SELECT."),
+    ),
+    **{n: Kind(t, _says(w), p, _from(least)) for n, (t, w, p, least) in ID_WORDS.items()},
+    "spelling_variants": Kind(
+        "spellings that differ in capitals or blanks only",
+        _says("Counted as different. If they mean the same, make them alike in the SELECT."),
+    ),
+    "order_after_as_of": Kind(
+        "dated after the last day of observation",
+        _says(
+            "Not known on that day, so set aside. `as_of: auto` is the last day that no month "
+            "without orders parts from the days before; if these dates are right, set `as_of` to "
+            "a later day, else correct them."
+        ),
+        parameter="as_of",
+        is_severe=_from(LARGE_SHARE),
+    ),
+    "registered_after_as_of": Kind(
+        "registered after the last day of observation",
+        _says("They ordered before the day of their registration. Check how that day is written."),
+    ),
+    "order_before_any_registration": Kind(
+        "ordered before anybody had registered",
+        _says(
+            "Either guests could order before accounts existed, or dates are wrong: see the "
+            "section Dates."
+        ),
+    ),
+    "far_off_date": Kind("dates far from all others", _far),
+    "date_gap": Kind(
+        "days without any line",
+        _gap,
+        unit="day",
+    ),
+    "swapped_dates": Kind(
+        "day and month exchanged",
+        _swapped,
+        parameter="date_repair",
+        is_severe=lambda facts, share: facts["strength"] == "strong",
+    ),
+    "swapped_month": Kind(
+        "day and month exchanged in one month", _swapped_month, is_severe=_always
+    ),
+    "coarse_registration": Kind(
+        "days of registration filled in",
+        _coarse,
+        unit="customer",
+    ),
+    "rounded_money": Kind(
+        "money with more decimals than a cent",
+        _says(
+            "Rounded to the cent. If it is an average, give the sum; if another unit, convert it "
+            "in the SELECT."
+        ),
+        unit="customer",
+    ),
+    "value_over_lines": Kind(
+        "values that go on over several lines",
+        _over_lines,
+        unit="row",
+    ),
+}

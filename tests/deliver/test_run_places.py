@@ -23,7 +23,7 @@ from conftest import (
 
 from segmentation.core import placing
 from segmentation.core.own_folders import MARK, RUN, is_own
-from segmentation.deliver import run_folder, run_places
+from segmentation.deliver import run_places, run_summary
 from segmentation.deliver.api.store import ModelStore
 from segmentation.deliver.run_places import prune
 
@@ -145,7 +145,8 @@ def test_two_profiles_of_one_file_name_never_share_a_run(shop):
     (shop.folder / "elsewhere").mkdir()
     shop.arguments(n_clusters=2)
     other = shop.folder / "elsewhere" / "shop.yaml"
-    shutil.copy(shop.folder / "shop.yaml", other)
+    beside = {"source": "../shop.sql", "location": ".."}
+    other.write_text(yaml.safe_dump(shop.parameters | beside), encoding="utf-8")
     before = contents_of(shop.runs_dir)
     refused = call_cli("run", other, "--runs-dir", shop.runs_dir)
     assert_refused(refused, "another profile", "../shop.yaml", "--name")
@@ -172,7 +173,8 @@ def as_an_earlier_version_left_it(shop: TinyShop) -> None:
     (own,) = own_of(shop)
     shop.result.unlink()
     (shop.runs_dir / own).rename(shop.result)
-    (shop.result / MARK).unlink()
+    for name in (MARK, "forecast.parquet", "forecast_calibration.csv", "order_anyway.csv"):
+        (shop.result / name).unlink(missing_ok=True)
     manifest = json.loads((shop.result / "manifest.json").read_text("utf-8"))
     for name in ("name", "profile_place", "changed"):
         del manifest[name]
@@ -268,7 +270,7 @@ def test_what_is_said_of_an_interruption_is_true(shop, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(run_folder, "stages_sentence", stop)
+        patch.setattr(run_summary, "stages_sentence", stop)
         late = shop.run(n_clusters=2, currency="GBP")
     assert_refused(late, "interrupted; the new outputs are in place")
     assert settings_of(shop.result)["currency"] == "GBP"

@@ -25,7 +25,12 @@ from segmentation.book.page_checks import check_pages
 from segmentation.book.reading import for_readers
 from segmentation.book.words import scale
 from segmentation.book.words.text import inert
-from segmentation.core.child_process import environment_of_this_package, python_of_this_package
+from segmentation.core.child_process import (
+    ENDS_WITH_ITS_INPUT,
+    environment_of_this_package,
+    python_of_this_package,
+    tied_input,
+)
 from segmentation.core.columns import FEATURES, RULES, SEGMENT_COLUMNS, TRANSACTIONS
 from segmentation.core.errors import ParameterError, ReportError, first_three
 from segmentation.core.limits import listed
@@ -35,7 +40,7 @@ from segmentation.run.compare_runs import open_changes
 from segmentation.run.run import Run
 from segmentation.segments.model import load_model
 
-JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"
+JUPYTER_BOOK = ENDS_WITH_ITS_INPUT + "from jupyter_book.cli.main import main; main()"
 BOOK_FILES = ("_config.yml", "_toc.yml")
 SPARK_RESULTS = PROJECT_ROOT / "benchmarks" / "spark.json"
 TAKEN_FOLDERS = ("book", "runs")
@@ -360,9 +365,10 @@ def _number(value: float | tuple[float, ...]) -> str:
 def _run_jupyter_book(source: Path, output: Path) -> Path:
     """Run Jupyter Book with warnings as errors; its log is shown only if it fails."""
     command = ["build", str(source), "--path-output", str(output), "-W", "--keep-going", "--quiet"]
-    with progress_bar(total=1, desc="book", unit="book") as bar:
+    with progress_bar(total=1, desc="book", unit="book") as bar, tied_input() as own:
         built = subprocess.run(
             [*python_of_this_package("-c"), JUPYTER_BOOK, *command],
+            stdin=own,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

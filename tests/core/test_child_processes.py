@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -122,3 +124,22 @@ def test_one_place_says_how_python_is_started():
     for path in MODULES:
         if path.name != "child_process.py":
             assert "sys.executable" not in ast.unparse(TREES[path]), path.name
+
+
+PARENT = """
+import subprocess, sys
+from segmentation.core.child_process import ENDS_WITH_ITS_INPUT, tied_input
+program = ENDS_WITH_ITS_INPUT + "print('here', flush=True); threading.Event().wait(60)"
+with tied_input() as own:
+    subprocess.run([sys.executable, "-c", program], stdin=own)
+"""
+
+
+def test_a_child_ends_with_its_killed_parent():
+    parent = subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE)
+    assert parent.stdout.readline() == b"here\n"
+    parent.kill()
+    assert parent.wait(timeout=10) == -signal.SIGKILL
+    started = time.monotonic()
+    assert parent.stdout.read() == b""  # ends when the last process that has it is gone
+    assert time.monotonic() - started < 30

@@ -290,6 +290,11 @@ def shorten(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 1].rstrip() + "…"
 
 
+def symbol_of(currency: str) -> str:
+    """What stands before an amount of a currency: its sign, else its code and a blank."""
+    return CURRENCY_SYMBOLS.get(currency, f"{currency} ")
+
+
 def format_money(value: float, currency: str) -> str:
     """Money as people read it: short above ten thousand, exact below.
 
@@ -302,7 +307,7 @@ def format_money(value: float, currency: str) -> str:
     >>> format_money(-3.0, "EUR")
     '-€3.00'
     """
-    symbol = CURRENCY_SYMBOLS.get(currency, f"{currency} ")
+    symbol = symbol_of(currency)
     if not math.isfinite(value):
         return "–"
     sign, size = ("-" if value < 0 else ""), abs(value)

@@ -1,6 +1,6 @@
 """Files that have a row per customer: whom they hold, and the same file without some of them.
 
-They are known by a column ``customer_id``, in Parquet, CSV and the workbook's sheets. Rows that
+They are known by a column ``customer_id`` (in the workbook its label, or that). Rows that
 stay keep every character.
 """
 
@@ -24,11 +24,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from segmentation.core.columns import column_of
 from segmentation.core.guarded_csv import guarded
 from segmentation.deliver.workbook.cells import Counts, clean_text
 from segmentation.run.cache import write_parquet
 
 ID = "customer_id"
+ID_WORDS = column_of(ID).label
 _CHUNK = 1 << 20
 _NUMBERED = re.compile(r'(<(?:row|c) r="[A-Z]*)\d+"')
 _TEXT = re.compile(r"<t[^>]*>([^<]*)</t>")
@@ -132,7 +134,7 @@ def _sheet_without(sheet: TextIOWrapper, forms: dict[str, str], found: set[str])
             continue
         if number == 0:
             cells = re.findall(r'<c r="([A-Z]+)1"[^>]*>(.*?)</c>', part, re.S)
-            letter = next((at for at, cell in cells if _shown(cell) == ID), None)
+            letter = next((at for at, cell in cells if _shown(cell) in (ID, ID_WORDS)), None)
         cell = letter and re.search(rf'<c r="{letter}\d+"[^>]*>(.*?)</c>', part, re.S)
         customer = forms.get(_shown(cell[1])) if cell else None
         if customer is not None:

@@ -27,18 +27,20 @@ from segmentation.core.own_folders import MARK, PROCESSED, is_own_file, mark_fol
 from segmentation.core.parameters import PROJECT_ROOT, SHIPPED
 from segmentation.core.placing import NewFile
 from segmentation.core.progress import progress_bar
+from segmentation.deliver.check import findings_found
 from segmentation.deliver.on_cluster import write_customers
 from segmentation.deliver.run_places import Asked
 from segmentation.deliver.workbook import write_workbook
 from segmentation.run.cache import code_fingerprint, package_fingerprint, write_parquet
 from segmentation.run.run import Run
 from segmentation.run.stages import STAGES
+from segmentation.segments.colours import colours_of
 from segmentation.segments.names import fact_sentence
 
 WORKBOOK = "customer_segmentation_output.xlsx"
 WORKBOOK_CSV = "workbook_csv"
 SHIPPED_WORKBOOK_PROFILE = "marketplace"
-WORKBOOK_STAGES = ("orders", "segments", "stability", "recommendations")
+WORKBOOK_STAGES = ("orders", "findings", "segments", "stability", "recommendations")
 """Stages whose results are in the workbook."""
 PROCESSED_FOLDER = PROJECT_ROOT / "data" / "processed_data"
 EVIDENCE_FILES = {
@@ -170,16 +172,28 @@ def _write_workbook(run: Run, folder: Path) -> None:
     write_workbook(
         folder / WORKBOOK,
         segments=run["segments"],
-        customers=_with_arms(run["customers"], run["campaign_arms"]),
+        customers=_with_arms(
+            _with_last_order(run["customers"], run["overview"]["as_of"]), run["campaign_arms"]
+        ),
         profile=_with_stability(run["profile"], run["stability"]),
         ledger=run["ledger"],
         facts=facts[["segment_type", "cluster", "segment", "true_of"]].assign(fact=sentences),
         recommendations=run["recommendations"],
         campaign=run["campaign_plan"],
+        findings=findings_found(run["findings"]),
+        colours=colours_of(run["profile"], run.rules["naming_rules"]),
         overview=run["overview"] | {"currency": currency},
         currency=currency,
         csv_folder=csv_folder,
     )
+
+
+def _with_last_order(customers: pd.DataFrame, as_of: str | None) -> pd.DataFrame:
+    """Customers with the day of their last order; unchanged where no day is known."""
+    if not as_of or "recency" not in customers:
+        return customers
+    days = pd.to_timedelta(customers["recency"], unit="D")
+    return customers.assign(last_order=(pd.Timestamp(as_of) - days).astype("datetime64[s]"))
 
 
 def _with_arms(customers: pd.DataFrame, arms: pd.DataFrame) -> pd.DataFrame:

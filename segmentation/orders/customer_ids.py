@@ -14,6 +14,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import sqlglot
 from sqlglot import exp
@@ -27,6 +28,7 @@ from segmentation.core.limits import (
 )
 from segmentation.orders.counting import finding, named_examples
 from segmentation.sources.engine import Engine
+from segmentation.sources.forgotten import NOBODY, Forgotten
 
 ID = "customer_id"
 _INVISIBLE = "[\u200b-\u200f\u2060\ufeff\u00ad]"
@@ -47,7 +49,12 @@ _ADDRESS = "^[^@ ]+@[^@ ]+$"
 
 
 def with_clean_ids(
-    engine: Engine, lines: str, *, cleaning: str, guests: Sequence[str] | str
+    engine: Engine,
+    lines: str,
+    *,
+    cleaning: str,
+    guests: Sequence[str] | str,
+    forgotten: Forgotten = NOBODY,
 ) -> tuple[str, list[dict[str, Any]]]:
     """A query of lines with customer ids repaired, and what was found.
 
@@ -63,12 +70,15 @@ def with_clean_ids(
     guests : sequence of str, or ``auto``
         Ids under which many people order; their lines have no customer. ``auto``: what shop
         systems call them, and a number such as 0 with outlandishly many orders.
+    forgotten : Forgotten
+        Whom no finding counts or names, by the id as it stands there or as it is repaired.
     """
     if engine.dialect == "spark":  # customers may be more than this machine holds
         return lines, []
     query: Any = sqlglot.parse_one(lines, dialect="duckdb")
     ids = _ids(engine, query)
-    found: list[dict[str, Any]] = []
+    repaired: list[tuple[str, pd.DataFrame, str]] = []
+    raw = ids[ID].copy()
     odd = ids[ID].str.fullmatch("[A-Za-z0-9_-]*[A-Za-z0-9]").eq(False)
     for repair in _repairs(ids) if cleaning != "off" else ():
         asked = ids.index if repair.name in ("placeholder_id", *_MATCHED) else ids.index[odd]
@@ -78,10 +88,14 @@ def with_clean_ids(
         changed = asked[(now != ids.loc[asked, ID]) & ids.loc[asked, ID].notna()]
         if len(changed) and (repair.name != "decomposed_id" or engine.dialect == "duckdb"):
             how = "set aside" if repair.name == "placeholder_id" else "repaired"
-            found.append(_finding(repair.name, ids.loc[changed], how))
+            repaired.append((repair.name, ids.loc[changed].copy(), how))
             query = _with_id(query, repair.sql)
             ids.loc[changed, ID] = now[changed]
-    ids = ids.groupby(ID, as_index=False).sum()
+    gone = ids.index[np.logical_or(forgotten.hold(raw), forgotten.hold(ids[ID]))]
+    found = [
+        _finding(name, changed.drop(gone, errors="ignore"), how) for name, changed, how in repaired
+    ]
+    ids = ids.drop(gone).groupby(ID, as_index=False).sum()
     named, suspects = _guests(ids, guests)
     digits = ids[ids[ID].str.fullmatch("[0-9]+")]
     several = digits[digits[ID].str.lstrip("0").duplicated(keep=False)]

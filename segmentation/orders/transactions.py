@@ -105,7 +105,9 @@ def _materialise(
         lines = _canonical(source.sql, columns, customer_table=False)
         if date_repair == "swap_day_month":
             lines = with_days_swapped(lines)
-        lines, ids = with_clean_ids(engine, lines, cleaning=id_cleaning, guests=guest_ids)
+        lines, ids = with_clean_ids(
+            engine, lines, cleaning=id_cleaning, guests=guest_ids, forgotten=source.forgotten
+        )
         left_out = create_without(engine, "transactions", lines, source.forgotten, amount="amount")
         _check_days(engine, source)
     return replace(

@@ -49,6 +49,11 @@ class Forgotten:
         """Hash of an id; `_HASH` says the same in SQL."""
         return hashlib.sha256((self.salt + customer).encode("utf-8", "replace")).hexdigest()
 
+    def hold(self, customers: Iterable[str | None]) -> list[bool]:
+        """Whether each of these customers is on the list; nobody is on an empty one."""
+        asked = bool(self.hashes)
+        return [asked and bool(one) and self.hash_of(str(one)) in self.hashes for one in customers]
+
     def with_customers(self, customers: Iterable[str]) -> Forgotten:
         """The list with these customers on it too.
 
@@ -64,6 +69,9 @@ class Forgotten:
     def fingerprint(self) -> str:
         """Hash of the whole list: another list never reuses what was computed with this one."""
         return hashlib.sha256("\n".join([self.salt, *sorted(self.hashes)]).encode()).hexdigest()
+
+
+NOBODY = Forgotten()
 
 
 @dataclass(frozen=True)

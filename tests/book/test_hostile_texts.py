@@ -116,7 +116,7 @@ def cells_of(path: Path) -> list:
 
 def ids_of(sheet) -> list[str]:
     header = [cell.value for cell in sheet[1]]
-    column = header.index("customer_id") + 1
+    column = header.index("Customer") + 1
     return [sheet.cell(row, column).value for row in range(2, sheet.max_row + 1)]
 
 
@@ -127,7 +127,7 @@ def test_libreoffice_keeps_every_text_of_the_workbook_and_runs_none(
     after = openpyxl.load_workbook(through_libreoffice / WORKBOOK)
 
     assert after.sheetnames == before.sheetnames
-    assert set(CLEAN_IDS) <= set(ids_of(after["segments"]))
+    assert set(CLEAN_IDS) <= set(ids_of(after["All customers"]))
     for sheet in before:
         for row, again in zip(sheet.rows, after[sheet.title].rows, strict=True):
             for cell, same in zip(row, again, strict=True):
@@ -164,7 +164,7 @@ def test_the_csv_twin_and_the_parquet_file_have_the_very_ids(hostile_run):
     assert set(CLEAN_IDS) <= set(twins)
     assert set(IDS) <= set(pd.read_parquet(hostile_run / "segments.parquet")["customer_id"])
     about = dict(
-        openpyxl.load_workbook(hostile_run / WORKBOOK)["about"].iter_rows(
+        openpyxl.load_workbook(hostile_run / WORKBOOK)["About"].iter_rows(
             min_row=2, max_col=2, values_only=True
         )
     )

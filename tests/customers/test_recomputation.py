@@ -11,8 +11,10 @@ import openpyxl
 import pandas as pd
 import pytest
 from conftest import ROOT
+from workbooks import names_of
 
 from segmentation.core.parameters import parameters_from
+from segmentation.deliver.workbook.definitions import TITLES
 from segmentation.run.run import Run
 
 CDNOW = ROOT / "data" / "raw_data" / "cdnow" / "CDNOW_master.txt"
@@ -38,8 +40,11 @@ def recomputed(shipped_run):
 @pytest.fixture(scope="session")
 def workbook(shipped_run):
     book = openpyxl.load_workbook(shipped_run[1] / WORKBOOK, read_only=True)
-    wanted = (book.sheetnames[0], "ledger")
-    yield {name: list(book[name].iter_rows(values_only=True)) for name in wanted}
+    found = {}
+    for kind in ("segments", "ledger"):
+        header, *rows = book[TITLES[kind]].iter_rows(values_only=True)
+        found[kind] = [names_of(TITLES[kind], header), *rows]
+    yield found
     book.close()
 
 
@@ -177,10 +182,10 @@ def test_segments_table_has_the_contract_columns_in_order(shipped_run):
     assert (segments.loc[~flagged, "anomaly_reasons"] == "").all()
 
 
-def test_first_sheet_of_the_workbook_is_the_segments_table(shipped_run, workbook):
+def test_all_customers_of_the_workbook_are_the_segments_table(shipped_run, workbook):
     segments = pd.read_parquet(shipped_run[1] / "segments.parquet")
 
-    header, *rows = next(iter(workbook.values()))
+    header, *rows = workbook["segments"]
 
     sheet = pd.DataFrame(rows, columns=header)
     assert list(header) == segments.columns.tolist()
@@ -210,7 +215,7 @@ def test_ledger_sheet_of_the_workbook_is_the_ledger(shipped_run, workbook):
 def test_total_spent_of_the_workbook_is_the_money_kept(shipped_run, workbook):
     kept = pd.read_csv(shipped_run[1] / "ledger.csv", dtype=str).iloc[-1]["amount"]
 
-    header, *rows = next(iter(workbook.values()))
+    header, *rows = workbook["segments"]
 
     place = header.index("total_spent")
     assert sum(Decimal(f"{row[place]:.2f}") for row in rows) == Decimal(kept)

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from conftest import call_cli
 from python_calamine import CalamineWorkbook
+from workbooks import kind_of, names_of
 
 from segmentation.core.guarded_csv import unguarded
 from segmentation.deliver.scoring_sql import scoring_sql
@@ -51,7 +52,8 @@ def sheets(handed_over) -> dict[str, list[dict]]:
     found = {}
     for name in book.sheet_names:
         header, *rows = book.get_sheet_by_name(name).to_python()
-        found[name] = [dict(zip(header, row, strict=True)) for row in rows]
+        names = names_of(name, header)
+        found[kind_of(name)] = [dict(zip(names, row, strict=True)) for row in rows]
     return found
 
 
@@ -77,7 +79,7 @@ def lists_in(tables: dict[str, list[dict]]) -> list[str]:
 
 @pytest.mark.parametrize("kind", ["sheets", "twins"])
 def test_workbook_and_twins_are_the_segments_twice_over(handed_over, request, kind):
-    """Once on the sheet `segments`, once over the lists of the segments."""
+    """Once on the sheet of all customers, once over the lists of the segments."""
     _, expected = handed_over
     tables = request.getfixturevalue(kind)
 

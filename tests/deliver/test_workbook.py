@@ -20,10 +20,13 @@ import numpy as np
 import openpyxl
 import pandas as pd
 import pytest
+from workbooks import names_of
 
 from segmentation.core.errors import OutputError
 from segmentation.deliver import workbook
 from segmentation.deliver.workbook import inert_file, sheet_writer, sheets, write_workbook
+from segmentation.deliver.workbook.columns import labels_of
+from segmentation.deliver.workbook.definitions import TITLES
 
 IDS = ["00123", "12345678901234567890", "17850.0", "NA", "=1+1", "1E5"]
 HOSTILE = [
@@ -143,8 +146,12 @@ def written(path: Path):
     return openpyxl.load_workbook(path)
 
 
+def names_of_sheet(sheet) -> list[str]:
+    return names_of(sheet.title, [cell.value for cell in sheet[1]])
+
+
 def column_of_sheet(sheet, name: str) -> list:
-    header = [cell.value for cell in sheet[1]]
+    header = names_of_sheet(sheet)
     return [row[header.index(name)].value for row in sheet.iter_rows(min_row=2)]
 
 
@@ -164,31 +171,97 @@ def test_read_excel_gives_the_segments_table_exactly(path):
 
     write_workbook(path, **tables_of(segments))
 
-    read = pd.read_excel(path, dtype={"customer_id": str}, keep_default_na=False, na_values=[""])
+    read = pd.read_excel(
+        path, sheet_name="All customers", dtype={"Customer": str},
+        keep_default_na=False, na_values=[""],
+    )  # fmt: skip
     expected = segments.assign(anomaly_reasons=segments["anomaly_reasons"].replace("", np.nan))
+    expected.columns = labels_of("segments", segments)
     pd.testing.assert_frame_equal(
         read, expected, check_dtype=False, check_exact=True, check_column_type=False
     )
 
 
-def test_sheets_are_in_reading_order_and_segments_is_first(written):
+def test_sheets_are_in_reading_order_and_the_summary_is_first(written):
     assert written.sheetnames == [
-        "segments",
-        "summary",
+        "Summary",
         "1 Loyal",
-        "anomalies",
-        "profile",
-        "recommendations",
-        "names",
-        "ledger",
-        "dictionary",
-        "about",
+        "Unusual",
+        "All customers",
+        "Recommendations",
+        "Segment profile",
+        "Why these names",
+        "Ledger",
+        "Definitions",
+        "About",
     ]
-    assert written.active.title == "summary"
+    assert written.active.title == "Summary"
+
+
+def test_headers_are_words_and_each_is_another(written):
+    for sheet in written:
+        words = [cell.value for cell in sheet[1]]
+        assert len(set(words)) == len(words)
+        assert all(word[0].isupper() and "_" not in word for word in words), sheet.title
+    assert [cell.value for cell in written["1 Loyal"][1]][:6] == [
+        *("Customer", "Group", "Segment", "Total spent", "Days since last order", "Orders"),
+    ]
+
+
+def test_last_order_stands_beside_the_days_since_it(path):
+    segments = segments_of(IDS)
+    last = pd.Timestamp("1998-06-30") - pd.to_timedelta(segments["recency"], unit="D")
+
+    write_workbook(path, **tables_of(segments, customers=segments.assign(last_order=last)))
+
+    sheet = openpyxl.load_workbook(path)["1 Loyal"]
+    names = names_of_sheet(sheet)
+    assert names.index("recency") == names.index("last_order") + 1
+    pairs = zip(
+        column_of_sheet(sheet, "last_order"), column_of_sheet(sheet, "recency"), strict=True
+    )
+    assert all(day == dt.datetime(1998, 6, 30) - dt.timedelta(days=ago) for day, ago in pairs)
+    assert sheet.cell(2, names.index("last_order") + 1).number_format == "yyyy-mm-dd"
+
+
+def test_segments_have_the_colours_of_the_pages(path):
+    write_workbook(path, **tables_of(segments_of(IDS), colours={"Loyal": "#004488"}))
+
+    book = openpyxl.load_workbook(path)
+    cell = book["Summary"].cell(2, names_of_sheet(book["Summary"]).index("segment") + 1)
+    assert (cell.value, cell.fill.fgColor.rgb, cell.font.color.rgb) == (
+        *("Loyal", "FF004488", "FFFFFFFF"),
+    )
+    assert book["1 Loyal"].sheet_properties.tabColor.rgb == "FF004488"
+
+
+def test_money_shows_its_currency(path):
+    for currency, shown in (("EUR", '"€"#,##0.00'), ("CHF", '"CHF "#,##0.00')):
+        write_workbook(path, **tables_of(segments_of(IDS), currency=currency))
+        sheet = openpyxl.load_workbook(path)["All customers"]
+        assert sheet["B2"].number_format == shown
+
+
+def test_what_was_found_is_listed_without_examples(path):
+    findings = pd.DataFrame(
+        {
+            "finding": ["x"], "place": ["amount"], "severity": ["severe"], "rows": [3],
+            "customers": [2], "amount": [Decimal("4.50")], "treatment": ["kept"],
+            "title": ["Totals repeated"], "examples": ["A-17"], "what_to_do": ["Look."],
+            "parameter": ["duplicates"],
+        }
+    )  # fmt: skip
+
+    write_workbook(path, **tables_of(segments_of(IDS), findings=findings))
+
+    sheet = openpyxl.load_workbook(path)["Data quality"]
+    assert [cell.value for cell in sheet[2]] == [
+        *("severe", "Totals repeated", "Look.", 3, 2, 4.5, "duplicates", "amount", "kept"),
+    ]
 
 
 def test_ids_are_the_same_text_after_reading(written):
-    cells = [row[0] for row in written["segments"].iter_rows(min_row=2)]
+    cells = [row[0] for row in written["All customers"].iter_rows(min_row=2)]
 
     assert [cell.value for cell in cells] == IDS
     assert {cell.data_type for cell in cells} == {"s"}
@@ -201,7 +274,7 @@ def test_hostile_texts_are_inert_and_unchanged(path, dtype):
 
     counts = write_workbook(path, **tables_of(segments))
 
-    sheet = openpyxl.load_workbook(path)["segments"]
+    sheet = openpyxl.load_workbook(path)["All customers"]
     for name in ("customer_id", "anomaly_reasons"):
         assert column_of_sheet(sheet, name) == HOSTILE
     for row in sheet.iter_rows(min_row=2, max_col=1):
@@ -221,8 +294,8 @@ def test_hostile_header_and_overview_are_inert(path):
     write_workbook(path, **tables)
 
     book = openpyxl.load_workbook(path)
-    assert [cell.value for cell in book["recommendations"][1]] == ["=1+1", "<r>&</r>"]
-    about = dict(book["about"].iter_rows(min_row=2, max_col=2, values_only=True))
+    assert [cell.value for cell in book["Recommendations"][1]] == ["=1+1", "<r>&</r>"]
+    about = dict(book["About"].iter_rows(min_row=2, max_col=2, values_only=True))
     assert about["=cmd"] == "=1+1"
     assert about["+x"] == "-1, =2"
     assert "<f>" not in sheet_xml(path)
@@ -246,7 +319,7 @@ def test_characters_no_spreadsheet_holds_are_replaced_and_counted(path):
 
     counts = write_workbook(path, **tables_of(segments_of(ids)))
 
-    sheet = openpyxl.load_workbook(path)["segments"]
+    sheet = openpyxl.load_workbook(path)["All customers"]
     assert column_of_sheet(sheet, "customer_id") == [
         "a\ufffdb",
         "\ufffd\ufffd",
@@ -263,7 +336,7 @@ def test_texts_beyond_a_cell_are_cut_with_an_ellipsis_and_counted(path):
 
     counts = write_workbook(path, **tables_of(segments_of(list("abcde"), anomaly_reasons=reasons)))
 
-    read = column_of_sheet(openpyxl.load_workbook(path)["segments"], "anomaly_reasons")
+    read = column_of_sheet(openpyxl.load_workbook(path)["All customers"], "anomaly_reasons")
     assert read[0] == reasons[0] and read[2] == reasons[2]
     assert read[1] == "x" * 32_766 + "…"
     assert read[3] == gift * 16_383 + "…"
@@ -277,7 +350,7 @@ def test_missing_and_infinite_numbers_are_empty_cells(path, dtype):
 
     counts = write_workbook(path, **tables_of(segments_of("abcd", margin=margin)))
 
-    sheet = openpyxl.load_workbook(path)["segments"]
+    sheet = openpyxl.load_workbook(path)["All customers"]
     assert column_of_sheet(sheet, "margin") == [0.5, None, None, None]
     assert counts["infinities_emptied"] == 2
 
@@ -292,7 +365,7 @@ def test_missing_texts_flags_and_counts_are_empty_cells(path):
 
     write_workbook(path, **tables_of(segments))
 
-    sheet = openpyxl.load_workbook(path)["segments"]
+    sheet = openpyxl.load_workbook(path)["All customers"]
     assert column_of_sheet(sheet, "segment") == ["Loyal", None, None]
     assert column_of_sheet(sheet, "is_anomaly") == [True, None, False]
     assert column_of_sheet(sheet, "cluster") == [1, None, 0]
@@ -304,16 +377,16 @@ def test_ledger_amounts_are_exact_to_the_cent(path):
 
     write_workbook(path, **tables)
 
-    read = column_of_sheet(openpyxl.load_workbook(path)["ledger"], "amount")
+    read = column_of_sheet(openpyxl.load_workbook(path)["Ledger"], "amount")
     assert [Decimal(repr(value)).quantize(Decimal("0.01")) for value in read] == amounts
 
 
 @pytest.mark.parametrize(
     ("amounts", "number_format"),
     [
-        pytest.param(["1.5", "2"], "#,##0.00", id="money-has-at-least-cents"),
-        pytest.param(["1.234", "-5.6"], "#,##0.000", id="three-decimals"),
-        pytest.param(["1E+3", "NaN"], "#,##0.00", id="exponents-and-missing"),
+        pytest.param(["1.5", "2"], '"$"#,##0.00', id="money-has-at-least-cents"),
+        pytest.param(["1.234", "-5.6"], '"$"#,##0.000', id="three-decimals"),
+        pytest.param(["1E+3", "NaN"], '"$"#,##0.00', id="exponents-and-missing"),
     ],
 )
 def test_amounts_show_every_decimal_they_carry(path, amounts, number_format):
@@ -324,7 +397,7 @@ def test_amounts_show_every_decimal_they_carry(path, amounts, number_format):
 
     write_workbook(path, **tables)
 
-    cell = openpyxl.load_workbook(path)["ledger"]["B2"]
+    cell = openpyxl.load_workbook(path)["Ledger"]["B2"]
     assert cell.number_format == number_format
     assert Decimal(repr(cell.value)) == Decimal(amounts[0])
 
@@ -338,8 +411,8 @@ def test_numbers_a_spreadsheet_would_round_are_text(path):
     counts = write_workbook(path, **tables)
 
     book = openpyxl.load_workbook(path)
-    assert column_of_sheet(book["ledger"], "amount") == exact
-    assert book["about"]["B2"].value == "12345678901234567890"
+    assert column_of_sheet(book["Ledger"], "amount") == exact
+    assert book["About"]["B2"].value == "12345678901234567890"
     assert counts["numbers_as_text"] == 4  # the sheet `about` repeats what was kept
 
 
@@ -353,42 +426,42 @@ def test_dates_before_march_1900_are_text(path):
     write_workbook(path, **tables_of(segments.assign(stamp=stamps), overview={"zoned": zoned}))
 
     book = openpyxl.load_workbook(path)
-    assert column_of_sheet(book["segments"], "first") == [
+    assert column_of_sheet(book["All customers"], "first") == [
         "1850-01-02",
         "1900-02-28",
         dt.datetime(1900, 3, 1),
         dt.datetime(2024, 2, 29),
     ]
-    assert column_of_sheet(book["segments"], "last") == [
+    assert column_of_sheet(book["All customers"], "last") == [
         "1850-01-02T03:04:05",
         dt.datetime(2024, 1, 1, 12),
         None,
         None,
     ]
-    assert column_of_sheet(book["segments"], "stamp") == [
+    assert column_of_sheet(book["All customers"], "stamp") == [
         dt.datetime(2024, 1, 1),
         None,
         "1677-10-01",
         dt.datetime(2024, 1, 1, 6),
     ]
-    assert book["about"]["B2"].value == "2024-01-01T00:00:00+00:00"
+    assert book["About"]["B2"].value == "2024-01-01T00:00:00+00:00"
 
 
 @pytest.mark.parametrize(
-    ("n_customers", "sheets"),
+    ("n_customers", "parts_of"),
     [(10, {"segments": 10}), (11, {"segments": 10, "segments_2": 1}), (0, {"segments": 0})],
 )
-def test_more_customers_than_a_sheet_holds_continue_on_the_next(path, n_customers, sheets):
+def test_more_customers_than_a_sheet_holds_continue_on_the_next(path, n_customers, parts_of):
     ids = [f"{number:05d}" for number in range(n_customers)]
 
     counts = write_workbook(path, **tables_of(segments_of(ids)), max_rows=10)
 
     book = openpyxl.load_workbook(path)
-    parts = [name for name in book.sheetnames if name.startswith("segments")]
-    assert parts == list(sheets)
-    assert {name: counts[name] for name in parts} == sheets
+    parts = [name for name in book.sheetnames if name.startswith("All customers")]
+    assert parts == ["All customers", "All customers 2"][: len(parts_of)]
+    assert {name: counts[name] for name in parts_of} == parts_of
     assert [one for name in parts for one in column_of_sheet(book[name], "customer_id")] == ids
-    assert all(book[name]["A1"].value == "customer_id" for name in parts)
+    assert all(book[name]["A1"].value == "Customer" for name in parts)
 
 
 def test_chunks_of_a_large_table_join_without_a_gap(path, monkeypatch):
@@ -398,7 +471,7 @@ def test_chunks_of_a_large_table_join_without_a_gap(path, monkeypatch):
     write_workbook(path, **tables_of(segments_of(ids)), max_rows=24)
 
     book = openpyxl.load_workbook(path)
-    parts = ["segments", "segments_2", "segments_3"]
+    parts = ["All customers", "All customers 2", "All customers 3"]
     assert [one for name in parts for one in column_of_sheet(book[name], "customer_id")] == ids
 
 
@@ -440,25 +513,26 @@ def test_every_sheet_prints_across_one_page_with_its_header_and_not_to_the_end(w
         ("segments", "frequency", "#,##0"),
         ("segments", "recency", "#,##0"),
         ("segments", "cluster", "#,##0"),
-        ("segments", "total_spent", "#,##0.00"),
+        ("segments", "total_spent", '"$"#,##0.00'),
         ("segments", "margin", "0.00"),
         ("segments", "customer_id", "@"),
         ("profile", "customers", "#,##0"),
         ("profile", "customers_share", "0.0%"),
-        ("profile", "revenue", "#,##0.00"),
-        ("profile", "total_spent_mean", "#,##0.00"),
+        ("profile", "revenue", '"$"#,##0.00'),
+        ("profile", "total_spent_mean", '"$"#,##0.00'),
         ("profile", "recency_median", "#,##0.00"),
-        ("recommendations", "revenue_share", "0.0%"),
         ("recommendations", "break_even_response", "0.0%"),
-        ("recommendations", "contact_cost", "#,##0.00"),
+        ("recommendations", "contact_cost", '"$"#,##0.00'),
         ("recommendations", "reach", "#,##0"),
         ("ledger", "rows", "#,##0"),
     ],
 )
 def test_numbers_are_formatted_by_what_the_column_means(written, sheet, column, number_format):
-    header = [cell.value for cell in written[sheet][1]]
+    shown = written[TITLES[sheet]]
+    words = labels_of(sheet, pd.DataFrame(columns=[column]))[0]
+    at = [cell.value for cell in shown[1]].index(words) + 1
 
-    assert written[sheet].cell(2, header.index(column) + 1).number_format == number_format
+    assert shown.cell(2, at).number_format == number_format
 
 
 def test_columns_are_as_wide_as_their_content(path):
@@ -466,40 +540,40 @@ def test_columns_are_as_wide_as_their_content(path):
 
     write_workbook(path, **tables_of(segments))
 
-    sheet = openpyxl.load_workbook(path)["segments"]
+    sheet = openpyxl.load_workbook(path)["All customers"]
     widths = {sheet[f"{letter}1"].value: sheet.column_dimensions[letter].width for letter in "ABGJ"}
-    assert widths["customer_id"] == pytest.approx(31, abs=1)
-    assert widths["total_spent"] == pytest.approx(len("total_spent") + 3, abs=1)
-    assert widths["segment"] == pytest.approx(49, abs=1)
-    assert widths["anomaly_reasons"] == pytest.approx(60, abs=1)
+    assert widths["Customer"] == pytest.approx(31, abs=1)
+    assert widths["Total spent"] == pytest.approx(len("Total spent") + 3, abs=1)
+    assert widths["Segment"] == pytest.approx(49, abs=1)
+    assert widths["Why anomalous"] == pytest.approx(60, abs=1)
 
 
 def test_dictionary_describes_every_column_of_every_sheet(written):
-    rows = list(written["dictionary"].iter_rows(min_row=2, values_only=True))
+    rows = list(written["Definitions"].iter_rows(min_row=2, values_only=True))
 
-    described = [row[:2] for row in rows]
+    described = {row[:2] for row in rows}
     kinds = {"1 Loyal": sheets.LIST}
     present = [
         (kinds.get(name, name), cell.value)
         for name in written.sheetnames
         for cell in written[name][1]
     ]
-    assert sorted(described) == sorted(present)
-    assert all(label and meaning for *_, label, _, meaning in rows)
-    units = {row[:2]: row[3] for row in rows}
-    assert units["segments", "total_spent"] == units["ledger", "amount"] == "USD"
-    assert units["segments", "recency"] == units["profile", "recency_median"] == "days"
+    assert described >= set(present) and len(described) == len(rows)
+    assert all(label and meaning and name for _, label, _, meaning, name in rows)
+    units = {(row[0], row[4]): row[2] for row in rows}
+    assert units["All customers", "total_spent"] == units["Ledger", "amount"] == "USD"
+    assert units["All customers", "recency"] == units["Segment profile", "recency_median"] == "days"
 
 
 def test_about_says_where_the_workbook_comes_from(written):
-    about = dict(written["about"].iter_rows(min_row=2, max_col=2, values_only=True))
+    about = dict(written["About"].iter_rows(min_row=2, max_col=2, values_only=True))
 
     assert about["source"] == "cdnow"
     assert about["as_of"] == dt.datetime(1998, 6, 30)
     assert about["currency"] == "USD"
     assert about["rows"] == 69_659
     assert about["parameters.features"] == "recency, frequency"
-    assert about["rows on sheet segments"] == len(IDS)
+    assert about["rows on sheet All customers"] == len(IDS)
     assert about["characters replaced"] == 0
 
 
@@ -522,8 +596,9 @@ def test_row_labels_and_repeated_column_names_do_no_harm(path):
     write_workbook(path, **tables)
 
     book = openpyxl.load_workbook(path)
-    assert column_of_sheet(book["segments"], "customer_id") == IDS
-    assert [cell.value for cell in book["profile"][2]] == [1, "a"]
+    assert column_of_sheet(book["All customers"], "customer_id") == IDS
+    assert [cell.value for cell in book["Segment profile"][2]] == [1, "a"]
+    assert [cell.value for cell in book["Segment profile"][1]] == ["X", "X (x)"]
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Asia/Kolkata", "America/Los_Angeles"])
@@ -634,7 +709,7 @@ def test_interruption_leaves_the_old_workbook_and_nothing_else(path, monkeypatch
 def test_a_cell_that_xlsxwriter_refuses_is_never_lost_silently(path, monkeypatch, code):
     monkeypatch.setattr(inert_file.InertSheet, "write_number", lambda *args: code)
 
-    with pytest.raises(RuntimeError, match="refused segments, row 2"):
+    with pytest.raises(RuntimeError, match="refused Summary, row 2"):
         write_workbook(path, **tables_of(segments_of(IDS)))
 
     assert not path.exists()
@@ -665,7 +740,7 @@ def test_kill_at_any_moment_leaves_a_complete_workbook(path):
             process.send_signal(signal.SIGKILL)
         with zipfile.ZipFile(path) as archive:
             assert archive.testzip() is None
-        ids = column_of_sheet(openpyxl.load_workbook(path)["segments"], "customer_id")
+        ids = column_of_sheet(openpyxl.load_workbook(path)["All customers"], "customer_id")
         assert ids == IDS or len(ids) == 400
 
     write_workbook(path, **tables_of(segments_of(IDS)))
@@ -680,10 +755,13 @@ def test_libreoffice_reads_the_same_ids(path, tmp_path):
     write_workbook(path, **tables_of(segments_of(ids)))
 
     command = [soffice, "--headless", f"-env:UserInstallation=file://{tmp_path}/profile"]
-    command += ["--convert-to", "csv:Text - txt - csv (StarCalc):44,34,76,1"]
+    command += [
+        "--convert-to",
+        "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,false,false,false,4",
+    ]
     command += ["--outdir", str(tmp_path / "csv"), str(path)]
     subprocess.run(command, check=True, capture_output=True, timeout=120)
 
     (table,) = (tmp_path / "csv").glob("*.csv")
     read = pd.read_csv(table, dtype=str, keep_default_na=False)
-    assert read["customer_id"].tolist() == ids
+    assert read["Customer"].tolist() == ids

@@ -12,11 +12,14 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_workbook import column_of_sheet, segments_of, tables_of
+from test_workbook import column_of_sheet, names_of_sheet, segments_of, tables_of
+from workbooks import kind_of
 
 from segmentation.core import guarded_csv
 from segmentation.core.guarded_csv import guarded, unguarded, unguarded_ids, write_guarded_csv
 from segmentation.deliver.workbook import sheet_writer, write_workbook
+from segmentation.deliver.workbook.columns import labels_of
+from segmentation.deliver.workbook.definitions import LIST
 from segmentation.deliver.workbook.sheets import list_name
 
 SIX = {
@@ -42,8 +45,8 @@ def six(tmp_path: Path):
 
 
 def rows_of(sheet) -> list[dict]:
-    header, *rows = sheet.iter_rows(values_only=True)
-    return [dict(zip(header, row, strict=True)) for row in rows]
+    _, *rows = sheet.iter_rows(values_only=True)
+    return [dict(zip(names_of_sheet(sheet), row, strict=True)) for row in rows]
 
 
 def twin_of(folder: Path, name: str) -> list[list[str]]:
@@ -65,15 +68,15 @@ def test_summary_adds_up_exactly_and_leads_to_the_lists(six):
     book, _ = six
     keys = ("segment", "customers", "revenue", "anomalies", "play", "list")
 
-    rows = [tuple(row[key] for key in keys) for row in rows_of(book["summary"])]
+    rows = [tuple(row[key] for key in keys) for row in rows_of(book["Summary"])]
 
     assert rows == [
         ("Top", 1, 100, 1, "retain", "1 Top"),
         ("High", 2, 80.5, 1, "grow", "2 High"),
         ("Low", 3, 12.25, 1, None, "3 Low"),
-        ("all customers", 6, 192.75, 3, None, "segments"),
+        ("all customers", 6, 192.75, 3, None, "All customers"),
     ]
-    about = dict(book["about"].iter_rows(min_row=2, max_col=2, values_only=True))
+    about = dict(book["About"].iter_rows(min_row=2, max_col=2, values_only=True))
     assert about["total spent by all customers"] == about["amount kept by the ledger"] == 192.75
 
 
@@ -82,7 +85,7 @@ def test_anomalies_are_listed_with_their_reasons_by_value(six):
 
     rows = [
         (row["customer_id"], row["segment"], row["anomaly_reasons"])
-        for row in rows_of(book["anomalies"])
+        for row in rows_of(book["Unusual"])
     ]
 
     assert rows == [
@@ -95,15 +98,19 @@ def test_anomalies_are_listed_with_their_reasons_by_value(six):
 def test_every_sheet_has_a_twin_of_the_same_cells(six):
     book, folder = six
 
-    assert {path.stem for path in folder.glob("*.csv")} == set(book.sheetnames)
+    twins = {kind_of(title) for title in book.sheetnames}
+    assert {path.stem for path in folder.glob("*.csv")} == twins
     for sheet in book:
-        header, *rows = twin_of(folder, sheet.title)
+        kind = kind_of(sheet.title)
+        header, *rows = twin_of(folder, kind)
+        table = pd.DataFrame(columns=header)
+        words = labels_of(LIST if kind == sheet.title else kind, table)
         cells = list(sheet.iter_rows(values_only=True))
-        assert header == list(cells[0])
         assert len(rows) == len(cells) - 1
         for row, expected in zip(rows, cells[1:], strict=True):
-            for text, value in zip(row, expected, strict=True):
-                assert _same(text, value), (sheet.title, text, value)
+            of = dict(zip(words, row, strict=True))
+            for label, value in zip(cells[0], expected, strict=True):
+                assert _same(of[label], value), (sheet.title, label, value)
 
 
 def _same(text: str, value: object) -> bool:
@@ -123,13 +130,13 @@ def test_lists_and_anomalies_continue_on_the_next_sheet(tmp_path, max_rows):
 
     book = openpyxl.load_workbook(tmp_path / "x.xlsx")
     low = [name for name in book.sheetnames if name.endswith(" Low")]
-    flagged = [name for name in book.sheetnames if name.startswith("anomalies")]
+    flagged = [name for name in book.sheetnames if name.startswith("Unusual")]
     assert (
         low == {1: ["3 Low", "3.2 Low", "3.3 Low"], 2: ["3 Low", "3.2 Low"], 4: ["3 Low"]}[max_rows]
     )
     for names, ids in ((low, ["c", "a", "e"]), (flagged, ["f", "b", "e"])):
         assert [one for name in names for one in column_of_sheet(book[name], "customer_id")] == ids
-        twins = [row[0] for name in names for row in twin_of(tmp_path, name)[1:]]
+        twins = [row[0] for name in names for row in twin_of(tmp_path, kind_of(name))[1:]]
         assert twins == ids
 
 
@@ -163,9 +170,9 @@ def test_any_segment_name_gives_a_sheet_of_its_own_and_a_file_in_the_folder(tmp_
     assert sorted(column_of_sheet(book[name], "customer_id")[0] for name in lists) == ids
     assert {path.name for path in tmp_path.rglob("*")} == {
         "x.xlsx",
-        *(f"{name}.csv" for name in book.sheetnames),
+        *(f"{kind_of(name)}.csv" for name in book.sheetnames),
     }
-    assert [row["list"] for row in rows_of(book["summary"])][:-1] == lists
+    assert [row["list"] for row in rows_of(book["Summary"])][:-1] == lists
 
 
 @pytest.mark.parametrize("name", HOSTILE_NAMES)
@@ -184,10 +191,11 @@ def test_what_had_to_change_is_counted_once_however_many_sheets_show_it(tmp_path
 
     assert counts["characters_replaced"] == 1
     book = openpyxl.load_workbook(tmp_path / "x.xlsx")
-    for name in ("segments", "1 Loyal", "anomalies"):
+    for name in ("All customers", "1 Loyal", "Unusual"):
         assert "a\ufffd" in column_of_sheet(book[name], "customer_id")
-        assert "a\ufffd" in [cell for row in twin_of(tmp_path, name) for cell in row]
-    about = dict(book["about"].iter_rows(min_row=2, max_col=2, values_only=True))
+        twin = twin_of(tmp_path, kind_of(name))
+        assert "a\ufffd" in [cell for row in twin for cell in row]
+    about = dict(book["About"].iter_rows(min_row=2, max_col=2, values_only=True))
     assert about["characters replaced"] == 1
 
 
@@ -202,7 +210,7 @@ def test_a_campaign_has_its_sheet_and_the_lists_say_who_is_left_alone(tmp_path):
     write_workbook(tmp_path / "x.xlsx", csv_folder=tmp_path, **tables)
 
     book = openpyxl.load_workbook(tmp_path / "x.xlsx")
-    assert rows_of(book["campaign"]) == [
+    assert rows_of(book["Campaign"]) == [
         {"segment_type": "normal", "segment": "Low", "treatment": 1, "control": 1}
     ]
     arms = {
@@ -211,7 +219,7 @@ def test_a_campaign_has_its_sheet_and_the_lists_say_who_is_left_alone(tmp_path):
         for row in rows_of(book[name])
     }
     assert arms == {"a": "treatment", "b": "control", "c": None}
-    assert "campaign_arm" not in [cell.value for cell in book["segments"][1]]
+    assert "campaign_arm" not in names_of_sheet(book["All customers"])
 
 
 # --- the guard ------------------------------------------------------------------------

@@ -277,12 +277,12 @@ def test_the_workbook_says_how_stable_each_segment_is(shipped_run):
     path = shipped_run[1] / "customer_segmentation_output.xlsx"
 
     book = openpyxl.load_workbook(path, read_only=True)
-    header, *rows = book["profile"].iter_rows(values_only=True)
+    header, *rows = book["Segment profile"].iter_rows(values_only=True)
     book.close()
 
-    sheet = pd.DataFrame(rows, columns=header).set_index(["segment_type", "cluster"])
+    sheet = pd.DataFrame(rows, columns=header).set_index(["Group", "Segment"])
     for row in stability.itertuples():
-        assert sheet.at[(row.segment_type, row.cluster), "stability"] == row.verdict
+        assert sheet.at[(row.segment_type, row.segment), "Stability"] == row.verdict
 
 
 @pytest.fixture

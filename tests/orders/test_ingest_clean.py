@@ -431,7 +431,7 @@ def test_ids_stay_the_text_they_are_from_source_to_workbook(shop):
         table = pd.read_parquet(shop.result / f"{name}.parquet")
         assert table["customer_id"].tolist() == sorted(ODD_IDS, key=str.encode)
     book = openpyxl.load_workbook(shop.result / "customer_segmentation_output.xlsx")
-    cells = [row[0] for row in book.worksheets[0].iter_rows(min_row=2)]
+    cells = [row[0] for row in book["All customers"].iter_rows(min_row=2)]
     assert sorted(cell.value for cell in cells) == sorted(ODD_IDS)
     assert all(cell.data_type in ("s", "inlineStr") for cell in cells)
 

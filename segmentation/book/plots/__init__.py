@@ -25,7 +25,6 @@ from segmentation.book.plots.evidence import (
     plot_projection,
     plot_silhouettes,
 )
-from segmentation.book.plots.palette import colours_of
 from segmentation.book.plots.proof import (
     plot_dbscan_evidence,
     plot_holdout,
@@ -43,6 +42,7 @@ from segmentation.book.plots.segments import (
     plot_shares,
     plot_stakes,
 )
+from segmentation.segments.colours import colours_of
 
 __all__ = [
     "colours_of",

@@ -41,16 +41,18 @@ def write_workbook(
     overview: Mapping[str, Any],
     currency: str,
     campaign: pd.DataFrame | None = None,
+    findings: pd.DataFrame | None = None,
+    colours: Mapping[str, str] | None = None,
     csv_folder: Path | None = None,
     max_rows: int = MAX_ROWS,
 ) -> dict[str, int]:
     """Write the workbook others act on: who is in which segment, why, and what to do.
 
-    Sheets: ``segments`` (first, so that ``pandas.read_excel(path)`` gives the segments
-    table), ``summary`` (on which the file opens), a list of each segment's customers by
-    value (``1 High value``, …), ``anomalies`` with reasons, ``profile``,
-    ``recommendations``, ``names`` (why each name), ``ledger``, ``dictionary`` (every
-    column of every sheet), ``about``. Row 1 holds column names.
+    Sheets: Summary, a list of each segment's customers by value (``1 High value``, …),
+    Unusual with reasons, All customers, Recommendations, Campaign, Segment profile, Why
+    these names, Data quality, Ledger, Definitions (every column of every sheet), About. Row 1
+    says in words what a column is; programs read the CSV twins, whose columns have the names
+    that `segmentation` uses, and which have the columns that no person reads as well.
 
     Parameters
     ----------
@@ -58,7 +60,7 @@ def write_workbook(
         File to write; its folder must exist. The previous file stays until the new one is
         complete.
     segments : DataFrame, one row per customer
-        The segments table. More than `max_rows` customers continue on ``segments_2``, …
+        The segments table. More than `max_rows` customers continue on All customers 2, …
         Ids are text and stay the same characters.
     customers : DataFrame, one row per customer
         The same customers with every feature the source allows and the segment columns:
@@ -76,25 +78,29 @@ def write_workbook(
         Any columns; unknown ones are formatted by dtype and name (``…_share`` and
         ``…response`` are percentages).
     overview : mapping of str to value
-        Source, as_of, rows and so on, for the sheet ``about``. Nothing is added to it that
+        Source, as_of, rows and so on, for the sheet About. Nothing is added to it that
         depends on the day.
     currency : str
         Account currency, the unit of money columns in the dictionary.
     campaign : DataFrame, one row per segment with a campaign, optional
-        Sizes of both arms and what a test shows, for the sheet ``campaign``.
+        Sizes of both arms and what a test shows, for the sheet Campaign.
+    findings : DataFrame, optional
+        What is wrong with the data, for the sheet Data quality.
+    colours : mapping of segment to colour, optional
+        As the pages have them: of the summary's names, and of the lists' tabs.
     csv_folder : Path, optional
-        Folder that exists; gets a CSV twin of every sheet, named after it, with the same
-        texts and a guard against formulas (`segmentation.core.guarded_csv`).
+        Folder that exists; gets a CSV twin of every sheet (``segments.csv`` of All customers,
+        ``anomalies.csv`` of Unusual, …), with the same texts and a guard against formulas (`segmentation.core.guarded_csv`).
     max_rows : int
         Rows per sheet. The default is what the file format allows.
 
     Returns
     -------
     dict of str to int
-        Rows per sheet by sheet name, then ``characters_replaced`` (characters no
+        Rows per sheet by the name of its twin, then ``characters_replaced`` (characters no
         spreadsheet can hold, now U+FFFD), ``texts_cut`` (texts above 32,767 UTF-16 units,
         now ending in an ellipsis), ``infinities_emptied`` and ``numbers_as_text``. The last
-        four should be 0; the sheet ``about`` repeats them. A customer counts once, however
+        four should be 0; the sheet About repeats them. A customer counts once, however
         many sheets list it.
 
     Raises
@@ -109,7 +115,7 @@ def write_workbook(
     -----
     Missing and infinite numbers become empty cells. Dates before 1 March 1900 are text,
     because programs disagree on them. Reading ids with pandas needs
-    ``pandas.read_excel(path, dtype={"customer_id": str}, keep_default_na=False)``: without
+    ``dtype={"Customer": str}, keep_default_na=False``: without
     it pandas itself turns the text ``00123`` into a number. Memory does not grow with the
     number of customers beyond the tables given.
 
@@ -130,39 +136,39 @@ def write_workbook(
     ...         overview={"source": "cdnow", "as_of": "1998-06-30"},
     ...         currency="USD",
     ...     )
-    ...     table = pd.read_excel(Path(folder, "customers.xlsx"), dtype={"customer_id": str})
-    >>> counts["segments"], table.loc[0, "customer_id"], float(table.loc[0, "total_spent"])
+    ...     table = pd.read_excel(
+    ...         Path(folder, "customers.xlsx"), sheet_name="All customers", dtype={"Customer": str}
+    ...     )
+    >>> counts["segments"], table.loc[0, "Customer"], float(table.loc[0, "Total spent"])
     (1, '00123', 9.5)
     """
 
     if not 1 <= max_rows <= MAX_ROWS:
         raise ValueError(f"max_rows={max_rows} is not between 1 and {MAX_ROWS:,}.")
     fixed = {
-        "profile": profile,
         "recommendations": recommendations,
         **({} if campaign is None else {"campaign": campaign}),
+        "profile": profile,
         "names": facts,
+        **({} if findings is None else {"findings": sheets.data_quality(findings)}),
         "ledger": ledger,
     }
     for name, table in {"segments": segments, **fixed}.items():
         _check_size(path, name, table, len(table) if name == "segments" else MAX_ROWS)
     rows: dict[str, int] = {}
     with open_workbook(Path(path)) as file:
-        writer = SheetWriter(file)
+        writer, titles = SheetWriter(file, currency, colours or {}), {}
 
         def write(sheet: Sheet) -> None:
-            rows[sheet.name] = writer.add_table(
-                sheet.name, sheet.table, columns_of=sheet.kind, repeats=sheet.repeats
-            )
+            rows[sheet.name] = titles[sheet.title] = writer.add_table(sheet)
             if csv_folder is not None:
                 _write_twin(sheet, csv_folder)
 
         for sheet in _sheets(segments, customers, fixed, currency, max_rows):
             write(sheet)
         money = _money(customers, ledger)
-        table = sheets.about(overview, currency, rows, vars(writer.counts), money)
+        table = sheets.about(overview, currency, titles, vars(writer.counts), money)
         write(Sheet("about", "about", table))
-        writer.open_on("summary")
     return rows | vars(writer.counts)
 
 
@@ -174,13 +180,13 @@ def _sheets(
     max_rows: int,
 ) -> Iterator[Sheet]:
     """Every sheet but the last one, one at a time, so that only one list is in memory."""
-    yield from sheets.parts(sheets.numbered("segments"), "segments", segments, max_rows)
     scale = sheets.exact_scale(fixed["ledger"])
     lists = sheets.segment_lists(customers, scale)
     summary = sheets.summary(customers, lists, fixed["recommendations"], scale)
     yield Sheet("summary", "summary", summary)
     yield from sheets.list_sheets(customers, lists, max_rows)
     yield from sheets.anomaly_sheets(customers, max_rows)
+    yield from sheets.parts(sheets.numbered("segments"), "segments", segments, max_rows)
     for name, table in fixed.items():
         yield Sheet(name, name, table)
     columns = sheets.list_columns(customers)

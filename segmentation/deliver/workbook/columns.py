@@ -19,15 +19,15 @@ from segmentation.core.columns import (
     Column,
     amount_scale,
     column_of,
+    symbol_of,
 )
 from segmentation.deliver.workbook.cells import MAX_DIGITS
-from segmentation.deliver.workbook.definitions import SHEET_COLUMNS
+from segmentation.deliver.workbook.definitions import LIST, SHEET_COLUMNS, TITLES
 
 NUMBER_FORMATS = {
     "text": "@",
     "count": "#,##0",
     "days": "#,##0",
-    "money": "#,##0.00",
     "score": "0.00",
     "share": "0.0%",
     "date": "yyyy-mm-dd",
@@ -90,15 +90,32 @@ def _kind_by_name(name: str, values: pd.Series) -> str:
     return "count" if whole else "average"
 
 
-def number_format(kind: str, values: pd.Series) -> str:
+def labels_of(table: str, frame: pd.DataFrame) -> list[str]:
+    """What the columns of a sheet are called in its first row, each by words of its own.
+
+    Examples
+    --------
+    >>> labels_of("segments", pd.DataFrame(columns=["customer_id", "recency"]))
+    ['Customer', 'Days since last order']
+    """
+    labels: list[str] = []
+    for at, name in enumerate(map(str, frame.columns)):
+        known = definition_of(table, name) or _described_by_name(name, frame.iloc[:, at])
+        labels.append(f"{known.label} ({name})" if known.label in labels else known.label)
+    return labels
+
+
+def number_format(kind: str, values: pd.Series, currency: str = "") -> str:
     """Number format of a column; exact amounts show every decimal they carry."""
     if kind == "average":
         return _DECIMAL_FORMAT
-    if kind == "money" and values.dtype.kind == "O":
-        exact = [v for v in values if isinstance(v, Decimal) and v.is_finite()]
-        if exact:
-            return _scaled_format(max(amount_scale(pd.Series(exact, dtype=object)), 2))
-    return NUMBER_FORMATS[kind]
+    if kind != "money":
+        return NUMBER_FORMATS[kind]
+    symbol = symbol_of(currency).replace('"', "") if currency else ""
+    objects = values if values.dtype.kind == "O" else ()
+    exact = [v for v in objects if isinstance(v, Decimal) and v.is_finite()]
+    scale = amount_scale(pd.Series(exact, dtype=object)) if exact else 2
+    return (f'"{symbol}"' if symbol else "") + _scaled_format(max(scale, 2))
 
 
 def number_format_of(number: float | Decimal) -> str:
@@ -158,10 +175,13 @@ def dictionary(tables: Mapping[str, pd.DataFrame], currency: str) -> pd.DataFram
     }
     rows = []
     for sheet, table in {**tables, **own}.items():
-        for at, name in enumerate(map(str, table.columns)):
+        title = sheet if sheet == LIST else TITLES.get(sheet, sheet)
+        for at, (name, label) in enumerate(
+            zip(map(str, table.columns), labels_of(sheet, table), strict=True)
+        ):
             known = definition_of(sheet, name) or _described_by_name(name, table.iloc[:, at])
             unit = currency if known.unit == "currency" else known.unit
-            rows.append((sheet, name, known.label, unit, known.meaning))
+            rows.append((title, label, unit, known.meaning, name))
     return pd.DataFrame(rows, columns=list(SHEET_COLUMNS["dictionary"]))
 
 

@@ -6,6 +6,20 @@ from segmentation.core.columns import Column
 
 LIST = "one list per segment"
 """What the dictionary calls the sheets that list one segment each."""
+TITLES = {
+    "summary": "Summary",
+    "anomalies": "Unusual",
+    "segments": "All customers",
+    "recommendations": "Recommendations",
+    "campaign": "Campaign",
+    "profile": "Segment profile",
+    "names": "Why these names",
+    "findings": "Data quality",
+    "ledger": "Ledger",
+    "dictionary": "Definitions",
+    "about": "About",
+}
+"""What each sheet is called, by the name of its CSV twin, in reading order."""
 
 
 def _by_name(*columns: Column) -> dict[str, Column]:
@@ -19,6 +33,7 @@ _ARM = Column(
     "text",
     "treatment = contact, control = leave alone; drawn by lot. Empty = no campaign.",
 )
+_LAST_ORDER = Column("last_order", "Last order", "", "date", "Day of the last order that counts.")
 _BREAK_EVEN = Column(
     "break_even_response",
     "Break-even response",
@@ -162,8 +177,19 @@ SHEET_COLUMNS: dict[str, dict[str, Column]] = {
         _DETECTABLE,
         _BREAK_EVEN,
     ),
-    LIST: _by_name(_ARM),
-    "anomalies": _by_name(_ARM),
+    LIST: _by_name(_LAST_ORDER, _ARM),
+    "anomalies": _by_name(_LAST_ORDER, _ARM),
+    "findings": _by_name(
+        Column("severity", "Severity", "", "text", "severe = settle it before acting on a list."),
+        Column("title", "What was found", "", "text", "What is wrong with the data."),
+        Column("what_to_do", "What to do", "", "text", "How to settle it."),
+        Column("rows", "Rows", "order lines", "count", "Order lines that are affected."),
+        Column("customers", "Customers", "customers", "count", "Customers of these rows."),
+        Column("amount", "Amount", "currency", "money", "Their amount, exact."),
+        Column("parameter", "Parameter", "", "text", "Which setting of the profile decides it."),
+        Column("place", "Where", "", "text", "Column of the source."),
+        Column("treatment", "Treated", "", "text", "What was done about it in this run."),
+    ),
     "ledger": _by_name(
         Column("rule", "Rule", "", "text", "Cleaning rule that set the rows aside."),
         Column("rows", "Rows", "order lines", "count", "Order lines; raw = all rules + kept."),
@@ -174,10 +200,10 @@ SHEET_COLUMNS: dict[str, dict[str, Column]] = {
     ),
     "dictionary": _by_name(
         Column("sheet", "Sheet", "", "text", "Sheet of this workbook."),
-        Column("column", "Column", "", "text", "Name in row 1 of the sheet."),
-        Column("label", "Label", "", "text", "The name in words."),
+        Column("label", "Column", "", "text", "Name in row 1 of the sheet."),
         Column("unit", "Unit", "", "text", "Unit of the values; empty = none."),
         Column("meaning", "Meaning", "", "text", "What the column says."),
+        Column("column", "Name in the CSV file", "", "text", "For programs."),
     ),
     "about": _by_name(
         Column("key", "What", "", "text", "A fact about this workbook or its run."),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 import numbers
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -15,17 +15,20 @@ import pandas as pd
 import xlsxwriter
 from xlsxwriter.worksheet import Worksheet
 
+from segmentation.core.palette import text_colour_on
 from segmentation.deliver.workbook.cells import MAX_DIGITS, Counts, clean_text, digits_of
 from segmentation.deliver.workbook.columns import (
     NUMBER_FORMATS,
     TIME_FORMAT,
     kind_of,
+    labels_of,
     number_format,
     number_format_of,
     width_of,
 )
 from segmentation.deliver.workbook.definitions import LIST
 from segmentation.deliver.workbook.inert_file import InertSheet
+from segmentation.deliver.workbook.sheets import Sheet
 
 # From this day on all programs agree which day a number is (Excel knows 29 February 1900).
 FIRST_DATE = dt.date(1900, 3, 1)
@@ -40,39 +43,50 @@ CUSTOMER_LISTS = ("segments", LIST, "anomalies")
 
 @dataclass
 class SheetWriter:
-    """Writes tables to sheets and counts what did not fit."""
+    """Writes tables to sheets and counts what did not fit.
+
+    Money is shown in ``currency``; names of segments, and the tabs of their lists, in the
+    colour that the pages give them.
+    """
 
     workbook: xlsxwriter.Workbook
+    currency: str = ""
+    colours: Mapping[str, str] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counts)
-    formats: dict[tuple[str, bool, bool], Any] = field(default_factory=dict)
+    formats: dict[tuple[str, bool, bool, str], Any] = field(default_factory=dict)
     _counted: Counts = field(default_factory=Counts)
 
-    def add_table(
-        self, sheet_name: str, table: pd.DataFrame, *, columns_of: str, repeats: bool = False
-    ) -> int:
+    def add_table(self, one: Sheet) -> int:
         """Write one table to a new sheet; returns its number of rows.
 
-        With `repeats` what had to change is not counted: it stands on another sheet.
+        What had to change in a table that repeats another is not counted: it stands there.
         """
-        self._counted = Counts() if repeats else self.counts
-        sheet = self.workbook.add_worksheet(sheet_name, worksheet_class=InertSheet)
-        names = [str(name) for name in table.columns]
-        if not names:
+        self._counted = Counts() if one.repeats else self.counts
+        sheet = self.workbook.add_worksheet(one.title, worksheet_class=InertSheet)
+        table = one.shown
+        labels = labels_of(one.kind, table)
+        if not labels:
             return 0
-        wrap = columns_of not in CUSTOMER_LISTS
         columns = [
-            self._column(sheet, columns_of, name, table.iloc[:, at], wrap)
-            for at, name in enumerate(names)
+            self._column(sheet, one.kind, str(name), labels[at], table.iloc[:, at])
+            for at, name in enumerate(table.columns)
         ]
         sheet.freeze_panes(1, 0)
-        _set_up_print(sheet, min(len(table), MOST_PRINTED), len(names))
-        _checked(sheet.autofilter(0, 0, len(table), len(names) - 1))
+        _set_up_print(sheet, min(len(table), MOST_PRINTED), len(labels))
+        _checked(sheet.autofilter(0, 0, len(table), len(labels) - 1))
         # Ids are digits stored as text on purpose: no warning triangle in every cell.
-        last = f"{_letters(len(names) - 1)}{len(table) + 1}"
+        last = f"{_letters(len(labels) - 1)}{len(table) + 1}"
         _checked(sheet.ignore_errors({"number_stored_as_text": f"A1:{last}"}))
-        for at, (name, column) in enumerate(zip(names, columns, strict=True)):
+        if (
+            one.kind == LIST
+            and len(table)
+            and (colour := self._colour_of(table["segment"].iloc[0]))
+        ):
+            sheet.set_tab_color(colour)
+        for at, (label, column) in enumerate(zip(labels, columns, strict=True)):
             _checked(sheet.set_column(at, at, column.width, column.default))
-            _checked(sheet.write_string(0, at, self.clean(name), self._format("@", bold=True)))
+            header = self._format("@", wrap=True, bold=True)
+            _checked(sheet.write_string(0, at, self.clean(label), header))
 
         writes = [(at, column.write) for at, column in enumerate(columns)]
         for start in range(0, len(table), CHUNK):
@@ -84,26 +98,30 @@ class SheetWriter:
             for row, cells in enumerate(zip(*values, strict=True), start + 1):
                 for (at, write), value in zip(writes, cells, strict=True):
                     if value is not None and write(row, at, value):
-                        raise RuntimeError(f"XlsxWriter refused {sheet_name}, row {row + 1}.")
+                        raise RuntimeError(f"XlsxWriter refused {one.title}, row {row + 1}.")
         return len(table)
-
-    def open_on(self, sheet_name: str) -> None:
-        """Which sheet the file shows when it is opened."""
-        self.workbook.get_worksheet_by_name(sheet_name).activate()
 
     def clean(self, text: str) -> str:
         """A text as a cell can hold it; counts what had to change."""
         return clean_text(text, self._counted)
 
+    def _colour_of(self, segment: Any) -> str | None:
+        return self.colours.get(segment) if isinstance(segment, str) else None
+
     def _column(
-        self, sheet: Worksheet, table: str, name: str, values: pd.Series, wrap: bool
+        self, sheet: Worksheet, table: str, name: str, label: str, values: pd.Series
     ) -> _SheetColumn:
-        kind = kind_of(table, name, values)
-        cell_format = self._format(number_format(kind, values), wrap=wrap and kind == "text")
+        kind, wrap = kind_of(table, name, values), table not in CUSTOMER_LISTS
+        shown = number_format(kind, values, self.currency)
+        cell_format = self._format(shown, wrap=wrap and kind == "text")
         text_format = self._format("@", wrap=wrap)
 
         def write_text(row: int, at: int, text: str) -> int:
             return sheet.write_string(row, at, text, text_format)
+
+        def write_segment(row: int, at: int, text: str) -> int:
+            own = self._format("@", colour=self._colour_of(text) or "")
+            return sheet.write_string(row, at, text, own)
 
         def write_number(row: int, at: int, number: float) -> int:
             return sheet.write_number(row, at, number, cell_format)
@@ -114,7 +132,10 @@ class SheetWriter:
         read: Callable[[pd.Series], list[Any]]
         write: Callable[[int, int, Any], int]
         if kind == "text" and (table, name) != ("about", "value"):
-            read, write = self._texts, write_text
+            is_legend = table == "summary" and name == "segment"
+            read, write = self._texts, write_segment if is_legend else write_text
+        elif _are_days(values):
+            read, write = _serials, write_number
         elif values.dtype.kind == "f":
             read, write = self._floats, write_number
         elif values.dtype.kind in "iu" and _fits(values):
@@ -124,7 +145,7 @@ class SheetWriter:
         else:
             read, write = _objects, write_any
         default = None if kind == "flag" else cell_format
-        return _SheetColumn(read, write, default, width_of(name, kind, values))
+        return _SheetColumn(read, write, default, width_of(label, kind, values))
 
     def _texts(self, values: pd.Series) -> list[str | None]:
         clean = self.clean
@@ -183,12 +204,16 @@ class SheetWriter:
         shown = self._format(TIME_FORMAT if with_time else NUMBER_FORMATS["date"])
         return sheet.write_datetime(row, at, moment if with_time else day, shown)
 
-    def _format(self, number_format: str, *, wrap: bool = False, bold: bool = False) -> Any:
-        key = (number_format, wrap, bold)
+    def _format(
+        self, number_format: str, *, wrap: bool = False, bold: bool = False, colour: str = ""
+    ) -> Any:
+        key = (number_format, wrap, bold, colour)
         if key not in self.formats:
             properties: dict[str, Any] = {"num_format": number_format, "valign": "top"}
             if number_format == "@":
                 properties |= {"quote_prefix": True, "text_wrap": wrap, "bold": bold}
+            if colour:
+                properties |= {"bg_color": colour, "font_color": text_colour_on(colour)}
             self.formats[key] = self.workbook.add_format(properties)
         return self.formats[key]
 
@@ -208,6 +233,21 @@ def _objects(values: pd.Series) -> list[Any]:
         None if missing else value
         for value, missing in zip(values.tolist(), values.isna().tolist(), strict=True)
     ]
+
+
+def _are_days(values: pd.Series) -> bool:
+    """Whether a column has days that every program knows, and no time of day."""
+    if values.dtype.kind != "M" or getattr(values.dtype, "tz", None) is not None:
+        return False
+    present = values.dropna()
+    known = present.empty or present.min() >= pd.Timestamp(FIRST_DATE)
+    return bool(known and (present == present.dt.normalize()).all())
+
+
+def _serials(values: pd.Series) -> list[float | None]:
+    """Days as a spreadsheet counts them."""
+    days = (values - pd.Timestamp(1899, 12, 30)).dt.days
+    return [None if pd.isna(day) else day for day in days.tolist()]
 
 
 def _fits(values: pd.Series) -> bool:

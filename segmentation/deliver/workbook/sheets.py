@@ -13,10 +13,23 @@ import pandas as pd
 
 from segmentation.core.columns import FEATURES, amount_scale
 from segmentation.deliver.workbook.cells import MAX_DIGITS
-from segmentation.deliver.workbook.definitions import LIST
+from segmentation.deliver.workbook.definitions import LIST, SHEET_COLUMNS, TITLES
 
 ALL = "all customers"
 _KEYS = ["segment_type", "cluster", "segment"]
+_IN_TWIN_ONLY = {
+    "recommendations": {
+        *("cluster", "is_campaign", "revenue_low", "revenue_high", "revenue_share"),
+        *("largest_share", "revenue_per_customer", "one_time_share", "median_recency"),
+        *("response_value", "response_is", "value_in_period", "campaign_cost", "base_low"),
+        *("base_high", "base_customers", "base_ordered", "base_recency", "anomalies"),
+        *("detectable", "is_supported"),
+    },
+    "campaign": {"cluster"},
+    "profile": {"cluster", "jaccard"},
+    "names": {"cluster"},
+}
+"""Columns that programs need and that a sheet would be too wide to be read with."""
 _LONGEST_NAME = 31  # UTF-16 units in the name of a sheet
 # What the name of a sheet, or of its twin's file, may not hold.
 _NOT_IN_NAMES = re.compile(r"[\[\]:*?/\\<>\"|\x00-\x1f\x7f\ud800-\udfff\ufffe\uffff]+")
@@ -24,16 +37,29 @@ _NOT_IN_NAMES = re.compile(r"[\[\]:*?/\\<>\"|\x00-\x1f\x7f\ud800-\udfff\ufffe\uf
 
 @dataclass(frozen=True)
 class Sheet:
-    """One sheet: its name, the kind of its columns, and its rows.
+    """One sheet: the name of its CSV twin, the kind of its columns, and its rows.
 
-    ``repeats`` says that its customers stand on the sheet ``segments`` already, so that
-    what had to change in their texts is not counted again.
+    ``repeats`` says that its customers stand on another sheet as well, so that what had to
+    change in their texts is not counted twice.
     """
 
     name: str
     kind: str
     table: pd.DataFrame
     repeats: bool = False
+
+    @property
+    def title(self) -> str:
+        """What the sheet is called; lists are called after their segments."""
+        if self.kind not in TITLES:
+            return self.name
+        return self.name.replace(self.kind, TITLES[self.kind]).replace("_", " ")
+
+    @property
+    def shown(self) -> pd.DataFrame:
+        """The columns that people read; the twin has them all."""
+        hidden = _IN_TWIN_ONLY.get(self.kind, set())
+        return self.table.loc[:, [name not in hidden for name in self.table.columns]]
 
 
 @dataclass(frozen=True)
@@ -53,7 +79,7 @@ def parts(name: Callable[[int], str], kind: str, table: pd.DataFrame, max_rows: 
 
 
 def numbered(name: str) -> Callable[[int], str]:
-    """Names of the sheets that one table continues on.
+    """Names of the twins that one table continues on.
 
     Examples
     --------
@@ -104,6 +130,11 @@ def list_sheets(
         )
 
 
+def data_quality(findings: pd.DataFrame) -> pd.DataFrame:
+    """What was found, as a person settles it; examples stay out, since they name customers."""
+    return findings[[name for name in SHEET_COLUMNS["findings"] if name in findings.columns]]
+
+
 def anomaly_sheets(customers: pd.DataFrame, max_rows: int) -> Iterator[Sheet]:
     """Customers whom no dense neighbourhood reaches, with reasons, by value."""
     flagged = customers[_is_anomaly(customers)]
@@ -117,6 +148,8 @@ def list_columns(customers: pd.DataFrame) -> list[str]:
     first = ["customer_id", "segment_type", "segment", "total_spent"]
     last = ["margin", "is_anomaly", "anomaly_reasons", "campaign_arm"]
     features = [name for name in FEATURES if name in customers.columns and name not in first]
+    if "recency" in features:
+        features.insert(features.index("recency"), "last_order")
     return [name for name in [*first, *features, *last] if name in customers.columns]
 
 
@@ -152,7 +185,9 @@ def summary(
                 "revenue_share": revenue / total if total else None,
                 "anomalies": int(flagged[each.rows].sum()),
                 "play": plays.get((kind, each.segment)),
-                "list": list_name(each.number, each.segment)(1) if each.number else "segments",
+                "list": list_name(each.number, each.segment)(1)
+                if each.number
+                else TITLES["segments"],
             }
         )
     return pd.DataFrame(rows)
@@ -201,8 +236,8 @@ def about(
     facts |= money
     facts |= {name.replace("_", " "): count for name, count in changed.items()}
     facts["reading with pandas"] = (
-        'pandas.read_excel(path, dtype={"customer_id": str}, keep_default_na=False) '
-        "keeps ids as they are"
+        f'pandas.read_excel(path, sheet_name="{TITLES["segments"]}", dtype={{"Customer": str}}, '
+        "keep_default_na=False) keeps ids as they are"
     )
     return pd.DataFrame(
         {"key": list(facts), "value": pd.Series(list(facts.values()), dtype=object)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import gc
 import io
 import logging
@@ -12,6 +13,8 @@ import re
 import signal
 import subprocess
 import sys
+import termios
+import threading
 import time
 import uuid
 from pathlib import Path
@@ -243,6 +246,31 @@ def processes_marked(mark: str) -> list[str]:
     return found
 
 
+class Said:
+    """What a command says on a terminal, read as it comes."""
+
+    def __init__(self, screen: int) -> None:
+        self.screen, self.text = screen, b""
+        self.reader = threading.Thread(target=self._read)
+        self.reader.start()
+
+    def _read(self) -> None:
+        with contextlib.suppress(OSError):  # nobody writes there any more
+            while part := os.read(self.screen, 4096):
+                self.text += part
+
+    def wait_for(self, words: bytes, seconds: float = 120) -> None:
+        until = time.monotonic() + seconds
+        while words not in self.text:
+            assert self.reader.is_alive() and time.monotonic() < until, self.text.decode()
+            time.sleep(0.02)
+
+    def whole(self) -> str:
+        self.reader.join(timeout=20)
+        os.close(self.screen)
+        return self.text.decode()
+
+
 @linux
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_report_cut_short_among_its_notebooks_leaves_no_kernel_and_nothing_half_done(
@@ -251,22 +279,22 @@ def test_report_cut_short_among_its_notebooks_leaves_no_kernel_and_nothing_half_
     shop.lines(ordinary_orders())
     arguments = shop.arguments(n_clusters=2)
     mark = f"MARK_{uuid.uuid4().hex}"
+    screen, theirs = os.openpty()  # progress is shown on terminals only
+    termios.tcsetwinsize(theirs, (24, 120))
     process = subprocess.Popen(
         [sys.executable, "-m", "segmentation", "report", *map(str, arguments[1:])],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=theirs,
         cwd=ROOT,
         env=os.environ | {mark: "1"},
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
-    seen = b""
-    while b"notebooks:" not in seen:
-        chunk = process.stderr.read1(4096)
-        assert chunk, seen.decode()
-        seen += chunk
+    os.close(theirs)
+    said = Said(screen)
+    said.wait_for(b"notebooks:")
     assert any("forkserver" in line for line in processes_marked(mark))
     process.send_signal(kind)
-    _, rest = process.communicate(timeout=60)
+    process.wait(timeout=60)
     for _ in range(100):
         if not processes_marked(mark):
             break
@@ -274,6 +302,6 @@ def test_report_cut_short_among_its_notebooks_leaves_no_kernel_and_nothing_half_
     assert processes_marked(mark) == []
     assert not (shop.runs_dir / "shop").exists()
     if kind != signal.SIGKILL:  # what was killed tidies up at its next start
-        assert_refused(Outcome(process.returncode, "", (seen + rest).decode()), "interrupted")
+        assert_refused(Outcome(process.returncode, "", said.whole()), "interrupted")
         assert leftovers_in(shop.runs_dir) == []
         assert contents_of(shop.runs_dir) == {}

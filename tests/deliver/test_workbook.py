@@ -235,6 +235,20 @@ def test_segments_have_the_colours_of_the_pages(path):
     assert book["1 Loyal"].sheet_properties.tabColor.rgb == "FF004488"
 
 
+def test_rows_are_as_high_as_their_wrapped_texts(path):
+    tables = tables_of(segments_of(IDS))
+    tables["recommendations"]["why"] = ["They order often. " * 8]
+
+    write_workbook(path, **tables)
+
+    book = openpyxl.load_workbook(path)
+    sheet = book["Recommendations"]
+    at = names_of_sheet(sheet).index("why")
+    assert sheet.column_dimensions["ABCDEFGHIJ"[at]].width == pytest.approx(36, abs=1)
+    assert sheet.row_dimensions[2].height >= 15 * len("They order often. " * 8) / 36
+    assert book["All customers"].row_dimensions[2].height is None
+
+
 def test_money_shows_its_currency(path):
     for currency, shown in (("EUR", '"€"#,##0.00'), ("CHF", '"CHF "#,##0.00')):
         write_workbook(path, **tables_of(segments_of(IDS), currency=currency))

@@ -6,6 +6,7 @@ import datetime as dt
 import math
 import numbers
 import re
+import textwrap
 import unicodedata
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
@@ -129,8 +130,8 @@ def _scaled_format(scale: int) -> str:
     return "#,##0" + ("." + "0" * min(scale, MAX_DIGITS) if scale else "")
 
 
-def width_of(name: str, kind: str, values: pd.Series) -> int:
-    """Column width in characters: the longest content, between 8 and 60."""
+def width_of(name: str, kind: str, values: pd.Series, *, widest: int = _WIDEST) -> int:
+    """Column width in characters: the longest content, between 8 and ``widest``."""
     longest = len(name) + 3  # room for the filter's arrow
     if kind == "date":
         longest = max(longest, 11)
@@ -140,7 +141,19 @@ def width_of(name: str, kind: str, values: pd.Series) -> int:
         ends = [abs(float(end)) for end in (values.min(), values.max()) if not pd.isna(end)]
         finite = [end for end in ends if math.isfinite(end)]
         longest = max(longest, 2 + len(f"{max(finite, default=0):,.2f}"))
-    return min(max(longest, _NARROWEST), _WIDEST)
+    return min(max(longest, _NARROWEST), widest)
+
+
+def lines_of(text: str, width: int) -> int:
+    """Lines that a text takes in a cell that wraps it.
+
+    Examples
+    --------
+    >>> lines_of("a short one", 20), lines_of("a text of some forty characters in all", 20)
+    (1, 3)
+    """
+    wrapped = (textwrap.wrap(line, max(width - 2, 1)) for line in text.splitlines())
+    return max(sum(max(len(lines), 1) for lines in wrapped), 1)
 
 
 def _shown(values: pd.Series, kind: str) -> Iterable[str]:

@@ -22,6 +22,7 @@ from segmentation.deliver.workbook.columns import (
     TIME_FORMAT,
     kind_of,
     labels_of,
+    lines_of,
     number_format,
     number_format_of,
     width_of,
@@ -37,6 +38,10 @@ A4 = 9
 """Number of the paper in the file format."""
 MOST_PRINTED = 500
 """Rows of a sheet that are printed: about ten pages; the file itself holds them all."""
+WIDEST_WRAPPED = 36
+"""Characters of a column whose texts are wrapped, so that a sheet is read without scrolling."""
+LINE, MOST_LINES = 15, 27
+"""Points of a line of text, and lines of the highest row that programs take."""
 CUSTOMER_LISTS = ("segments", LIST, "anomalies")
 """Kinds of sheets with a row per customer; their texts stay on one line."""
 
@@ -53,7 +58,7 @@ class SheetWriter:
     currency: str = ""
     colours: Mapping[str, str] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counts)
-    formats: dict[tuple[str, bool, bool, str], Any] = field(default_factory=dict)
+    formats: dict[tuple[str, bool, bool, bool, str], Any] = field(default_factory=dict)
     _counted: Counts = field(default_factory=Counts)
 
     def add_table(self, one: Sheet) -> int:
@@ -71,6 +76,7 @@ class SheetWriter:
             self._column(sheet, one.kind, str(name), labels[at], table.iloc[:, at])
             for at, name in enumerate(table.columns)
         ]
+        wraps = one.kind not in CUSTOMER_LISTS
         sheet.freeze_panes(1, 0)
         _set_up_print(sheet, min(len(table), MOST_PRINTED), len(labels))
         _checked(sheet.autofilter(0, 0, len(table), len(labels) - 1))
@@ -85,7 +91,7 @@ class SheetWriter:
             sheet.set_tab_color(colour)
         for at, (label, column) in enumerate(zip(labels, columns, strict=True)):
             _checked(sheet.set_column(at, at, column.width, column.default))
-            header = self._format("@", wrap=True, bold=True)
+            header = self._format("@", wrap=True, bold=True, right=column.is_number)
             _checked(sheet.write_string(0, at, self.clean(label), header))
 
         writes = [(at, column.write) for at, column in enumerate(columns)]
@@ -96,6 +102,8 @@ class SheetWriter:
                 for at, column in enumerate(columns)
             ]
             for row, cells in enumerate(zip(*values, strict=True), start + 1):
+                if wraps and (lines := _lines_of(cells, columns)) > 1:
+                    _checked(sheet.set_row(row, LINE * lines))
                 for (at, write), value in zip(writes, cells, strict=True):
                     if value is not None and write(row, at, value):
                         raise RuntimeError(f"XlsxWriter refused {one.title}, row {row + 1}.")
@@ -145,7 +153,8 @@ class SheetWriter:
         else:
             read, write = _objects, write_any
         default = None if kind == "flag" else cell_format
-        return _SheetColumn(read, write, default, width_of(label, kind, values))
+        width = width_of(label, kind, values, **({"widest": WIDEST_WRAPPED} if wrap else {}))
+        return _SheetColumn(read, write, default, width, kind not in ("text", "date", "flag"))
 
     def _texts(self, values: pd.Series) -> list[str | None]:
         clean = self.clean
@@ -205,13 +214,21 @@ class SheetWriter:
         return sheet.write_datetime(row, at, moment if with_time else day, shown)
 
     def _format(
-        self, number_format: str, *, wrap: bool = False, bold: bool = False, colour: str = ""
+        self,
+        number_format: str,
+        *,
+        wrap: bool = False,
+        bold: bool = False,
+        right: bool = False,
+        colour: str = "",
     ) -> Any:
-        key = (number_format, wrap, bold, colour)
+        key = (number_format, wrap, bold, right, colour)
         if key not in self.formats:
             properties: dict[str, Any] = {"num_format": number_format, "valign": "top"}
             if number_format == "@":
                 properties |= {"quote_prefix": True, "text_wrap": wrap, "bold": bold}
+            if right:
+                properties["align"] = "right"
             if colour:
                 properties |= {"bg_color": colour, "font_color": text_colour_on(colour)}
             self.formats[key] = self.workbook.add_format(properties)
@@ -226,6 +243,14 @@ class _SheetColumn:
     write: Callable[[int, int, Any], int]
     default: Any
     width: int
+    is_number: bool
+
+
+def _lines_of(cells: tuple[Any, ...], columns: list[_SheetColumn]) -> int:
+    """Lines of a row whose texts are wrapped; programs differ in whether they make room."""
+    pairs = zip(cells, columns, strict=True)
+    texts = (lines_of(cell, column.width) for cell, column in pairs if isinstance(cell, str))
+    return min(max(texts, default=1), MOST_LINES)
 
 
 def _objects(values: pd.Series) -> list[Any]:

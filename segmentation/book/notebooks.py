@@ -33,6 +33,8 @@ from segmentation.sources.source import shown_path
 
 NOTEBOOKS_AT_ONCE = min((os.cpu_count() or 1) + 1, 4)
 """One more than processors: a third of a short notebook's time is waiting for its kernel."""
+PATIENCE = 600
+"""Seconds for a kernel to begin or to answer: a busy machine is slow, and no notebook wrong."""
 logging.getLogger("papermill").setLevel(logging.ERROR)  # a chapter lists its own parameters only
 HIDDEN_INPUT, LEFT_OUT = "hide-input", "remove-cell"
 
@@ -184,6 +186,7 @@ def execute_notebook(
                     "--InteractiveShellApp.ignore_cwd=True",
                 ],
                 "kernel_manager_class": WarmKernelManager,
+                "iopub_timeout": PATIENCE,
             },
             # nobody's own profile of IPython decides what a report shows
             WarmKernelManager={"environment": {ASKED: noted, "IPYTHONDIR": f"{sockets}/ipython"}},
@@ -195,6 +198,7 @@ def execute_notebook(
                 parameters=values,
                 progress_bar=False,
                 kernel_name="python3",
+                start_timeout=PATIENCE,
                 config=config,
             )
         except PapermillExecutionError as error:

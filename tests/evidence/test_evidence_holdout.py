@@ -234,7 +234,9 @@ def verdict(segment_score, spend_score, revenue):
         random_state=1,
     )
     holdout = {"possible": True, "revenue": str(sum(revenue)), "model": None}
-    stability = pd.DataFrame({"jaccard": [0.9, 0.8], "verdict": ["stable", "stable"]})
+    stability = pd.DataFrame(
+        {"customers": [400, 100], "jaccard": [0.9, 0.8], "verdict": ["stable", "stable"]}
+    )
     return found, ranking_sentence(holdout, found.rankings, stability)
 
 

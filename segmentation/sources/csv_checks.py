@@ -20,7 +20,7 @@ _CHUNK = 1 << 20
 _ROWS_AT_ONCE = 10_000
 _SHAPES_FROM = 1_000
 """Rows whose values show what a column looks like."""
-_LOOKED_AT = 1 << 18
+_LOOKED_AT = 1 << 16
 """Characters at the beginning of a file that show its separator."""
 
 

@@ -90,7 +90,7 @@ def test_other_runs_give_what_is_declared_only(run, monkeypatch):
 def test_the_key_holds_what_is_read_and_nothing_else(run):
     changed = run.with_parameters(currency="GBP", gross_margin=0.9)
     same = [stage for stage in STAGES if run.key(stage) == changed.key(stage)]
-    assert same == [stage for stage in STAGES if stage != "recommendations"]
+    assert same == [stage for stage in STAGES if stage not in ("findings", "recommendations")]
 
     asked = run.with_parameters(n_clusters="auto")
     assert "structure" in asked.needs("segments")
@@ -109,7 +109,9 @@ def test_a_model_never_shows_parameters_of_another_run(run):
 def test_groups_list_their_results_with_what_they_are(run):
     listed = {name for group in GROUPS for name in dir(getattr(run, group))}
     assert listed == set(GIVEN_BY)
-    assert dir(run.customers) == ["cut", "cut_features", "features", "followed", "scaled"]
+    assert dir(run.customers) == [
+        *("cut", "cut_features", "features", "followed", "history", "scaled"),
+    ]
     assert repr(run.customers).splitlines()[3].split(maxsplit=1) == [
         "features", "one row per customer with every feature and its group",
     ]  # fmt: skip

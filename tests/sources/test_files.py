@@ -143,10 +143,12 @@ def test_every_kind_of_file_gives_the_same_ledger_and_says_how_it_was_read(tmp_p
 
 
 def test_columns_of_online_retail_ii_and_lines_in_both_its_sheets(tmp_path):
-    first = [line(489434, 22086, 2, -364, 1.25, 13085), *LINES[:3]]
+    own = [line(489434 + n, 22086, 1, n - 364, 0.50, 13085) for n in range(5)]
+    later = [*LINES, line(536373, 22086, 1, 4, 0, 12346)]
+    first = [*own, *LINES[:3]]  # a few of the last days, as in the real workbook
     path = workbook(
         tmp_path / "online_retail_II.xlsx",
-        {"Year 2009-2010": (COLUMNS_OF_II, first), "Year 2010-2011": (COLUMNS_OF_II, LINES)},
+        {"Year 2009-2010": (COLUMNS_OF_II, first), "Year 2010-2011": (COLUMNS_OF_II, later)},
     )
 
     run = run_of(path, tmp_path / "runs")
@@ -156,7 +158,7 @@ def test_columns_of_online_retail_ii_and_lines_in_both_its_sheets(tmp_path):
     assert ledger.loc["raw", "amount"] - ledger.loc["listed_twice", "amount"] == (
         Decimal("1321.737") + Decimal("2.50")
     )
-    said = "sheets Year 2009-2010 (4 rows), Year 2010-2011 (6 rows)"
+    said = "sheets Year 2009-2010 (8 rows), Year 2010-2011 (7 rows)"
     assert run["overview"]["database"]["online_retail_II.xlsx"] == said
 
 

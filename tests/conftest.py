@@ -114,6 +114,7 @@ def call_cli(*arguments: object) -> Outcome:
         contextlib.redirect_stderr(err),
         warnings.catch_warnings(),
         mock.patch.multiple("segmentation.evidence.stability", **FEWER),
+        mock.patch.dict("os.environ"),  # a server's settings are not those of the next test
     ):
         warnings.simplefilter("error", RuntimeWarning)  # a user would see it printed
         try:

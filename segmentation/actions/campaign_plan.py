@@ -12,6 +12,7 @@ from segmentation.actions.limits_of_advice import add_limits
 from segmentation.actions.recommend import recommend
 from segmentation.core.limits import LEAST_ARM, QUARTER_DAYS
 from segmentation.core.parameters import Parameters
+from segmentation.orders.customer_ids import perhaps_guests
 
 ARM = "arm"
 ARM_COLUMNS = ("customer_id", "segment_type", "segment", ARM, "total_spent")
@@ -102,6 +103,7 @@ def advise(
     stability: pd.DataFrame,
     holdout: dict[str, Any],
     holdout_responses: pd.DataFrame,
+    line_findings: pd.DataFrame,
     naming_rules: dict[str, Any],
     plays: dict[str, Any],
     parameters: Parameters,
@@ -118,7 +120,8 @@ def advise(
     )
     sizes = campaign.sizes_by_segment(table)
     table = add_limits(table, sizes, stability, no_holdout=holdout["reason"])
-    arms = arms_of_run(customers, table, seed=parameters.random_state)
+    listed = customers[~customers["customer_id"].isin(perhaps_guests(line_findings))]
+    arms = arms_of_run(listed, table, seed=parameters.random_state)
     return {
         "recommendations": table,
         "campaign_sizes": sizes,

@@ -25,6 +25,7 @@ from segmentation.core.atomic import refuse_existing
 from segmentation.core.columns import SEGMENT_TYPES, format_percent, format_share
 from segmentation.core.errors import OutputError, ParameterError, SourceError, first_three
 from segmentation.core.guarded_csv import unguarded, unguarded_ids, write_guarded_csv
+from segmentation.orders.customer_ids import perhaps_guests
 from segmentation.run.compare_runs import read_run
 from segmentation.sources.csv_checks import separator_of
 from segmentation.sources.decimals import plain_numbers
@@ -56,6 +57,9 @@ def split_segment(
     if not replace:
         refuse_existing(output)
     customers = read_run(run).customers
+    if (run / "findings.csv").is_file():
+        guests = perhaps_guests(pd.read_csv(run / "findings.csv", dtype=str))
+        customers = customers[~customers["customer_id"].isin(guests)]
     members = _members(customers, segment, segment_type)
     if len(members) < 2:
         raise ParameterError(f"--segment {segment}: one customer cannot be divided into two arms.")

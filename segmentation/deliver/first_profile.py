@@ -175,30 +175,38 @@ def _day(table: Table, name: str, column: exp.Column, why: list[str]) -> tuple[A
         return exp.cast(_part(column, 1, 10), "DATE"), *why
     if found == "compact":
         return _date(*(_part(column, *place) for place in ((1, 4), (5, 2), (7, 2)))), *why
-    first = first_look.day_first(values)
+    order, *others = first_look.day_orders(values)
+    named = first_look.month_names(values)
+    words = {"d": "day", "m": "month", "y": "year", "Y": "year"}
+    parts = [words[sign] for sign in order if not (named and sign == "m")]
+    written = f"written as {values[0]}, {' before '.join(parts)}"
+    if others and not ("." in values[0] and order == "dmY"):
+        written = f"{OWNER}: {written}?"
+    if named:
+        return _named_day(column, order, named), *why, written
     mark = next(sign for sign in values[0] if not sign.isdigit())
-    if all(value[2:3] == value[5:6] == mark for value in values):
-        parts = [_part(column, 1, 2), _part(column, 4, 2), _part(column, 7, 4)]
-    else:
-        split = [
-            exp.func(
-                "SPLIT_PART",
-                column,
-                exp.Literal.string(mark),
-                exp.Literal.number(n),
-                dialect="duckdb",
-            )
-            for n in (1, 2, 3)
-        ]
-        parts = [
-            exp.func("LPAD", part, exp.Literal.number(2), exp.Literal.string("0"), dialect="duckdb")
-            for part in split[:2]
-        ]
-        parts.append(_part(split[2], 1, 4))
-    day, month = (parts[1], parts[0]) if first is False else (parts[0], parts[1])
-    written = "month before day" if first is False else "day before month"
-    written = f"written as {values[0]}, {written}"
-    return _date(parts[2], month, day), *why, f"{OWNER}: {written}?" if first is None else written
+    with_time = any(sign in value for value in values for sign in " T,")
+    form = exp.Literal.string(mark.join(f"%{sign}" for sign in order))
+    text = _extract(column, "^[^ T,]+") if with_time else column
+    return exp.cast(exp.func("STRPTIME", text, form, dialect="duckdb"), "DATE"), *why, written
+
+
+def _named_day(column: exp.Column, order: str, months: list[str]) -> Any:
+    """A day whose month has a name; with one that is none it is no day to the CAST."""
+    names = exp.Array(expressions=[exp.Literal.string(month) for month in months])
+    name = exp.func("LOWER", _extract(column, r"\p{L}{3,}"))
+    place = exp.paren(exp.func("LIST_POSITION", names, name) - 1) % 12 + 1
+    month = exp.cast(exp.func("COALESCE", place, exp.Literal.number(0)), "VARCHAR")
+    numbers = [_extract(column, "[0-9]+"), _extract(column, "([0-9]+)[^0-9]+([0-9]+)", 2)]
+    year, day = numbers if order[0] in "yY" else numbers[::-1]
+    if "y" in order:
+        year = exp.DPipe(this=exp.Literal.string("20"), expression=year)
+    return _date(year, month, day)
+
+
+def _extract(text: Any, pattern: str, group: int = 0) -> Any:
+    values = [exp.Literal.string(pattern), *([exp.Literal.number(group)] if group else [])]
+    return exp.func("REGEXP_EXTRACT", text.copy(), *values, dialect="duckdb")
 
 
 def _part(value: Any, start: int, length: int) -> Any:

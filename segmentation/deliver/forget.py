@@ -240,7 +240,7 @@ def _remove_from_run(folder: Path, forms: dict[str, str]) -> tuple[set[str], str
             # Spark's own checksum of a file, of which it would refuse another content
             (working / name).with_name(f".{name.name}.crc").unlink(missing_ok=True)
         _describe_others(working)
-        _without_examples(working / FINDINGS)
+        _without_examples(working / FINDINGS, here)
         if (working / "model").is_dir():
             said += _remove_from_model(folder, working / "model", here)
         if (working / "notebooks").is_dir():
@@ -270,19 +270,29 @@ def _rewrite(path: Path, forms: dict[str, str]) -> None:
 
 
 def _named_in_examples(path: Path, forms: dict[str, str]) -> set[str]:
-    """Whom the examples of the findings name, or an order whose id holds theirs."""
+    """Whom the examples or facts of the findings name, or an order whose id holds theirs."""
     if not path.is_file():
         return set()
-    examples = pd.read_csv(path, dtype=str).get("examples", pd.Series(dtype=str)).dropna()
-    words = {word for text in examples for word in re.split(r"[\s,:']+", text)}
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    texts = [text for name in ("examples", "facts") if name in table for text in table[name]]
+    words = {word for text in texts for word in re.split(r"[\s,:'\"\[\]{}]+", text)}
     return {customer for form, customer in forms.items() if form in words - {""}}
 
 
-def _without_examples(path: Path) -> None:
+def _without_examples(path: Path, here: set[str]) -> None:
     """Leave the examples of all findings out: an order's id may name its customer."""
+
+    def without(text: str) -> str:
+        facts = json.loads(text)
+        if not {*facts.get("perhaps", ())} & here:
+            return text
+        kept = [one for one in facts["perhaps"] if one not in here]
+        return json.dumps(facts | {"perhaps": kept})
+
     if path.is_file():
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
         if "examples" in table:
+            table["facts"] = table["facts"].map(without)
             write_plain_csv(table.assign(examples=""), path)
 
 

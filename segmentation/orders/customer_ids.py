@@ -6,6 +6,7 @@ seems to be worth more than all others; both look like results.
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
@@ -105,7 +106,7 @@ def with_clean_ids(
     scientific = ids[ids[ID].str.fullmatch(_SCIENTIFIC)]
     found += [
         _finding("guest_id", ids[ids[ID].isin(named)], "set aside"),
-        _finding("many_orders_under_one_id", ids[ids[ID].isin(suspects)]),
+        _finding("many_orders_under_one_id", ids[ids[ID].isin(suspects)], perhaps=suspects),
         _finding("lost_zeros", several),
         _finding("scientific_id", scientific),
         _finding("cut_digits", cut if is_cut else cut.head(0)),
@@ -129,6 +130,12 @@ def cleaned(customer: str) -> str | None:
         if text is not None and repair.name not in _MATCHED:
             text = repair.made(text)
     return text
+
+
+def perhaps_guests(findings: pd.DataFrame) -> set[str]:
+    """Ids with far more orders than anybody else: on no list of whom to contact until named."""
+    own = findings.loc[findings["finding"] == "many_orders_under_one_id", "facts"]
+    return {one for facts in own for one in json.loads(facts).get("perhaps", ())}
 
 
 @dataclass(frozen=True)
@@ -242,10 +249,12 @@ def _with_id(query: Any, value: Any) -> Any:
     return exp.select(*columns).from_(query.subquery("lines"))
 
 
-def _finding(name: str, ids: pd.DataFrame, treatment: str = "reported") -> dict[str, Any]:
+def _finding(
+    name: str, ids: pd.DataFrame, treatment: str = "reported", **facts: Any
+) -> dict[str, Any]:
     few = named_examples(ID, ids[ID].iloc[:3])
     money = sum(ids["money"], Decimal(0))
-    row = finding(name, ID, int(ids["n"].sum()), len(ids), money, examples=few)
+    row = finding(name, ID, int(ids["n"].sum()), len(ids), money, examples=few, **facts)
     return row | {"treatment": treatment}
 
 

@@ -25,7 +25,8 @@ ID_WORDS: dict[str, tuple[str, str, str, float]] = {
     "many_orders_under_one_id": (
         "far more orders than anybody else",
         "Several times the orders of the next busiest: a very large buyer, or an id that guests "
-        "share. Counted as a customer. If it is none, name it in `guest_ids`.",
+        "share. Counted as a customer, but on no list of a campaign. If it is none, name it in "
+        "`guest_ids`; if all are customers, set `guest_ids: []`.",
         "guest_ids",
         _ALWAYS,
     ),

@@ -335,7 +335,7 @@ STAGES: dict[str, Stage] = {
             "says what to do about each segment, with its break-even",
             campaign_plan.advise,
             inputs=(
-                *("customers", "stability", "holdout", "holdout_responses"),
+                *("customers", "stability", "holdout", "holdout_responses", "line_findings"),
                 *("naming_rules", "plays"),
             ),
             uses=("gross_margin", "contact_cost", "random_state"),

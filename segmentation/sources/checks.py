@@ -62,29 +62,40 @@ def check_casts(engine: Engine, source: Source, *, rounds: str = "") -> tuple[in
         if not isinstance(select, exp.Select) or not scope.sources:
             continue
         own = [
-            cast
-            for cast in select.find_all(exp.Cast)
-            if cast.find_ancestor(exp.Select) is select
-            and cast.find(exp.Column)
-            and not cast.find(exp.AggFunc)
+            node
+            for node in select.find_all(exp.Cast, *_MAKE_DAYS)
+            if node.find_ancestor(exp.Select) is select
+            and node.find(exp.Column)
+            and not node.find(exp.AggFunc)
+            and (isinstance(node, exp.Cast) or not _is_cast(node))
         ]
         # those that choose rows first: with a bad value there, no other probe can run
-        for cast in sorted(own, key=_is_in_projection):
-            found = _check_one_cast(engine, source, query, select, cast, rounds)
+        for node in sorted(own, key=_is_in_projection):
+            found = _check_one_cast(engine, source, query, select, node, rounds)
             rounded = max(rounded, found)
     return rounded
 
 
-def _is_in_projection(cast: exp.Cast) -> bool:
-    return cast.find_ancestor(exp.Where, exp.Join, exp.Select) is cast.find_ancestor(exp.Select)
+_MAKE_DAYS = (exp.StrToTime, exp.DateFromParts, exp.Date)
+"""What makes a day without a CAST, as `STRPTIME` does, and stops at 31 February."""
+
+
+def _is_cast(node: Any) -> bool:
+    around = node.find_ancestor(exp.Cast, exp.Select)
+    return isinstance(around, exp.Cast)
+
+
+def _is_in_projection(node: Any) -> bool:
+    return node.find_ancestor(exp.Where, exp.Join, exp.Select) is node.find_ancestor(exp.Select)
 
 
 def _check_one_cast(
-    engine: Engine, source: Source, query: Any, select: exp.Select, cast: exp.Cast, rounds: str
+    engine: Engine, source: Source, query: Any, select: exp.Select, node: Any, rounds: str
 ) -> tuple[int, tuple[str, ...]]:
-    column = next(iter(cast.find_all(exp.Column)))
+    column = next(iter(node.find_all(exp.Column)))
+    cast = node if isinstance(node, exp.Cast) else exp.cast(node.copy(), "DATE")
     for said, shown, condition in _cast_problems(engine, cast, column):
-        probe = _probe(query, select, keep_where=_is_in_projection(cast))
+        probe = _probe(query, select, keep_where=_is_in_projection(node))
         probe.set("expressions", [exp.alias_(exp.cast(shown.copy(), "VARCHAR"), "bad_value")])
         found = engine.query(probe.where(condition.copy(), copy=False).sql("duckdb"))["bad_value"]
         if len(found) and said.startswith("has more decimals") and _is_named(cast, rounds):

@@ -24,6 +24,8 @@ _FOLDER = Path(__file__).parent / "shops"
 SHOPS: dict[str, Any] = yaml.safe_load((_FOLDER / "shops.yaml").read_text(encoding="utf-8"))
 NAMES: dict[str, Any] = yaml.safe_load((_FOLDER / "columns.yaml").read_text(encoding="utf-8"))
 WORDS: dict[str, str] = NAMES.pop("words")
+MONTHS: list[list[str]] = [text.split() for text in NAMES.pop("months").values()]
+"""Per language the names of months in rounds of twelve."""
 ROWS = 100_000
 """Most rows of a table that are looked at."""
 
@@ -174,7 +176,11 @@ _WHOLE = re.compile(r" *[-+]?\d+([.,]0+)? *")
 _DAYS = {
     "iso": re.compile(r"\d{4}-\d{2}-\d{2}([ T].*)?"),
     "compact": re.compile(r"(19|20)\d{6}"),
-    "parts": re.compile(r"(\d{1,2})([./-])(\d{1,2})\2(\d{4})([ T,].*)?"),
+    "parts": re.compile(r"(\d{1,4})([./-])(\d{1,2})\2(\d{1,4})([ T,].*)?"),
+    "words": re.compile(
+        r"(\d{1,4})[. -]*(?:de )?([^\W\d_]{3,})[.,]?[ -]*(?:de )?(\d{1,4})([ T,].*)?"
+        r"|([^\W\d_]{3,})[. -]*(\d{1,2}),? +(\d{4}|\d{2})([ T,].*)?"
+    ),
 }
 _OFFSET = re.compile(r".*[T ][0-9:.]+(Z|[+-][0-9:]+)")
 MOST_WORDS = 30
@@ -198,18 +204,56 @@ def day_format(table: Table, column: str) -> str | None:
     values = table.values[column]
     for name, pattern in _DAYS.items():
         if values and all(pattern.fullmatch(value) for value in values):
+            if name in ("parts", "words") and not day_orders(values):
+                return None
             return "offset" if name == "iso" and _OFFSET.fullmatch(values[0]) else name
     return None
 
 
-def day_first(values: list[str]) -> bool | None:
-    """Whether days such as 3.4.2024 begin with the day; None where nothing tells."""
-    parts = [match.groups() for value in values if (match := _DAYS["parts"].fullmatch(value))]
-    if any(int(first) > 12 for first, *_ in parts):
-        return True
-    if any(int(second) > 12 for _, _, second, *_ in parts):
-        return False
-    return True if parts and parts[0][1] == "." else None
+def day_orders(values: list[str]) -> list[str]:
+    """Orders of day, month and year in which days can be read, the likeliest first.
+
+    ``Y`` is a year of four digits. With two digits it may stand at either end: an order with
+    three times as many years as another is none, for there are more days than years.
+
+    Examples
+    --------
+    >>> day_orders(["03/04/24"]), day_orders(["13/02/2024"]), day_orders(["24-Mär-03"])
+    (['dmy', 'mdy', 'ymd'], ['dmY'], ['dmy', 'ymd'])
+    >>> day_orders(["41/02/2024"]), day_orders(["31.12.24", "2.1.24", "3.1.24", "4.1.24"])
+    ([], ['dmy'])
+    """
+    months = {name: str(n % 12 + 1) for n, name in enumerate(month_names(values))}
+    held, orders = set(), ["dmy", "mdy", "ymd"]
+    for parts in {tuple(_PART.findall(value)[:3]) for value in values}:
+        if (is_first := not parts[0].isdigit()) or not parts[1].isdigit():
+            orders = ["dmy"] if is_first else ["dmy", "ymd"]
+            name = parts[0 if is_first else 1].lower()
+            parts = (parts[1 if is_first else 0], months.get(name, ""), parts[2])
+        held.add(parts)
+    years = {
+        order.replace("y", "Y") if digits == 4 else order: len({p[order.index("y")] for p in held})
+        for order in orders
+        for digits in (4, 2)
+        if all(_can_be_a_day(dict(zip(order, parts, strict=True)), digits) for parts in held)
+    }
+    return [order for order, number in years.items() if number < 3 * min(years.values())]
+
+
+_PART = re.compile(r"\d+|[^\W\d_]{3,}")
+
+
+def _can_be_a_day(part: dict[str, str], digits: int) -> bool:
+    """31 February can: the CAST names it."""
+    numbers = part["m"].isdigit() and part["d"].isdigit() and len(part["y"]) == digits
+    return numbers and int(part["m"]) <= 12 and int(part["d"]) <= 31
+
+
+def month_names(values: list[str]) -> list[str]:
+    """Names of months, in rounds of twelve, of the language in which days are written."""
+    used = {word for value in {*values} for word in _PART.findall(value.lower()[:20])}
+    used = {word for word in used if not word.isdigit()}
+    return next((names for names in MONTHS if used <= {*names}), []) if used else []
 
 
 def _agrees(role: str, table: Table, column: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import call_cli
+from conftest import call_cli, order, ordinary_orders
 
 from segmentation.actions.campaign_plan import arms_of_run, plan, trial_without_campaign
 from segmentation.book import words
@@ -83,6 +83,28 @@ def test_arms_depend_on_the_seed_and_not_on_the_order_of_rows():
     pd.testing.assert_frame_equal(first, again)
     other = arms_of_run(customers, table, seed=2)
     assert not other["arm"].equals(first["arm"])
+
+
+def test_an_id_that_may_be_many_people_is_on_no_list_until_it_is_named(shop, tmp_path):
+    many = [order("K4711", f"g{n}", f"2023-{1 + n % 4:02}-08", 1, "0.50") for n in range(90)]
+    done = shop.lines([*ordinary_orders(), *many]).run(features=["total_spent"], n_clusters=2)
+    assert done.code == 0, done.err
+    found = pd.read_csv(shop.result / "findings.csv").set_index("finding")
+    assert found.loc["many_orders_under_one_id", "severity"] == "severe"
+    customers = pd.read_parquet(shop.result / "segments.parquet")
+    assert "K4711" in set(customers["customer_id"])
+
+    (own,) = customers.loc[customers["customer_id"] == "K4711", "segment"]
+    listed = set(pd.read_csv(shop.result / "campaign_arms.csv", dtype=IDS)["customer_id"])
+    path = tmp_path / "arms.csv"
+    split = call_cli("campaign", "split", shop.result, "--segment", own, "--output", path)
+    assert split.code == 0, split.err
+    others = set(customers.loc[customers["segment"] == own, "customer_id"]) - {"K4711"}
+    assert set(pd.read_csv(path, dtype=IDS)["customer_id"]) == others
+    assert "K4711" not in listed
+
+    assert call_cli("forget", "K4711", "--runs-dir", shop.result.parent).code == 0
+    assert "K4711" not in (shop.result / "findings.csv").read_text("utf-8")
 
 
 def test_without_a_campaign_there_is_no_list():

@@ -6,14 +6,17 @@ from decimal import Decimal
 from pathlib import Path
 
 import exports
+import pandas as pd
 import pytest
 import yaml
 from conftest import assert_refused, call_cli, contents_of
 
 from segmentation.cli import cli
 from segmentation.core.parameters import resolve
+from segmentation.deliver import first_profile
 from segmentation.run.run import Run
 from segmentation.sources import first_look
+from segmentation.sources.engine import DuckDbEngine
 
 
 @pytest.fixture
@@ -110,13 +113,59 @@ def test_the_command_offers_the_systems_that_are_known():
 
 
 @pytest.mark.parametrize(
-    ("values", "first"),
+    ("values", "orders"),
     [
-        (["13/02/2024", "01/02/2024"], True),
-        (["02/13/2024"], False),
-        (["01/02/2024"], None),
-        (["1.2.2024"], True),
+        (["13/02/2024", "01/02/2024"], ["dmY"]),
+        (["02/13/2024"], ["mdY"]),
+        (["01/02/2024"], ["dmY", "mdY"]),
+        (["2024/13/02", "2024/01/02"], []),
+        (["2024/01/13"], ["Ymd"]),
+        (["02/13/24"], ["mdy"]),
+        ([f"{n}/03/24" for n in range(1, 29)], ["dmy"]),
+        ([f"24/03/{n:02}" for n in range(1, 29)], ["ymd"]),
+        ([f"0{1 + n % 9}/0{1 + n % 9}/24" for n in range(9)], ["dmy", "mdy"]),
+        (["13/02/24", "13/02/2024"], []),
+        (["3-MAR-99", "29-Sept-24"], ["dmy"]),
+        (["24-Mar-03"], ["dmy", "ymd"]),
+        (["März 3, 2024", "3. Mai 2024"], ["dmY"]),
+        (["3 Foo 2024"], []),
     ],
 )
-def test_day_and_month_are_told_by_the_values_or_asked(values, first):
-    assert first_look.day_first(values) is first
+def test_the_order_of_a_day_is_told_by_the_values_or_asked(values, orders):
+    assert first_look.day_orders(values) == orders
+
+
+MONTHS = {
+    "german": "Januar Februar März April Mai Juni Juli August September Oktober November Dezember",
+    "short": "jan feb mar apr may jun jul aug sept oct nov dec",
+    "spanish": "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre",
+}
+WRITTEN = {
+    "two digits": lambda day: f"{day:%d/%m/%y}",
+    "two digits, month first": lambda day: f"{day.month}/{day.day}/{day:%y}",
+    "two digits, year first": lambda day: f"{day:%y-%m-%d}",
+    "year first": lambda day: f"{day:%Y/%m/%d %H:%M}",
+    "points": lambda day: f"{day.day}.{day.month}.{day.year}, 10:15",
+    "german": lambda day: f"{day.day}. {MONTHS['german'].split()[day.month - 1]} {day.year}",
+    "month first": lambda day: f"{MONTHS['short'].split()[day.month - 1]} {day.day}, {day.year}",
+    "oracle": lambda day: f"{day:%d}-{MONTHS['short'].split()[day.month - 1].upper()}-{day:%y}",
+    "spanish": lambda day: f"{day.day} de {MONTHS['spanish'].split()[day.month - 1]} de {day.year}",
+}
+
+
+@pytest.mark.parametrize("how", WRITTEN)
+def test_days_are_read_as_they_are_written(tmp_path, how):
+    days = pd.date_range("2023-01-01", "2024-06-30", freq="3D")
+    rows = [
+        {"customer": f"C{n % 9}", "order": n, "date": WRITTEN[how](day), "paid": "5.00"}
+        for n, day in enumerate(days)
+    ]
+    exports.write(tmp_path / "o.csv", rows)
+    _, (table,) = first_look.tables_of([tmp_path / "o.csv"])
+    made, _ = first_profile._by_names([table])
+    engine = DuckDbEngine()
+    engine.bind("o", tmp_path / "o.csv")
+    read = engine.query(made.sql)["order_date"]
+    engine.close()
+
+    assert pd.to_datetime(read).tolist() == days.tolist()

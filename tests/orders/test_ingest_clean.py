@@ -359,6 +359,25 @@ def test_cents_are_added_exactly(shop, engine):
     assert customers(engine)["total_spent"].item() == 3.0
 
 
+@pytest.mark.parametrize(
+    ("made", "odd"),
+    [
+        ("STRPTIME(order_date, '%Y-%m-%d')", "2023-02-31"),
+        ("STRPTIME(order_date, ['%Y-%m-%d', '%d.%m.%Y'])", "2023-02-31"),
+        ("DATE_TRUNC('day', STRPTIME(order_date, '%Y-%m-%d'))", "2023-04-31"),
+        ("STRPTIME(order_date, '%Y-%m-%d') + INTERVAL 1 DAY", "2023-02-29"),
+        ("MAKE_DATE(LEFT(order_date, 4)::INT, 2, RIGHT(order_date, 2)::INT)", "2023-02-31"),
+        ("STRPTIME(order_date, '%d/%m/%y')", "2023-02-11"),
+    ],
+)
+def test_day_that_a_function_cannot_make_is_named_as_it_is_written(shop, engine, made, odd):
+    shop.lines([order("A", 1, "2023-01-10", 1, "1.00"), order("B", 2, odd, 1, "1.00")])
+    shop.sql(SHOP_SQL.replace("CAST(order_date AS DATE)", made))
+
+    with pytest.raises(SourceError, match=r"orders.csv: order_date is not a date .*" + odd):
+        cleaned(engine, shop)
+
+
 def test_time_of_day_does_not_make_another_day(shop, engine):
     shop.sql(SHOP_SQL.replace("CAST(order_date AS DATE)", "CAST(order_date AS TIMESTAMP)"))
     shop.lines([

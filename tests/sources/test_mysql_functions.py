@@ -7,6 +7,7 @@ import datetime as dt
 import re
 from typing import Any
 
+import numpy as np
 import pytest
 import sqlglot
 from conftest import ROOT, assert_refused, call_cli, ordinary_orders
@@ -29,7 +30,14 @@ DAYS = (
     *(None, "2024-02-29", "2023-12-31", "2024-01-01", "1999-03-28", "2024-03-31"),
     *("2024-10-01", "2000-01-01", "2023-06-15"),
 )
-ROWS = list(zip(range(18), TEXTS, TEXTS[::-1], NUMBERS * 2, WHOLES * 2, DAYS * 2, strict=True))
+FILLED = [None if n == 4 else 7 * n for n in range(18)]
+ROWS = list(
+    zip(
+        *(range(18), TEXTS, TEXTS[::-1], NUMBERS * 2, WHOLES * 2, DAYS * 2),
+        *(FILLED, [None if n is None else f"{n}.50" for n in FILLED]),
+        strict=True,
+    )
+)
 CALLS = """
 LOWER(t) ; UPPER(t) ; TRIM(t) ; LTRIM(t) ; RTRIM(t) ; TRIM(t, 'a') ; SUBSTRING(t, 2, 3)
 SUBSTRING(t, -2) ; LEFT(t, 2) ; RIGHT(t, 2) ; LENGTH(t) ; t || u ; CONCAT(t, u)
@@ -60,6 +68,13 @@ MAX(k) OVER (PARTITION BY d) ; MIN(k) OVER (PARTITION BY d) ; COUNT(*) OVER (PAR
 LAG(k) OVER (ORDER BY id) ; LEAD(t) OVER (ORDER BY id) ; RANK() OVER (ORDER BY id)
 DENSE_RANK() OVER (ORDER BY id) ; FIRST_VALUE(t) OVER (PARTITION BY k ORDER BY id)
 LAST_VALUE(k) OVER (ORDER BY id)
+RANK() OVER (ORDER BY k) ; DENSE_RANK() OVER (ORDER BY n DESC) ; LAG(id) OVER (ORDER BY d, id)
+LEAD(id) OVER (ORDER BY k DESC NULLS FIRST, id) ; ROW_NUMBER() OVER (ORDER BY t, id)
+FIRST_VALUE(id) OVER (PARTITION BY k > 0 ORDER BY d DESC, id) ; SUM(id) OVER (ORDER BY n)
+LAST_VALUE(id) OVER (ORDER BY k NULLS FIRST, id) ; RANK() OVER (ORDER BY k / 2 DESC, t)
+SUM(k) OVER (ORDER BY n, id ROWS BETWEEN 2 PRECEDING AND CURRENT ROW)
+CAST(z AS VARCHAR) ; z || t ; CAST(y AS VARCHAR) ; 10 / NULLIF(k, 0) ; 10 % NULLIF(k, 0)
+CASE WHEN k > 0 THEN 10 / k END
 """
 EXPRESSIONS = [call.strip() for call in re.split(r" ; |\n", CALLS) if call.strip()]
 REFUSED = (
@@ -101,10 +116,11 @@ def engines(mariadb_server: MariaDbServer):
         )
         for mark in ("\\", "\\\\")
     }
-    columns = "id INT, t VARCHAR(40), u VARCHAR(40), n DECIMAL(10, 3), k INT, d DATE"
+    columns = "id INT, t VARCHAR(40), u VARCHAR(40), n DECIMAL(10, 3), k INT, d DATE, z INT, y DECIMAL(9, 2)"
+    filled = columns.replace("z INT", "z INT(6) ZEROFILL").replace("9, 2)", "9, 2) ZEROFILL")
     mariadb_server.new_database(
         "called",
-        f"CREATE TABLE v ({columns}) CHARACTER SET utf8mb4",
+        f"CREATE TABLE v ({filled}) CHARACTER SET utf8mb4",
         f"INSERT INTO v VALUES {values[chr(92) * 2]}",  # noqa: S608
     )
     embedded = DuckDbEngine()
@@ -157,6 +173,23 @@ def test_shipped_and_documented_selects_use_no_other():
 def test_a_call_of_another_meaning_is_refused_by_name(call):
     with pytest.raises(SourceError, match=r"SELECT uses [A-Z_0-9]+, (which|whose)"):
         refuse_others(asked(call))
+
+
+@pytest.mark.parametrize("call", ["10 / k", "1 / n", "k % k", "10 // k", "LN(k)"])
+def test_a_division_by_zero_is_no_missing_value(engines, call):
+    embedded, server = engines
+    with contextlib.suppress(embedded.error):
+        assert not all(np.isfinite(embedded.query(asked(call))["x"].dropna()))
+    with pytest.raises(SourceError, match="divides by 0"):
+        server.query(asked(call))
+
+
+def test_another_day_than_the_text_says_is_refused_in_a_database_too(engines):
+    text = "SELECT id FROM v WHERE t = '31.12.2024'"
+    made = sqlglot.parse_one("CAST(STRPTIME(t, '%m.%d.%Y') AS DATE)", dialect="duckdb")
+    for engine in engines:
+        query = sqlglot.parse_one(text, dialect="duckdb").where(engine.cast_fails(made))
+        assert len(engine.query(query.sql("duckdb"))) == 1
 
 
 def stored(server: MariaDbServer, name: str, *more: str) -> str:

@@ -31,6 +31,25 @@ def fetched(cursor: Any) -> Iterator[list[tuple[Any, ...]]]:
         yield rows
 
 
+def refuse_division_by_zero(warnings: list[tuple[Any, ...]]) -> None:
+    """Refuse an answer in which the server made NULL of a division by 0.
+
+    Raises
+    ------
+    SourceError
+        With what to write where that is meant.
+    """
+    if any(number == _DIVISION_BY_ZERO for _, number, _ in warnings):
+        raise SourceError(
+            "engine mysql: the source's SELECT divides by 0, or takes a logarithm of it, which is "
+            "NULL there and no number in files; write x / NULLIF(y, 0) if NULL is meant."
+        )
+
+
+_DIVISION_BY_ZERO = 1365
+"""Number of the server's warning."""
+
+
 def batch(names: list[str], kinds: list[str], rows: list[tuple[Any, ...]]) -> pa.RecordBatch:
     """Some rows as columns of the kinds that the server named.
 

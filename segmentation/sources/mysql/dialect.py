@@ -141,11 +141,20 @@ def adapted(query: exp.Expression) -> exp.Expression:
 
 
 def _nulls_as_they_fall(order: exp.Order) -> None:
-    """Leave out NULLS LAST where it cannot matter: inside windows, and for positions."""
-    for term in order.find_all(exp.Ordered):
-        positional = isinstance(term.this, exp.Literal)
-        if positional or isinstance(order.parent, exp.Window):
-            term.set("nulls_first", True)
+    """Leave out NULLS LAST for positions; in windows a key before the column's says it.
+
+    MySQL has NULL below all values, in windows too, and no words to say otherwise.
+    """
+    in_window, terms = isinstance(order.parent, exp.Window), []
+    for term in order.expressions:
+        first, is_low = bool(term.args.get("nulls_first")), not term.args.get("desc")
+        if in_window and first != is_low and not isinstance(term.this, exp.Literal):
+            is_null = exp.Case().when(term.this.copy().is_(exp.null()), "1").else_("0")
+            terms.append(exp.Ordered(this=is_null, desc=first, nulls_first=not first))
+        if in_window or isinstance(term.this, exp.Literal):
+            term.set("nulls_first", is_low)
+        terms.append(term)
+    order.set("expressions", terms)
 
 
 def _adapt_node(node: exp.Expression) -> exp.Expression:
@@ -211,7 +220,8 @@ def cast_fails(cast: exp.Cast | exp.TryCast) -> Any:
         return exp.false()
     if kind in exp.DataType.TEMPORAL_TYPES:
         made = exp.Cast(this=cast.this.copy(), to=cast.to.copy())
-        return exp.and_(made.is_(exp.null()), exp.not_(value.is_(exp.null())))
+        said = cast.this.this if isinstance(cast.this, exp.StrToTime) else value
+        return exp.and_(made.is_(exp.null()), exp.not_(said.copy().is_(exp.null())))
     whole = kind.value in _WHOLE_TYPES
     pattern = exp.Literal.string(WHOLE if whole else NUMBER)
     bad = exp.not_(exp.RegexpLike(this=value, expression=pattern))

@@ -24,7 +24,7 @@ from segmentation.core.errors import SourceError, first_three, in_one_sentence
 from segmentation.sources.engine import ZONED, Shortcut
 from segmentation.sources.mysql import dialect as mysql_dialect
 from segmentation.sources.mysql import functions
-from segmentation.sources.mysql.answers import KINDS, batch, fetched
+from segmentation.sources.mysql.answers import KINDS, batch, fetched, refuse_division_by_zero
 from segmentation.sources.mysql.server import Address, connect, driver_words, in_words
 from segmentation.sources.mysql.session import set_for_session, set_zone
 from segmentation.sources.source import columns_named
@@ -71,8 +71,8 @@ class _RawColumn:
         column = exp.column(self.name, quoted=True)
         if self.kind in _BYTE_TYPES:
             return exp.func("LOWER", exp.Anonymous(this="HEX", expressions=[column]))
-        if self.kind in _WHOLE_TYPES and "unsigned" in self.declared:
-            return exp.cast(column, "DECIMAL(20, 0)")
+        if self.kind in _WHOLE_TYPES | {"decimal"} and "unsigned" in self.declared:
+            return exp.cast(column, self.shown)  # as text a ZEROFILL would begin with zeros
         if self.kind in ("bit", "year"):
             return exp.cast(column + exp.Literal.number(0), "BIGINT")
         if self.kind == "float":
@@ -367,6 +367,8 @@ class MySqlEngine:
             names = [column[0] for column in cursor.description]
             kinds = [KINDS.get(column[1], "VARCHAR") for column in cursor.description]
             batches = [batch(names, kinds, rows) for rows in fetched(cursor)]
+            warned = cursor.warning_count
+        refuse_division_by_zero(self._rows("SHOW WARNINGS") if warned else [])
         empty = batch(names, kinds, [])
         tables = [pa.Table.from_batches([each]) for each in batches or [empty]]
         return pa.concat_tables(tables, promote_options="permissive")

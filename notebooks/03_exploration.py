@@ -26,6 +26,7 @@
 source: str = "cdnow"  # Where orders come from: a shipped source, or a path to a source SQL file.
 location: str = "data/raw_data/cdnow"  # Folder, file or database (mysql://host:port/database) of the raw tables.
 tables: dict = {}  # How files of a table are read, where that is not to be told from them.
+columns: dict = {}  # Columns that the raw tables call otherwise than the SELECT does.
 engine: str = "duckdb"  # What runs the SQL: duckdb on files, mysql in the database at location, spark.
 fit_on: str = "all"  # Customers to fit on; a number (engine spark): the others stay on the cluster.
 cluster_output: str = "run"  # Where Spark writes customers who stay: run (the run's folder) or storage.
@@ -38,6 +39,8 @@ non_product: str = "keep"  # Lines that are not products (postage, fees), where 
 date_repair: str = "off"  # swap_day_month: exchange day and month of order dates whose day is at most 12.
 guest_ids = "auto"  # Ids that stand for many people: their lines have no customer; auto: by name.
 id_cleaning = "auto"  # auto: undo what programs add to ids; match: zeros, capitals, blanks too.
+own_features: str = "none"  # A SELECT with features of your own: one row per customer, numeric columns.
+feature_labels: dict = {}  # Label, unit and format of each feature of your own.
 features: list = ["recency", "frequency", "total_spent"]  # Features that K-Means and DBSCAN see.
 split_pre_register: bool = True  # Model customers whose first order precedes registration apart.
 outliers: str = "none"  # winsor: pull values beyond the winsor quantiles in to them before scaling.

@@ -124,8 +124,21 @@ FEATURES: dict[str, Column] = {
         ),
     )
 }
+SHIPPED_FEATURES = tuple(FEATURES)
 LIFECYCLE_FEATURES = ("register_to_order", "first_to_last_order", "total_unit", "total_spent")
 RFM_FEATURES = ("recency", "frequency", "total_spent", "average_order_value", "tenure")
+
+
+def know_features(own: Iterable[Column]) -> None:
+    """Make features of a profile's own rows of `FEATURES`, as the shipped ones are.
+
+    They stand behind the shipped ones by name, so that no order depends on what else was read.
+    """
+    known = FEATURES | {column.name: column for column in own}
+    for name in sorted(set(known) - set(SHIPPED_FEATURES)):
+        FEATURES.pop(name, None)
+        FEATURES[name] = known[name]
+
 
 TRANSACTIONS: dict[str, Column] = {
     column.name: column
@@ -279,6 +292,18 @@ def column_of(name: str) -> Column:
     raise KeyError(name)
 
 
+def low_and_high(name: str) -> tuple[str, str]:
+    """Words for a low and a high value of a feature that nobody gave words of its own.
+
+    Examples
+    --------
+    >>> low_and_high("total_unit")
+    ('low units bought', 'high units bought')
+    """
+    label = FEATURES[name].label.lower()
+    return f"low {label}", f"high {label}"
+
+
 def shorten(text: str, most: int) -> str:
     """Cut a text of the data that no panel or sentence could hold; tables have it whole.
 
@@ -335,6 +360,8 @@ def format_value(value: float, name: str, currency: str = "USD") -> str:
         return "–"
     if column.kind == "money":
         return format_money(float(value), currency)
+    if column.kind == "share":
+        return format_percent(float(value))
     number = f"{value:,.0f}" if abs(value - round(value)) < 0.05 else f"{value:,.1f}"
     unit = column.unit[:-1] if number in ("1", "-1") and column.unit.endswith("s") else column.unit
     return f"{number} {unit}".strip()

@@ -17,10 +17,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 from zoneinfo import available_timezones
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
-from segmentation.core.columns import FEATURES
+from segmentation.core.columns import SHIPPED_FEATURES
 from segmentation.core.errors import ParameterError, first_three
+from segmentation.core.own_features import FeatureLabel, labels_from
 from segmentation.core.readings import TableReading, readings_from
 from segmentation.core.yaml_text import RepeatedKeyError, read_yaml, said_of
 
@@ -35,7 +43,8 @@ SHIPPED_PROFILES = ("cdnow", "marketplace")
 
 Auto = Literal["auto"]
 SHIPPED = "shipped"
-PATHS = ("source", "location", "naming_rules", "plays")
+NONE = "none"
+PATHS = ("source", "location", "own_features", "naming_rules", "plays")
 """Parameters that may hold a path; a page shows no more of one than `shown_path` does."""
 
 
@@ -70,6 +79,11 @@ class Parameters(BaseModel):
         {},
         description="How files of a table are read, where that is not to be told from them.",
         json_schema_extra=_unit("table: {files, separator, decimal, encoding, sheet, header_row}"),
+    )
+    columns: dict[str, str] = Field(
+        {},
+        description="Columns that the raw tables call otherwise than the SELECT does.",
+        json_schema_extra=_unit("name in the SELECT: name in the table"),
     )
     engine: Literal["duckdb", "mysql", "spark"] = Field(
         "duckdb",
@@ -131,6 +145,17 @@ class Parameters(BaseModel):
         "auto",
         description="auto: undo what programs add to ids; match: zeros, capitals, blanks too.",
         json_schema_extra=_unit("choice"),
+    )
+    own_features: str = Field(
+        NONE,
+        pattern=r"^(none|.*\.sql)$",
+        description="A SELECT with features of your own: one row per customer, numeric columns.",
+        json_schema_extra=_unit("none, or *.sql"),
+    )
+    feature_labels: dict[str, FeatureLabel] = Field(
+        {},
+        description="Label, unit and format of each feature of your own.",
+        json_schema_extra=_unit("feature: {label, unit, format, meaning}"),
     )
     features: tuple[str, ...] = Field(
         ("recency", "frequency", "total_spent"),
@@ -276,6 +301,11 @@ class Parameters(BaseModel):
     def _tables_from_plain(cls, value: Any) -> Any:
         return readings_from(value)
 
+    @field_validator("feature_labels", mode="before")
+    @classmethod
+    def _labels_from_plain(cls, value: Any) -> Any:
+        return labels_from(value)
+
     @field_validator("guest_ids", mode="before")
     @classmethod
     def _ids_from_text(cls, value: Any) -> Any:
@@ -298,11 +328,13 @@ class Parameters(BaseModel):
 
     @field_validator("features")
     @classmethod
-    def _features_known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        unknown = [name for name in value if name not in FEATURES]
+    def _features_known(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        known = (*SHIPPED_FEATURES, *info.data.get("feature_labels", ()))
+        unknown = [name for name in value if name not in known]
         if unknown:
             raise ValueError(
-                f"unknown feature {first_three(unknown)}; known are {', '.join(FEATURES)}"
+                f"unknown feature {first_three(unknown)}; known are {', '.join(known)}, "
+                "and those that feature_labels describes"
             )
         repeated = sorted({name for name in value if value.count(name) > 1})
         if repeated:
@@ -424,7 +456,7 @@ def accepted_values(name: str) -> str:
     elif dt.date in kinds:
         words.append("a date YYYY-MM-DD")
     elif name == "features":
-        words.append(f"a list of {', '.join(FEATURES)}")
+        words.append(f"a list of {', '.join(SHIPPED_FEATURES)}, or of your own")
     elif name == "currency":
         words.append("a code of three capital letters")
     elif not choices:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from segmentation.core.columns import FEATURES, RESPONSE_DAYS
+from segmentation.core.columns import FEATURES, RESPONSE_DAYS, SHIPPED_FEATURES
 from segmentation.core.errors import ParameterError, first_three
 from segmentation.core.parameters import SHIPPED, resolve_path
 from segmentation.core.yaml_text import RepeatedKeyError, read_yaml, said_of
@@ -142,7 +142,7 @@ class NamingRules(_Part):
         names = [rule.name for rule in self.rules]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"two rules give the name {first_three(twice)}")
-        if missing := [name for name in FEATURES if name not in self.words]:
+        if missing := [name for name in SHIPPED_FEATURES if name not in self.words]:
             raise ValueError(f"words lacks {first_three(missing)}")
         return self
 

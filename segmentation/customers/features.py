@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from sqlglot import exp
 
 from segmentation.core.columns import FEATURES
-from segmentation.core.errors import ParameterError, SourceError, first_three
+from segmentation.core.errors import ParameterError, SourceError, first_three, in_one_sentence
+from segmentation.orders.transactions import NUMBERS, check_types
+from segmentation.sources.checks import check_casts, check_raw_columns
+from segmentation.sources.decimals import with_numbers_as_meant
 from segmentation.sources.engine import Engine
+from segmentation.sources.source import Source, one_select
 
 FEATURES_SQL = (Path(__file__).parent / "sql" / "features.sql").read_text(encoding="utf-8")
 FOLLOWED_SQL = (Path(__file__).parent / "sql" / "followed.sql").read_text(encoding="utf-8")
@@ -97,6 +103,100 @@ def read_customer_table(engine: Engine, *, name: str) -> pd.DataFrame:
     blank = ids.isna() | (ids.str.strip() == "")
     if blank.any():
         raise SourceError(f"source {name}: {blank.sum():,} customer(s) have no customer_id.")
+    _check_one_row_each(table, name=name)
+    return _typed(table)
+
+
+def with_own_features(
+    engine: Engine, source: Source, customers: pd.DataFrame, *, as_of: dt.date | None
+) -> pd.DataFrame:
+    """Customers with the features that the shop's own SELECT gives, as they stood on a day.
+
+    Parameters
+    ----------
+    as_of : date or None
+        What ``:as_of`` in the SELECT stands for; None in a customer table, which knows no day.
+
+    Raises
+    ------
+    SourceError
+        If it gives other columns than the profile describes, no number, more or less than
+        one row for a customer, or a value that is empty or not finite.
+    """
+    if not source.own_sql and not source.is_customer_table and source.own_names:
+        raise SourceError(
+            f"feature_labels describes {first_three(source.own_names)}, but no SELECT gives it; "
+            "name one by own_features in the profile."
+        )
+    if not source.own_sql:
+        return customers
+    own = replace(source, name="own_features", sql=_on_day(source.own_sql, as_of))
+    try:
+        table = _own_table(engine, own)
+    except engine.error as error:
+        raise SourceError(
+            f"own_features: its SQL cannot be run: {in_one_sentence(error)}"
+        ) from None
+    table = table[table["customer_id"].isin(customers["customer_id"])]
+    missing = customers["customer_id"][~customers["customer_id"].isin(table["customer_id"])]
+    if len(missing):
+        raise SourceError(
+            f"own_features: {len(missing):,} customer(s) are not in its result "
+            f"({first_three(missing)}); give every customer of the orders one row, with 0 where "
+            "there is nothing (LEFT JOIN and COALESCE)."
+        )
+    _check_one_row_each(table, name=own.name)
+    return _typed(customers.merge(table, on="customer_id", validate="one_to_one"))
+
+
+def known_on(engine: Engine, source: Source, day: dt.date) -> pd.DataFrame:
+    """Every feature as it stood on an earlier day; the shop's own where its SELECT knows days."""
+    known = customer_features(engine, as_of=day)
+    return with_own_features(engine, source, known, as_of=day) if knows_day(source) else known
+
+
+def knows_day(source: Source) -> bool:
+    """Whether features of the shop's own can be computed as they stood on an earlier day."""
+    return not source.own_sql or one_select(source.own_sql).find(exp.Placeholder) is not None
+
+
+def _on_day(sql: str, day: dt.date | None) -> str:
+    query = one_select(sql)
+    for marker in list(query.find_all(exp.Placeholder)):
+        if marker.name != "as_of":
+            raise SourceError(f"own_features: {marker.sql('duckdb')} is not known; :as_of is.")
+        if day is None:
+            raise SourceError("own_features: a customer table has no day; take out :as_of.")
+        marker.replace(exp.cast(exp.Literal.string(day.isoformat()), "DATE"))
+    return str(query.sql("duckdb"))
+
+
+def _own_table(engine: Engine, own: Source) -> pd.DataFrame:
+    engine.check_dates(own.sql)
+    check_raw_columns(engine, own)
+    if own.files:
+        own = replace(own, sql=with_numbers_as_meant(engine, own)[0])
+    check_casts(engine, own)
+    types = {name.lower(): kind for name, kind in engine.columns(own.sql).items()}
+    wanted = ("customer_id", *own.own_names)
+    if lacks := [name for name in wanted if name not in types]:
+        raise SourceError(f"own_features: its SELECT lacks {first_three(lacks)}; add it there.")
+    if more := [name for name in types if name not in wanted]:
+        raise SourceError(
+            f"own_features: its SELECT gives {first_three(more)}, which feature_labels in the "
+            "profile does not describe; add a label and a unit there, or leave it out."
+        )
+    numbers = ("a number", (*NUMBERS, "DOUBLE", "FLOAT"))
+    check_types(own, types, dict.fromkeys(own.own_names, numbers))
+    chosen = [exp.alias_(exp.cast(exp.column("customer_id"), "VARCHAR"), "customer_id")]
+    chosen += [exp.alias_(exp.cast(exp.column(n), "DOUBLE"), n) for n in own.own_names]
+    return engine.query(
+        exp.select(*chosen).from_(one_select(own.sql).subquery("own")).sql("duckdb")
+    )
+
+
+def _check_one_row_each(table: pd.DataFrame, *, name: str) -> None:
+    ids = table["customer_id"]
     twice = ids[ids.duplicated()].drop_duplicates().sort_values()
     if len(twice):
         raise SourceError(
@@ -112,7 +212,6 @@ def read_customer_table(engine: Engine, *, name: str) -> pd.DataFrame:
                 f"source {name}: {column} is empty or not a finite number for {len(bad):,} "
                 f"customer(s) ({first_three(bad)}); correct them in the table."
             )
-    return _typed(table)
 
 
 def check_exact(customers: pd.DataFrame, *, scale: int) -> None:

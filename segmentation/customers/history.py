@@ -36,7 +36,7 @@ def quarter_ends(first: dt.date, last: dt.date) -> list[dt.date]:
 
 
 def read_history(
-    *, snapshot: Snapshot, overview: dict[str, Any], cut: dict[str, str], parameters: Parameters
+    *, snapshot: Snapshot, overview: dict[str, Any], cut: dict[str, Any], parameters: Parameters
 ) -> dict[str, Any]:
     """Features at the end of each quarter, from orders up to it alone, and what followed.
 
@@ -50,7 +50,7 @@ def read_history(
     newest, *ends = quarter_ends(first, last)
     parts: list[pd.DataFrame] = []
     with snapshot.opened() as engine:
-        ingest.ingest(engine, snapshot.source, **reading_of(parameters))
+        source = ingest.ingest(engine, snapshot.source, **reading_of(parameters))
         clean.clean(engine, **rules_of(parameters), as_of=newest)
         until, later = newest, pd.Series(dtype=float)
         for day in ends:
@@ -58,7 +58,7 @@ def read_history(
                 engine, cut=day, last=until, returns=parameters.returns
             ).set_index("customer_id")
             clean.clean(engine, **rules_of(parameters), as_of=day)
-            known = features.customer_features(engine, as_of=day)
+            known = features.known_on(engine, source, day)
             after = after.reindex(known["customer_id"])
             waited = after["days_to_order"].fillna(later.reindex(after.index) + (until - day).days)
             parts.append(

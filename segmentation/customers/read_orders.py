@@ -60,6 +60,7 @@ def _transactions(
     else:
         customers = features.customer_sample(engine, as_of=as_of, n_customers=parameters.fit_on)
     features.check_exact(customers, scale=_scale(ledger["amount"]))
+    customers = features.with_own_features(engine, source, customers, as_of=as_of)
     lines = explore.lines(engine)
     registered = findings.registration_days(engine)
     return {
@@ -95,6 +96,7 @@ def _transactions(
                 without_product=clean.returned_without_product(engine),
             ),
             "features": features.FEATURES_SQL,
+            **({"own_features": source.own_sql} if source.own_sql else {}),
             "values": {**values, "as_of": as_of.isoformat()},
         },
         "overview": {
@@ -122,6 +124,7 @@ def _customer_table(
             "already; set fit_on: all, or name the source of orders."
         )
     customers = features.read_customer_table(engine, name=source.name)
+    customers = features.with_own_features(engine, source, customers, as_of=None)
     exact = engine.query("SELECT customer_id, total_spent FROM customers")
     ledger = clean.customer_table_ledger(exact, left_out=source.left_out)
     features.check_exact(customers, scale=_scale(ledger["amount"]))
@@ -142,7 +145,10 @@ def _customer_table(
         "categories": pd.DataFrame(
             columns=["dimension", "value", "orders", "customers", "revenue"]
         ),
-        "sql": {"source": source.sql, "clean": "", "features": "", "values": {}},
+        "sql": {
+            **{"source": source.sql, "clean": "", "features": "", "values": {}},
+            **({"own_features": source.own_sql} if source.own_sql else {}),
+        },
         "overview": {
             "source": source.name,
             "is_customer_table": True,
@@ -184,15 +190,20 @@ def read_cut(
             )
         return impossible | {"cut": {"reason": "all orders are of one day"}}
     with snapshot.opened() as engine:
-        ingest.ingest(engine, snapshot.source, **reading_of(parameters))
+        source = ingest.ingest(engine, snapshot.source, **reading_of(parameters))
         clean.clean(engine, **rules_of(parameters), as_of=cut)
-        known = features.customer_features(engine, as_of=cut)
+        known = features.known_on(engine, source, cut)
         clean.clean(engine, **rules_of(parameters), as_of=last)
         followed = features.followed_customers(
             engine, cut=cut, last=last, returns=parameters.returns
         )
+    left_out = [] if features.knows_day(source) else list(source.own_names)
     days = {"reason": "", "cut": cut.isoformat(), "last_day": last.isoformat()}
-    return {"cut_features": known, "followed": followed, "cut": days}
+    return {
+        "cut_features": known,
+        "followed": followed,
+        "cut": days | {"left_out": left_out},
+    }
 
 
 def middle_of(first: dt.date, last: dt.date) -> dt.date:

@@ -210,7 +210,7 @@ def standing_by(model: SegmentModel, customers: pd.DataFrame) -> pd.DataFrame:
 
 def hold_out(
     *,
-    cut: dict[str, str],
+    cut: dict[str, Any],
     cut_features: pd.DataFrame,
     followed: pd.DataFrame,
     model: SegmentModel,
@@ -223,7 +223,8 @@ def hold_out(
     Parameters
     ----------
     cut : dict
-        ``cut`` and ``last_day``; or the ``reason`` why there is none.
+        ``cut`` and ``last_day``; or the ``reason`` why there is none. ``left_out`` are
+        features that nobody knows for that day.
     cut_features : DataFrame, one row per customer
         Features from orders up to the cut alone.
     followed : DataFrame, one row per customer who had bought by the cut
@@ -281,5 +282,6 @@ def hold_out(
             "orders": int(customers["orders_after"].sum()),
             "revenue": str(sum(customers["revenue_after"])),
             "model": fitted,
+            "left_out": cut["left_out"],
         },
     }

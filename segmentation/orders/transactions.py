@@ -9,11 +9,11 @@ from typing import Any
 import pandas as pd
 from sqlglot import exp
 
-from segmentation.core.columns import FEATURES, REQUIRED_TRANSACTION_COLUMNS, TRANSACTIONS
+from segmentation.core.columns import REQUIRED_TRANSACTION_COLUMNS, SHIPPED_FEATURES, TRANSACTIONS
 from segmentation.core.errors import SourceError, first_three, in_one_sentence
 from segmentation.orders.customer_ids import with_clean_ids
 from segmentation.orders.date_swap import with_days_swapped
-from segmentation.sources.checks import check_casts, check_joins, check_raw_columns
+from segmentation.sources.checks import check_casts, check_joins, check_raw_columns, raw_columns
 from segmentation.sources.decimals import with_numbers_as_meant
 from segmentation.sources.engine import Engine
 from segmentation.sources.forgotten import create_without
@@ -23,7 +23,7 @@ from segmentation.sources.source import Source, find_source, one_select
 __all__ = ["Source", "describe_raw", "find_source", "ingest"]
 
 _TYPES = {"text": "VARCHAR", "date": "DATE", "flag": "BOOLEAN"}
-_NUMBERS = ("DECIMAL", "BIGINT", "INTEGER", "SMALLINT", "TINYINT", "HUGEINT", "UBIGINT", "UINTEGER")
+NUMBERS = ("DECIMAL", "BIGINT", "INTEGER", "SMALLINT", "TINYINT", "HUGEINT", "UBIGINT", "UINTEGER")
 _DATES = ("order_date", "registered_date")
 EARLIEST, LATEST = "1600-01-01", "2999-12-31"
 """A date outside is a slip of the export, never a day on which somebody bought."""
@@ -60,6 +60,8 @@ def ingest(
     """
     for table in source.tables:
         engine.bind(table, source.files.get(table))
+    _check_stated_names(engine, source)
+    for table in source.tables:
         engine.rename(table, source.other_names)
     engine.lock()
     engine.check_dates(source.sql)
@@ -71,6 +73,30 @@ def ingest(
         raise SourceError(
             f"source {source.name}: its SQL cannot be run: {in_one_sentence(error)}"
         ) from None
+
+
+def _check_stated_names(engine: Engine, source: Source) -> None:
+    """Refuse a name of ``columns`` that no raw table has, or one beside the column it stands for."""
+    if not source.columns:
+        return
+    if engine.dialect == "mysql":
+        raise SourceError(
+            "columns renames what files hold; in a database say it in the SELECT, as in "
+            f"{exp.alias_(exp.column(next(iter(source.columns.values()))), 'name').sql('duckdb')}."
+        )
+    tables = [{c.casefold() for c in held} for held in raw_columns(engine, source).values()]
+    for wanted, held in source.columns.items():
+        has = [table for table in tables if held.casefold() in table]
+        if not has:
+            raise SourceError(
+                f"columns: no table of source {source.name} has {held} ({wanted}); they have "
+                f"{first_three(sorted(set().union(*tables)))}."
+            )
+        if any(wanted.casefold() in table for table in has):
+            raise SourceError(
+                f"columns: {wanted} is called {held}, but a table of source {source.name} has "
+                "both; take it out of the profile."
+            )
 
 
 def _materialise(
@@ -94,7 +120,7 @@ def _materialise(
         check_casts(engine, source)
     if is_customer_table:
         _check_customer_columns(source, columns)
-        lines = _canonical(source.sql, columns, customer_table=True)
+        lines = _canonical(source.sql, columns, features=_features_of(source))
         left_out = create_without(
             engine, "customers", lines, source.forgotten, amount="total_spent"
         )
@@ -102,7 +128,7 @@ def _materialise(
         _check_transaction_columns(source, columns)
         check_joins(engine, source)
         _check_flags(engine, source, columns)
-        lines = _canonical(source.sql, columns, customer_table=False)
+        lines = _canonical(source.sql, columns)
         if date_repair == "swap_day_month":
             lines = with_days_swapped(lines)
         lines, ids = with_clean_ids(
@@ -128,10 +154,10 @@ def _check_transaction_columns(source: Source, columns: dict[str, str]) -> None:
             f"required are {', '.join(REQUIRED_TRANSACTION_COLUMNS)}."
         )
     wrong = {
-        "amount": ("an exact DECIMAL", ("DECIMAL", *_NUMBERS)),
-        "unit_price": ("an exact DECIMAL", _NUMBERS),
-        "discount": ("an exact DECIMAL", _NUMBERS),
-        "quantity": ("a number", (*_NUMBERS, "DOUBLE", "FLOAT")),
+        "amount": ("an exact DECIMAL", ("DECIMAL", *NUMBERS)),
+        "unit_price": ("an exact DECIMAL", NUMBERS),
+        "discount": ("an exact DECIMAL", NUMBERS),
+        "quantity": ("a number", (*NUMBERS, "DOUBLE", "FLOAT")),
         "order_date": ("a DATE", ("DATE", "TIMESTAMP")),
         "registered_date": ("a DATE", ("DATE", "TIMESTAMP")),
         "is_valid": ("a BOOLEAN", ("BOOLEAN",)),
@@ -139,20 +165,31 @@ def _check_transaction_columns(source: Source, columns: dict[str, str]) -> None:
         "is_non_product": ("a BOOLEAN", ("BOOLEAN",)),
         "is_listed_twice": ("a BOOLEAN", ("BOOLEAN",)),
     }
-    _check_types(source, columns, wrong)
+    check_types(source, columns, wrong)
 
 
 def _check_customer_columns(source: Source, columns: dict[str, str]) -> None:
     if "customer_id" not in columns:
         raise SourceError(f"source {source.name}: its SELECT lacks customer_id.")
-    numbers = (*_NUMBERS, "DOUBLE", "FLOAT")
-    wrong = dict.fromkeys(FEATURES, ("a number", numbers))
-    _check_types(source, columns, wrong | {"total_spent": ("an exact DECIMAL", _NUMBERS)})
+    numbers = (*NUMBERS, "DOUBLE", "FLOAT")
+    if not source.own_sql and (lacks := [n for n in source.own_names if n not in columns]):
+        raise SourceError(
+            f"source {source.name}: its SELECT lacks {first_three(lacks)}, which feature_labels "
+            "describes; add it there, or name by own_features the SELECT that gives it."
+        )
+    wrong = dict.fromkeys(_features_of(source), ("a number", numbers))
+    check_types(source, columns, wrong | {"total_spent": ("an exact DECIMAL", NUMBERS)})
 
 
-def _check_types(
+def _features_of(source: Source) -> tuple[str, ...]:
+    """Columns of a customer table that are features."""
+    return (*SHIPPED_FEATURES, *(() if source.own_sql else source.own_names))
+
+
+def check_types(
     source: Source, columns: dict[str, str], wanted: dict[str, tuple[str, tuple[str, ...]]]
 ) -> None:
+    """Refuse a column of a SELECT that is of another type than wanted (words, and types)."""
     for name, (words, accepted) in wanted.items():
         if name in columns and not columns[name].startswith(accepted):
             raise SourceError(
@@ -161,10 +198,10 @@ def _check_types(
             )
 
 
-def _canonical(sql: str, columns: dict[str, str], *, customer_table: bool) -> str:
+def _canonical(sql: str, columns: dict[str, str], *, features: Sequence[str] = ()) -> str:
     """Wrap a source's SELECT into the agreed columns, missing optional ones as NULL."""
-    if customer_table:
-        wanted = {"customer_id": "VARCHAR"} | {n: "" for n in FEATURES if n in columns}
+    if features:
+        wanted = {"customer_id": "VARCHAR"} | {n: "" for n in features if n in columns}
     else:
         wanted = {name: _TYPES.get(column.kind, "") for name, column in TRANSACTIONS.items()}
     chosen = []

@@ -33,8 +33,8 @@ from segmentation.sources.snapshot import Snapshot
 from segmentation.sources.source import shown_path
 
 NOT_OF_THE_MODEL = {
-    *("location", "tables", "currency", "gross_margin", "contact_cost"),
-    *("naming_rules", "plays"),
+    *("location", "tables", "columns", "currency", "gross_margin", "contact_cost"),
+    *("own_features", "naming_rules", "plays"),
 }
 """Parameters that are no part of a model, or would put a path of this machine into it.
 
@@ -120,7 +120,9 @@ class Run:
             source = self.source
             forgotten = source.forgotten.fingerprint if source.forgotten else ""
             said = [source.name, source.sql, source.is_synthetic, forgotten, self.input_hashes]
-            return self.snapshot, [*said, self.parameters.as_plain()["tables"]]
+            plain = self.parameters.as_plain()
+            said += [source.own_sql, *(plain[n] for n in ("tables", "columns", "feature_labels"))]
+            return self.snapshot, said
         if name in self.rules:
             return self.rules[name], rule_files.fingerprint(self.rules[name])  # a file may change
         if name == "of_the_model":

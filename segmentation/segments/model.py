@@ -19,6 +19,7 @@ import numpy as np
 
 from segmentation.core.columns import MODEL_SCHEMA_VERSION
 from segmentation.core.errors import ModelError, SourceError, first_three
+from segmentation.core.own_features import labels_from
 from segmentation.customers.preparation import Preparation
 from segmentation.segments.group_model import Assignment, GroupModel, in_order
 from segmentation.segments.model_checks import check_model
@@ -272,6 +273,7 @@ def load_model(folder: str | Path) -> SegmentModel:
             info=dict(document["info"]),
             sha256=document["sha256"],
         )
+        labels_from(model.info.get("parameters", {}).get("feature_labels", {}))
         check_model(model)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         said = str(error) if isinstance(error, ValueError) else type(error).__name__

@@ -23,6 +23,7 @@ from segmentation.core.columns import (
     column_of,
     format_percent,
     format_value,
+    low_and_high,
 )
 from segmentation.core.limits import NAME_TRUE_OF
 
@@ -327,7 +328,9 @@ def _described(profile: ClusterProfile, chosen: list[str], rules: dict[str, Any]
         # before zero, the larger of two values is the one nearer to it, not the later one
         below_zero = profile.group_median.get(name, 0.0) < 0
         pair = (rules.get("words_below_zero") or {}) if below_zero else {}
-        words.append(pair.get(name, rules["words"][name])[int(profile.position[name] > 0)])
+        pair = pair if name in pair else rules["words"]
+        own = low_and_high(name)  # of a feature that the rules have no words for
+        words.append(pair.get(name, own)[int(profile.position[name] > 0)])
     text = ", ".join(words) if words else rules["no_word"]
     return f"{text[0].upper()}{text[1:]} customers"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from segmentation.core.columns import FEATURES
+from segmentation.core.columns import FEATURES, low_and_high
 
 REASON_WORDS = {
     "register_to_order": ("ordered long before registering", "registered long before ordering"),
@@ -49,7 +49,7 @@ def limit_reasons(
     found: list[list[str]] = [[] for _ in range(len(values))]
     for name, (low, high) in limits.items():
         column = values[:, features.index(name)]
-        below, above = REASON_WORDS[name]
+        below, above = REASON_WORDS.get(name) or (f"unusually {w}" for w in low_and_high(name))
         for beyond, words in ((column > high, above), (column < low, below)):
             for row in np.flatnonzero(beyond):
                 number = _number(float(column[row]))

@@ -17,7 +17,7 @@ from segmentation.core.atomic import scratch_folder
 from segmentation.core.errors import ParameterError, SourceError, first_three
 from segmentation.core.interruption import signals_held_back
 from segmentation.core.keys import key_of
-from segmentation.core.parameters import Parameters
+from segmentation.core.parameters import NONE, Parameters
 from segmentation.sources.engine import DuckDbEngine, Engine
 from segmentation.sources.files import RawFiles
 from segmentation.sources.forgotten import read_list
@@ -80,13 +80,23 @@ class Snapshot:
                     "set engine: spark."
                 )
         self._check_sample()
+        if self._wanted == "spark" and self._parameters.own_features != NONE:
+            raise ParameterError(
+                "own_features is read by the engines duckdb and mysql; with engine: spark, give "
+                "own_features: none."
+            )
         return self._find_source()
 
     def _find_source(self) -> Source:
         # beside the cache, not inside: no cleaning up may bring anybody back
         listed = read_list(self.scratch.parent)
+        given = self._parameters
+        found = find_source(self.name, self.location, given.tables, own=given.own_features)
         return replace(
-            find_source(self.name, self.location, self._parameters.tables), forgotten=listed
+            found,
+            forgotten=listed,
+            columns=given.columns,
+            own_names=tuple(given.feature_labels),
         )
 
     def _check_sample(self) -> None:
@@ -137,7 +147,8 @@ class Snapshot:
 
     @property
     def _select(self) -> dict[str, str]:
-        return {"sha256": hashlib.sha256(self.source.sql.encode()).hexdigest()}
+        text = self.source.sql + self.source.own_sql
+        return {"sha256": hashlib.sha256(text.encode()).hexdigest()}
 
     @property
     def spanning(self) -> dict[str, tuple[int, int]]:

@@ -12,7 +12,7 @@ import sqlglot
 from sqlglot import exp
 
 from segmentation.core.errors import SourceError, first_three, in_one_sentence
-from segmentation.core.parameters import PROJECT_ROOT, SHIPPED_SOURCES, resolve_path
+from segmentation.core.parameters import NONE, PROJECT_ROOT, SHIPPED_SOURCES, resolve_path
 from segmentation.core.readings import TableReading
 from segmentation.sources.files import HOLD_SEVERAL_TABLES, RAW_SUFFIXES, kind_of, parts_of
 from segmentation.sources.forgotten import Forgotten, LeftOut
@@ -46,6 +46,12 @@ class Source:
     """What the profile states of how files are read."""
     tables: tuple[str, ...] = ()
     """Raw tables in alphabetical order, in files or in a database."""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """Columns that the raw tables call otherwise than the SELECT, as the profile says."""
+    own_sql: str = ""
+    """SELECT of features of the shop's own; empty where there is none."""
+    own_names: tuple[str, ...] = ()
+    """Features of the shop's own, as the profile describes them."""
     rounded: tuple[int, tuple[str, ...]] = (0, ())
     """Customers of a customer table whose money was rounded to the cent, and three amounts."""
     is_synthetic: bool = False
@@ -63,13 +69,19 @@ class Source:
     def other_names(self) -> dict[str, str]:
         """Names that columns have in some files, mapped to those of the SELECT.
 
-        They stand in the SQL as comments, one a line: ``-- also named: Invoice = InvoiceNo``.
+        They stand in the SQL as comments, one a line: ``-- also named: Invoice = InvoiceNo``,
+        or in the profile: ``columns: {InvoiceNo: Invoice}``.
         """
-        return dict(_OTHER_NAME.findall(self.sql))
+        stated = {held: wanted for wanted, held in self.columns.items()}
+        return dict(_OTHER_NAME.findall(self.sql)) | stated
 
 
 def find_source(
-    source: str, location: str, readings: Mapping[str, TableReading] | None = None
+    source: str,
+    location: str,
+    readings: Mapping[str, TableReading] | None = None,
+    *,
+    own: str = NONE,
 ) -> Source:
     """Read a source's SELECT and find the file of every raw table that it names.
 
@@ -84,6 +96,9 @@ def find_source(
         ``mysql://host:port/database``.
     readings : mapping of table to TableReading, optional
         What the profile states; where it names files, these are read.
+    own : str
+        The path of a ``.sql`` file with features of the shop's own, which may read further
+        tables; or ``none``.
 
     Raises
     ------
@@ -92,7 +107,10 @@ def find_source(
         names what was sought, or found.
     """
     name, sql = _source_sql(source)
+    own_sql = "" if own == NONE else _source_sql(own)[1]
     tables, readings = raw_tables(sql), readings or {}
+    if own_sql:
+        tables = sorted({*tables, *raw_tables(own_sql)})
     stated = {table: reading.files for table, reading in readings.items() if reading.files}
     _check_readings(name, readings, tables)
     if is_database(location) or is_spark_place(location):
@@ -101,7 +119,7 @@ def find_source(
                 f"tables states how files of {first_three(readings)} are read, but location is a "
                 "database; take it out of the profile."
             )
-        return Source(name, sql, {}, tables=tuple(tables))
+        return Source(name, sql, {}, tables=tuple(tables), own_sql=own_sql)
     place = resolve_path(location)
     try:
         found = place.exists()
@@ -132,7 +150,13 @@ def find_source(
         }
     is_synthetic = any((path.parent / SYNTHETIC_MARKER).exists() for path in files.values())
     return Source(
-        name, sql, files, tables=tuple(tables), readings=readings, is_synthetic=is_synthetic
+        name,
+        sql,
+        files,
+        tables=tuple(tables),
+        readings=readings,
+        is_synthetic=is_synthetic,
+        own_sql=own_sql,
     )
 
 

@@ -178,12 +178,14 @@ def cleaning_sql(sql: dict[str, Any]) -> str:
 
 
 def features_sql(sql: dict[str, Any]) -> str:
-    """The feature query, as run, with the values that the driver bound."""
+    """The feature query, as run, with the values that the driver bound; and the shop's own."""
+    own = sql.get("own_features", "").strip()
+    own = f"\n\nFeatures of the shop's own:\n\n```mysql\n{own}\n```" if own else ""
     if not sql["features"]:
-        return NO_ORDERS
+        return NO_ORDERS + own
     return (
         f"```mysql\n{sql['features'].strip()}\n```\n\n"
-        f"Bound values: {_bound(sql['values'], 'features')}."
+        f"Bound values: {_bound(sql['values'], 'features')}.{own}"
     )
 
 

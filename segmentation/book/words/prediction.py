@@ -18,7 +18,7 @@ from segmentation.book.words.text import (
     score_range,
     table_of,
 )
-from segmentation.core.columns import format_money, format_percent, group_labels
+from segmentation.core.columns import column_of, format_money, format_percent, group_labels
 from segmentation.core.limits import LEAST_CUSTOMERS, LIKE_TODAY
 
 VERDICTS = {
@@ -40,8 +40,10 @@ def holdout_sentence(holdout: dict[str, Any], segments: pd.DataFrame, *, currenc
     if len(large) > 1:
         best = large.loc[large["revenue_per_customer"].idxmax()]
         worst = large.loc[large["revenue_per_customer"].idxmin()]
+    own = listed([column_of(name).label.lower() for name in holdout.get("left_out", [])])
+    left_out = f" and without {own}, of which no day is known" if own else ""
     text = (
-        f"Segments were made again from orders up to {holdout['cut']} alone, and the same "
+        f"Segments were made again from orders up to {holdout['cut']} alone{left_out}, and the same "
         f"{n:,} customers followed for {plural(holdout['days_after'], 'day')}, up to "
         f"{holdout['last_day']}. {again:,} of them ({format_percent(again / n)}) bought again, for {money}."
     )

@@ -22,7 +22,8 @@ from pydantic import (
 )
 from typing_extensions import TypedDict
 
-from segmentation.core.columns import TRANSACTIONS
+from segmentation.core.columns import SHIPPED_FEATURES, TRANSACTIONS
+from segmentation.core.errors import first_three
 from segmentation.deliver.api.contract import LARGEST, MAX_ID_LENGTH, CustomerId
 from segmentation.deliver.api.problems import Problem
 from segmentation.segments.model import SegmentModel
@@ -156,6 +157,12 @@ def features_of(
     for customer, kind in zip(made, model.group_by_registration(days).tolist(), strict=True):
         customer["segment_type"] = kind
     if columns is not None:
+        if own := [n for n in model.features if n not in SHIPPED_FEATURES]:
+            raise Problem(
+                422,
+                f"no order line tells {first_three(own)}; get the other features from "
+                "/v1/features, and give all of them to /v1/segments.",
+            )
         made = [{name: customer[name] for name in columns} for customer in made]
     return {"as_of": as_of.isoformat(), "customers": made, "set_aside": set_aside}
 

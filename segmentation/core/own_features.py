@@ -1,0 +1,106 @@
+"""Features of a shop's own: what the profile says of each, so that it is shown like the rest."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from segmentation.core.columns import (
+    SEGMENT_COLUMNS,
+    SHIPPED_FEATURES,
+    TRANSACTIONS,
+    Column,
+    know_features,
+)
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_TAKEN = (
+    *(*SHIPPED_FEATURES, *SEGMENT_COLUMNS, *TRANSACTIONS),
+    *("as_of", "customers", "customers_share", "revenue", "revenue_share", "silhouette", "tier"),
+    *("cohort", "part", "days", "rule", "file", "chance", "expected_orders", "expected_value"),
+    *("days_before", "days_to_order", "next_amount", "spent_first_day", "outcome_days"),
+)
+"""Columns of tables that have features too."""
+_SQL = (
+    "all analyse and any array as asc between by case cast check column create cross current "
+    "default delete desc distinct drop else end except exists false for from full group having "
+    "in index inner insert interval into is join key keys lateral left like limit natural not "
+    "null of offset on or order outer over partition primary range rank right row rows select "
+    "set some table then to true union unique update user using values when where window with"
+)
+_ENDINGS = ("_mean", "_median", "_above", "_upto", "_scaled", "_after", "_next")
+_UNITS = {"money": "currency", "share": "share"}
+_Text = Annotated[str, Field(pattern=r"^[^\W_][\w ,.'&/()+%-]*$")]
+ACCEPTED = {
+    "label": "a text of at most 40 letters, digits and , . ' & / ( ) + % -",
+    "unit": "a text such as opens; money and share need none",
+    "format": "count, days, money, share or score",
+    "meaning": "a sentence of at most 200 characters",
+}
+
+
+class FeatureLabel(BaseModel):
+    """What one feature of a shop's own is called, counted in and printed as."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    label: Annotated[_Text, Field(max_length=40)]
+    unit: Annotated[_Text, Field(max_length=20)] | None = None
+    format: Literal["count", "days", "money", "share", "score"] = "count"
+    meaning: Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f\x7f<>]+$")] | None = None
+
+
+def labels_from(values: Any) -> dict[str, FeatureLabel]:
+    """Own features by name, from plain values; they are rows of `columns.FEATURES` from then on.
+
+    Raises
+    ------
+    ValueError
+        Names the feature, the entry and what would be accepted.
+
+    Examples
+    --------
+    >>> labels_from({"recency": {"label": "Days away", "unit": "days"}})
+    Traceback (most recent call last):
+    ValueError: recency is the name of another column; call it otherwise
+    """
+    if not isinstance(values, dict):
+        raise ValueError("write one feature a line, as opens: {label: Mails opened, unit: mails}")
+    labels = {str(name): _label(str(name), given) for name, given in values.items()}
+    know_features(
+        Column(
+            name,
+            said.label,
+            _UNITS.get(said.format, said.unit or ""),
+            said.format,
+            said.meaning or f"{said.label}, a feature of this shop's own.",
+        )
+        for name, said in labels.items()
+    )
+    return labels
+
+
+def _label(name: str, given: Any) -> FeatureLabel:
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is no name: small letters, digits and _, at most 40")
+    if name in _TAKEN or name.endswith(_ENDINGS):
+        raise ValueError(f"{name} is the name of another column; call it otherwise")
+    if name in _SQL.split():
+        raise ValueError(f"{name} is a word of SQL; call it otherwise")
+    if isinstance(given, FeatureLabel):
+        return given
+    if not isinstance(given, dict):
+        raise ValueError(f"{name}: write {{label: …, unit: …, format: …}}")
+    if unknown := [str(entry) for entry in given if entry not in ACCEPTED]:
+        raise ValueError(f"{name}: unknown {unknown[0]}; known are {', '.join(ACCEPTED)}")
+    try:
+        said = FeatureLabel(**given)
+    except ValidationError as error:
+        entry = str(error.errors()[0]["loc"][0])
+        held = f"is {given[entry]!r}" if entry in given else "is missing"
+        raise ValueError(f"{name}: {entry} {held}, accepted is {ACCEPTED[entry]}") from None
+    if said.unit is None and said.format not in _UNITS:
+        raise ValueError(f"{name}: unit is missing, accepted is {ACCEPTED['unit']}")
+    return said

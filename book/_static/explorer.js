@@ -101,7 +101,7 @@ const explorer = {
 
   row(model, name, middle, prefix, changed) {
     const [low, high] = explorer.range(model, name);
-    const whole = model.kinds[name] !== "money";
+    const whole = ["count", "days"].includes(model.kinds[name]);
     const id = `${prefix}-${name}`;
     const step = whole ? 1 : "any";
     const bounds = { min: Math.floor(low), max: Math.ceil(high), value: middle };

@@ -142,7 +142,7 @@ def rounded(value: float, name: str) -> float:
     if column.kind == "days":
         step = 7.0 if abs(value) < 60 else 30.0
         return round(value / step) * step
-    if column.kind == "money":
+    if column.kind in ("money", "share", "score"):
         return float(f"{value:.2g}")
     return float(round(value))
 

@@ -110,7 +110,10 @@ def find_source(
     own_sql = "" if own == NONE else _source_sql(own)[1]
     tables, readings = raw_tables(sql), readings or {}
     if own_sql:
-        tables = sorted({*tables, *raw_tables(own_sql)})
+        try:
+            tables = sorted({*tables, *raw_tables(own_sql)})
+        except SourceError as error:
+            raise SourceError(f"own_features: {error}") from None
     stated = {table: reading.files for table, reading in readings.items() if reading.files}
     _check_readings(name, readings, tables)
     if is_database(location) or is_spark_place(location):

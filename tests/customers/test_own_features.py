@@ -12,6 +12,8 @@ from conftest import TinyShop, assert_refused, call_cli, ordinary_orders
 from python_calamine import CalamineWorkbook
 
 from segmentation.book.explorer_page import browser_model
+from segmentation.book.words.prediction import holdout_sentence
+from segmentation.core.errors import ParameterError, SourceError
 from segmentation.core.parameters import parameters_from, resolve
 from segmentation.deliver.api.app import Surroundings, create_app
 from segmentation.deliver.api.store import ModelStore
@@ -117,14 +119,14 @@ def test_a_server_says_that_order_lines_do_not_tell_it(made):
     assert "newsletter_opens" in answer.get_data(as_text=True)
 
 
-def at_cut(shop: TinyShop) -> tuple[Run, pd.DataFrame]:
+def opened(shop: TinyShop) -> Run:
     shop.arguments()
-    run = Run(resolve(str(shop.folder / "shop.yaml"))[1], shop.runs_dir)
-    return run, run["cut_features"]
+    return Run(resolve(str(shop.folder / "shop.yaml"))[1], shop.runs_dir)
 
 
 def test_a_select_with_a_day_is_asked_again_at_the_cut(tmp_path):
-    run, known = at_cut(with_mails(tmp_path))
+    run = opened(with_mails(tmp_path))
+    known = run["cut_features"]
     cut = run["cut"]["cut"]
     mails = pd.read_csv(tmp_path / "mails.csv", dtype=str)
     then = mails[mails["opened_on"] <= cut].groupby("customer_id").size()
@@ -136,14 +138,14 @@ def test_a_select_with_a_day_is_asked_again_at_the_cut(tmp_path):
 
 def test_without_a_day_it_is_left_out_of_the_proof_and_the_run_says_so(tmp_path):
     shop = with_mails(tmp_path, SQL.replace("AND CAST(m.opened_on AS DATE) <= :as_of", ""))
-    run, known = at_cut(shop)
+    run = opened(shop)
+    known = run["cut_features"]
 
     assert run["cut"]["left_out"] == ["newsletter_opens"]
     assert "newsletter_opens" not in known
-    outcome = shop.run()
-    assert outcome.code == 0, outcome.said
-    manifest = (shop.result / "manifest.json").read_text("utf-8")
-    assert manifest
+    said = holdout_sentence(run["holdout"], run["holdout_segments"], currency="USD")
+    assert "without newsletter opens, of which no day is known" in said
+    assert len(run["recommendations"]) and run["order_anyway"].empty  # nobody can be followed
 
 
 def test_another_select_or_label_is_another_result(tmp_path):
@@ -152,8 +154,8 @@ def test_another_select_or_label_is_another_result(tmp_path):
     other = {"newsletter_opens": {"label": "Mails opened", "unit": "mails"}}
     for sql, labels in ((SQL, LABELS), (SQL + "-- changed", LABELS), (SQL, other)):
         (tmp_path / "features.sql").write_text(sql, encoding="utf-8")
-        shop.arguments(feature_labels=labels)
-        keys.add(Run(resolve(str(tmp_path / "shop.yaml"))[1], shop.runs_dir).key("orders"))
+        shop.parameters["feature_labels"] = labels
+        keys.add(opened(shop).key("orders"))
     assert len(keys) == 3
 
 
@@ -184,8 +186,11 @@ WRONG = {
     "no such column": ("SELECT who AS customer_id, 1 AS newsletter_opens FROM mails",
                        ("mails.csv: has no column who",)),
     "no such table": ("SELECT customer_id, 1 AS newsletter_opens FROM clicks", ("clicks",)),
-    "writing": ("DELETE FROM orders", ("exactly one SELECT",)),
-    "reading a file": ("SELECT * FROM read_csv('/etc/passwd')", ("reads only tables",)),
+    "writing": ("DELETE FROM orders", ("own_features: ", "exactly one SELECT")),
+    "reading a file": (
+        "SELECT * FROM read_csv('/etc/passwd')",
+        ("own_features: ", "reads only tables"),
+    ),
     "another marker": (SQL.replace(":as_of", ":today"), ("$today is not known", ":as_of")),
 }  # fmt: skip
 
@@ -193,12 +198,13 @@ WRONG = {
 @pytest.mark.parametrize("case", WRONG)
 def test_a_wrong_select_is_one_sentence(tmp_path, case):
     sql, needed = WRONG[case]
-    shop = with_mails(tmp_path, sql)
-    shop.arguments()
+    with pytest.raises(SourceError) as refused:
+        opened(with_mails(tmp_path, sql))["customer_features"]
+    assert all(word in str(refused.value) for word in needed), str(refused.value)
 
-    outcome = call_cli("check", tmp_path / "shop.yaml", "--runs-dir", shop.runs_dir)
 
-    assert_refused(outcome, *needed)
+def test_a_run_stops_at_a_wrong_select_with_exit_code_2(tmp_path):
+    assert_refused(with_mails(tmp_path, WRONG["text"][0]).run(), *WRONG["text"][1])
 
 
 @pytest.mark.parametrize(
@@ -216,14 +222,15 @@ def test_a_wrong_select_is_one_sentence(tmp_path, case):
     ],
 )
 def test_a_wrong_label_is_one_sentence(labels, needed):
-    with pytest.raises(Exception, match="feature_labels") as refused:
+    with pytest.raises(ParameterError, match="feature_labels") as refused:
         parameters_from({"feature_labels": labels})
     assert needed in str(refused.value)
 
 
 def test_engine_spark_says_that_it_reads_none(tmp_path):
     shop = with_mails(tmp_path, engine="spark")
-    assert_refused(shop.run(), "own_features", "duckdb and mysql")
+    with pytest.raises(ParameterError, match="own_features is read by the engines"):
+        _ = opened(shop).source
 
 
 CUSTOMER_SQL = """
@@ -245,18 +252,15 @@ def rfm(folder: Path, **parameters: object) -> TinyShop:
 
 
 def test_a_further_number_of_a_customer_table_is_a_feature(tmp_path):
-    shop = rfm(tmp_path)
-    outcome = shop.run()
-    assert outcome.code == 0, outcome.said
-    customers = pd.read_parquet(shop.result / "features.parquet")
-    assert customers.set_index("customer_id")["newsletter_opens"].to_dict() == OPENS
-    assert "newsletter_opens_mean" in pd.read_csv(shop.result / "profile.csv")
+    run = opened(rfm(tmp_path))
+    found = run["customer_features"].set_index("customer_id")
+    assert found["newsletter_opens"].to_dict() == OPENS
+    assert "newsletter_opens_mean" in run["profile"]
 
 
 def test_a_number_that_no_profile_describes_is_none_though_another_profile_does(tmp_path):
     shop = rfm(tmp_path, feature_labels={}, features=["recency", "total_spent"])
-    shop.arguments()
-    run = Run(resolve(str(tmp_path / "shop.yaml"))[1], shop.runs_dir)
+    run = opened(shop)
     assert list(run["customer_features"]) == ["customer_id", "total_spent", "recency", "frequency"]
 
 
@@ -264,8 +268,7 @@ def test_a_customer_table_may_call_its_columns_otherwise(tmp_path):
     sql = CUSTOMER_SQL.replace("monetary", "total_spent").replace("opens AS", "newsletter_opens AS")
     names = {"total_spent": "Monetary", "newsletter_opens": "opens"}
     shop = rfm(tmp_path, columns=names).sql(sql)
-    shop.arguments()
-    run = Run(resolve(str(tmp_path / "shop.yaml"))[1], shop.runs_dir)
+    run = opened(shop)
     found = run["customer_features"].set_index("customer_id")
     assert found["newsletter_opens"].to_dict() == OPENS
     assert found["total_spent"].tolist() == [9.5 + i * i for i in range(len(CUSTOMERS))]
@@ -279,11 +282,14 @@ def test_a_customer_table_may_call_its_columns_otherwise(tmp_path):
     ],
 )
 def test_a_wrong_name_of_a_column_is_one_sentence(tmp_path, columns, needed):
-    assert_refused(rfm(tmp_path, columns=columns).run(), *needed)
+    with pytest.raises(SourceError) as refused:
+        opened(rfm(tmp_path, columns=columns))["customer_features"]
+    assert all(word in str(refused.value) for word in needed), str(refused.value)
 
 
 def test_labels_without_a_column_are_refused(tmp_path):
     other = LABELS | {"visits": {"label": "Visits", "unit": "visits"}}
-    assert_refused(rfm(tmp_path, feature_labels=other).run(), "its SELECT lacks visits")
-    shop = with_mails(tmp_path, own_features="none")
-    assert_refused(shop.run(), "newsletter_opens, but no SELECT gives it")
+    with pytest.raises(SourceError, match="its SELECT lacks visits"):
+        opened(rfm(tmp_path, feature_labels=other))["customer_features"]
+    with pytest.raises(SourceError, match="newsletter_opens, but no SELECT gives it"):
+        opened(with_mails(tmp_path, own_features="none"))["customer_features"]

@@ -87,8 +87,8 @@ def run(runs_dir) -> Path:
 
 
 def test_the_page_shows_the_files_as_they_are():
-    assert fences("sql") == [(BOOKSHOP / "bookshop.sql").read_text("utf-8")]
-    assert fences("yaml") == [(BOOKSHOP / "bookshop.yaml").read_text("utf-8")]
+    assert fences("sql")[:1] == [(BOOKSHOP / "bookshop.sql").read_text("utf-8")]
+    assert fences("yaml")[:1] == [(BOOKSHOP / "bookshop.yaml").read_text("utf-8")]
     for table in TABLES:
         assert f"| `{table}.csv` |" in PAGE
         assert f"`{', '.join(rows_of(table)[0])}`" in PAGE
@@ -134,6 +134,21 @@ def test_ledger_and_findings_are_those_that_the_page_tells(run):
         ("duplicate_line", ""): (1, 1),
         ("customer_without_kept_line", ""): (11, 6),
     }
+
+
+def test_the_feature_of_the_page_is_read_as_it_stands_there(tmp_path):
+    for file in BOOKSHOP.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    opened = ["reader_no,opened_on", "00002,2024-06-01", "00002,2024-06-08", "00002,2090-01-01"]
+    (tmp_path / "newsletters.csv").write_text("\n".join(opened) + "\n", encoding="utf-8")
+    (tmp_path / "features.sql").write_text(fences("sql")[1], encoding="utf-8")
+    profile = yaml.safe_load(fences("yaml")[0]) | yaml.safe_load(fences("yaml")[1])
+    (tmp_path / "bookshop.yaml").write_text(yaml.safe_dump(profile), encoding="utf-8")
+
+    parameters = resolve(str(tmp_path / "bookshop.yaml"))[1]
+    customers = Run(parameters, tmp_path / "runs")["customer_features"].set_index("customer_id")
+
+    assert customers["newsletter_opens"].sum() == customers["newsletter_opens"]["00002"] == 2
 
 
 @pytest.mark.parametrize(

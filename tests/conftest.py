@@ -23,6 +23,7 @@ from no_skips import pytest_sessionfinish, pytest_terminal_summary  # noqa: F401
 from spark_session import spark  # noqa: F401  (a fixture for all test files)
 
 from segmentation import cli as command_line
+from segmentation.core.columns import FEATURES, SHIPPED_FEATURES
 from segmentation.core.parameters import resolve
 from segmentation.deliver.make_run import make_run
 
@@ -266,3 +267,11 @@ def marketplace_run(runs_dir: Path) -> Path:
 def shipped_run(request: pytest.FixtureRequest) -> tuple[str, Path]:
     """Each shipped profile in turn: its name and the run's folder."""
     return request.param, request.getfixturevalue(f"{request.param}_run")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _shipped_features_only():
+    """A shop's own features of one file of tests are not known to the next."""
+    yield
+    for name in set(FEATURES) - set(SHIPPED_FEATURES):
+        del FEATURES[name]

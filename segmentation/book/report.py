@@ -12,6 +12,7 @@ from segmentation.book.remembered_notebooks import RememberedNotebooks
 from segmentation.core.atomic import scratch_folder
 from segmentation.core.errors import ParameterError
 from segmentation.core.keys import key_of
+from segmentation.core.own_features import FeatureLabel
 from segmentation.core.own_folders import BOOK, refuse_foreign
 from segmentation.core.parameters import PROJECT_ROOT
 from segmentation.core.placing import NewFile, NewFolder, NewLink, opened, put_in_place
@@ -67,6 +68,7 @@ def make_report(asked: dict[str, Asked], *, runs_dir: Path, reuse: bool = True) 
                 f"{name}: fit_on is {one.parameters.fit_on}, but a report is about all customers; "
                 "use segmentation run, or set fit_on: all."
             )
+    _check_labels(asked)
     unlisted = unlisted_chapters()
     make_folder(runs_dir)
     for name, one in asked.items():
@@ -121,6 +123,18 @@ def make_report(asked: dict[str, Asked], *, runs_dir: Path, reuse: bool = True) 
     keep_in_bounds(cache)
     shown = {name: place.shown for name, place in places.items()}
     return Report(shown, workbooks, book, chapters, unlisted)
+
+
+def _check_labels(asked: dict[str, Asked]) -> None:
+    """Refuse a feature that two profiles describe differently: the book has one dictionary."""
+    known: dict[str, FeatureLabel] = {}
+    for profile, one in asked.items():
+        for name, label in one.parameters.feature_labels.items():
+            if known.setdefault(name, label) != label:
+                raise ParameterError(
+                    f"{profile}: feature_labels describes {name} otherwise than another profile "
+                    "of this report; describe it alike, or call it otherwise."
+                )
 
 
 def _book_folder(runs_dir: Path, *, experiment: str = "") -> Path:

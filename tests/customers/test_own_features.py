@@ -12,11 +12,13 @@ from conftest import TinyShop, assert_refused, call_cli, ordinary_orders
 from python_calamine import CalamineWorkbook
 
 from segmentation.book.explorer_page import browser_model
+from segmentation.book.report import make_report
 from segmentation.book.words.prediction import holdout_sentence
 from segmentation.core.errors import ParameterError, SourceError
 from segmentation.core.parameters import parameters_from, resolve
 from segmentation.deliver.api.app import Surroundings, create_app
 from segmentation.deliver.api.store import ModelStore
+from segmentation.deliver.run_places import Asked
 from segmentation.deliver.scoring_sql import scoring_sql
 from segmentation.run.run import Run
 from segmentation.segments.model import load_model
@@ -231,6 +233,15 @@ def test_engine_spark_says_that_it_reads_none(tmp_path):
     shop = with_mails(tmp_path, engine="spark")
     with pytest.raises(ParameterError, match="own_features is read by the engines"):
         _ = opened(shop).source
+
+
+def test_a_book_describes_a_feature_once(tmp_path):
+    asked = {}
+    for name, label in (("one", "Newsletter opens"), ("two", "Mails opened")):
+        labels = {"newsletter_opens": {"label": label, "unit": "opens"}}
+        asked[name] = Asked(name, parameters_from({"feature_labels": labels}))
+    with pytest.raises(ParameterError, match="two: feature_labels describes newsletter_opens"):
+        make_report(asked, runs_dir=tmp_path)
 
 
 CUSTOMER_SQL = """

@@ -239,6 +239,45 @@ def test_text_lines_of_cdnow_agree_exactly(mariadb_server, tmp_path):
 @pytest.mark.parametrize(
     "collation", ["utf8mb4_general_ci", "utf8mb4_unicode_ci", "latin1_swedish_ci"]
 )
+OPENED_SQL = """
+SELECT o.customer_id, COUNT(m.opened_on) AS opens, SUM(COALESCE(m.seconds, 0)) AS reading
+FROM (SELECT DISTINCT customer_id FROM orders) AS o
+LEFT JOIN mails AS m ON m.customer_id = o.customer_id AND CAST(m.opened_on AS DATE) <= :as_of
+GROUP BY o.customer_id
+"""
+
+
+def test_features_of_the_shops_own_are_the_same_from_a_database(shop, mariadb_server):
+    lines = ordinary_orders()
+    name = load_orders(mariadb_server, "own_features", lines)
+    mariadb_server.execute(
+        "CREATE TABLE mails AS SELECT customer_id, order_date AS opened_on, 7 AS seconds "
+        "FROM orders WHERE quantity > 2",
+        database=name,
+    )
+    mails = [
+        {"customer_id": one["customer_id"], "opened_on": one["order_date"], "seconds": 7}
+        for one in lines
+        if int(one["quantity"]) > 2
+    ]
+    own = OPENED_SQL.replace("m.seconds, 0", "CAST(m.seconds AS DECIMAL(9, 0)), 0")
+    shop.lines(lines).lines(mails, name="mails.csv")
+    (shop.folder / "own.sql").write_text(own, encoding="utf-8")
+    labels = {n: {"label": n.title(), "unit": n} for n in ("opens", "reading")}
+    shop.parameters |= {"own_features": "own.sql", "feature_labels": labels, "as_of": "2023-05-01"}
+
+    found = []
+    for changed in ({}, {"engine": "mysql", "location": mariadb_server.location(name)}):
+        shop.arguments(**changed)
+        run = Run(resolve(str(shop.folder / "shop.yaml"))[1], shop.runs_dir)
+        with contextlib.closing(run.snapshot):
+            found.append(run["customer_features"])
+
+    pd.testing.assert_frame_equal(*found)
+    assert 0 < found[0]["opens"].sum() < len(mails)
+    assert (found[0]["reading"] == 7 * found[0]["opens"]).all()
+
+
 def test_ids_that_differ_in_capitals_stay_two_customers_and_blanks_at_the_ends_are_none(
     shop, mariadb_server, collation
 ):

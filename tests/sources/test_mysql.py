@@ -236,9 +236,6 @@ def test_text_lines_of_cdnow_agree_exactly(mariadb_server, tmp_path):
     assert_equal_files(*folders)
 
 
-@pytest.mark.parametrize(
-    "collation", ["utf8mb4_general_ci", "utf8mb4_unicode_ci", "latin1_swedish_ci"]
-)
 OPENED_SQL = """
 SELECT o.customer_id, COUNT(m.opened_on) AS opens, SUM(COALESCE(m.seconds, 0)) AS reading
 FROM (SELECT DISTINCT customer_id FROM orders) AS o
@@ -278,6 +275,9 @@ def test_features_of_the_shops_own_are_the_same_from_a_database(shop, mariadb_se
     assert (found[0]["reading"] == 7 * found[0]["opens"]).all()
 
 
+@pytest.mark.parametrize(
+    "collation", ["utf8mb4_general_ci", "utf8mb4_unicode_ci", "latin1_swedish_ci"]
+)
 def test_ids_that_differ_in_capitals_stay_two_customers_and_blanks_at_the_ends_are_none(
     shop, mariadb_server, collation
 ):

@@ -16,6 +16,7 @@ from segmentation.orders.transactions import NUMBERS, check_types
 from segmentation.sources.checks import check_casts, check_raw_columns
 from segmentation.sources.decimals import with_numbers_as_meant
 from segmentation.sources.engine import Engine
+from segmentation.sources.shop_days import with_own_days, zoned_columns
 from segmentation.sources.source import Source, one_select
 
 FEATURES_SQL = (Path(__file__).parent / "sql" / "features.sql").read_text(encoding="utf-8")
@@ -140,8 +141,9 @@ def with_own_features(
     table = table[table["customer_id"].isin(customers["customer_id"])]
     missing = customers["customer_id"][~customers["customer_id"].isin(table["customer_id"])]
     if len(missing):
+        day = "" if as_of is None else f" of {as_of}"
         raise SourceError(
-            f"own_features: {len(missing):,} customer(s) are not in its result "
+            f"own_features: {len(missing):,} customer(s) are not in its result{day} "
             f"({first_three(missing)}); give every customer of the orders one row, with 0 where "
             "there is nothing (LEFT JOIN and COALESCE)."
         )
@@ -177,6 +179,8 @@ def _own_table(engine: Engine, own: Source) -> pd.DataFrame:
     if own.files:
         own = replace(own, sql=with_numbers_as_meant(engine, own)[0])
     check_casts(engine, own)
+    if zoned_columns(engine, own)[1]:
+        own = replace(own, sql=with_own_days(own.sql))
     types = {name.lower(): kind for name, kind in engine.columns(own.sql).items()}
     wanted = ("customer_id", *own.own_names)
     if lacks := [name for name in wanted if name not in types]:

@@ -165,7 +165,7 @@ ROWS = "SELECT customer_id, {} AS newsletter_opens FROM (SELECT DISTINCT custome
 WRONG = {
     "customers missing": (
         ROWS.format("1") + " WHERE customer_id > '0004'",
-        ("5 customer(s) are not in its result (0000, 0001, 0002, …)", "COALESCE"),
+        ("5 customer(s) are not in its result of 2023-07-28 (0000, 0001, 0002, …)", "COALESCE"),
     ),
     "customers twice": (
         ROWS.format("1") + " UNION ALL SELECT '0007', 1 UNION ALL SELECT '0003', 1",

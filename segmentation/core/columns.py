@@ -128,18 +128,6 @@ SHIPPED_FEATURES = tuple(FEATURES)
 LIFECYCLE_FEATURES = ("register_to_order", "first_to_last_order", "total_unit", "total_spent")
 RFM_FEATURES = ("recency", "frequency", "total_spent", "average_order_value", "tenure")
 
-
-def know_features(own: Iterable[Column]) -> None:
-    """Make features of a profile's own rows of `FEATURES`, as the shipped ones are.
-
-    They stand behind the shipped ones by name, so that no order depends on what else was read.
-    """
-    known = FEATURES | {column.name: column for column in own}
-    for name in sorted(set(known) - set(SHIPPED_FEATURES)):
-        FEATURES.pop(name, None)
-        FEATURES[name] = known[name]
-
-
 TRANSACTIONS: dict[str, Column] = {
     column.name: column
     for column in (
@@ -290,18 +278,6 @@ def column_of(name: str) -> Column:
         if name in table:
             return table[name]
     raise KeyError(name)
-
-
-def low_and_high(name: str) -> tuple[str, str]:
-    """Words for a low and a high value of a feature that nobody gave words of its own.
-
-    Examples
-    --------
-    >>> low_and_high("total_unit")
-    ('low units bought', 'high units bought')
-    """
-    label = FEATURES[name].label.lower()
-    return f"low {label}", f"high {label}"
 
 
 def shorten(text: str, most: int) -> str:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from segmentation.core.columns import (
+    FEATURES,
     SEGMENT_COLUMNS,
     SHIPPED_FEATURES,
     TRANSACTIONS,
     Column,
-    know_features,
 )
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
@@ -69,7 +70,7 @@ def labels_from(values: Any) -> dict[str, FeatureLabel]:
     if not isinstance(values, dict):
         raise ValueError("write one feature a line, as opens: {label: Mails opened, unit: mails}")
     labels = {str(name): _label(str(name), given) for name, given in values.items()}
-    know_features(
+    _know(
         Column(
             name,
             said.label,
@@ -80,6 +81,29 @@ def labels_from(values: Any) -> dict[str, FeatureLabel]:
         for name, said in labels.items()
     )
     return labels
+
+
+def _know(own: Iterable[Column]) -> None:
+    """Make features of a profile's own rows of `FEATURES`, as the shipped ones are.
+
+    They stand behind the shipped ones by name, so that no order depends on what else was read.
+    """
+    known = FEATURES | {column.name: column for column in own}
+    for name in sorted(set(known) - set(SHIPPED_FEATURES)):
+        FEATURES.pop(name, None)
+        FEATURES[name] = known[name]
+
+
+def low_and_high(name: str) -> tuple[str, str]:
+    """Words for a low and a high value of a feature that nobody gave words of its own.
+
+    Examples
+    --------
+    >>> low_and_high("total_unit")
+    ('low units bought', 'high units bought')
+    """
+    label = FEATURES[name].label.lower()
+    return f"low {label}", f"high {label}"
 
 
 def _label(name: str, given: Any) -> FeatureLabel:

@@ -23,9 +23,9 @@ from segmentation.core.columns import (
     column_of,
     format_percent,
     format_value,
-    low_and_high,
 )
 from segmentation.core.limits import NAME_TRUE_OF
+from segmentation.core.own_features import low_and_high
 
 FACT_COLUMNS = [
     "cluster", "segment", "feature", "mean", "median", "group_mean", "ratio", "true_of",

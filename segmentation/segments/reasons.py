@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from segmentation.core.columns import FEATURES, low_and_high
+from segmentation.core.columns import FEATURES
+from segmentation.core.own_features import low_and_high
 
 REASON_WORDS = {
     "register_to_order": ("ordered long before registering", "registered long before ordering"),

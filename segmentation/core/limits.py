@@ -286,6 +286,12 @@ Why: a tenth of the customers told wrongly by more would be contacted or left fo
 MISSED_TOTAL = 1.5
 """Factor between predicted and observed customers who order, beyond which no forecast is given.
 Why: a model off by half in the last period is not to be trusted with the next."""
+SMOOTH_SETS = 8
+"""Smooth populations of buyers that the customers are compared with.
+Why: their spread is the error by which kinds are told from cuts."""
+SMOOTH_CUSTOMERS = 4_000
+"""Buyers in each of them at most.
+Why: a mean of so many silhouettes is right to about 0.01."""
 EVERYBODY_ALIVE = 0.01
 """Fitted chance to stop after an order, below which the model says that nobody ever stops.
 Why: silence then tells it nothing, which is to be said beside its figures."""

@@ -127,6 +127,8 @@ def write_run(run: Run, folder: Path, asked: Asked, *, name: str) -> None:
     write_plain_csv(run["returns_migration"], folder / "returns_migration.csv")
     for result, file in EVIDENCE_FILES.items():
         write_plain_csv(run[result], folder / file)
+    verdict = json.dumps(run["verdict"], indent=2, ensure_ascii=False)
+    (folder / "verdict.json").write_text(verdict + "\n", encoding="utf-8")
     shutil.copytree(run.stage("segments") / "model", folder / "model")
     made = {"name": name} | manifest_of(run, asked) | {"customers_at": customers_at}
     manifest = json.dumps(made, indent=2, ensure_ascii=False)
@@ -140,7 +142,8 @@ def _write_customers_here(run: Run, folder: Path) -> None:
     if run["forecast_facts"]["possible"]:
         write_parquet(_table(run["forecast"]), folder / "forecast.parquet")
     write_plain_csv(run["profile"], folder / "profile.csv")
-    for name in ("recommendations", "campaign_plan", "campaign_arms"):
+    write_plain_csv(run["movement"], folder / "movement.csv")
+    for name in ("recommendations", "campaign_plan", "campaign_arms", "call_first", "slipping"):
         write_plain_csv(run[name], folder / f"{name}.csv")
     _put_workbook(run, folder)
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from segmentation.actions import campaign_plan, returns_choice
+from segmentation.actions import campaign_plan, next_steps, returns_choice
 from segmentation.core.parameters import Parameters
 from segmentation.customers import date_outcomes, history, prepare, read_orders
-from segmentation.evidence import by_group, forecast, holdout, k_scores, sensitivity
+from segmentation.evidence import by_group, forecast, holdout, k_scores, sensitivity, verdict
 from segmentation.segments import dbscan, table
 
 PREPARATION = (
@@ -344,6 +344,32 @@ STAGES: dict[str, Stage] = {
                 "campaign_sizes": "what a test of each size can show",
                 "campaign_arms": "both lists of every recommended campaign",
                 "campaign_plan": "the campaigns and their tests",
+            },
+        ),
+        Stage(
+            "verdict",
+            "evidence",
+            "compares the segments with cuts through one smooth population of buyers",
+            verdict.verdict,
+            inputs=(
+                *("features", "tuning_k", "k_rule", "chosen", "stability", "holdout_rankings"),
+            ),
+            uses=(*PREPARATION, "random_state"),
+            gives={"verdict": "what may be believed of each group's segments"},
+        ),
+        Stage(
+            "next_steps",
+            "actions",
+            "says who moved, who is slipping away and whom to call first",
+            next_steps.next_steps,
+            inputs=(
+                *("history", "customers", "model", "campaign_arms", "forecast_facts", "overview"),
+            ),
+            uses=("split_pre_register",),
+            gives={
+                "movement": "customers and money between segments, quarter by quarter",
+                "slipping": "who fell a segment or fell silent in the last quarter",
+                "call_first": "customers by the value that is at risk, with the reason",
             },
         ),
     )

@@ -1,0 +1,178 @@
+"""Who moved between segments, who is slipping away, and whom to call first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from segmentation.actions import campaign
+from segmentation.core.parameters import Parameters
+from segmentation.evidence.forecast import chances
+from segmentation.evidence.holdout import known_at_cut, standing_by
+from segmentation.segments.forecast import MbgNbd
+from segmentation.segments.model import SegmentModel
+
+MOVEMENT_COLUMNS = ("as_of", "segment_from", "segment_to", "customers", "revenue")
+SLIPPING_COLUMNS = (
+    "customer_id", "segment_type", "segment_from", "segment", "what", "total_spent", "recency",
+    "frequency", "average_order_value",
+)  # fmt: skip
+CALL_FIRST_COLUMNS = (
+    "rank", "customer_id", "segment_type", "segment", "value_at_risk", "chance_before", "chance",
+    "average_order_value", "total_spent", "recency", "why",
+)  # fmt: skip
+NEW, NONE = "new customers", "in no segment"
+FELL, SILENT = "fell a segment", "fell silent"
+
+
+def next_steps(
+    *,
+    history: pd.DataFrame,
+    customers: pd.DataFrame,
+    model: SegmentModel,
+    campaign_arms: pd.DataFrame,
+    forecast_facts: dict[str, Any],
+    overview: dict[str, Any],
+    parameters: Parameters,
+) -> dict[str, Any]:
+    """Movement by quarters, and two lists of customers to turn to now.
+
+    Lists hold personal data: for files and the workbook, never for a page.
+    """
+    empty = {
+        "movement": pd.DataFrame(columns=list(MOVEMENT_COLUMNS)),
+        "slipping": pd.DataFrame(columns=list(SLIPPING_COLUMNS)),
+        "call_first": pd.DataFrame(columns=list(CALL_FIRST_COLUMNS)),
+    }
+    if history.empty:
+        return empty
+    split = parameters.split_pre_register
+    placed = {
+        day: standing_by(model, known_at_cut(own, split_pre_register=split))
+        for day, own in history.groupby("as_of", sort=True)
+    }
+    before = placed[max(placed)]
+    slipping = slipping_customers(before, customers, _ladder(customers))
+    return {
+        "movement": movement({**placed, overview["as_of"]: customers}),
+        "slipping": slipping,
+        "call_first": call_first(before, customers, slipping, campaign_arms, forecast_facts),
+    }
+
+
+def movement(placed: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Customers and money by segment at the end of one quarter and of the next.
+
+    Parameters
+    ----------
+    placed : dict of day to DataFrame, oldest first
+        ``customer_id, segment, total_spent`` as of each day, by the same borders.
+
+    Returns
+    -------
+    DataFrame of `MOVEMENT_COLUMNS`
+        ``revenue`` is what these customers spent since the day before, so that it adds up to
+        all revenue up to ``as_of``; newcomers come from `NEW`.
+    """
+    rows, last = [], pd.DataFrame({"customer_id": [], "segment": [], "total_spent": []})
+    for day, now in placed.items():
+        columns = ["customer_id", "segment", "total_spent"]
+        both = now[columns].merge(last[columns], on="customer_id", how="left",
+                                  suffixes=("", "_before"))  # fmt: skip
+        newcomers = ~both["customer_id"].isin(last["customer_id"])
+        both["segment_from"] = both["segment_before"].astype(object).mask(newcomers, NEW)
+        both[["segment_from", "segment"]] = both[["segment_from", "segment"]].fillna(NONE)
+        both["revenue"] = both["total_spent"] - both["total_spent_before"].fillna(0.0)
+        flows = both.groupby(["segment_from", "segment"], sort=True)
+        found = flows.agg(customers=("customer_id", "size"), revenue=("revenue", "sum"))
+        rows.append(found.reset_index().assign(as_of=day))
+        last = now
+    table = pd.concat(rows, ignore_index=True).rename(columns={"segment": "segment_to"})
+    return table.round({"revenue": 6})[list(MOVEMENT_COLUMNS)]
+
+
+def _ladder(customers: pd.DataFrame) -> dict[tuple[str, str], int]:
+    """Place of each segment in its group, by what its customers spent on average."""
+    clusters = customers.groupby(["segment_type", "segment"])["cluster"].first()
+    return {(str(kind), str(name)): int(place) for (kind, name), place in clusters.items()}
+
+
+def slipping_customers(
+    before: pd.DataFrame, customers: pd.DataFrame, ladder: dict[tuple[str, str], int]
+) -> pd.DataFrame:
+    """Customers who fell a segment in the last quarter, or fell silent in it.
+
+    Silent is who ordered in the quarter before, stood above the lowest segment, and has not
+    ordered since. Largest spend first.
+    """
+    both = customers.merge(
+        before[["customer_id", "segment", "recency", "orders_next"]].rename(
+            columns={"segment": "segment_from", "recency": "recency_before"}
+        ),
+        on="customer_id",
+    ).dropna(subset="segment_from")
+    kinds = both["segment_type"]
+    then = [ladder.get(key, 0) for key in zip(kinds, both["segment_from"], strict=True)]
+    now = [ladder.get(key, 0) for key in zip(kinds, both["segment"], strict=True)]
+    quarter = (both["recency"] - both["recency_before"]).max()
+    fell = np.array(now) < np.array(then)
+    silent = (both["orders_next"] == 0) & (both["recency_before"] < quarter)
+    chosen = both.assign(what=np.where(fell, FELL, SILENT))[fell | (silent & (np.array(then) > 0))]
+    order = ["total_spent", "recency", "customer_id"]
+    return chosen.sort_values(order, ascending=[False, True, True], ignore_index=True)[
+        list(SLIPPING_COLUMNS)
+    ]
+
+
+def call_first(
+    before: pd.DataFrame,
+    customers: pd.DataFrame,
+    slipping: pd.DataFrame,
+    arms: pd.DataFrame,
+    facts: dict[str, Any],
+) -> pd.DataFrame:
+    """Customers by value at risk: their mean order times the fall of their chance to order.
+
+    The fall is since the quarter before, by one model of buying. Where forecasts are withheld
+    the slipping customers stand here by what they spent. Customers of a control arm are left
+    out: contacting them would spoil the test.
+    """
+    control = set(arms.loc[arms["arm"] == campaign.CONTROL, "customer_id"]) if len(arms) else set()
+    if facts["possible"]:
+        model = MbgNbd(*(facts[name] for name in ("r", "alpha", "a", "b")))
+        days = facts["outcome_days"]
+        earlier = pd.Series(chances(model, before, days), index=before["customer_id"].to_numpy())
+        table = customers.assign(
+            chance_before=customers["customer_id"].map(earlier).astype(float),
+            chance=chances(model, customers, days),
+        )
+        fall = (table["chance_before"] - table["chance"]).clip(lower=0)
+        table["value_at_risk"] = table["average_order_value"].clip(lower=0) * fall
+        table = table[table["value_at_risk"] > 0]
+        by = "value_at_risk"
+    else:
+        table = customers[customers["customer_id"].isin(set(slipping["customer_id"]))].assign(
+            chance_before=np.nan, chance=np.nan, value_at_risk=np.nan
+        )
+        by = "total_spent"
+    table = table[~table["customer_id"].isin(control)]
+    table = table.sort_values([by, "recency", "customer_id"], ascending=[False, True, True])
+    table = table.assign(
+        rank=range(1, len(table) + 1), why=[_why(row) for row in table.itertuples()]
+    )
+    return table[list(CALL_FIRST_COLUMNS)].reset_index(drop=True)
+
+
+def _why(row: Any) -> str:
+    """Why a customer stands where it does, in words."""
+    orders = int(row.frequency)
+    past = f"{orders:,} orders" if orders > 1 else "one order"
+    rhythm = ""
+    if orders > 1 and row.tenure > row.recency:
+        rhythm = f", one every {(row.tenure - row.recency) / (orders - 1):.0f} days"
+    text = f"{past}{rhythm}; silent for {row.recency:,.0f} days"
+    if np.isfinite(row.chance_before):
+        text += f"; chance to order fell from {row.chance_before:.0%} to {row.chance:.0%}"
+    return text

@@ -1,0 +1,187 @@
+"""Are the segments kinds of customers, or cuts through one smooth population of buyers?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from segmentation.core.limits import (
+    CAMPAIGN_SHARES,
+    LEAST_CUSTOMERS,
+    LEAST_EXCESS,
+    SMOOTH_CUSTOMERS,
+    SMOOTH_SETS,
+    SURE,
+)
+from segmentation.core.parameters import Parameters
+from segmentation.customers.prepare import prepare_group
+from segmentation.evidence.buying import DAYS_PER_WEEK
+from segmentation.evidence.forecast import fitted
+from segmentation.evidence.resampling import fit, seed_of
+from segmentation.segments.forecast import MbgNbd
+from segmentation.segments.silhouettes import silhouettes
+
+BUYING = ("recency", "frequency", "tenure", "total_spent")
+
+
+def smooth_buyers(customers: pd.DataFrame, model: MbgNbd, *, seed: int, n: int) -> pd.DataFrame:
+    """Customers of one smooth population: no kinds, only more or less of everything.
+
+    Each has a rate and a chance to stop of its own, drawn as MBG/NBD fits them, and orders of
+    lognormal value around a mean of its own; values do not depend on rates. The time each has
+    been a customer, units per money and days since registration are those of real customers.
+
+    Parameters
+    ----------
+    customers : DataFrame
+        Features of the customers that are cloned.
+    n : int
+        Customers to draw.
+
+    Returns
+    -------
+    DataFrame with the columns of `customers` that are features, and ``segment_type``
+    """
+    random = np.random.default_rng(seed)
+    like = customers.iloc[np.sort(random.integers(0, len(customers), n))]
+    weeks = like["tenure"].to_numpy(dtype=float) / DAYS_PER_WEEK
+    rate = np.maximum(random.gamma(model.r, 1 / model.alpha, n), 1e-12)
+    stop = random.beta(model.a, model.b, n)
+    time, last, orders = np.zeros(n), np.zeros(n), np.ones(n, dtype=np.int64)
+    going = np.flatnonzero(random.random(n) > stop)
+    while len(going):
+        time[going] += random.exponential(1 / rate[going])
+        going = going[time[going] <= weeks[going]]
+        orders[going] += 1
+        last[going] = time[going]
+        going = going[random.random(len(going)) > stop[going]]
+    between, within, middle = _spread_of_values(customers)
+    own = middle + between * random.standard_normal(n)
+    of = np.repeat(np.arange(n), orders)
+    worth = np.exp(own[of] + within * random.standard_normal(len(of)))
+    spent = np.bincount(of, weights=worth, minlength=n)
+    days = np.floor(last * DAYS_PER_WEEK)
+    table = pd.DataFrame(
+        {
+            "customer_id": [f"{number:07d}" for number in range(n)],
+            "segment_type": like["segment_type"].to_numpy(),
+            "frequency": orders,
+            "first_to_last_order": days,
+            "recency": like["tenure"].to_numpy(dtype=float) - days,
+            "tenure": like["tenure"].to_numpy(dtype=float),
+            "total_spent": spent,
+            "average_order_value": spent / orders,
+        }
+    )
+    paid = customers["total_spent"] > 0
+    if "total_unit" in customers.columns and paid.any():
+        ratio = (customers["total_unit"] / customers["total_spent"])[paid].to_numpy()
+        table["total_unit"] = np.maximum(np.round(spent * random.choice(ratio, n)), orders)
+    if "register_to_order" in customers.columns:
+        table["register_to_order"] = random.choice(customers["register_to_order"].to_numpy(), n)
+    return table
+
+
+def _spread_of_values(customers: pd.DataFrame) -> tuple[float, float, float]:
+    """Deviations of log order values between and within customers, and their middle.
+
+    Means of many orders spread less than single ones; by how much less tells the two apart.
+    """
+    known = customers[customers["total_spent"] > 0]
+    logs = np.log(known["total_spent"] / known["frequency"]).to_numpy()
+    one_in = 1 / known["frequency"].to_numpy(dtype=float)
+    squares = (logs - logs.mean()) ** 2
+    design = np.column_stack([np.ones(len(logs)), one_in])
+    between, within = np.linalg.lstsq(design, squares, rcond=None)[0]
+    return float(np.sqrt(max(between, 0.0))), float(np.sqrt(max(within, 0.0))), float(logs.mean())
+
+
+def against_smooth(
+    customers: pd.DataFrame, kind: str, k: int, silhouette: float, parameters: Parameters
+) -> dict[str, float | bool | None]:
+    """Whether one group is more clustered than smooth populations fitted to it.
+
+    ``natural_kinds`` is None where no such population can be fitted.
+    """
+    nothing: dict[str, float | bool | None] = {"smooth": None, "smooth_sd": None}
+    model = fitted(customers) if {*BUYING} <= {*customers.columns} else None
+    if model is None or k < 2 or len(customers) < LEAST_CUSTOMERS:
+        return nothing | {"natural_kinds": None}
+    names = tuple(name for name in parameters.features if name in customers.columns)
+    found = []
+    for number in range(SMOOTH_SETS):
+        seed = seed_of(parameters.random_state, number, 4)
+        clones = smooth_buyers(customers, model, seed=seed, n=min(len(customers), SMOOTH_CUSTOMERS))
+        values = prepare_group(
+            clones, kind, names=names, outliers=parameters.outliers,
+            winsor_quantile=parameters.winsor_quantile, transform=parameters.transform,
+            scaler=parameters.scaler,
+        ).values  # fmt: skip
+        labels = fit(values, k, seed=seed).assign(values)
+        found.append(float(silhouettes(values, [labels], np.arange(len(values)))[0].mean()))
+    mean, sd = float(np.mean(found)), float(np.std(found, ddof=1))
+    natural = silhouette - mean >= max(LEAST_EXCESS, SURE * sd)
+    return {"smooth": mean, "smooth_sd": sd, "natural_kinds": bool(natural)}
+
+
+def verdict(
+    *,
+    features: pd.DataFrame,
+    tuning_k: pd.DataFrame,
+    k_rule: dict[str, Any],
+    chosen: dict[str, Any],
+    stability: pd.DataFrame,
+    holdout_rankings: pd.DataFrame,
+    parameters: Parameters,
+) -> dict[str, Any]:
+    """What may be believed of each group's segments, and the sentence that says so."""
+    predicts = _predicts(holdout_rankings)
+    verdicts = {}
+    for kind in chosen:
+        k = int(chosen[kind]["k"])
+        scores = tuning_k[tuning_k["segment_type"] == kind].set_index("k")["silhouette"]
+        silhouette = float(scores.get(k, np.nan))
+        own = features[features["segment_type"] == kind]
+        found = against_smooth(own, kind, k, silhouette, parameters)
+        tried = stability[stability["segment_type"] == kind]["verdict"]
+        one = {
+            "k_used": k,
+            "k_evidence": int(k_rule[kind]["k"]) if kind in k_rule else None,
+            "silhouette": silhouette if np.isfinite(silhouette) else None,
+            **found,
+            "stable": bool((tried == "stable").all()) if len(tried) else None,
+            "predicts": predicts,
+        }
+        verdicts[kind] = one | {"sentence": _sentence(one)}
+    return {"verdict": verdicts}
+
+
+def _predicts(rankings: pd.DataFrame) -> str | None:
+    """Whether segments choose a fifth of the customers better than a plain spend ranking."""
+    rows = rankings[
+        (rankings["ranking"] == "past spend") & (rankings["customers_share"] == CAMPAIGN_SHARES[-1])
+    ]
+    if rows.empty:
+        return None
+    low, high = rows["difference_low"].item(), rows["difference_high"].item()
+    return "better" if high < 0 else "worse" if low > 0 else "equal"
+
+
+def _sentence(one: dict[str, Any]) -> str:
+    """The verdict in plain words."""
+    if one["k_used"] < 2:
+        return "One group: nothing was divided."
+    steady = {True: "Stable", False: "Not stable", None: "Stability not tested"}[one["stable"]]
+    if one["natural_kinds"] is None:
+        return f"{steady}; whether these are natural kinds cannot be told from these data."
+    if one["natural_kinds"]:
+        joint = "and" if one["stable"] else "but"
+        return f"{steady}, {joint} more clustered than one smooth population of buyers would be."
+    came = "the cut comes back, not the kinds: " if one["stable"] else ""
+    return (
+        f"{steady}, {'but' if one['stable'] else 'and'} not natural kinds: {came}a smooth population "
+        f"of buyers gives {one['k_used']} groups as distinct (silhouette {one['smooth']:.2f} against "
+        f"{one['silhouette']:.2f}). Use them to act, not to explain."
+    )

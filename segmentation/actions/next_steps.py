@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from segmentation.actions import campaign
+from segmentation.actions.recommend import break_even_response
 from segmentation.core.parameters import Parameters
 from segmentation.evidence.forecast import chances
 from segmentation.evidence.holdout import known_at_cut, standing_by
@@ -58,7 +59,14 @@ def next_steps(
     return {
         "movement": movement({**placed, overview["as_of"]: customers}),
         "slipping": slipping,
-        "call_first": call_first(before, customers, slipping, campaign_arms, forecast_facts),
+        "call_first": call_first(
+            before,
+            customers,
+            slipping,
+            campaign_arms,
+            forecast_facts,
+            least=break_even_response(parameters.contact_cost, parameters.gross_margin, 1.0),
+        ),
     }
 
 
@@ -132,12 +140,15 @@ def call_first(
     slipping: pd.DataFrame,
     arms: pd.DataFrame,
     facts: dict[str, Any],
+    *,
+    least: float = 0.0,
 ) -> pd.DataFrame:
     """Customers by value at risk: their mean order times the fall of their chance to order.
 
     The fall is since the quarter before, by one model of buying. Where forecasts are withheld
     the slipping customers stand here by what they spent. Customers of a control arm are left
-    out: contacting them would spoil the test.
+    out: contacting them would spoil the test; so is who has no more than ``least`` at risk,
+    the money whose margin a contact costs.
     """
     control = set(arms.loc[arms["arm"] == campaign.CONTROL, "customer_id"]) if len(arms) else set()
     if facts["possible"]:
@@ -150,7 +161,7 @@ def call_first(
         )
         fall = (table["chance_before"] - table["chance"]).clip(lower=0)
         table["value_at_risk"] = table["average_order_value"].clip(lower=0) * fall
-        table = table[table["value_at_risk"] > 0]
+        table = table[table["value_at_risk"] > least]
         by = "value_at_risk"
     else:
         table = customers[customers["customer_id"].isin(set(slipping["customer_id"]))].assign(

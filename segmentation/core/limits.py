@@ -289,7 +289,7 @@ Why: a model off by half in the last period is not to be trusted with the next."
 SMOOTH_SETS = 8
 """Smooth populations of buyers that the customers are compared with.
 Why: their spread is the error by which kinds are told from cuts."""
-SMOOTH_CUSTOMERS = 4_000
+SMOOTH_CUSTOMERS = 2_000
 """Buyers in each of them at most.
 Why: a mean of so many silhouettes is right to about 0.01."""
 EVERYBODY_ALIVE = 0.01

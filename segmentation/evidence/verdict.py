@@ -16,6 +16,7 @@ from segmentation.core.limits import (
     SURE,
 )
 from segmentation.core.parameters import Parameters
+from segmentation.core.threads import in_parallel
 from segmentation.customers.prepare import prepare_group
 from segmentation.evidence.buying import DAYS_PER_WEEK
 from segmentation.evidence.forecast import fitted
@@ -110,17 +111,20 @@ def against_smooth(
     if model is None or k < 2 or len(customers) < LEAST_CUSTOMERS:
         return nothing | {"natural_kinds": None}
     names = tuple(name for name in parameters.features if name in customers.columns)
-    found = []
-    for number in range(SMOOTH_SETS):
+    n = min(len(customers), SMOOTH_CUSTOMERS)
+
+    def as_distinct(number: int) -> float:
         seed = seed_of(parameters.random_state, number, 4)
-        clones = smooth_buyers(customers, model, seed=seed, n=min(len(customers), SMOOTH_CUSTOMERS))
+        clones = smooth_buyers(customers, model, seed=seed, n=n)
         values = prepare_group(
             clones, kind, names=names, outliers=parameters.outliers,
             winsor_quantile=parameters.winsor_quantile, transform=parameters.transform,
             scaler=parameters.scaler,
         ).values  # fmt: skip
         labels = fit(values, k, seed=seed).assign(values)
-        found.append(float(silhouettes(values, [labels], np.arange(len(values)))[0].mean()))
+        return float(silhouettes(values, [labels], np.arange(len(values)))[0].mean())
+
+    found = in_parallel(as_distinct, range(SMOOTH_SETS), customers=n)
     mean, sd = float(np.mean(found)), float(np.std(found, ddof=1))
     natural = silhouette - mean >= max(LEAST_EXCESS, SURE * sd)
     return {"smooth": mean, "smooth_sd": sd, "natural_kinds": bool(natural)}
@@ -169,19 +173,29 @@ def _predicts(rankings: pd.DataFrame) -> str | None:
     return "better" if high < 0 else "worse" if low > 0 else "equal"
 
 
+def beside_smooth(one: dict[str, Any]) -> str:
+    """What a smooth population of buyers gives beside these customers, in words."""
+    if one["natural_kinds"] is None:
+        return "whether they are natural kinds cannot be told from these data"
+    return (
+        f"one smooth population of buyers gives {one['k_used']} groups "
+        f"{'less' if one['natural_kinds'] else 'about as'} distinct (silhouette "
+        f"{one['smooth']:.2f} against {one['silhouette']:.2f})"
+    )
+
+
 def _sentence(one: dict[str, Any]) -> str:
     """The verdict in plain words."""
     if one["k_used"] < 2:
         return "One group: nothing was divided."
     steady = {True: "Stable", False: "Not stable", None: "Stability not tested"}[one["stable"]]
+    found = beside_smooth(one)
     if one["natural_kinds"] is None:
-        return f"{steady}; whether these are natural kinds cannot be told from these data."
+        return f"{steady}; {found}."
     if one["natural_kinds"]:
-        joint = "and" if one["stable"] else "but"
-        return f"{steady}, {joint} more clustered than one smooth population of buyers would be."
-    came = "the cut comes back, not the kinds: " if one["stable"] else ""
+        return f"{steady}, {'and' if one['stable'] else 'but'} more than cuts: {found}."
+    came = "the cut comes back, not the kinds; " if one["stable"] else ""
     return (
-        f"{steady}, {'but' if one['stable'] else 'and'} not natural kinds: {came}a smooth population "
-        f"of buyers gives {one['k_used']} groups as distinct (silhouette {one['smooth']:.2f} against "
-        f"{one['silhouette']:.2f}). Use them to act, not to explain."
+        f"{steady}, {'but' if one['stable'] else 'and'} not natural kinds: {came}{found}. "
+        "Use them to act, not to explain."
     )

@@ -365,7 +365,7 @@ STAGES: dict[str, Stage] = {
             inputs=(
                 *("history", "customers", "model", "campaign_arms", "forecast_facts", "overview"),
             ),
-            uses=("split_pre_register",),
+            uses=("split_pre_register", "gross_margin", "contact_cost"),
             gives={
                 "movement": "customers and money between segments, quarter by quarter",
                 "slipping": "who fell a segment or fell silent in the last quarter",

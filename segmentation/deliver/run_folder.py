@@ -40,7 +40,7 @@ from segmentation.segments.names import fact_sentence
 WORKBOOK = "customer_segmentation_output.xlsx"
 WORKBOOK_CSV = "workbook_csv"
 SHIPPED_WORKBOOK_PROFILE = "marketplace"
-WORKBOOK_STAGES = ("orders", "findings", "segments", "stability", "recommendations")
+WORKBOOK_STAGES = ("orders", "findings", "segments", "stability", "recommendations", "next_steps")
 """Stages whose results are in the workbook."""
 PROCESSED_FOLDER = PROJECT_ROOT / "data" / "processed_data"
 EVIDENCE_FILES = {
@@ -185,6 +185,7 @@ def _write_workbook(run: Run, folder: Path) -> None:
         campaign=run["campaign_plan"],
         findings=findings_found(run["findings"]),
         colours=colours_of(run["profile"], run.rules["naming_rules"]),
+        next_steps={name: run[name] for name in ("call_first", "slipping")},
         overview=run["overview"] | {"currency": currency},
         currency=currency,
         csv_folder=csv_folder,

@@ -199,6 +199,23 @@ def test_what_had_to_change_is_counted_once_however_many_sheets_show_it(tmp_path
     assert about["characters replaced"] == 1
 
 
+def test_whom_to_call_first_has_a_sheet_that_continues_and_is_explained(tmp_path):
+    segments = segments_of(["a", "b"], segment=["Low", "Top"], cluster=[0, 1])
+    first = pd.DataFrame(
+        {"rank": [1, 2], "customer_id": ["b", "a"], "chance": [0.2, None], "why": ["silent", "="]}
+    )
+    tables = tables_of(segments, next_steps={"call_first": first, "slipping": first.iloc[:0]})
+
+    counts = write_workbook(tmp_path / "x.xlsx", max_rows=1, **tables)
+
+    book = openpyxl.load_workbook(tmp_path / "x.xlsx")
+    assert [counts[name] for name in ("call_first", "call_first_2", "slipping")] == [1, 1, 0]
+    assert rows_of(book["call_first"])[0] == first.to_dict("records")[0]
+    explained = [row for row in rows_of(book["dictionary"]) if row["sheet"] == "call_first"]
+    assert {row["column"] for row in explained} == set(first.columns)
+    assert not any("as the step that made the table" in row["meaning"] for row in explained)
+
+
 def test_a_campaign_has_its_sheet_and_the_lists_say_who_is_left_alone(tmp_path):
     segments = segments_of(["a", "b", "c"], segment=["Low", "Low", "Top"], cluster=[0, 0, 1])
     customers = segments.assign(campaign_arm=["treatment", "control", None])

@@ -43,12 +43,13 @@ def write_workbook(
     campaign: pd.DataFrame | None = None,
     findings: pd.DataFrame | None = None,
     colours: Mapping[str, str] | None = None,
+    next_steps: Mapping[str, pd.DataFrame] | None = None,
     csv_folder: Path | None = None,
     max_rows: int = MAX_ROWS,
 ) -> dict[str, int]:
     """Write the workbook others act on: who is in which segment, why, and what to do.
 
-    Sheets: Summary, a list of each segment's customers by value (``1 High value``, …),
+    Sheets: Summary, the lists of `next_steps`, a list of each segment's customers by value (``1 High value``, …),
     Unusual with reasons, All customers, Recommendations, Campaign, Segment profile, Why
     these names, Data quality, Ledger, Definitions (every column of every sheet), About. Row 1
     says in words what a column is; programs read the CSV twins, whose columns have the names
@@ -88,6 +89,8 @@ def write_workbook(
         What is wrong with the data, for the sheet Data quality.
     colours : mapping of segment to colour, optional
         As the pages have them: of the summary's names, and of the lists' tabs.
+    next_steps : mapping of sheet to DataFrame, optional
+        Customers to turn to now: ``call_first``, ``slipping``.
     csv_folder : Path, optional
         Folder that exists; gets a CSV twin of every sheet (``segments.csv`` of All customers,
         ``anomalies.csv`` of Unusual, …), with the same texts and a guard against formulas (`segmentation.core.guarded_csv`).
@@ -164,7 +167,7 @@ def write_workbook(
             if csv_folder is not None:
                 _write_twin(sheet, csv_folder)
 
-        for sheet in _sheets(segments, customers, fixed, currency, max_rows):
+        for sheet in _sheets(segments, customers, fixed, next_steps or {}, currency, max_rows):
             write(sheet)
         money = _money(customers, ledger)
         table = sheets.about(overview, currency, titles, vars(writer.counts), money)
@@ -176,6 +179,7 @@ def _sheets(
     segments: pd.DataFrame,
     customers: pd.DataFrame,
     fixed: Mapping[str, pd.DataFrame],
+    next_steps: Mapping[str, pd.DataFrame],
     currency: str,
     max_rows: int,
 ) -> Iterator[Sheet]:
@@ -184,6 +188,8 @@ def _sheets(
     lists = sheets.segment_lists(customers, scale)
     summary = sheets.summary(customers, lists, fixed["recommendations"], scale)
     yield Sheet("summary", "summary", summary)
+    for name, table in next_steps.items():
+        yield from sheets.parts(sheets.numbered(name), name, table, max_rows, repeats=True)
     yield from sheets.list_sheets(customers, lists, max_rows)
     yield from sheets.anomaly_sheets(customers, max_rows)
     yield from sheets.parts(sheets.numbered("segments"), "segments", segments, max_rows)
@@ -192,7 +198,9 @@ def _sheets(
     columns = sheets.list_columns(customers)
     described = {"segments": segments, "summary": summary, LIST: customers[columns]}
     described["anomalies"] = customers[[name for name in columns if name != "is_anomaly"]]
-    yield Sheet("dictionary", "dictionary", dictionary({**described, **fixed}, currency))
+    yield Sheet(
+        "dictionary", "dictionary", dictionary({**described, **next_steps, **fixed}, currency)
+    )
 
 
 def _money(customers: pd.DataFrame, ledger: pd.DataFrame) -> dict[str, Decimal]:

@@ -8,6 +8,8 @@ LIST = "one list per segment"
 """What the dictionary calls the sheets that list one segment each."""
 TITLES = {
     "summary": "Summary",
+    "call_first": "Call first",
+    "slipping": "Slipping",
     "anomalies": "Unusual",
     "segments": "All customers",
     "recommendations": "Recommendations",
@@ -46,8 +48,7 @@ _BASE = Column(
     "Response without campaign",
     "%",
     "share",
-    "Of the customers whom the segment's borders held at the cut of the hold-out, the part that "
-    "ordered within the period after it, without any campaign.",
+    "Part of the customers that orders within the period without any campaign.",
 )
 _DETECTABLE = Column(
     "detectable",
@@ -144,9 +145,10 @@ SHEET_COLUMNS: dict[str, dict[str, Column]] = {
         Column("base_low", "Response, low end", "%", "share", "95% interval of the response."),
         Column("base_high", "Response, high end", "%", "share", "95% interval of the response."),
         Column(
-            "base_customers", "Customers followed", "customers", "count", "Whom the response is of."
+            "base_customers", "Customers asked of", "customers", "count", "Whom the response is of."
         ),
-        Column("base_ordered", "Of these ordered", "customers", "count", "Within the period."),
+        Column("base_is", "Response is of", "", "text", "Today's customers, or those of the cut."),
+        Column("base_ordered", "Ordered after the cut", "customers", "count", "Within the period."),
         Column(
             "base_recency",
             "Days silent then",
@@ -176,6 +178,35 @@ SHEET_COLUMNS: dict[str, dict[str, Column]] = {
         _BASE,
         _DETECTABLE,
         _BREAK_EVEN,
+    ),
+    "call_first": _by_name(
+        Column("rank", "Place", "", "count", "1 = call first."),
+        Column(
+            "value_at_risk",
+            "Value at risk",
+            "currency",
+            "money",
+            "Mean order times the fall of the chance to order: a ranking, no promise of revenue.",
+        ),
+        Column(
+            "chance_before",
+            "Chance to order before",
+            "%",
+            "share",
+            "As it was at the end of the quarter before. Empty = not forecast.",
+        ),
+        Column("chance", "Chance to order now", "%", "share", "Empty = not forecast."),
+        Column("why", "Why", "", "text", "The reason in words."),
+    ),
+    "slipping": _by_name(
+        Column("segment_from", "Segment before", "", "text", "At the end of the quarter before."),
+        Column(
+            "what",
+            "What",
+            "",
+            "text",
+            "fell a segment, or fell silent: ordered in the quarter before and not since.",
+        ),
     ),
     LIST: _by_name(_LAST_ORDER, _ARM),
     "anomalies": _by_name(_LAST_ORDER, _ARM),

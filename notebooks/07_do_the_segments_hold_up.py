@@ -73,7 +73,7 @@ run = open_run(globals())
 words.banner(run["overview"])
 
 # %% tags=["remove-input", "answer"]
-Markdown(words.trust_sentence(run["stability"], run["stability_whole"], run["chosen"], run["k_rule"], run["k_evidence"], run["holdout"], run["holdout_rankings"]))
+Markdown(words.trust_sentence(run["stability"], run["stability_whole"], run["chosen"], run["k_rule"], run["k_evidence"], run["holdout"], run["holdout_rankings"], run["verdict"]))
 
 # %% [markdown]
 # ## Would other customers give the same segments?

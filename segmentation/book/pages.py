@@ -36,7 +36,6 @@ from segmentation.core.errors import ParameterError, ReportError, first_three
 from segmentation.core.limits import listed
 from segmentation.core.parameters import NOTEBOOK_FOLDER, PATHS, PROJECT_ROOT, Parameters
 from segmentation.core.progress import progress_bar
-from segmentation.run.compare_runs import open_changes
 from segmentation.run.run import Run
 from segmentation.segments.model import load_model
 
@@ -238,10 +237,8 @@ def _measured() -> dict[str, Any] | None:
 
 
 def _front(name: str, run: Run, title: str) -> str:
-    found = open_changes(run).comparison
     markup = insights.front_page(
         run,
-        None if found is None else found.migration,
         title=title,
         link=f"../{chapter_folder(name)}",
         colours=plots.colours_of(run["profile"], run.rules["naming_rules"]),

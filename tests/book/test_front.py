@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from decimal import Decimal
 
 import pandas as pd
 import pytest
@@ -12,7 +11,6 @@ from segmentation.book.words import front
 from segmentation.core.errors import ParameterError
 from segmentation.core.notebook_parameters import parameters_from_notebook
 from segmentation.core.parameters import load_yaml, parameters_from, profile_title, resolve
-from segmentation.run.compare_runs import open_changes
 from segmentation.run.run import Run
 
 
@@ -34,29 +32,32 @@ class Given(dict):
 
 
 def test_an_action_has_at_most_fifteen_words_and_names_its_list(run):
-    found = front.actions(run, open_changes(run).comparison.migration)
+    found = front.actions(run)
 
     assert 1 <= len(found) <= 3
     assert [what for what, _ in found if len(what.split()) > 15] == []
     assert all("sheet “" in more for _, more in found)
 
 
-def test_those_who_fell_come_first_with_the_money_they_spent_before(run):
-    low, high = front.highest_first(run["profile"][run["profile"]["segment_type"] == "normal"])[
-        "segment"
-    ].iloc[[-1, 0]]
-    sides = {"segment_type_before": "normal", "segment_type_after": "normal", "movement": "moved"}
-    fall = sides | {"segment_before": high, "segment_after": low, "customers": 40}
-    rise = sides | {"segment_before": low, "segment_after": high, "customers": 90}
-    table = pd.DataFrame([fall, rise]).assign(revenue_before=[Decimal(900_000), Decimal(9000)])
+def test_whom_to_call_comes_first_where_they_spent_much(run):
+    total = run["customers"]["total_spent"].sum()
+    row = {"customer_id": list("abcdef"), "total_spent": total / 60}
+    facts = {"forecast_facts": {"possible": True}}
+    much = Given(run, call_first=pd.DataFrame(row), **facts)
 
-    what, more = front.actions(run, table)[0]
+    what, more = front.actions(much)[0]
 
-    assert what.startswith(f"Win back 40 who fell from {high} to {low}") and "$900.0K" in more
-    rare = table.assign(revenue_before=[Decimal(1), Decimal(9000)])
-    assert "Win back" not in front.actions(run, rare)[0][0]
-    few = table.assign(customers=4)
-    assert "Win back" not in front.actions(run, few)[0][0]
+    assert what == "Call first: 6 customers whose chance to order fell in the last quarter"
+    money = front.format_money(total / 10, run.parameters.currency)
+    assert more == f"{money} spent in the window · by value at risk · sheet “call_first”"
+    little = Given(run, call_first=pd.DataFrame(row | {"total_spent": total / 6000}), **facts)
+    assert "Call first" not in front.actions(little)[0][0]
+    few = Given(run, call_first=pd.DataFrame(row).head(4), **facts)
+    assert "Call first" not in str(front.actions(few))
+    withheld = Given(run, call_first=pd.DataFrame(row), forecast_facts={"possible": False})
+    what, more = front.actions(withheld)[0]
+    assert what == "Call first: 6 customers who fell or fell silent in the last quarter"
+    assert "at risk" not in more
 
 
 def test_assumed_costs_are_called_assumptions_until_they_are_set(run):
@@ -99,20 +100,27 @@ def test_the_numbers_are_those_of_the_last_whole_quarter(run):
 
 def test_trust_turns_red_with_an_unstable_segment_and_green_without_a_doubt(run):
     names = ("stability", "stability_whole", "chosen", "k_rule", "k_evidence", "holdout")
-    given = {name: run[name] for name in (*names, "holdout_rankings")}
+    given = {name: run[name] for name in (*names, "holdout_rankings", "verdict")}
 
     def light(**changed):
         return front.trust(*{**given, **changed}.values())[0]
 
     assert light() == "amber"
     assert light(stability=given["stability"].assign(verdict="unstable")) == "red"
+    kinds = {"natural_kinds": True}
     clear = {
+        "verdict": {kind: one | kinds for kind, one in given["verdict"].items()},
         "k_rule": {kind: {"failed": {}} for kind in given["chosen"]},
         "k_evidence": given["k_evidence"].assign(silhouette=0.9),
         "stability": given["stability"].assign(verdict="stable"),
         "holdout_rankings": given["holdout_rankings"].assign(difference_high=-1.0),
     }
-    assert front.trust(*{**given, **clear}.values())[0] in {"amber", "green"}
+    assert light(**clear) in {"amber", "green"}
+    clear["verdict"] = {
+        kind: one | {"natural_kinds": False} for kind, one in given["verdict"].items()
+    }
+    found = front.trust(*{**given, **clear}.values())
+    assert found[0] == "amber" and "one smooth population of buyers gives" in found[2]
 
 
 def test_a_profile_names_its_part_and_a_title_is_no_parameter(tmp_path):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,7 +10,15 @@ import pandas as pd
 
 from segmentation.book.words.recommendations import one_in
 from segmentation.book.words.structure import FAILED_WORDS
-from segmentation.book.words.text import highest_first, inert, listed, named, of_kind, plural
+from segmentation.book.words.text import (
+    group_words,
+    highest_first,
+    inert,
+    listed,
+    named,
+    of_kind,
+    plural,
+)
 from segmentation.core.columns import format_money, format_percent
 from segmentation.core.limits import (
     CUSTOMER_SHARE,
@@ -24,20 +31,17 @@ from segmentation.core.limits import (
 from segmentation.core.parameters import Parameters
 from segmentation.customers import concentration
 from segmentation.deliver.workbook.sheets import list_name
+from segmentation.evidence.verdict import beside_smooth
 
 MOST_BARS, MOST_ACTIONS = 4, 3
 
 
-def front_page(
-    run: Any, migration: pd.DataFrame | None, *, title: str, link: str, colours: Mapping[str, str]
-) -> str:
+def front_page(run: Any, *, title: str, link: str, colours: Mapping[str, str]) -> str:
     """One screen, as HTML: who the customers are, what to do, how far to believe it.
 
     Parameters
     ----------
     run : Run or mapping of its results, with ``parameters``
-    migration : DataFrame, optional
-        Who went where in the last 90 days, as ``compare.migration`` gives it.
     link : str
         The folder of the data set's chapters, seen from the page.
     """
@@ -54,11 +58,11 @@ def front_page(
     listed_actions = "".join(
         f"<li><b>{html.escape(what)}</b><span>{html.escape(more)} · "
         f'<a href="{link}/08_recommendations.html">why</a></span></li>'
-        for what, more in actions(run, migration)
+        for what, more in actions(run)
     )
     light, lead, grounds = trust(
         *(run[name] for name in ("stability", "stability_whole", "chosen", "k_rule", "k_evidence")),
-        *(run[name] for name in ("holdout", "holdout_rankings")),
+        *(run[name] for name in ("holdout", "holdout_rankings", "verdict")),
     )
     return (
         f'<section class="front" aria-label="{html.escape(title)}">'
@@ -268,10 +272,10 @@ def _chart(run: Any, colours: Mapping[str, str], link: str) -> str:
     )
 
 
-def actions(run: Any, migration: pd.DataFrame | None) -> list[tuple[str, str]]:
+def actions(run: Any) -> list[tuple[str, str]]:
     """At most three actions of at most 15 words, each with money, break-even and where its list is.
 
-    Those who fell come first where they spent much, then what a test can show to pay, then what
+    Whom to call first comes first where they spent much, then what a test can show to pay, then what
     it cannot.
     """
     parameters, profile = run.parameters, run["profile"]
@@ -283,7 +287,7 @@ def actions(run: Any, migration: pd.DataFrame | None) -> list[tuple[str, str]]:
         (row.segment_type, row.segment): list_name(number, row.segment)(1)
         for number, row in enumerate(ranked.itertuples(), start=1)
     }
-    slipped, found = _slipped(profile, migration, sheets, parameters.currency), []
+    slipped, found = _called_first(run), []
     plays = run["recommendations"]
     plays = plays[plays["is_campaign"]].sort_values("is_supported", ascending=False, kind="stable")
     for row in plays.itertuples():
@@ -312,35 +316,21 @@ def _pays(row: Any) -> str:
     return f"pays if {one_in(row.break_even_response)} orders because of it"
 
 
-def _slipped(
-    profile: pd.DataFrame,
-    migration: pd.DataFrame | None,
-    sheets: Mapping[tuple[str, str], str],
-    currency: str,
-) -> tuple[float, str, str] | None:
-    """The largest fall by money: from one segment to another of lower mean spend."""
-    if migration is None:
+def _called_first(run: Any) -> tuple[float, str, str] | None:
+    """Customers who have most to lose; money as they spent it, for nobody knows what they will."""
+    listed_first = run["call_first"]
+    if len(listed_first) < LEAST_SLIPPED:
         return None
-    mean = (profile["revenue"].astype(float) / profile["customers"]).set_axis(
-        pd.MultiIndex.from_frame(profile[["segment_type", "segment"]])
-    )
-    falls = [
-        row
-        for row in migration[migration["movement"] == "moved"].itertuples()
-        if mean.get((row.segment_type_after, row.segment_after), math.inf)
-        < mean.get((row.segment_type_before, row.segment_before), -math.inf)
-        and row.customers >= LEAST_SLIPPED
-    ]
-    if not falls:
-        return None
-    row = max(falls, key=lambda fall: float(fall.revenue_before))
-    after = named(row.segment_after, row.segment_type_after, list(profile["segment_type"]))
-    money = float(row.revenue_before)
+    money = float(listed_first["total_spent"].sum())
+    possible = run["forecast_facts"]["possible"]
+    why = "whose chance to order fell" if possible else "who fell or fell silent"
     return (
         money,
-        f"Win back {row.customers:,} who fell from {row.segment_before} to {after}",
-        f"{format_money(money, currency)} spent before they fell, in the last 90 days · now on "
-        f"sheet “{sheets[row.segment_type_after, row.segment_after]}”",
+        f"Call first: {plural(len(listed_first), 'customer')} {why} in the last quarter",
+        f"{format_money(money, run.parameters.currency)} spent in the window · "
+        "by value at risk · sheet “call_first”"
+        if possible
+        else f"{format_money(money, run.parameters.currency)} spent in the window · sheet “call_first”",
     )
 
 
@@ -352,6 +342,7 @@ def trust(
     k_evidence: pd.DataFrame,
     holdout: dict[str, Any],
     rankings: pd.DataFrame,
+    verdict: dict[str, Any],
 ) -> tuple[str, str, str]:
     """A traffic light, what it means for use, and the evidence in one sentence."""
     shaky = stability[stability["verdict"] != "stable"]
@@ -364,7 +355,10 @@ def trust(
         failed = k_rule.get(kind, {}).get("failed", {}).get(str(entry["k"]), [])
         against += [f"a division into {entry['k']} {FAILED_WORDS[name]}" for name in failed]
         scores = of_kind(k_evidence, kind).set_index("k")["silhouette"]
-        if entry["k"] > 1 and scores.get(entry["k"], 1.0) < REASONABLE_STRUCTURE:
+        if entry["k"] > 1 and not verdict[kind]["natural_kinds"]:
+            of = f"of those who {group_words(kind, list(chosen))}, " if len(chosen) > 1 else ""
+            against.append(of + beside_smooth(verdict[kind]))
+        elif entry["k"] > 1 and scores.get(entry["k"], 1.0) < REASONABLE_STRUCTURE:
             against.append(f"the groups overlap (silhouette {scores[entry['k']]:.2f})")
     against += _beaten(holdout, rankings)
     drawn = whole[whole["method"] == "bootstrap"]

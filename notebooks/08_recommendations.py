@@ -98,7 +98,7 @@ words.recommendation_cards(run["recommendations"], currency=currency, customers=
 # them afterwards. Whether a segment has enough customers for that is known beforehand:
 
 # %% tags=["hide-input"]
-words.sample_size_table(run["campaign_sizes"], cut=run["holdout"].get("cut", ""))
+words.sample_size_table(run["campaign_sizes"])
 
 # %% tags=["remove-input"]
 Markdown(words.sample_size_sentence(run["campaign_sizes"], no_holdout=run["holdout"]["reason"]))

@@ -9,7 +9,7 @@ import pandas as pd
 
 from segmentation.actions import campaign
 from segmentation.actions.limits_of_advice import add_limits
-from segmentation.actions.recommend import recommend
+from segmentation.actions.recommend import recommend, who_orders_anyway
 from segmentation.core.limits import LEAST_ARM, QUARTER_DAYS
 from segmentation.core.parameters import Parameters
 from segmentation.orders.customer_ids import perhaps_guests
@@ -104,6 +104,7 @@ def advise(
     holdout: dict[str, Any],
     holdout_responses: pd.DataFrame,
     line_findings: pd.DataFrame,
+    order_anyway: pd.DataFrame,
     naming_rules: dict[str, Any],
     plays: dict[str, Any],
     parameters: Parameters,
@@ -113,7 +114,7 @@ def advise(
         customers,
         gross_margin=parameters.gross_margin,
         contact_cost=parameters.contact_cost,
-        responses=holdout_responses,
+        responses=who_orders_anyway(holdout_responses, order_anyway),
         random_state=parameters.random_state,
         plays=plays["plays"],
         naming_rules=naming_rules,

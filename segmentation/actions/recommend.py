@@ -1,8 +1,8 @@
 """Segments -> what to do about each, with its own numbers and a break-even, not a promise.
 
-The share that orders anyway comes from customers followed after a cut, never from the
-window that made the segments: there a segment of the long absent orders nothing because
-of how it was made.
+The share that orders anyway is the forecast of today's customers or, where there is none,
+comes from customers followed after a cut; never from the window that made the segments: there
+a segment of the long absent orders nothing because of how it was made.
 """
 
 from __future__ import annotations
@@ -30,11 +30,14 @@ RESPONSE_VALUES = {
     "base_customers": "customers",
     "base_ordered": "ordered",
     "base_recency": "median_recency",
+    "base_is": "base_is",
     "first_order": "value",
     "value_in_period": "value_in_period",
 }
 FIRST_ORDER, WINDOW_ORDER, ALL_SPENT = "first order", "order in the window", "all they spent"
 """What a response is taken to be worth: which mean it is."""
+FORECAST, FOLLOWED = "forecast of today's customers", "customers followed after the cut"
+"""Whose share of orders without a campaign it is."""
 GAPS = {
     "frequency": "orders per customer",
     "breadth": "units per order",
@@ -134,8 +137,8 @@ def recommend(
         Share of revenue left after the cost of goods; an assumption of the profile.
     contact_cost : float
         Account currency per contact; an assumption of the profile.
-    responses : DataFrame, as ``evidence.responses`` gives it
-        Who ordered anyway after the cut of the hold-out; none where there is no hold-out.
+    responses : DataFrame, as `who_orders_anyway` gives it
+        Who orders anyway; none where neither forecast nor hold-out tells.
     random_state : int
         Seed of the resamples behind the interval of revenue.
     plays, naming_rules : as ``rule_files.load_rules`` gives them
@@ -148,14 +151,16 @@ def recommend(
         revenue_low, revenue_high, revenue_share, largest_share, revenue_per_customer,
         one_time_share, median_recency, response_value, response_is, value_in_period,
         break_even_response, cost_limit, campaign_cost, outcome_days, base, base_low, base_high,
-        base_customers, base_ordered, base_recency, anomalies``. ``response_value`` is the mean
+        base_customers, base_ordered, base_recency, base_is, anomalies``. ``response_value`` is the mean
         first order of those who ordered within ``outcome_days``; of fewer than
         `LEAST_RESPONSES`, the mean order of the segment in the window (``response_is`` says
         which); ``value_in_period`` all that they spent within those days. ``cost_limit`` as
-        `sensible_cost` gives it: where a contact costs more, the play is not to contact. ``base`` is the share that ordered within ``outcome_days`` after the cut,
-        without any campaign, of the customers whom the segment's borders held at the cut,
-        with its 95% interval; ``base_recency`` their median days since the last order then.
-        Missing where the source cannot tell.
+        `sensible_cost` gives it: where a contact costs more, the play is not to contact.
+        ``base`` is the share of ``base_customers`` that orders within ``outcome_days``
+        without any campaign, with its 95% interval: of today's customers as forecast, or of
+        those whom the segment's borders held at the cut (``base_is`` says which).
+        ``base_ordered`` ordered after the cut; ``base_recency`` is the median of days since
+        the last order then. Missing where the source cannot tell.
     """
     plays = plays or load_plays()
     given = rule_files.with_names(naming_rules or rule_files.load_rules("naming_rules"))
@@ -232,10 +237,30 @@ def in_order(plays: list[dict[str, Any]], of_name: list[str]) -> list[dict[str, 
     return sorted(plays, key=place)
 
 
+def who_orders_anyway(followed: pd.DataFrame, forecast: pd.DataFrame) -> pd.DataFrame:
+    """Those who were followed after the cut, with the share forecast of today's customers.
+
+    Parameters
+    ----------
+    followed, forecast : DataFrame, one row per segment and period
+        ``holdout_responses`` and ``order_anyway`` of a run.
+
+    Returns
+    -------
+    DataFrame
+        `followed`; where there is a forecast ``customers, share, low, high`` are of today.
+        What a response is worth can only be seen of those who were followed.
+    """
+    keys = ["segment_type", "segment", "days"]
+    today = forecast.set_index(keys)[["customers", "share", "low", "high"]]
+    then = followed.set_index(keys).assign(base_is=FOLLOWED)
+    return today.assign(base_is=FORECAST).combine_first(then).reset_index()
+
+
 def _ordered_anyway(
     responses: pd.DataFrame | None, kind: str, segment: str, days: int
-) -> dict[str, float]:
-    """The row of the hold-out that answers for a segment and a period; NaN without one."""
+) -> dict[str, Any]:
+    """The row that answers for a segment and a period; NaN without one."""
     if responses is None or responses.empty:
         return dict.fromkeys(RESPONSE_VALUES, np.nan)
     own = responses[
@@ -245,7 +270,9 @@ def _ordered_anyway(
     ]
     if own.empty:
         return dict.fromkeys(RESPONSE_VALUES, np.nan)
-    return {name: float(own[column].iloc[0]) for name, column in RESPONSE_VALUES.items()}
+    return own.rename(columns={old: new for new, old in RESPONSE_VALUES.items()}).reindex(
+        columns=list(RESPONSE_VALUES)
+    ).to_dict("records")[0]  # fmt: skip
 
 
 def _left_alone(play: dict[str, Any], limit: float) -> dict[str, Any]:

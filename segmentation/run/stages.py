@@ -335,8 +335,8 @@ STAGES: dict[str, Stage] = {
             "says what to do about each segment, with its break-even",
             campaign_plan.advise,
             inputs=(
-                *("customers", "stability", "holdout", "holdout_responses", "line_findings"),
-                *("naming_rules", "plays"),
+                *("customers", "stability", "holdout", "holdout_responses", "order_anyway"),
+                *("line_findings", "naming_rules", "plays"),
             ),
             uses=("gross_margin", "contact_cost", "random_state"),
             gives={

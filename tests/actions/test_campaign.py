@@ -457,4 +457,4 @@ def test_without_a_hold_out_no_size_is_claimed():
     sizes = sizes_by_segment(pd.DataFrame([row], columns=columns))
     said = insights.sample_size_sentence(sizes, no_holdout="the source has no dates")
     assert "not known (the source has no dates)" in said
-    assert "–" in insights.sample_size_table(sizes, cut="").text
+    assert "–" in insights.sample_size_table(sizes).text

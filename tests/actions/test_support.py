@@ -13,10 +13,17 @@ from test_recommend import REST, segment
 
 from segmentation.actions.campaign import sizes_by_segment
 from segmentation.actions.limits_of_advice import add_limits
-from segmentation.actions.recommend import recommend, revenue_interval
+from segmentation.actions.recommend import (
+    FOLLOWED,
+    FORECAST,
+    recommend,
+    revenue_interval,
+    who_orders_anyway,
+)
 from segmentation.book.words import holdout_sentence, recommendation_cards
 from segmentation.core.intervals import wilson
 from segmentation.core.parameters import load_yaml, parameters_from
+from segmentation.evidence.forecast import ANYWAY_COLUMNS
 from segmentation.evidence.rankings import RESPONSE_COLUMNS, responses
 from segmentation.run.run import Run
 from segmentation.segments.model import load_model
@@ -83,7 +90,7 @@ def test_who_orders_anyway_is_asked_of_those_within_todays_borders(marketplace_r
     card = recommendation_cards(
         run["recommendations"], currency="USD", customers=1, cut=run["holdout"]["cut"]
     ).text
-    assert f"Of the {held.sum()} customers whom the borders of this segment held on" in card
+    assert f"of its {len(today)} customers are expected to order within" in card
     said = holdout_sentence(run["holdout"], run["holdout_segments"], currency="USD")
     assert "not always that" not in said
     other = run["holdout_segments"].assign(as_today=0.5)
@@ -97,7 +104,7 @@ def test_a_segment_of_the_long_absent_still_orders_sometimes(cdnow):
     customers = cdnow["customers"]
     window = customers.loc[customers["segment"] == absent, "recency"] < 60
     assert window.mean() < 0.005
-    assert table.at[absent, "base"] > 0.05
+    assert table.at[absent, "base"] > 0.02
 
 
 def test_no_period_is_answered_beyond_what_was_observed():
@@ -106,6 +113,30 @@ def test_no_period_is_answered_beyond_what_was_observed():
     )
     assert responses(followed, observed_days=89)["days"].tolist() == [30, 60]
     assert responses(followed, observed_days=29).empty
+
+
+def test_base_is_the_forecast_of_todays_customers(cdnow):
+    today = cdnow["order_anyway"].set_index(["segment", "days"])
+    followed = cdnow["holdout_responses"].set_index(["segment", "days"])
+    for row in cdnow["recommendations"].itertuples():
+        at = (row.segment, row.outcome_days)
+        assert row.base_is == FORECAST
+        assert (row.base, row.base_low, row.base_high) == tuple(
+            today.loc[at, ["share", "low", "high"]]
+        )
+        assert row.base_customers == row.customers
+        assert row.base_ordered == followed.at[at, "ordered"], "who shows what a response is worth"
+
+
+def test_without_a_forecast_base_is_of_those_followed():
+    followed = pd.DataFrame(
+        {"segment_type": "normal", "segment": "A", "days": [60], "customers": 100, "ordered": 20,
+         "share": 0.2, "low": 0.1, "high": 0.3, "median_recency": 40.0}
+    )  # fmt: skip
+    none = pd.DataFrame(columns=list(ANYWAY_COLUMNS))
+    (row,) = who_orders_anyway(followed, none).to_dict("records")
+    assert (row["share"], row["customers"], row["base_is"]) == (0.2, 100, FOLLOWED)
+    assert who_orders_anyway(followed.iloc[:0], none).empty
 
 
 def test_base_is_that_of_the_plays_own_period():

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
+from segmentation.actions.recommend import FOLLOWED, FORECAST
 from segmentation.book import words
 from segmentation.book.words import structure
 from segmentation.book.words.recommendations import anyway_words
@@ -74,6 +75,7 @@ def test_a_name_that_is_kept_on_average_only_is_not_called_kept():
 
 def anyway(**changed: float) -> str:
     row = {"base": 0.074, "base_low": 0.07, "base_high": 0.079, "base_customers": 13_820.0}
+    row |= {"base_is": FOLLOWED}
     row |= {"base_recency": 228.0, "median_recency": 300.0, "outcome_days": 90}
     row |= {"break_even_response": 0.178}
     return anyway_words(SimpleNamespace(**row | changed), "1997-09-30")
@@ -87,6 +89,13 @@ def test_who_ordered_anyway_is_likened_to_todays_customers_only_where_they_are_a
     assert "expect" not in anyway(median_recency=float("nan"))
     assert "raises this share by 17.8 percentage points" in anyway()
     assert "A campaign pays" not in anyway(break_even_response=0.95)
+
+
+def test_who_orders_anyway_is_said_of_today_where_it_is_forecast():
+    said = anyway(base_is=FORECAST, median_recency=498.0)
+    assert "7.4% of its 13,820 customers are expected to order within 90 days" in said
+    assert "borders" not in said and "expect less today" not in said
+    assert "raises this share by 17.8 percentage points" in said
 
 
 def test_the_rule_names_all_numbers_that_pass_its_tests():

@@ -65,14 +65,8 @@ def dependence_table(table: pd.DataFrame) -> Html:
     return table_of(rows, caption=caption, numeric=rows.columns[-4:])
 
 
-def sample_size_table(sizes: pd.DataFrame, *, cut: str) -> Html:
-    """What a test of each whole segment could show, and whether that is enough.
-
-    Parameters
-    ----------
-    cut : str
-        Day of the hold-out's cut, after which it was counted who orders anyway.
-    """
+def sample_size_table(sizes: pd.DataFrame) -> Html:
+    """What a test of each whole segment could show, and whether that is enough."""
     rows = pd.DataFrame(
         {
             "group": sizes["segment_type"].map(group_labels(sizes["segment_type"])),
@@ -97,10 +91,9 @@ def sample_size_table(sizes: pd.DataFrame, *, cut: str) -> Html:
     if sizes["segment_type"].nunique() < 2:
         rows = rows.drop(columns="group")
     anyway = (
-        f"order anyway: of the customers whom the borders of this segment held on {cut}, "
-        "the share that ordered within so many days after it, without any campaign of this report; "
-        "in brackets its 95% interval"
-        if cut
+        "order anyway: the share expected to order within so many days, without any campaign of "
+        "this report; in brackets its 95% interval"
+        if sizes["base"].notna().any()
         else "who orders anyway is not known without a hold-out"
     )
     caption = (

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from segmentation.actions.recommend import FIRST_ORDER, NOT_AT_THIS_COST, WINDOW_ORDER
+from segmentation.actions.recommend import FIRST_ORDER, FORECAST, NOT_AT_THIS_COST, WINDOW_ORDER
 from segmentation.book.words.text import (
     Html,
     as_sentence,
@@ -87,7 +87,12 @@ def anyway_words(row: Any, cut: str) -> str:
     if pd.isna(row.base):
         return "Not known from these data."
     text = (
-        f"Of the {row.base_customers:,.0f} customers whom the borders of this segment held on {cut}, "
+        f"{format_percent(row.base)} of its {row.base_customers:,.0f} customers are expected to order "
+        f"within {row.outcome_days} days without any campaign of this report (95% interval "
+        f"{format_percent(row.base_low)} to {format_percent(row.base_high)}, by what earlier "
+        "quarters missed)."
+        if row.base_is == FORECAST
+        else f"Of the {row.base_customers:,.0f} customers whom the borders of this segment held on {cut}, "
         f"{format_percent(row.base)} ordered within {row.outcome_days} days after, without any "
         f"campaign of this report (95% interval {format_percent(row.base_low)} to "
         f"{format_percent(row.base_high)}).{_silent_words(row)}"

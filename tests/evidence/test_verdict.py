@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from segmentation.core.parameters import resolve
+from segmentation.core.threads import one_thread
 from segmentation.customers.prepare import prepare_group
 from segmentation.evidence import verdict
 from segmentation.evidence.forecast import fitted
@@ -26,7 +27,8 @@ def judged(customers: pd.DataFrame, k: int) -> dict:
         winsor_quantile=PARAMETERS.winsor_quantile, transform=PARAMETERS.transform,
         scaler=PARAMETERS.scaler,
     ).values  # fmt: skip
-    labels = fit(values, k, seed=1).assign(values)
+    with one_thread():
+        labels = fit(values, k, seed=1).assign(values)
     own = float(silhouettes(values, [labels], np.arange(len(values)))[0].mean())
     return against_smooth(customers, "normal", k, own, PARAMETERS)
 

@@ -42,7 +42,7 @@ WIDEST_WRAPPED = 36
 """Characters of a column whose texts are wrapped, so that a sheet is read without scrolling."""
 LINE, MOST_LINES = 15, 27
 """Points of a line of text, and lines of the highest row that programs take."""
-CUSTOMER_LISTS = ("segments", LIST, "anomalies")
+CUSTOMER_LISTS = ("segments", LIST, "anomalies", "call_first", "slipping")
 """Kinds of sheets with a row per customer; their texts stay on one line."""
 
 

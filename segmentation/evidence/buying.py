@@ -225,14 +225,13 @@ def predicted_revenue(
     first_to_last: np.ndarray,
     observed: np.ndarray,
     spent: np.ndarray,
-    spent_first_day: np.ndarray,
     *,
     horizon_days: float,
 ) -> tuple[np.ndarray, BgNbd, GammaGamma | None] | None:
     """Revenue that BG/NBD and Gamma-Gamma expect of each customer after the cut.
 
-    Where Gamma-Gamma is not credible (`GammaGamma.is_credible`), expected orders are
-    valued at the customer's own mean, or everybody's where there is no repeat order.
+    Gamma-Gamma draws each customer's mean order, the first included, towards everybody's; where
+    it is not credible (`GammaGamma.is_credible`), expected orders are valued at that mean itself.
 
     Parameters
     ----------
@@ -240,22 +239,26 @@ def predicted_revenue(
         Days with an order up to the cut, the first included.
     first_to_last, observed : arrays, days
         From the first order to the last, and to the cut.
-    spent, spent_first_day : arrays, account currency
-        Up to the cut, and on the first day alone.
+    spent : array, account currency
+        Up to the cut.
 
     Returns
     -------
     (revenue, BgNbd, GammaGamma or None), or None where too few customers bought again.
+
+    Notes
+    -----
+    The published model leaves the first order out; a customer who ordered once is then worth
+    what all others are, whatever the order was.
     """
-    x = days.astype(float) - 1
-    value = np.where(x > 0, (spent - spent_first_day) / np.maximum(x, 1), 0.0)
-    if (x > 0).sum() < LEAST_CUSTOMERS or ((x > 0) & (value > 0)).sum() < LEAST_CUSTOMERS:
+    orders = days.astype(float)
+    x, value = orders - 1, np.maximum(spent, 0.0) / orders
+    if (x > 0).sum() < LEAST_CUSTOMERS or (value > 0).sum() < LEAST_CUSTOMERS:
         return None
     t_x, weeks = first_to_last / DAYS_PER_WEEK, observed / DAYS_PER_WEEK
     buying = fit_bgnbd(x, t_x, weeks)
-    worth = fit_gamma_gamma(x, value)
+    worth = fit_gamma_gamma(orders, value)
     purchases = buying.expected_purchases(x, t_x, weeks, horizon_days / DAYS_PER_WEEK)
-    if worth.is_credible(value[(x > 0) & (value > 0)]):
-        return purchases * worth.expected_value(x, np.maximum(value, 0.0)), buying, worth
-    everybody = float(value[x > 0].mean())
-    return purchases * np.where(x > 0, np.maximum(value, 0.0), everybody), buying, None
+    if worth.is_credible(value[value > 0]):
+        return purchases * worth.expected_value(orders, value), buying, worth
+    return purchases * value, buying, None

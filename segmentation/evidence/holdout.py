@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from segmentation.core.columns import FEATURES, SEGMENT_TYPES
-from segmentation.core.limits import AUTO_K_RANGE, LEAST_CUSTOMERS
+from segmentation.core.limits import AUTO_K_RANGE, EVERYBODY_ALIVE, LEAST_CUSTOMERS
 from segmentation.core.parameters import Parameters
 from segmentation.customers import prepare
 from segmentation.customers.features import add_segment_type
@@ -128,14 +128,17 @@ def scores_at_cut(
     Parameters
     ----------
     customers : DataFrame
-        Features at the cut, ``tier``, and ``days_before, spent_first_day``.
+        Features at the cut, ``tier``, and ``days_before``.
 
     Returns
     -------
     (dict of name to scores, parameters of the probabilistic model or None)
+        The first is how the workbook lists them: segment by segment, each by spend.
     """
     spent, recency = customers["total_spent"].to_numpy(), customers["recency"].to_numpy()
+    places = customers["tier"].rank(method="dense") + customers["total_spent"].rank(pct=True) / 2
     scores = {
+        holdout.LISTS: places.to_numpy(),
         holdout.SEGMENTS: customers["tier"].to_numpy(),
         holdout.SPEND: spent,
         holdout.RECENCY: -recency.astype(float),
@@ -146,7 +149,6 @@ def scores_at_cut(
         customers["first_to_last_order"].to_numpy(dtype=float),
         customers["tenure"].to_numpy(dtype=float),
         spent,
-        customers["spent_first_day"].to_numpy(dtype=float),
         horizon_days=float(horizon_days),
     )
     if predicted is None:
@@ -155,6 +157,7 @@ def scores_at_cut(
     scores[holdout.MODEL if worth else holdout.ORDERS_MODEL] = revenue
     fitted = {
         "r": buying.r, "alpha": buying.alpha, "a": buying.a, "b": buying.b,
+        "everybody_alive": buying.a / (buying.a + buying.b) < EVERYBODY_ALIVE,
         "log_likelihood": buying.log_likelihood,
         **({"p": worth.p, "q": worth.q, "gamma": worth.gamma} if worth else {}),
         "predicted_revenue": float(revenue.sum()),

@@ -40,7 +40,8 @@ RESPONSE_COLUMNS = (
 )
 
 CURVE_POINTS = 101
-SEGMENTS, SPEND, RECENCY, RFM, MODEL, ORDERS_MODEL = (
+LISTS, SEGMENTS, SPEND, RECENCY, RFM, MODEL, ORDERS_MODEL = (
+    "segment, then spend",
     "segments",
     "past spend",
     "recency",
@@ -130,7 +131,7 @@ class HoldoutTables:
     segments : DataFrame, one row per segment_type and cluster
         ``customers, bought_again, orders, revenue`` and shares with intervals.
     rankings : DataFrame, one row per ranking and share of customers taken
-        What each would have caught, with intervals, and its difference from the segments.
+        What each would have caught, with intervals, and its difference from the first.
     curve : DataFrame with columns ``ranking, customers_share, revenue_share, customers``
     """
 
@@ -234,7 +235,7 @@ def _by_ranking(
     again = (customers["orders_after"] > 0).to_numpy(dtype=float)
     rankings = {name: Ranking.by(score) for name, score in scores.items()}
     outcome = Ranking.by(revenue)
-    sizes = _sizes(scores[next(iter(scores))])
+    sizes = _sizes(scores.get(SEGMENTS, next(iter(scores.values()))))
 
     def measure(weight: np.ndarray) -> np.ndarray:
         rows = []

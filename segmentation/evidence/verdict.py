@@ -163,7 +163,7 @@ def verdict(
 
 
 def _predicts(rankings: pd.DataFrame) -> str | None:
-    """Whether segments choose a fifth of the customers better than a plain spend ranking."""
+    """Whether the lists by segment choose a fifth of the customers better than spend alone."""
     rows = rankings[
         (rankings["ranking"] == "past spend") & (rankings["customers_share"] == CAMPAIGN_SHARES[-1])
     ]

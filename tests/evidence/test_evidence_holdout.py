@@ -14,8 +14,10 @@ from scipy.special import beta as beta_function
 from scipy.stats import spearmanr
 
 from segmentation.book.words import holdout_sentence, ranking_sentence
+from segmentation.book.words.prediction import _model_words
 from segmentation.core.parameters import load_yaml, parameters_from, resolve
 from segmentation.evidence import buying as btyd
+from segmentation.evidence.holdout import scores_at_cut
 from segmentation.evidence.rankings import Ranking, follow, rfm_score, weighted_correlation
 from segmentation.run.run import Run
 
@@ -364,27 +366,58 @@ def test_all_of_cdnow_at_the_literatures_cut_is_close_to_its_published_sample(hi
 def test_too_few_repeat_customers_give_no_model():
     ones = np.ones(100)
 
-    assert btyd.predicted_revenue(ones, ones * 0, ones, ones, ones, horizon_days=30) is None
+    assert btyd.predicted_revenue(ones, ones * 0, ones, ones, horizon_days=30) is None
 
 
 def test_gamma_gamma_whose_mean_has_run_away_is_not_used():
-    """Order values so skewed that q comes near 1: one-time buyers would be worth millions."""
+    """Order values so skewed that q comes near 1: a new customer would be worth millions."""
     rng = np.random.default_rng(3)
     n = 600
     x = rng.integers(0, 4, n).astype(float)
-    value = np.where(x > 0, rng.pareto(0.4, n) * 10 + 10, 0.0)
+    value = rng.pareto(0.4, n) * 10 + 10
     first_to_last = np.where(x > 0, rng.integers(7, 200, n), 0).astype(float)
 
     revenue, buying, worth = btyd.predicted_revenue(
-        x + 1, first_to_last, np.full(n, 220.0), 20 + x * value, np.full(n, 20.0), horizon_days=90
+        x + 1, first_to_last, np.full(n, 220.0), (x + 1) * value, horizon_days=90
     )
 
     assert worth is None
-    assert not btyd.fit_gamma_gamma(x, value).is_credible(value[x > 0])
+    assert not btyd.fit_gamma_gamma(x + 1, value).is_credible(value)
     weeks = np.full(n, 220.0) / 7
     orders = buying.expected_purchases(x, first_to_last / 7, weeks, 90 / 7)
-    own = np.where(x > 0, value, value[x > 0].mean())
-    np.testing.assert_allclose(revenue, orders * own)
+    np.testing.assert_allclose(revenue, orders * value)
+
+
+def test_who_ordered_once_is_worth_more_for_a_larger_order():
+    rng = np.random.default_rng(4)
+    days = rng.integers(1, 6, 2000).astype(float)
+    value = rng.gamma(6.0 * days, 1 / (rng.gamma(4.0, 1 / 15.0, 2000) * days))
+    days[:2], value[:2] = 1, (10.0, 1000.0)
+    first_to_last = np.where(days > 1, rng.integers(7, 200, 2000), 0).astype(float)
+    known = (days, first_to_last, np.full(2000, 220.0), days * value)
+
+    revenue, _, worth = btyd.predicted_revenue(*known, horizon_days=90)
+
+    assert worth is not None and revenue[0] < revenue[1] < 100 * revenue[0], "drawn to the mean"
+
+
+def test_lists_of_the_workbook_are_ranked_by_segment_then_spend():
+    customers = pd.DataFrame(
+        {"tier": [50.0, 50, 9, 9], "total_spent": [20.0, 80, 30, 6], "frequency": 1,
+         "recency": 5, "days_before": 1, "first_to_last_order": 0, "tenure": 9}
+    )  # fmt: skip
+    scores, fitted = scores_at_cut(customers, horizon_days=30)
+    assert next(iter(scores)) == "segment, then spend" and fitted is None
+    assert np.argsort(-scores["segment, then spend"]).tolist() == [1, 0, 2, 3]
+
+
+def test_a_fit_by_which_nobody_stops_is_said_to_be_one():
+    rows = pd.DataFrame({"revenue_share": [0.5, 0.6]}, index=["segments", "past spend"])
+    model = {"predicted_revenue": 9.0, "gamma": 1.0, "everybody_alive": True}
+    said = _model_words({"model": model, "revenue": "10"}, rows, "past spend")
+    assert "nobody ever stops buying" in said
+    model["everybody_alive"] = False
+    assert "nobody" not in _model_words({"model": model, "revenue": "10"}, rows, "past spend")
 
 
 def test_gamma_gamma_of_ordinary_order_values_is_used():

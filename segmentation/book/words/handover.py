@@ -120,12 +120,12 @@ def _of_prediction(holdout: dict[str, Any], rankings: pd.DataFrame) -> list[str]
     rows = rankings[rankings["customers_share"] == 0.2].set_index("ranking")
     if rows.at["past spend", "difference_high"] < 0:
         return []
-    own, spend = rows.at["segments", "revenue_share"], rows.at["past spend", "revenue_share"]
+    own, spend = rows["revenue_share"].iloc[0], rows.at["past spend", "revenue_share"]
     better = rows.at["past spend", "difference_low"] > 0
     return [
         f"As a list of whom to contact, sorting by past spend does "
         f"{'better' if better else 'as well'}: a fifth of the customers chosen so brought "
-        f"{format_percent(spend)} of later revenue, chosen by segment {format_percent(own)} "
+        f"{format_percent(spend)} of later revenue, chosen by {rows.index[0]} {format_percent(own)} "
         f"(n = {holdout['customers']:,}, after {holdout['cut']})."
     ]
 

@@ -137,7 +137,7 @@ def ranking_table(rankings: pd.DataFrame) -> Html:
     order = rankings["customers_share"].rank(method="dense").to_numpy().argsort(kind="stable")
     return table_of(
         rows.iloc[order],
-        caption="The same number of customers chosen in different ways at the cut, and what they did after it; in brackets 95% bootstrap intervals. Customers of one segment are taken by lot, so its figures are averages over the draw. Rank correlation (Spearman) is of the whole ranking with later revenue.",
+        caption="The same number of customers chosen in different ways at the cut, and what they did after it; in brackets 95% bootstrap intervals. The workbook's lists go by segment, then spend; *segments* takes the customers of one segment by lot, so its figures are averages over the draw. Rank correlation (Spearman) is of the whole ranking with later revenue.",
         numeric=("bought again", "share of later revenue", "lift", "rank correlation"),
     )
 
@@ -149,14 +149,15 @@ def ranking_sentence(
     if not holdout["possible"]:
         return "Without a period after the cut nothing can be compared."
     rows = rankings[rankings["customers_share"] == 0.2].set_index("ranking")
-    own, spend = rows.loc["segments"], rows.loc["past spend"]
-    best = rows["revenue_share"].drop("segments").idxmax()
+    used = rows.index[0]  # the lists as they are used, which all others are compared with
+    own, spend = rows.loc[used], rows.loc["past spend"]
+    best = rows["revenue_share"].drop([used, "segments"]).idxmax()
     gap = -spend["difference"]
     ends = f"95% interval {-100 * spend['difference_high']:.1f} to {-100 * spend['difference_low']:.1f}"
     text = (
-        f"A fifth of the customers, chosen by segment, brought **{format_percent(own['revenue_share'])}** "
+        f"A fifth of the customers, chosen by {used}, brought **{format_percent(own['revenue_share'])}** "
         f"of later revenue; chosen by past spend alone, {format_percent(spend['revenue_share'])} "
-        f"(segments minus spend: {100 * gap:.1f} percentage points, {ends})."
+        f"(the first minus the second: {100 * gap:.1f} percentage points, {ends})."
     )
     if spend["difference_high"] < 0:
         text += " **Segments choose better than a plain spend ranking.**"
@@ -198,6 +199,8 @@ def _model_words(holdout: dict[str, Any], rows: pd.DataFrame, best: str) -> str:
         return text + " Too few customers bought again before the cut to fit BG/NBD."
     expected = holdout["model"]["predicted_revenue"] / float(holdout["revenue"])
     came = f"expected {format_percent(expected)} of the revenue that came."
+    if holdout["model"]["everybody_alive"]:
+        came += " Its fit says that nobody ever stops buying, so silence tells it nothing."
     if "gamma" not in holdout["model"]:
         return (
             f"{text} Gamma-Gamma found no credible mean order value in these data, so BG/NBD's "

@@ -49,7 +49,7 @@ def test_whom_to_call_comes_first_where_they_spent_much(run):
 
     assert what == "Call first: 6 customers whose chance to order fell in the last quarter"
     money = front.format_money(total / 10, run.parameters.currency)
-    assert more == f"{money} spent in the window · by value at risk · sheet “call_first”"
+    assert more == f"{money} spent in the window · by value at risk · sheet “Call first”"
     little = Given(run, call_first=pd.DataFrame(row | {"total_spent": total / 6000}), **facts)
     assert "Call first" not in front.actions(little)[0][0]
     few = Given(run, call_first=pd.DataFrame(row).head(4), **facts)

@@ -210,8 +210,8 @@ def test_whom_to_call_first_has_a_sheet_that_continues_and_is_explained(tmp_path
 
     book = openpyxl.load_workbook(tmp_path / "x.xlsx")
     assert [counts[name] for name in ("call_first", "call_first_2", "slipping")] == [1, 1, 0]
-    assert rows_of(book["call_first"])[0] == first.to_dict("records")[0]
-    explained = [row for row in rows_of(book["dictionary"]) if row["sheet"] == "call_first"]
+    assert rows_of(book["Call first"])[0] == first.to_dict("records")[0]
+    explained = [row for row in rows_of(book["Definitions"]) if row["sheet"] == "Call first"]
     assert {row["column"] for row in explained} == set(first.columns)
     assert not any("as the step that made the table" in row["meaning"] for row in explained)
 

@@ -328,9 +328,9 @@ def _called_first(run: Any) -> tuple[float, str, str] | None:
         money,
         f"Call first: {plural(len(listed_first), 'customer')} {why} in the last quarter",
         f"{format_money(money, run.parameters.currency)} spent in the window · "
-        "by value at risk · sheet “call_first”"
+        "by value at risk · sheet “Call first”"
         if possible
-        else f"{format_money(money, run.parameters.currency)} spent in the window · sheet “call_first”",
+        else f"{format_money(money, run.parameters.currency)} spent in the window · sheet “Call first”",
     )
 
 

@@ -251,7 +251,7 @@ def test_the_verdict_names_the_better_ranking_whichever_it_is():
     _, segments_win = verdict(truth, noise, revenue)
     _, spend_wins = verdict(np.round(noise > 1), revenue, revenue)
 
-    assert "Segments choose better" in segments_win
+    assert "Lists by segment chose better" in segments_win
     assert "A plain spend ranking does better" in spend_wins
     assert "few (2 segments), stable (every Jaccard at least 0.80) and actionable" in spend_wins
 

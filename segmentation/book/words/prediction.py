@@ -145,7 +145,7 @@ def ranking_table(rankings: pd.DataFrame) -> Html:
 def ranking_sentence(
     holdout: dict[str, Any], rankings: pd.DataFrame, stability: pd.DataFrame
 ) -> str:
-    """Plainly: do segments choose better than sorting customers by past spend?"""
+    """Plainly: did lists by segment choose better than sorting customers by past spend?"""
     if not holdout["possible"]:
         return "Without a period after the cut nothing can be compared."
     rows = rankings[rankings["customers_share"] == 0.2].set_index("ranking")
@@ -160,7 +160,7 @@ def ranking_sentence(
         f"(the first minus the second: {100 * gap:.1f} percentage points, {ends})."
     )
     if spend["difference_high"] < 0:
-        text += " **Segments choose better than a plain spend ranking.**"
+        text += " **Lists by segment chose better than a plain spend ranking.**"
         return text + _model_words(holdout, rows, best)
     word = "better" if spend["difference_low"] > 0 else "as well"
     text += f" **A plain spend ranking does {word}.** " + _keep(stability)

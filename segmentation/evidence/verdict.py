@@ -108,7 +108,8 @@ def against_smooth(
     """
     nothing: dict[str, float | bool | None] = {"smooth": None, "smooth_sd": None}
     model = fitted(customers) if {*BUYING} <= {*customers.columns} else None
-    if model is None or k < 2 or len(customers) < LEAST_CUSTOMERS:
+    known = k >= 2 and np.isfinite(silhouette)
+    if model is None or not known or len(customers) < LEAST_CUSTOMERS:
         return nothing | {"natural_kinds": None}
     names = tuple(name for name in parameters.features if name in customers.columns)
     n = min(len(customers), SMOOTH_CUSTOMERS)

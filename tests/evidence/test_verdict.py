@@ -88,6 +88,11 @@ def test_a_smooth_population_has_the_buying_of_the_customers_it_is_fitted_to():
     )
 
 
+def test_without_a_silhouette_nothing_is_said_of_kinds():
+    found = against_smooth(buyers(200, 2), "normal", 3, float("nan"), PARAMETERS)
+    assert found["natural_kinds"] is None
+
+
 def test_without_orders_nothing_is_said_of_kinds():
     table = pd.DataFrame({"segment_type": "normal", "total_spent": np.arange(1.0, 50.0)})
     assert against_smooth(table, "normal", 3, 0.6, PARAMETERS)["natural_kinds"] is None

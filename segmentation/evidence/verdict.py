@@ -45,23 +45,23 @@ def smooth_buyers(customers: pd.DataFrame, model: MbgNbd, *, seed: int, n: int) 
     -------
     DataFrame with the columns of `customers` that are features, and ``segment_type``
     """
-    random = np.random.default_rng(seed)
-    like = customers.iloc[np.sort(random.integers(0, len(customers), n))]
+    chance = np.random.default_rng(seed)
+    like = customers.iloc[np.sort(chance.integers(0, len(customers), n))]
     weeks = like["tenure"].to_numpy(dtype=float) / DAYS_PER_WEEK
-    rate = np.maximum(random.gamma(model.r, 1 / model.alpha, n), 1e-12)
-    stop = random.beta(model.a, model.b, n)
+    rate = np.maximum(chance.gamma(model.r, 1 / model.alpha, n), 1e-12)
+    stop = chance.beta(model.a, model.b, n)
     time, last, orders = np.zeros(n), np.zeros(n), np.ones(n, dtype=np.int64)
-    going = np.flatnonzero(random.random(n) > stop)
+    going = np.flatnonzero(chance.random(n) > stop)
     while len(going):
-        time[going] += random.exponential(1 / rate[going])
+        time[going] += chance.exponential(1 / rate[going])
         going = going[time[going] <= weeks[going]]
         orders[going] += 1
         last[going] = time[going]
-        going = going[random.random(len(going)) > stop[going]]
+        going = going[chance.random(len(going)) > stop[going]]
     between, within, middle = _spread_of_values(customers)
-    own = middle + between * random.standard_normal(n)
+    own = middle + between * chance.standard_normal(n)
     of = np.repeat(np.arange(n), orders)
-    worth = np.exp(own[of] + within * random.standard_normal(len(of)))
+    worth = np.exp(own[of] + within * chance.standard_normal(len(of)))
     spent = np.bincount(of, weights=worth, minlength=n)
     days = np.floor(last * DAYS_PER_WEEK)
     table = pd.DataFrame(
@@ -79,9 +79,9 @@ def smooth_buyers(customers: pd.DataFrame, model: MbgNbd, *, seed: int, n: int) 
     paid = customers["total_spent"] > 0
     if "total_unit" in customers.columns and paid.any():
         ratio = (customers["total_unit"] / customers["total_spent"])[paid].to_numpy()
-        table["total_unit"] = np.maximum(np.round(spent * random.choice(ratio, n)), orders)
+        table["total_unit"] = np.maximum(np.round(spent * chance.choice(ratio, n)), orders)
     if "register_to_order" in customers.columns:
-        table["register_to_order"] = random.choice(customers["register_to_order"].to_numpy(), n)
+        table["register_to_order"] = chance.choice(customers["register_to_order"].to_numpy(), n)
     return table
 
 

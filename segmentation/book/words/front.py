@@ -184,16 +184,14 @@ def numbers(run: Any) -> Iterator[tuple[str, str, str, list[float], str]]:
     yield (
         f"Active, {name}",
         format_percent(last["active"]),
-        f"{_arrow(last['active'] - before['active'])} from {format_percent(before['active'])} "
-        f"({last['customers']:,} of {last['known']:,})",
+        f"{_moved(last['active'], before['active'])} ({last['customers']:,} of {last['known']:,})",
         list(quarters["active"]),
         "Customers with an order in the quarter, of all who had ordered by its end.",
     )
     yield (
         f"From the best tenth, {name}",
         format_percent(last["top_share"]),
-        f"{_arrow(last['top_share'] - before['top_share'])} from "
-        f"{format_percent(before['top_share'])} of revenue",
+        f"{_moved(last['top_share'], before['top_share'])}, of its revenue",
         list(quarters["top_share"]),
         "Share of the quarter's revenue from the tenth of its customers who spent most.",
     )
@@ -220,6 +218,18 @@ def _name(row: pd.Series) -> str:
 
 def _arrow(change: float) -> str:
     return "▲" if change > 0 else "▼" if change < 0 else "="
+
+
+def _moved(now: float, before: float) -> str:
+    """How a share moved, as far as its printed digits show it.
+
+    Examples
+    --------
+    >>> _moved(0.244, 0.238), _moved(0.244, 0.31)
+    ('as before', '▼ from 31%')
+    """
+    said = format_percent(before)
+    return "as before" if said == format_percent(now) else f"{_arrow(now - before)} from {said}"
 
 
 def _change(share: float) -> str:

@@ -12,6 +12,7 @@ from segmentation.actions.recommend import break_even_response
 from segmentation.core.parameters import Parameters
 from segmentation.evidence.forecast import chances
 from segmentation.evidence.holdout import known_at_cut, standing_by
+from segmentation.orders.customer_ids import perhaps_guests
 from segmentation.segments.forecast import MbgNbd
 from segmentation.segments.model import SegmentModel
 
@@ -34,13 +35,15 @@ def next_steps(
     customers: pd.DataFrame,
     model: SegmentModel,
     campaign_arms: pd.DataFrame,
+    line_findings: pd.DataFrame,
     forecast_facts: dict[str, Any],
     overview: dict[str, Any],
     parameters: Parameters,
 ) -> dict[str, Any]:
     """Movement by quarters, and two lists of customers to turn to now.
 
-    Lists hold personal data: for files and the workbook, never for a page.
+    Lists hold personal data: for files and the workbook, never for a page. An id that may
+    stand for many people is on none of them.
     """
     empty = {
         "movement": pd.DataFrame(columns=list(MOVEMENT_COLUMNS)),
@@ -55,13 +58,14 @@ def next_steps(
         for day, own in history.groupby("as_of", sort=True)
     }
     before = placed[max(placed)]
-    slipping = slipping_customers(before, customers, _ladder(customers))
+    listed = customers[~customers["customer_id"].isin(perhaps_guests(line_findings))]
+    slipping = slipping_customers(before, listed, _ladder(customers))
     return {
         "movement": movement({**placed, overview["as_of"]: customers}),
         "slipping": slipping,
         "call_first": call_first(
             before,
-            customers,
+            listed,
             slipping,
             campaign_arms,
             forecast_facts,

@@ -363,7 +363,8 @@ STAGES: dict[str, Stage] = {
             "says who moved, who is slipping away and whom to call first",
             next_steps.next_steps,
             inputs=(
-                *("history", "customers", "model", "campaign_arms", "forecast_facts", "overview"),
+                *("history", "customers", "model", "campaign_arms", "line_findings"),
+                *("forecast_facts", "overview"),
             ),
             uses=("split_pre_register", "gross_margin", "contact_cost"),
             gives={

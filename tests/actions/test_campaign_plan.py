@@ -102,6 +102,8 @@ def test_an_id_that_may_be_many_people_is_on_no_list_until_it_is_named(shop, tmp
     others = set(customers.loc[customers["segment"] == own, "customer_id"]) - {"K4711"}
     assert set(pd.read_csv(path, dtype=IDS)["customer_id"]) == others
     assert "K4711" not in listed
+    for name in ("call_first.csv", "slipping.csv"):
+        assert "K4711" not in (shop.result / name).read_text("utf-8"), name
 
     assert call_cli("forget", "K4711", "--runs-dir", shop.result.parent).code == 0
     assert "K4711" not in (shop.result / "findings.csv").read_text("utf-8")

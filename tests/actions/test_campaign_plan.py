@@ -130,7 +130,7 @@ def test_the_workbook_lists_say_the_same_arms(marketplace_run):
     wanted = dict(zip(arms["customer_id"], arms["arm"], strict=True))
     assert {customer: arm for customer, arm in told.items() if arm} == wanted
     planned = pd.read_csv(marketplace_run / "campaign_plan.csv")
-    assert book["campaign"][["treatment", "control"]].astype(float).values.tolist() == (
+    assert book["Campaign"][["To contact", "To leave alone"]].astype(float).values.tolist() == (
         planned[["treatment", "control"]].values.tolist()
     )
 

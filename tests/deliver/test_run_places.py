@@ -22,7 +22,7 @@ from conftest import (
 )
 
 from segmentation.core import placing
-from segmentation.core.own_folders import MARK, RUN, is_own
+from segmentation.core.own_folders import RUN, is_own
 from segmentation.deliver import run_places, run_summary
 from segmentation.deliver.api.store import ModelStore
 from segmentation.deliver.run_places import prune
@@ -173,8 +173,9 @@ def as_an_earlier_version_left_it(shop: TinyShop) -> None:
     (own,) = own_of(shop)
     shop.result.unlink()
     (shop.runs_dir / own).rename(shop.result)
-    for name in (MARK, "forecast.parquet", "forecast_calibration.csv", "order_anyway.csv"):
-        (shop.result / name).unlink(missing_ok=True)
+    for path in [path for path in shop.result.rglob("*") if path.is_file()]:
+        if not run_places._EARLIER_FILES.fullmatch(path.relative_to(shop.result).as_posix()):
+            path.unlink()  # no earlier version made it
     manifest = json.loads((shop.result / "manifest.json").read_text("utf-8"))
     for name in ("name", "profile_place", "changed"):
         del manifest[name]

@@ -29,7 +29,7 @@ def sentences(run: Run) -> dict[str, str]:
         "hold-out": words.holdout_sentence(
             run["holdout"], run["holdout_segments"], currency=currency
         ),
-        "actions": "\n\n".join(what for what, _ in actions(run, None)),
+        "actions": "\n\n".join(what for what, _ in actions(run)),
         "facts": words.facts_list(
             run["facts"], run["profile"], run.rules["naming_rules"], currency=currency
         ),

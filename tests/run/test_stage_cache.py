@@ -348,6 +348,7 @@ def test_every_parameter_but_labels_decides_some_stage():
     _, parameters = resolve("cdnow")
     named = {name for stage in STAGES.values() for name in (*stage.uses, *stage.inputs)}
     only_written = {"cluster_output"}
-    by_hash = {"source", "location", "tables"}  # the SQL and the bytes of the files are in the key
+    # the SQL, the bytes of the files, and how both are to be read, are in the key
+    by_hash = {"source", "location", "tables", "columns", "own_features", "feature_labels"}
     by_range = {"k_max"}  # in the key as the range that is scanned, and as part of the model's card
     assert set(parameters.as_plain()) - named == only_written | by_hash | by_range

@@ -148,7 +148,12 @@ def _links(engine: Engine, source: Source, columns: dict[str, list[str]]) -> lis
     if linked is None:
         return []
     engine.create("linked", linked.sql)
-    return [*_orphans(engine, linked), *_repeated(engine, linked)]
+    found = [*_orphans(engine, linked), *_repeated(engine, linked)]
+    if (
+        source.forgotten
+    ):  # these are raw lines, of everybody: an example could name who is forgotten
+        found = [row | {"examples": ""} for row in found]
+    return found
 
 
 def _orphans(engine: Engine, linked: LinkedLines) -> list[dict[str, Any]]:

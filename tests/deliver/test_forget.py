@@ -13,7 +13,7 @@ import openpyxl
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from conftest import TinyShop, assert_refused, call_cli, order, ordinary_orders
+from conftest import SHOP_SQL, TinyShop, assert_refused, call_cli, order, ordinary_orders
 
 from segmentation.core.errors import SourceError
 from segmentation.core.guarded_csv import write_guarded_csv
@@ -231,6 +231,20 @@ def test_a_later_run_is_as_if_they_had_never_bought_and_the_ledger_says_so(shop,
         assert ledger[name].iloc[1:].sum() == ledger.at["raw", name]
     set_aside = without.set_index("rule").drop(index="raw")
     pd.testing.assert_frame_equal(ledger.drop(index=["raw", "forgotten"]), set_aside)
+
+
+def test_examples_of_raw_lines_name_nobody_once_somebody_is_forgotten(shop):
+    known = [{"customer_id": one["customer_id"]} for one in ordinary_orders()]
+    shop.lines(list({str(one): one for one in known}.values()), name="customers.csv")
+    lines = SHOP_SQL.replace("    customer_id,", "    orders.customer_id,")
+    shop.sql(lines + " LEFT JOIN customers ON customers.customer_id = orders.customer_id")
+    before = Run(parameters_from(shop.parameters), shop.runs_dir)["findings"]
+    assert "FORGET" in before.set_index("finding").loc["orphan", "examples"]
+    forget(shop, *HOSTILE)
+
+    accounts(shop)
+
+    assert holding(shop.runs_dir) == []
 
 
 def test_forgotten_customers_are_left_out_of_a_table_of_customers_too(shop):

@@ -403,11 +403,11 @@ Why: fewer are what any border has."""
 MANY_SET_ASIDE = 0.1
 """Share of lines set aside from which the front page warns of it.
 Why: one line in ten is more than slips of the pen."""
-LEAST_SLIPPED = 5
-"""Customers who must have fallen together to be named as an action.
+LEAST_CALLED = 5
+"""Customers on the list of whom to call first for it to be named as an action.
 Why: fewer are single persons, not a list."""
-MUCH_SLIPPED = 0.05
-"""Share of all revenue that those who fell must have spent to be the first action.
+MUCH_CALLED = 0.05
+"""Share of all revenue that those to call first must have spent to be the first action.
 Why: one in twenty of all money; less is not where to begin."""
 LIKE_TODAY = 0.8
 """Share of its customers below which a segment of the cut is not the one of that name today.

@@ -22,9 +22,9 @@ from segmentation.book.words.text import (
 from segmentation.core.columns import format_money, format_percent
 from segmentation.core.limits import (
     CUSTOMER_SHARE,
-    LEAST_SLIPPED,
+    LEAST_CALLED,
     MANY_SET_ASIDE,
-    MUCH_SLIPPED,
+    MUCH_CALLED,
     REASONABLE_STRUCTURE,
     UNREACHABLE,
 )
@@ -313,7 +313,7 @@ def actions(run: Any) -> list[tuple[str, str]]:
     if slipped is None:
         return found[:MOST_ACTIONS]
     money, *action = slipped
-    is_first = money >= MUCH_SLIPPED * float(sum(profile["revenue"]))
+    is_first = money >= MUCH_CALLED * float(sum(profile["revenue"]))
     found.insert(0 if is_first else len(found), (action[0], action[1]))
     return found[:MOST_ACTIONS]
 
@@ -329,7 +329,7 @@ def _pays(row: Any) -> str:
 def _called_first(run: Any) -> tuple[float, str, str] | None:
     """Customers who have most to lose; money as they spent it, for nobody knows what they will."""
     listed_first = run["call_first"]
-    if len(listed_first) < LEAST_SLIPPED:
+    if len(listed_first) < LEAST_CALLED:
         return None
     money = float(listed_first["total_spent"].sum())
     possible = run["forecast_facts"]["possible"]

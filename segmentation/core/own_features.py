@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from segmentation.core.columns import (
     FEATURES,
@@ -15,6 +15,7 @@ from segmentation.core.columns import (
     TRANSACTIONS,
     Column,
 )
+from segmentation.core.readings import entry_of
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _TAKEN = (
@@ -113,18 +114,8 @@ def _label(name: str, given: Any) -> FeatureLabel:
         raise ValueError(f"{name} is the name of another column; call it otherwise")
     if name in _SQL.split():
         raise ValueError(f"{name} is a word of SQL; call it otherwise")
-    if isinstance(given, FeatureLabel):
-        return given
-    if not isinstance(given, dict):
-        raise ValueError(f"{name}: write {{label: …, unit: …, format: …}}")
-    if unknown := [str(entry) for entry in given if entry not in ACCEPTED]:
-        raise ValueError(f"{name}: unknown {unknown[0]}; known are {', '.join(ACCEPTED)}")
-    try:
-        said = FeatureLabel(**given)
-    except ValidationError as error:
-        entry = str(error.errors()[0]["loc"][0])
-        held = f"is {given[entry]!r}" if entry in given else "is missing"
-        raise ValueError(f"{name}: {entry} {held}, accepted is {ACCEPTED[entry]}") from None
+    shape = "{label: …, unit: …, format: …}"
+    said = entry_of(FeatureLabel, name, given, ACCEPTED, shape=shape)
     if said.unit is None and said.format not in _UNITS:
         raise ValueError(f"{name}: unit is missing, accepted is {ACCEPTED['unit']}")
     return said

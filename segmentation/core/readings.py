@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 from pathlib import PurePosixPath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -58,21 +58,36 @@ def readings_from(values: Any) -> dict[str, TableReading]:
     return {str(table): _reading(str(table), given) for table, given in values.items()}
 
 
-def _reading(table: str, given: Any) -> TableReading:
-    if isinstance(given, TableReading):
+Entry = TypeVar("Entry", bound=BaseModel)
+
+
+def entry_of(
+    kind: type[Entry], owner: str, given: Any, accepted: dict[str, str], *, shape: str
+) -> Entry:
+    """One entry of a parameter that is a mapping, from plain values; ``accepted`` is in words.
+
+    Raises
+    ------
+    ValueError
+        Names the owner, the value and what would be accepted; ``shape`` where it is no mapping.
+    """
+    if isinstance(given, kind):
         return given
     if not isinstance(given, dict):
-        raise ValueError(f"{table}: write {{name: value}} with names of {', '.join(ACCEPTED)}")
-    unknown = [str(name) for name in given if name not in ACCEPTED]
-    if unknown:
-        raise ValueError(f"{table}: unknown {unknown[0]}; known are {', '.join(ACCEPTED)}")
+        raise ValueError(f"{owner}: write {shape}")
+    if unknown := [str(name) for name in given if name not in accepted]:
+        raise ValueError(f"{owner}: unknown {unknown[0]}; known are {', '.join(accepted)}")
     try:
-        reading = TableReading(**given)
+        return kind(**given)
     except ValidationError as error:
         name = str(error.errors()[0]["loc"][0])
-        raise ValueError(
-            f"{table}: {name} is {given[name]!r}, accepted is {ACCEPTED[name]}"
-        ) from None
+        held = f"is {given[name]!r}" if name in given else "is missing"
+        raise ValueError(f"{owner}: {name} {held}, accepted is {accepted[name]}") from None
+
+
+def _reading(table: str, given: Any) -> TableReading:
+    shape = f"{{name: value}} with names of {', '.join(ACCEPTED)}"
+    reading = entry_of(TableReading, table, given, ACCEPTED, shape=shape)
     if reading.encoding is not None:
         try:
             codecs.lookup(reading.encoding)

@@ -5,18 +5,19 @@ A mistake in an own file is one sentence that says where in the file it is.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from segmentation.core.columns import FEATURES, RESPONSE_DAYS, SHIPPED_FEATURES
 from segmentation.core.errors import ParameterError, first_three
-from segmentation.core.parameters import SHIPPED, resolve_path
-from segmentation.core.yaml_text import RepeatedKeyError, read_yaml, said_of
+from segmentation.core.parameter_fields import SHIPPED
+from segmentation.core.parameters import resolve_path
+from segmentation.core.yaml_text import read_yaml, read_yaml_file
 
 _PACKAGE = Path(__file__).parents[1]
 SHIPPED_FILES = {
@@ -289,21 +290,11 @@ def fingerprint(rules: dict[str, Any]) -> str:
 
 
 def _read(parameter: str, choice: str) -> Any:
-    path = resolve_path(choice)
-    try:
+    path, called = resolve_path(choice), f"{parameter} {choice}"
+    with contextlib.suppress(OSError):
         if path.stat().st_size > MAX_FILE_BYTES:
-            raise ParameterError(f"{parameter} {choice}: is larger than a file of rules can be.")
-        return read_yaml(path.read_text(encoding="utf-8"))
-    except RepeatedKeyError as error:
-        raise ParameterError(f"{parameter} {choice}: {error}; give it once.") from None
-    except FileNotFoundError:
-        raise ParameterError(f"{parameter} {choice}: no such file.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ParameterError(
-            f"{parameter} {choice}: cannot be read ({type(error).__name__})."
-        ) from None
-    except yaml.YAMLError as error:
-        raise ParameterError(f"{parameter} {choice}: {said_of(error)}; correct it.") from None
+            raise ParameterError(f"{called}: is larger than a file of rules can be.")
+    return read_yaml_file(path, called=called, missing="no such file", remedy="correct it")
 
 
 def _mistake(error: ValidationError) -> str:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import yaml
+
+from segmentation.core.errors import ParameterError
 
 LONGEST_NUMBER_BITS = 1023
 """What a float can hold."""
@@ -52,7 +57,7 @@ _PlainLoader.add_constructor(
 
 
 def read_yaml(text: str) -> Any:
-    """Plain values of a YAML text.
+    """Plain values of a YAML text; the same text is parsed once in a process.
 
     Raises
     ------
@@ -67,6 +72,11 @@ def read_yaml(text: str) -> Any:
     >>> read_yaml("as_of: 2023-02-30")
     {'as_of': '2023-02-30'}
     """
+    return copy.deepcopy(_parsed(text))
+
+
+@lru_cache(maxsize=32)
+def _parsed(text: str) -> Any:
     loader = _PlainLoader(text)
     try:
         return loader.get_single_data()
@@ -95,3 +105,25 @@ def said_of(error: yaml.YAMLError) -> str:
     said = str(error.problem) if isinstance(error, _TrapError) else "is not YAML"
     mark = getattr(error, "problem_mark", None)
     return f"{said} at line {mark.line + 1}, column {mark.column + 1}" if mark else said
+
+
+def read_yaml_file(path: Path, *, called: str, missing: str, remedy: str) -> Any:
+    """Plain values of a YAML file; ``called`` is what the user knows it by.
+
+    Raises
+    ------
+    ParameterError
+        If the file is missing (``missing`` says so), cannot be read or is not YAML
+        (``remedy`` is what to do).
+    """
+    try:
+        return read_yaml(path.read_text(encoding="utf-8"))
+    except RepeatedKeyError as error:
+        said = f"{error}; give it once"
+    except FileNotFoundError:
+        said = missing
+    except (OSError, UnicodeDecodeError) as error:
+        said = f"cannot be read ({type(error).__name__})"
+    except yaml.YAMLError as error:
+        said = f"{said_of(error)}; {remedy}"
+    raise ParameterError(f"{called}: {said}.")

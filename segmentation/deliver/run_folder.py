@@ -24,7 +24,8 @@ from segmentation.core.errors import OutputError
 from segmentation.core.guarded_csv import write_plain_csv
 from segmentation.core.keys import key_of
 from segmentation.core.own_folders import MARK, PROCESSED, is_own_file, mark_folder
-from segmentation.core.parameters import PROJECT_ROOT, SHIPPED
+from segmentation.core.parameter_fields import SHIPPED
+from segmentation.core.parameters import PROJECT_ROOT
 from segmentation.core.placing import NewFile
 from segmentation.core.progress import progress_bar
 from segmentation.deliver.check import findings_found

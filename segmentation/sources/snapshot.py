@@ -17,7 +17,8 @@ from segmentation.core.atomic import scratch_folder
 from segmentation.core.errors import ParameterError, SourceError, first_three
 from segmentation.core.interruption import signals_held_back
 from segmentation.core.keys import key_of
-from segmentation.core.parameters import NONE, Parameters
+from segmentation.core.parameter_fields import NONE
+from segmentation.core.parameters import Parameters
 from segmentation.sources.engine import DuckDbEngine, Engine
 from segmentation.sources.files import RawFiles
 from segmentation.sources.forgotten import read_list

@@ -12,7 +12,8 @@ import sqlglot
 from sqlglot import exp
 
 from segmentation.core.errors import SourceError, first_three, in_one_sentence
-from segmentation.core.parameters import NONE, PROJECT_ROOT, SHIPPED_SOURCES, resolve_path
+from segmentation.core.parameter_fields import NONE, SHIPPED_SOURCES
+from segmentation.core.parameters import PROJECT_ROOT, resolve_path
 from segmentation.core.readings import TableReading
 from segmentation.sources.files import HOLD_SEVERAL_TABLES, RAW_SUFFIXES, kind_of, parts_of
 from segmentation.sources.forgotten import Forgotten, LeftOut

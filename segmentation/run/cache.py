@@ -32,38 +32,8 @@ from segmentation.core.errors import OutputError, in_one_sentence
 from segmentation.run import arrays
 from segmentation.segments.model import SegmentModel, load_model
 
-PRESENTATION = {
-    "style",
-    "plots",
-    "insights",
-    "report",
-    "single_run",
-    "run_places",
-    "own_folders",
-    "placing",
-    "interruption",
-    "endings",
-    "progress",
-    "completion",
-    "run_names",
-    "command_options",
-    "check",
-    "first_look",
-    "first_profile",
-    "run_summary",
-    "cli",
-    "workbook",
-    "guarded_csv",
-    "publish",
-    "remembered_notebooks",
-    "notebooks_at_work",
-    "forks",
-    "warm_kernels",
-    "book",
-    "cache_bounds",
-    "demo",
-}
-"""Modules that only show results; editing them recomputes nothing."""
+PRESENTATION = ("deliver", "book", "cli.py")
+"""What only shows results; editing it recomputes nothing."""
 SEAL = "sha256.json"
 """Written last into a stage's folder: a result without it, or unlike it, is computed anew."""
 NO_FILE = "no file"
@@ -271,9 +241,8 @@ def code_fingerprint() -> str:
     files = [*package.rglob("*.py"), *package.rglob("*.sql"), *package.rglob("*.yaml")]
     for path in sorted(files):
         relative = path.relative_to(package)
-        if relative.parts[0].removesuffix(".py") in PRESENTATION:
-            continue
-        digest.update(relative.as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+        if relative.parts[0] not in PRESENTATION:
+            digest.update(relative.as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:20]
 
 

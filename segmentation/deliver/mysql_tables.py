@@ -15,7 +15,7 @@ from typing import Any
 import sqlglot
 from sqlglot import exp
 
-from segmentation.core.errors import SourceError, first_three
+from segmentation.core.errors import SourceError
 from segmentation.core.progress import progress_bar
 from segmentation.sources.mysql.server import Address, connect, in_words
 
@@ -221,8 +221,3 @@ def _rename(cursor: Any, moves: list[tuple[str, str]]) -> None:
         for pair in moves
     )
     cursor.execute(exp.Command(this="RENAME", expression=f"TABLE {pairs}").sql("mysql"))
-
-
-def words_for(names: list[str]) -> str:
-    """Table names for a closing line."""
-    return first_three(names) if len(names) > 4 else ", ".join(names)

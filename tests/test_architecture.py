@@ -23,17 +23,9 @@ ROOMS = (
 """In the order the data flows: a room imports only rooms above it in this list."""
 LONG_MODULES = {
     "cli.py": (640, "every command of the contract, each with its options and their help"),
-    "sources/mysql/engine.py": (
-        640,
-        "one engine: its snapshot, checks and queries share the connection",
-    ),
     "core/limits.py": (
         520,
         "every threshold of the method once, each with its reason and source",
-    ),
-    "core/parameters.py": (
-        680,
-        "the one definition of every parameter, a field with its help each",
     ),
     "book/plots/data.py": (520, "one short function per figure of the first three chapters"),
 }

@@ -29,6 +29,8 @@ from segmentation.sources.files import RawFiles
 MEMORY_VARIABLE = "SEGMENTATION_MEMORY_LIMIT"
 """Environment variable with the most memory that the embedded engine may use, as 4GB."""
 _AMOUNT = re.compile(r"\s*\d+(\.\d+)?\s*[KMGT]i?B\s*", re.I)
+Values = dict[str, Any] | None
+"""What the driver binds to a query's parameters, by their names."""
 ZONED = "TIMESTAMP WITH TIME ZONE"
 """How every engine names the type of a point in time; its day is that of the engine's zone."""
 OFFSET = "[T ][0-9:.]+(Z|[+-][0-9:]+)$"
@@ -48,14 +50,17 @@ class Shortcut:
 
 
 class Engine(Protocol):
-    """What runs the SQL, written in DuckDB's dialect, next to the data."""
+    """What runs the SQL, written in DuckDB's dialect, next to the data.
 
-    dialect: str
+    Where a method has a body, it is what an engine does that has nothing to do for it.
+    """
+
+    dialect: ClassVar[str]
     error: ClassVar[type[Exception]]
     """What a query raises that cannot be run."""
-    no_column: ClassVar[str]
+    no_column: ClassVar[str] = "no column"
     """How a missing column is said."""
-    is_synthetic: bool
+    is_synthetic: bool = False
     """Whether the bound tables say that they are made up."""
 
     def bind(self, table: str, path: Path | None = None) -> None:
@@ -65,22 +70,19 @@ class Engine(Protocol):
         """Give the columns of a bound table the names that the SQL uses."""
 
     def lock(self) -> None:
-        """Close the door behind the bound tables."""
+        """Close the door behind the bound tables; nothing to do where SQL reaches no file."""
+        return
 
     def check_dates(self, sql: str) -> None:
-        """Refuse raw dates that no calendar has."""
+        """Refuse raw dates that no calendar has; those of files are text, or exist."""
+        return
 
     def create(
-        self,
-        table: str,
-        sql: str,
-        values: dict[str, Any] | None = None,
-        *,
-        shortcut: Shortcut | None = None,
+        self, table: str, sql: str, values: Values = None, *, shortcut: Shortcut | None = None
     ) -> None:
         """Define a query as a table, anew if it is there."""
 
-    def query(self, sql: str, values: dict[str, Any] | None = None) -> pd.DataFrame:
+    def query(self, sql: str, values: Values = None) -> pd.DataFrame:
         """Run a query into pandas; the driver binds values."""
 
     def columns(self, sql: str) -> dict[str, str]:
@@ -90,7 +92,8 @@ class Engine(Protocol):
         """Number of rows of a table."""
 
     def is_key(self, table: str, columns: set[str]) -> bool:
-        """Whether at most one row of a raw table has given values in some columns."""
+        """Whether at most one row of a raw table has given values; files have no keys."""
+        return False
 
     def cast_fails(self, cast: exp.Cast) -> exp.Expression:
         """The condition that a value is not what a CAST would make of it."""
@@ -108,7 +111,7 @@ class Engine(Protocol):
         """Give memory and connections back."""
 
 
-class DuckDbEngine:
+class DuckDbEngine(Engine):
     """DuckDB in memory, without extensions, on files bound as tables.
 
     Parameters
@@ -128,8 +131,6 @@ class DuckDbEngine:
 
     dialect = "duckdb"
     error: ClassVar[type[Exception]] = duckdb.Error
-    no_column: ClassVar[str] = "no column"
-    is_synthetic = False  # files say so beside them, see Source
 
     def __init__(
         self,
@@ -253,13 +254,6 @@ class DuckDbEngine:
         setting = exp.SetItem(this=exp.EQ(this=exp.var(name), expression=value))
         self.connection.execute(exp.Set(expressions=[setting]).sql("duckdb"))
 
-    def check_dates(self, sql: str) -> None:
-        """Nothing to do: a file's dates are text, or exist."""
-
-    def is_key(self, table: str, columns: set[str]) -> bool:
-        """Never known: files have no keys."""
-        return False
-
     def cast_fails(self, cast: exp.Cast) -> exp.Expression:
         """The condition that a CAST would stop the query."""
         runs = exp.Case().when(exp.Is(this=cast.copy(), expression=exp.null()), "0").else_("1")
@@ -278,12 +272,7 @@ class DuckDbEngine:
         return {"engine": "duckdb", **self.files.notes}
 
     def create(
-        self,
-        table: str,
-        sql: str,
-        values: dict[str, Any] | None = None,
-        *,
-        shortcut: Shortcut | None = None,
+        self, table: str, sql: str, values: Values = None, *, shortcut: Shortcut | None = None
     ) -> None:
         """Materialise a query as a table (anew, if it is there); the driver binds values."""
         statement = exp.Create(
@@ -295,7 +284,7 @@ class DuckDbEngine:
         with self._room():
             self.connection.execute(statement.sql("duckdb"), values or None)
 
-    def query(self, sql: str, values: dict[str, Any] | None = None) -> pd.DataFrame:
+    def query(self, sql: str, values: Values = None) -> pd.DataFrame:
         """Run a query into pandas; exact decimals arrive as ``decimal.Decimal``."""
         with self._room():
             table = self.connection.sql(sql, params=values or None).to_arrow_table()

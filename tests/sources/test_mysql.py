@@ -365,7 +365,7 @@ def test_lines_are_compared_only_where_somebody_asks_for_copies(
         ingest.ingest(engine, run.source)
         clean.clean(engine, **rules, non_product="keep", as_of=None)
         for sql, asks in queries.items():
-            text, _ = engine._assembled(sqlglot.parse_one(sql, dialect="duckdb"), {})
+            text, _ = engine._views.assembled(sqlglot.parse_one(sql, dialect="duckdb"), {})
             assert (COPIED in text) == (asks or duplicates == "drop"), sql
         counted = engine.query("SELECT rule, COUNT(*) AS n FROM classified GROUP BY rule")
         whole = engine.query("SELECT rule, copy_number FROM classified")

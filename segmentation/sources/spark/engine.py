@@ -21,7 +21,7 @@ from sqlglot import exp
 
 from segmentation.core.errors import SourceError, in_one_sentence
 from segmentation.sources.csv_checks import bind_csv
-from segmentation.sources.engine import ZONED, Shortcut
+from segmentation.sources.engine import ZONED, Engine, Shortcut, Values
 from segmentation.sources.files import RawFiles
 from segmentation.sources.source import SYNTHETIC_MARKER
 from segmentation.sources.spark import dialect as spark_dialect
@@ -48,12 +48,11 @@ _PLACED = "__placed"
 """How the name of a raw table ends under which its rows know their place."""
 
 
-class SparkEngine:
+class SparkEngine(Engine):
     """A Spark session with a run's raw tables; queries in DuckDB's dialect, answers in pandas."""
 
     dialect = "spark"
     error: ClassVar[type[Exception]] = SourceError
-    no_column: ClassVar[str] = "no column"
 
     def __init__(
         self, place: SparkPlace, files: RawFiles | None = None, *, time_zone: str = "UTC"
@@ -185,16 +184,6 @@ class SparkEngine:
             plain = repr((table, rows.dtypes, *map(str, found)))
         return {"sha256": hashlib.sha256(plain.encode()).hexdigest(), "rows": int(found[0])}
 
-    def lock(self) -> None:
-        """Nothing to close: Spark's SQL reads no file by itself (``runSQLOnFiles`` is off)."""
-
-    def check_dates(self, sql: str) -> None:
-        """Nothing to refuse: dates of files are text, or days that the calendar has."""
-
-    def is_key(self, table: str, columns: set[str]) -> bool:
-        """Never known: files have no keys."""
-        return False
-
     def check_unchanged(self) -> None:
         """Refuse results over tables that changed while they were read.
 
@@ -213,12 +202,7 @@ class SparkEngine:
     # --- queries ----------------------------------------------------------------------
 
     def create(
-        self,
-        table: str,
-        sql: str,
-        values: dict[str, Any] | None = None,
-        *,
-        shortcut: Shortcut | None = None,
+        self, table: str, sql: str, values: Values = None, *, shortcut: Shortcut | None = None
     ) -> None:
         """Define a query as a table, anew if it is there; executors keep it once it was read."""
         rows = self._rows(sqlglot.parse_one(sql, dialect="duckdb"), values or {})
@@ -230,7 +214,7 @@ class SparkEngine:
             if before is not None:
                 before.unpersist()
 
-    def query(self, sql: str, values: dict[str, Any] | None = None) -> pd.DataFrame:
+    def query(self, sql: str, values: Values = None) -> pd.DataFrame:
         """Run a query into pandas; exact decimals arrive as ``decimal.Decimal``."""
         rows = self._rows(sqlglot.parse_one(sql, dialect="duckdb"), values or {})
         with in_words(self.place), warnings.catch_warnings():

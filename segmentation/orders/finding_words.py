@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -16,7 +17,7 @@ from segmentation.core.phrases import plural
 from segmentation.orders.id_words import ID_WORDS
 
 Facts = Mapping[str, Any]
-Words = Callable[[Any, Facts, str], str]
+Words = str | Callable[[Any, Facts, str], str]
 IsSevere = Callable[[Facts, float], bool]
 """Of what else was counted, and of the money as a share of the revenue that is kept."""
 
@@ -26,13 +27,14 @@ class Kind:
     """One kind of finding, as people are told of it.
 
     ``words`` say what it means and what to do; ``parameter`` decides how it is treated, and
-    ``unit`` is what its rows are.
+    ``unit`` is what its rows are. It is severe from that share of the revenue on, or where a
+    test of the facts says so.
     """
 
     title: str
     words: Words
     parameter: str = ""
-    is_severe: IsSevere = lambda facts, share: False
+    is_severe: float | IsSevere = math.inf
     unit: str = "line"
 
 
@@ -59,9 +61,10 @@ def told(counted: pd.DataFrame, *, currency: str, revenue: Decimal) -> pd.DataFr
         if row.rows or row.customers:
             share = money / float(revenue) if revenue > 0 else float(money > 0)
             known = {**facts, "treatment": row.treatment}
-            is_severe = kind.is_severe(known, share) and row.treatment != "repaired"
-            severity = "severe" if is_severe else "notable"
-            what = kind.words(row, facts, currency)
+            least = kind.is_severe
+            is_severe = least(known, share) if callable(least) else share >= least
+            severity = "severe" if is_severe and row.treatment != "repaired" else "notable"
+            what = kind.words if isinstance(kind.words, str) else kind.words(row, facts, currency)
         rows.append((kind.title, severity, what, kind.parameter))
     columns = ["title", "severity", "what_to_do", "parameter"]
     more = pd.DataFrame(rows, columns=columns, index=counted.index, dtype="object")
@@ -222,14 +225,6 @@ def _left_out(row: Any, facts: Facts, currency: str) -> str:
     )
 
 
-def _says(text: str) -> Words:
-    return lambda row, facts, currency: text
-
-
-def _from(least: float) -> IsSevere:
-    return lambda facts, share: share >= least
-
-
 def _always(facts: Facts, share: float) -> bool:
     return True
 
@@ -245,23 +240,23 @@ def _money(value: Any, currency: str) -> str:
 KINDS: dict[str, Kind] = {
     "missing_customer_id": Kind(
         "no customer id",
-        _says("Revenue that belongs to nobody. Ask whether guests' orders carry another mark."),
-        is_severe=_from(LARGE_SHARE),
+        "Revenue that belongs to nobody. Ask whether guests' orders carry another mark.",
+        is_severe=LARGE_SHARE,
     ),
     "missing_order_id": Kind(
         "no order id",
-        _says("Orders cannot be counted from these lines. Ask the shop system for the id."),
-        is_severe=_from(GRAVE_SHARE),
+        "Orders cannot be counted from these lines. Ask the shop system for the id.",
+        is_severe=GRAVE_SHARE,
     ),
     "missing_order_date": Kind(
         "no order date",
-        _says("When it was bought is unknown. Ask the shop system for the day."),
-        is_severe=_from(GRAVE_SHARE),
+        "When it was bought is unknown. Ask the shop system for the day.",
+        is_severe=GRAVE_SHARE,
     ),
     "missing_quantity_or_amount": Kind(
         "no quantity or amount",
-        _says("Units or revenue are unknown. Ask the shop system for them."),
-        is_severe=_from(GRAVE_SHARE),
+        "Units or revenue are unknown. Ask the shop system for them.",
+        is_severe=GRAVE_SHARE,
     ),
     "orphan": Kind(
         "no row to look up",
@@ -270,64 +265,50 @@ KINDS: dict[str, Kind] = {
     ),
     "duplicate_line": Kind(
         "exact copies of another line",
-        _says(
-            "A second purchase of the same article, or an export that ran twice? If twice, set "
-            "`duplicates: drop`."
-        ),
+        "A second purchase of the same article, or an export that ran twice? If twice, set "
+        "`duplicates: drop`.",
         parameter="duplicates",
-        is_severe=_from(GRAVE_SHARE),
+        is_severe=GRAVE_SHARE,
     ),
     "zero_amount": Kind(
         "amount of zero",
-        _says(
-            "A gift, a full discount or an error? Kept, they count as orders that brought nothing; "
-            "`zero_amount: exclude` sets them aside."
-        ),
+        "A gift, a full discount or an error? Kept, they count as orders that brought nothing; "
+        "`zero_amount: exclude` sets them aside.",
         parameter="zero_amount",
     ),
     "repeated_total": Kind("order's total on each of its lines", _repeated_total, is_severe=_sure),
     "known_in_part": Kind("orders known in part", _in_part, is_severe=_sure),
     "return_with_positive_amount": Kind(
         "returns with a positive amount",
-        _says(
-            "Under `returns: net` they add to revenue instead of lowering it. If the export writes "
-            "refunds as positive numbers, give `-amount` for them in the SELECT."
-        ),
+        "Under `returns: net` they add to revenue instead of lowering it. If the export writes "
+        "refunds as positive numbers, give `-amount` for them in the SELECT.",
         parameter="returns",
         is_severe=lambda facts, share: facts["treatment"] == "kept",
     ),
     "return_with_positive_quantity": Kind(
         "returns with a positive quantity",
-        _says(
-            "Under `returns: net` their units count as bought. If goods came back, give `-quantity` "
-            "for them in the SELECT; if money only, give 0."
-        ),
+        "Under `returns: net` their units count as bought. If goods came back, give `-quantity` "
+        "for them in the SELECT; if money only, give 0.",
         parameter="returns",
     ),
     "unmarked_return": Kind(
         "money given back, not marked as a return",
-        _says(
-            "Set aside, so that it lowers nobody's spend. If these are refunds or cancellations, "
-            "say so by a column `is_return` in the SELECT, and by `returns` what becomes of them."
-        ),
+        "Set aside, so that it lowers nobody's spend. If these are refunds or cancellations, "
+        "say so by a column `is_return` in the SELECT, and by `returns` what becomes of them.",
         parameter="returns",
-        is_severe=_from(GRAVE_SHARE),
+        is_severe=GRAVE_SHARE,
     ),
     "refund_as_invalid": Kind(
         "money given back, filed as no valid sale",
-        _says(
-            "Set aside whatever `returns` says, so that it lowers nobody's spend. If these are "
-            "refunds, let `is_valid` be true of them and `is_return` too."
-        ),
+        "Set aside whatever `returns` says, so that it lowers nobody's spend. If these are "
+        "refunds, let `is_valid` be true of them and `is_return` too.",
         parameter="returns",
-        is_severe=_from(GRAVE_SHARE),
+        is_severe=GRAVE_SHARE,
     ),
     "mixed_currencies": Kind(
         "several currencies",
-        _says(
-            "Amounts of several currencies are added as if they were one. Convert them in the "
-            "SELECT, or let `is_valid` be true of one currency only."
-        ),
+        "Amounts of several currencies are added as if they were one. Convert them in the "
+        "SELECT, or let `is_valid` be true of one currency only.",
         parameter="currency",
         is_severe=_always,
         unit="row",
@@ -341,83 +322,59 @@ KINDS: dict[str, Kind] = {
     "repeated_line_id": Kind("id repeats across lines", _repeated),
     "order_of_several_customers": Kind(
         "orders of several customers",
-        _says(
-            "One order id under two or more customers: ids are used again, or orders change hands. "
-            "Make the id of an order unique, for instance with its year."
-        ),
-        is_severe=_from(GRAVE_SHARE),
+        "One order id under two or more customers: ids are used again, or orders change hands. "
+        "Make the id of an order unique, for instance with its year.",
+        is_severe=GRAVE_SHARE,
     ),
     "amount_arithmetic": Kind("amount is not price x quantity less discount", _arithmetic),
     "narrow_money": Kind("too large for DECIMAL(10,2)", _narrow),
     "money_at_limit": Kind(
         "amount at the limit of a type",
-        _says(
-            "Exactly the largest number that a narrow column holds: the true amount was larger and "
-            "was cut off when it was loaded. Load these lines again into a wider column."
-        ),
+        "Exactly the largest number that a narrow column holds: the true amount was larger and "
+        "was cut off when it was loaded. Load these lines again into a wider column.",
         is_severe=_always,
     ),
-    "dominating_line": Kind(
-        "one line of outlandish size",
-        _dominating,
-        is_severe=_from(LARGE_SHARE),
-    ),
+    "dominating_line": Kind("one line of outlandish size", _dominating, is_severe=LARGE_SHARE),
     "dominating_customer": Kind(
-        "one customer of outlandish size",
-        _dominating,
-        is_severe=_from(LARGE_SHARE),
-        unit="customer",
+        "one customer of outlandish size", _dominating, is_severe=LARGE_SHARE, unit="customer"
     ),
     "customer_without_kept_line": Kind(
         "customers of whom no line counts",
-        _says(
-            "They ordered, but nothing that counts as a sale, so they are in no segment. Whoever "
-            "wins customers should know how many are lost between order and sale."
-        ),
+        "They ordered, but nothing that counts as a sale, so they are in no segment. Whoever "
+        "wins customers should know how many are lost between order and sale.",
     ),
     "garbled_text": Kind(
         "garbled text",
-        _says(
-            "UTF-8 read as another encoding, or letters lost on the way. Names stay readable here "
-            "as found; export them again as UTF-8."
-        ),
+        "UTF-8 read as another encoding, or letters lost on the way. Names stay readable here "
+        "as found; export them again as UTF-8.",
     ),
     "stray_blanks": Kind(
-        "blanks before or after a text",
-        _says("Equal names look different. TRIM them in the SELECT."),
+        "blanks before or after a text", "Equal names look different. TRIM them in the SELECT."
     ),
-    **{n: Kind(t, _says(w), p, _from(least)) for n, (t, w, p, least) in ID_WORDS.items()},
+    **{n: Kind(t, w, p, least) for n, (t, w, p, least) in ID_WORDS.items()},
     "spelling_variants": Kind(
         "spellings that differ in capitals or blanks only",
-        _says("Counted as different. If they mean the same, make them alike in the SELECT."),
+        "Counted as different. If they mean the same, make them alike in the SELECT.",
     ),
     "order_after_as_of": Kind(
         "dated after the last day of observation",
-        _says(
-            "Not known on that day, so set aside. `as_of: auto` is the last day that no month "
-            "without orders parts from the days before; if these dates are right, set `as_of` to "
-            "a later day, else correct them."
-        ),
+        "Not known on that day, so set aside. `as_of: auto` is the last day that no month "
+        "without orders parts from the days before; if these dates are right, set `as_of` to "
+        "a later day, else correct them.",
         parameter="as_of",
-        is_severe=_from(LARGE_SHARE),
+        is_severe=LARGE_SHARE,
     ),
     "registered_after_as_of": Kind(
         "registered after the last day of observation",
-        _says("They ordered before the day of their registration. Check how that day is written."),
+        "They ordered before the day of their registration. Check how that day is written.",
     ),
     "order_before_any_registration": Kind(
         "ordered before anybody had registered",
-        _says(
-            "Either guests could order before accounts existed, or dates are wrong: see the "
-            "section Dates."
-        ),
+        "Either guests could order before accounts existed, or dates are wrong: see the "
+        "section Dates.",
     ),
     "far_off_date": Kind("dates far from all others", _far),
-    "date_gap": Kind(
-        "days without any line",
-        _gap,
-        unit="day",
-    ),
+    "date_gap": Kind("days without any line", _gap, unit="day"),
     "swapped_dates": Kind(
         "day and month exchanged",
         _swapped,
@@ -427,22 +384,12 @@ KINDS: dict[str, Kind] = {
     "swapped_month": Kind(
         "day and month exchanged in one month", _swapped_month, is_severe=_always
     ),
-    "coarse_registration": Kind(
-        "days of registration filled in",
-        _coarse,
-        unit="customer",
-    ),
+    "coarse_registration": Kind("days of registration filled in", _coarse, unit="customer"),
     "rounded_money": Kind(
         "money with more decimals than a cent",
-        _says(
-            "Rounded to the cent. If it is an average, give the sum; if another unit, convert it "
-            "in the SELECT."
-        ),
+        "Rounded to the cent. If it is an average, give the sum; if another unit, convert it "
+        "in the SELECT.",
         unit="customer",
     ),
-    "value_over_lines": Kind(
-        "values that go on over several lines",
-        _over_lines,
-        unit="row",
-    ),
+    "value_over_lines": Kind("values that go on over several lines", _over_lines, unit="row"),
 }

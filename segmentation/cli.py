@@ -13,6 +13,9 @@ import click
 from segmentation import __version__
 from segmentation.core import completion
 from segmentation.core.command_options import (
+    AnyPath,
+    FilePath,
+    FolderPath,
     MakeCurrent,
     NoCache,
     ParameterFile,
@@ -152,20 +155,14 @@ def run(
         "segmentation init myshop/ --from woocommerce",
     )
 )
-@click.argument(
-    "files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE..."
-)
+@click.argument("files", nargs=-1, required=True, type=AnyPath, metavar="FILE...")
 @click.option(
     "--from",
     "shop",
     type=click.Choice(["shopify", "woocommerce", "olist", "stripe", "amazon"]),
     help="System that wrote the files; without it, they are recognised by their columns.",
 )
-@click.option(
-    "--output",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Folder to write to; default: beside the files.",
-)
+@click.option("--output", type=FolderPath, help="Folder to write to; default: beside the files.")
 @Replace
 def init(files: tuple[Path, ...], shop: str | None, output: Path | None, replace: bool) -> None:
     """Draft a SELECT, a profile and a README from an export: each FILE, or a folder of them.
@@ -231,13 +228,10 @@ def clean(runs_dir: Path, everything: bool, keep_runs: int | None) -> None:
         "segmentation score runs/cdnow/model new_customers.csv --output scored.csv",
     )
 )
-@click.argument("model", type=click.Path(path_type=Path))
-@click.argument("customers", type=click.Path(path_type=Path), metavar="INPUT")
+@click.argument("model", type=AnyPath)
+@click.argument("customers", type=AnyPath, metavar="INPUT")
 @click.option(
-    "--output",
-    required=True,
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="CSV or Parquet file to write, by its ending.",
+    "--output", required=True, type=FilePath, help="CSV or Parquet file to write, by its ending."
 )
 @RawValues
 @Replace
@@ -253,11 +247,7 @@ def score(model: Path, customers: Path, output: Path, raw_values: bool, replace:
 
 @cli.command()
 @click.argument("customers", nargs=-1, metavar="[CUSTOMER]...")
-@click.option(
-    "--from-file",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Text file with one customer id a line.",
-)
+@click.option("--from-file", type=FilePath, help="Text file with one customer id a line.")
 @click.option("--list", "is_asked", is_flag=True, help="Say how many are on the list, never who.")
 @click.option("--allow", multiple=True, metavar="CUSTOMER", help="Take a customer off the list.")
 @RunsDir
@@ -286,7 +276,7 @@ def forget(
         "segmentation sql runs/cdnow/model --dialect mysql > segments.sql",
     )
 )
-@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("model", type=AnyPath)
 @click.option(
     "--dialect",
     required=True,
@@ -305,11 +295,11 @@ def sql(model: Path, dialect: str) -> None:
         "segmentation compare runs/cdnow.1a2b3c4d runs/cdnow --output moved",
     )
 )
-@click.argument("before", type=click.Path(path_type=Path), metavar="RUN_A")
-@click.argument("after", type=click.Path(path_type=Path), metavar="RUN_B")
+@click.argument("before", type=AnyPath, metavar="RUN_A")
+@click.argument("after", type=AnyPath, metavar="RUN_B")
 @click.option(
     "--output",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=FolderPath,
     help="Folder to write the tables to, one with the movement of each customer.",
 )
 @RawValues
@@ -401,7 +391,7 @@ def campaign_readout(arms: Path, results: Path, **pays: float | None) -> None:
 
 
 @cli.command()
-@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("model", type=AnyPath)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=int, default=8000, show_default=True, help="Port to listen on.")
 @click.option("--workers", type=int, default=2, show_default=True, help="Processes.")
@@ -414,9 +404,7 @@ def campaign_readout(arms: Path, results: Path, **pays: float | None) -> None:
     help="Requests a process computes at the same time; the next gets 503, Retry-After.",
 )
 @click.option(
-    "--keys",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="File of API keys, one per line; read again when it changes.",
+    "--keys", type=FilePath, help="File of API keys, one per line; read again when it changes."
 )
 @click.option(
     "--public-without-keys", is_flag=True, help="Listen beyond this machine without keys."
@@ -437,12 +425,9 @@ def serve(**settings: Any) -> None:
 
 
 @cli.command()
-@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("model", type=AnyPath)
 @click.option(
-    "--output",
-    required=True,
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Folder to write the reduced model to.",
+    "--output", required=True, type=FolderPath, help="Folder to write the reduced model to."
 )
 @click.option(
     "--tolerance",
@@ -498,11 +483,7 @@ def params(
 
 
 @cli.command()
-@click.option(
-    "--output",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Folder to write the four CSV files to.",
-)
+@click.option("--output", type=FolderPath, help="Folder to write the four CSV files to.")
 @click.option(
     "--mysql",
     "location",
@@ -532,14 +513,14 @@ def demo(output: Path | None, location: str | None, replace: bool) -> None:
 @click.argument("dataset", type=click.Choice(["online-retail"]))
 @click.option(
     "--from-file",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FilePath,
     help="Import a copy you have (.xlsx, .zip, .csv, .parquet) instead of downloading.",
 )
 @click.option("--url", help="Address to download from; default: the archive of UCI.")
 @click.option("--sha256", help="SHA-256 that the file must have besides the published totals.")
 @click.option(
     "--output",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=FolderPath,
     help="Folder to put it in; default: data/raw_data/online_retail, where its profile looks.",
 )
 @click.option(
@@ -590,7 +571,7 @@ def materialize(
 
 
 @cli.command()
-@click.argument("run_folder", type=click.Path(path_type=Path), metavar="RUN")
+@click.argument("run_folder", type=AnyPath, metavar="RUN")
 @click.option(
     "--mysql", "table", required=True, metavar="TABLE", help="Table to write, one row per customer."
 )

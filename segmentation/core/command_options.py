@@ -11,9 +11,13 @@ from segmentation.core import completion
 from segmentation.core.errors import ParameterError
 from segmentation.core.parameters import value_from_text
 
+AnyPath = click.Path(path_type=Path)
+FilePath = click.Path(dir_okay=False, path_type=Path)
+FolderPath = click.Path(file_okay=False, path_type=Path)
+
 RunsDir = click.option(
     "--runs-dir",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=FolderPath,
     default=Path("runs"),
     show_default=True,
     help="Folder that runs are written to.",
@@ -22,7 +26,7 @@ ParameterFile = click.option(
     "-f",
     "--file",
     "file",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FilePath,
     help="YAML file of parameters that override the profile's.",
 )
 SingleParameters = click.option(

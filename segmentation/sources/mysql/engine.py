@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 
 import pandas as pd
 import pyarrow as pa
+import sqlglot
 from sqlglot import exp
 
 from segmentation.core.errors import SourceError, first_three
@@ -168,21 +169,11 @@ class MySqlEngine(Engine):
         columns = self._raw[table]
         row = exp.Anonymous(this="MD5", expressions=[spelt_out(columns)])
         halves = [
-            exp.func(
-                "SUM",
-                exp.cast(
-                    exp.Anonymous(
-                        this="CONV",
-                        expressions=[
-                            exp.func("SUBSTRING", exp.column("h"), start, exp.Literal.number(15)),
-                            exp.Literal.number(16),
-                            exp.Literal.number(10),
-                        ],
-                    ),
-                    "DECIMAL(20, 0)",
-                ),
+            sqlglot.parse_one(
+                f"SUM(CAST(CONV(SUBSTRING(h, {start}, 15), 16, 10) AS DECIMAL(20, 0)))",
+                dialect="mysql",
             )
-            for start in (exp.Literal.number(1), exp.Literal.number(16))
+            for start in (1, 16)
         ]
         hashed = exp.select(exp.alias_(row, "h")).from_(exp.to_table(table))
         query = exp.select(exp.Count(this=exp.Star()), *halves).from_(hashed.subquery("hashed"))

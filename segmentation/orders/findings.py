@@ -363,16 +363,12 @@ def _dominating_customer(customers: pd.DataFrame, totals: dict[str, Any]) -> dic
     spent, revenue = customers["total_spent"], totals["revenue"]
     most = Decimal(str(spent.max())) if len(spent) else None
     is_found = _outlandish(most, revenue, len(spent), CUSTOMER_SHARE)
-    money = _as_exact(most, revenue) if is_found else None
+    # as the float says it, with as many decimals as the exact total has
+    money = most.quantize(Decimal(revenue)) if is_found and most is not None else None
     facts = _share_facts(most, revenue, len(spent))
     whom = customers["customer_id"][spent == spent.max()] if is_found else ()
     few, n = named_examples("customer_id", whom), int(is_found)
     return finding("dominating_customer", "", n, n, money, examples=few, **facts)
-
-
-def _as_exact(value: Decimal | None, like: Decimal) -> Decimal | None:
-    """Money as the float says it, with as many decimals as the exact total has."""
-    return value.quantize(Decimal(like)) if value is not None else None
 
 
 def _outlandish(part: Decimal | None, whole: Decimal | None, n: int | None, least: float) -> bool:

@@ -261,9 +261,7 @@ def describe_raw(engine: Engine, source: Source) -> pd.DataFrame:
     """
     rows = []
     for table in source.tables:
-        described = exp.select("*").from_(exp.to_table(table)).sql("duckdb")
-        total = engine.count(table)
-        kinds = engine.columns(described)
+        total, kinds = engine.count(table), engine.columns_of(table)
         names, at_once = list(kinds), 1 + len(kinds) // _QUERIES
         for start in range(0, len(names), at_once):
             part = names[start : start + at_once]

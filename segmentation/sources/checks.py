@@ -212,10 +212,7 @@ def check_joins(engine: Engine, source: Source) -> None:
 
 def raw_columns(engine: Engine, source: Source) -> dict[str, list[str]]:
     """The columns of every raw table of a source."""
-    return {
-        table: list(engine.columns(exp.select("*").from_(exp.to_table(table)).sql("duckdb")))
-        for table in source.tables
-    }
+    return {table: list(engine.columns_of(table)) for table in source.tables}
 
 
 def _said(source: Source, part: Any, alias: str) -> str:

@@ -160,7 +160,7 @@ def _account_for_lines(
     are left look right by themselves.
     """
     names = connection.table(table).columns
-    lines, rows = _count_lines(path), _count_rows(connection, table)
+    lines, rows = _count_lines(path), len(connection.table(table))
     spanning = breaks = empty = 0
     heading = [(0, tuple(names))] if header_lines > 1 else []
     found = _spanning_rows(connection, table) if lines != header_lines + rows else ()
@@ -248,11 +248,6 @@ def _shape(text: str) -> str:
     ('9-9-9', '-9.9', 'a, a')
     """
     return re.sub(r"[^\W\d_]+", "a", re.sub(r"\d+", "9", text))
-
-
-def _count_rows(connection: duckdb.DuckDBPyConnection, table: str) -> int:
-    query = exp.select(exp.Count(this=exp.Star())).from_(exp.to_table(table))
-    return int(connection.execute(query.sql("duckdb")).fetchall()[0][0])
 
 
 def _count_lines(path: Path) -> int:

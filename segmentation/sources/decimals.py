@@ -91,8 +91,7 @@ def _casts(engine: Engine, query: Any) -> Iterator[tuple[str, str, Any]]:
     for scope in traverse_scope(query):
         tables = raw_tables_of(scope)
         for table in set(tables.values()) - held.keys():
-            described = exp.select("*").from_(exp.to_table(table)).sql("duckdb")
-            kinds = engine.columns(described)
+            kinds = engine.columns_of(table)
             held[table] = {name.lower() for name, kind in kinds.items() if kind == "VARCHAR"}
         for cast in scope.find_all(exp.Cast):
             plain = (exp.Column, exp.Identifier, exp.Literal, exp.Nullif, exp.Trim)

@@ -88,6 +88,10 @@ class Engine(Protocol):
     def columns(self, sql: str) -> dict[str, str]:
         """Column names and types that a query returns, without running it."""
 
+    def columns_of(self, table: str) -> dict[str, str]:
+        """Column names and types of a table."""
+        return self.columns(exp.select("*").from_(exp.to_table(table)).sql("duckdb"))
+
     def count(self, table: str) -> int:
         """Number of rows of a table."""
 
@@ -215,8 +219,7 @@ class DuckDbEngine(Engine):
         ``other_names`` maps a name that some files have to the one of the SQL; it is used
         where a file has the one and lacks the other.
         """
-        described = exp.select("*").from_(exp.to_table(table)).sql("duckdb")
-        held = {name.casefold(): name for name in self.columns(described)}
+        held = {name.casefold(): name for name in self.columns_of(table)}
         renamed = {
             held[other.casefold()]: wanted
             for other, wanted in other_names.items()
@@ -313,5 +316,4 @@ class DuckDbEngine(Engine):
 
     def count(self, table: str) -> int:
         """Number of rows of a table."""
-        query = exp.select(exp.Count(this=exp.Star())).from_(exp.to_table(table))
-        return int(self.connection.execute(query.sql("duckdb")).fetchall()[0][0])
+        return len(self.connection.table(table))

@@ -116,7 +116,10 @@ def opened(
     if not top:
         return None
     shift = (sheet.start or (0, 0))[1]
-    merged = [((a + 1, b - shift), (c + 1, d - shift)) for (a, b), (c, d) in _merged(sheet)]
+    merged = [
+        ((a + 1, b - shift), (c + 1, d - shift))
+        for (a, b), (c, d) in sheet.merged_cell_ranges or ()
+    ]
     filled = [
         _with_merged(row, at, top, places, merged) for row, at in zip(top, places, strict=True)
     ]
@@ -146,10 +149,6 @@ def opened(
     below = top[chosen_row + 1 :]
     notes = [f"header in row {at}"] if chosen_row else []
     return Sheet(name, header, _filled(below, rows), notes)
-
-
-def _merged(sheet: Any) -> Sequence[Any]:
-    return sheet.merged_cell_ranges or ()
 
 
 def _with_merged(

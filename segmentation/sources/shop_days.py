@@ -32,7 +32,7 @@ def zoned_columns(engine: Engine, source: Source) -> tuple[list[str], list[str]]
     counts = [node for node in query.find_all(exp.UnixToTime) if not node.args.get("scale")]
     known = {c.name.lower() for node in counts for c in node.find_all(exp.Column)}
     texts: set[str] = set()
-    kinds = {table: _kinds(engine, table) for table in source.tables}
+    kinds = {table: engine.columns_of(table) for table in source.tables}
     raw = {name.lower() for columns in kinds.values() for name in columns}
     # a name that a part of the SELECT made may stand for any column of text
     looked_at = asked if asked <= raw else used if asked else set()
@@ -42,10 +42,6 @@ def zoned_columns(engine: Engine, source: Source) -> tuple[list[str], list[str]]
         of_text = [n for n in own if n.lower() in looked_at and columns[n] == "VARCHAR"]
         texts |= _with_offsets(engine, table, of_text)
     return sorted(known), sorted(texts)
-
-
-def _kinds(engine: Engine, table: str) -> dict[str, str]:
-    return engine.columns(exp.select("*").from_(exp.to_table(table)).sql("duckdb"))
 
 
 def _with_offsets(engine: Engine, table: str, names: list[str]) -> set[str]:

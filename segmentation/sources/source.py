@@ -179,8 +179,7 @@ def _stated_file(folder: Path, location: str, table: str, files: str) -> Path:
         raise SourceError(
             f"location {location!r} has no {files}, which tables names as the files of {table}."
         )
-    wrong = [part for part in (path,) if part.is_file() and kind_of(part) not in RAW_SUFFIXES]
-    if wrong:
+    if path.is_file() and kind_of(path) not in RAW_SUFFIXES:
         raise SourceError(
             f"{files}: files of kind {kind_of(path) or '(none)'} are not read; accepted are "
             f"{', '.join(RAW_SUFFIXES)}."
@@ -225,7 +224,11 @@ def _table_file(folder: Path, location: str, table: str) -> Path:
     try:
         found = [path for path in folder.iterdir() if path.name.casefold() in wanted]
         found = [path for path in found if path.is_file()]
-        found += [path for path in parts if path.is_dir() and _holds_tables(path)]
+        found += [
+            path
+            for path in parts
+            if path.is_dir() and any(kind_of(part) in RAW_SUFFIXES for part in parts_of(path))
+        ]
         if not found:
             found = _numbered(folder, table)
     except OSError as error:
@@ -245,10 +248,6 @@ def _table_file(folder: Path, location: str, table: str) -> Path:
         f"looked for {table}{f', {table}'.join(RAW_SUFFIXES)}; the folder holds "
         f"{first_three(names) or 'nothing'}."
     )
-
-
-def _holds_tables(folder: Path) -> bool:
-    return any(kind_of(part) in RAW_SUFFIXES for part in parts_of(folder))
 
 
 def _numbered(folder: Path, table: str) -> list[Path]:

@@ -92,7 +92,9 @@ def _chosen(
         member
         for member in members
         if PurePosixPath(member.filename).suffix.lower() in suffixes
-        and not any(part.startswith((".", "__MACOSX")) for part in _parts(member))
+        and not any(
+            part.startswith((".", "__MACOSX")) for part in PurePosixPath(member.filename).parts
+        )
     ]
     named = [m for m in readable if PurePosixPath(m.filename).stem.casefold() == table.casefold()]
     found = named or readable
@@ -109,7 +111,3 @@ def _chosen(
         f"({first_three(member.filename[:60] for member in found[:4])}); "
         f"name one of them {table}{PurePosixPath(found[0].filename).suffix.lower()}."
     )
-
-
-def _parts(member: zipfile.ZipInfo) -> tuple[str, ...]:
-    return PurePosixPath(member.filename).parts

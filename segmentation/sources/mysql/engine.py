@@ -243,7 +243,7 @@ class MySqlEngine(Engine):
     ) -> None:
         """Define a query as a table (anew, if it is there); it is run by those that read it."""
         self._views.define(table, sql, values, shortcut)
-        self.columns(exp.select("*").from_(exp.to_table(table)).sql("duckdb"))
+        self.columns_of(table)  # what cannot be run is said here
 
     def query(self, sql: str, values: Values = None) -> pd.DataFrame:
         """Run a query into pandas; rows stream in batches, exact decimals stay exact."""

@@ -227,7 +227,7 @@ class SparkEngine(Engine):
         unknown = {node.name: None for node in query.find_all(exp.Placeholder)}
         rows = self._rows(query, unknown)
         with in_words(self.place):
-            return {name: _word(kind) for name, kind in rows.dtypes}
+            return {n: _WORDS.get(kind, kind.upper().replace(",", ", ")) for n, kind in rows.dtypes}
 
     def count(self, table: str) -> int:
         """Number of rows of a table."""
@@ -291,10 +291,6 @@ class SparkEngine(Engine):
 def _is_plain_number(window: exp.Window, select: Any) -> bool:
     is_number = isinstance(window.this, exp.RowNumber) and window.parent_select is select
     return is_number and not window.args.get("order") and not window.args.get("partition_by")
-
-
-def _word(kind: str) -> str:
-    return _WORDS.get(kind, kind.upper().replace(",", ", "))
 
 
 def _quoted(name: str) -> str:

@@ -39,6 +39,7 @@ from segmentation.deliver.make_run import make_run
 from segmentation.orders import clean
 from segmentation.orders import transactions as ingest
 from segmentation.run.run import Run
+from segmentation.run.stages import STAGES
 from segmentation.sources.mysql.engine import MySqlEngine
 from segmentation.sources.mysql.server import (
     Credentials,
@@ -121,6 +122,33 @@ def assert_equal_files(one: Path, other: Path) -> None:
     assert tables >= set(FILES)
     for file in sorted(tables):
         assert (one / file).read_bytes() == (other / file).read_bytes(), file
+
+
+def assert_equal_readings(shop_or_profile: TinyShop | str, folder: Path, *places: dict) -> Run:
+    """Everything that is read of the same orders in two places is the same; gives the last run.
+
+    All other results are made of these alone (`Stage.inputs`).
+    """
+    runs = []
+    for place in places:
+        if isinstance(shop_or_profile, TinyShop):
+            parameters = parameters_from(shop_or_profile.parameters | place)
+        else:
+            parameters = resolve(shop_or_profile, overrides=place)[1]
+        runs.append(Run(parameters, folder))
+    own = {"sql", "raw_columns", "overview"}  # how it was read
+    for stage in (each for each in STAGES.values() if "snapshot" in each.inputs):
+        for name in stage.gives.keys() - own:
+            one, other = (run[name] for run in runs)
+            if isinstance(one, pd.DataFrame):
+                assert one.to_csv() == other.to_csv(), name
+            else:
+                assert one == other, name
+    one, other = (run["overview"] | {"database": None} for run in runs)
+    assert one == other
+    for run in runs:
+        run.snapshot.close()
+    return runs[-1]
 
 
 @pytest.fixture
@@ -208,13 +236,9 @@ def test_findings_and_both_outcomes_of_the_real_marketplace_agree_exactly(
 
 
 def test_real_marketplace_agrees_exactly(real_marketplace, tmp_path):
-    folders = []
-    for engine, location in real_marketplace:
-        values = {"engine": engine, "location": location, "k_max": 3, "n_init": 2}
-        _, parameters = resolve("marketplace", overrides=values)
-        folders.append(make_run("real", parameters, runs_dir=tmp_path, name=engine))
-    assert_equal_files(*folders)
-    assert len(pd.read_parquet(folders[1] / "features.parquet")) == 2864
+    places = [{"engine": engine, "location": location} for engine, location in real_marketplace]
+    run = assert_equal_readings("marketplace", tmp_path, *places)
+    assert len(run["customer_features"]) == 2864
 
 
 def test_text_lines_of_cdnow_agree_exactly(mariadb_server, tmp_path):
@@ -228,12 +252,9 @@ def test_text_lines_of_cdnow_agree_exactly(mariadb_server, tmp_path):
     lines = file.read_text("utf-8").splitlines()[:6000]
     fill(mariadb_server, name, "CDNOW_master", ["line_number", "line"], list(enumerate(lines, 1)))
     (tmp_path / "CDNOW_master.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    folders = []
-    for engine, location in (("duckdb", str(tmp_path)), ("mysql", mariadb_server.location(name))):
-        values = {"engine": engine, "location": location, "k_max": 3, "n_init": 2}
-        _, parameters = resolve("cdnow", overrides=values)
-        folders.append(make_run("lines", parameters, runs_dir=tmp_path / "runs", name=engine))
-    assert_equal_files(*folders)
+    here = {"engine": "duckdb", "location": str(tmp_path)}
+    there = {"engine": "mysql", "location": mariadb_server.location(name)}
+    assert_equal_readings("cdnow", tmp_path / "runs", here, there)
 
 
 OPENED_SQL = """
@@ -287,9 +308,9 @@ def test_ids_that_differ_in_capitals_stay_two_customers_and_blanks_at_the_ends_a
     charset = collation.split("_")[0]
     create = ORDERS.replace("utf8mb4", f"{charset} COLLATE={collation}")
     name = load_orders(mariadb_server, "collated", lines, create)
-    from_file, in_database = both(shop.lines(lines), mariadb_server, name)
-    assert_equal_files(from_file, in_database)
-    assert len(pd.read_parquet(in_database / "features.parquet")) == 40 + len({"a", "A", "á"})
+    place = {"engine": "mysql", "location": mariadb_server.location(name)}
+    run = assert_equal_readings(shop.lines(lines), shop.runs_dir, {}, place)
+    assert len(run["customer_features"]) == 40 + len({"a", "A", "á"})
 
 
 def test_forgotten_customers_are_left_out_alike(shop, mariadb_server):
@@ -335,7 +356,8 @@ def test_rules_set_the_same_lines_aside(shop, mariadb_server, returns, duplicate
     ]
     name = load_orders(mariadb_server, "ruled", lines)
     settings = {"returns": returns, "zero_amount": "exclude", "duplicates": duplicates}
-    assert_equal_files(*both(shop.lines(lines), mariadb_server, name, **settings))
+    place = {"engine": "mysql", "location": mariadb_server.location(name)}
+    assert_equal_readings(shop.lines(lines), shop.runs_dir, settings, settings | place)
 
 
 COPIED = "v_classified copied_orders"
@@ -522,13 +544,12 @@ def test_classic_flow_materialises_and_starts_from_the_table(shop, mariadb_serve
     tables = [row[0] for row in mariadb_server.execute("SHOW TABLES", database=demo_database)]
     assert not [name for name in tables if "__" in name]
     quick = ["-p", "k_max", "3", "-p", "n_init", "2"]
-    for profile in ("marketplace", "customer_segmentation_data"):
-        outcome = call_cli("run", profile, *arguments, *quick, "--make-current")
-        assert outcome.code == 0, outcome.said
-    orders, table = (
-        pd.read_parquet(shop.runs_dir / profile / "segments.parquet")
-        for profile in ("marketplace", "customer_segmentation_data")
-    )
+    table_run = ("run", "customer_segmentation_data", *arguments, *quick, "--make-current")
+    outcome = call_cli(*table_run)
+    assert outcome.code == 0, outcome.said
+    table = pd.read_parquet(shop.runs_dir / "customer_segmentation_data" / "segments.parquet")
+    asked = {"engine": "mysql", "location": location, "k_max": 3, "n_init": 2}
+    orders = Run(resolve("marketplace", overrides=asked)[1], shop.runs_dir)["segments"]
     shared = ["customer_id", "register_to_order", "total_unit", "total_spent", "cluster", "segment"]
     pd.testing.assert_frame_equal(orders[shared], table[shared])
 

@@ -13,14 +13,7 @@ from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 from zoneinfo import available_timezones
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationInfo,
-    field_validator,
-)
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 
 from segmentation.core.columns import SHIPPED_FEATURES
 from segmentation.core.errors import first_three
@@ -37,6 +30,7 @@ PATHS = ("source", "location", "own_features", "naming_rules", "plays")
 
 
 def _unit(unit: str) -> dict[str, Any]:
+    """What a value counts or names; not needed of a choice."""
     return {"unit": unit}
 
 
@@ -102,27 +96,20 @@ class Parameters(BaseModel):
     returns: Literal["exclude", "net"] = Field(
         "exclude",
         description="exclude: sales only; net: returns reduce the customer's units and spend.",
-        json_schema_extra=_unit("choice"),
     )
     zero_amount: Literal["keep", "exclude"] = Field(
-        "keep",
-        description="Lines with an amount of zero; reported either way.",
-        json_schema_extra=_unit("choice"),
+        "keep", description="Lines with an amount of zero; reported either way."
     )
     duplicates: Literal["keep", "drop"] = Field(
-        "keep",
-        description="Exact copies of a line; reported either way.",
-        json_schema_extra=_unit("choice"),
+        "keep", description="Exact copies of a line; reported either way."
     )
     non_product: Literal["keep", "exclude"] = Field(
         "keep",
         description="Lines that are not products (postage, fees), where the source marks them.",
-        json_schema_extra=_unit("choice"),
     )
     date_repair: Literal["off", "swap_day_month"] = Field(
         "off",
         description="swap_day_month: exchange day and month of order dates whose day is at most 12.",
-        json_schema_extra=_unit("choice"),
     )
     guest_ids: tuple[str, ...] | Auto = Field(
         "auto",
@@ -132,7 +119,6 @@ class Parameters(BaseModel):
     id_cleaning: Literal["auto", "off", "match"] = Field(
         "auto",
         description="auto: undo what programs add to ids; match: zeros, capitals, blanks too.",
-        json_schema_extra=_unit("choice"),
     )
     own_features: str = Field(
         NONE,
@@ -152,14 +138,11 @@ class Parameters(BaseModel):
         json_schema_extra=_unit("list of feature names"),
     )
     split_pre_register: bool = Field(
-        True,
-        description="Model customers whose first order precedes registration apart.",
-        json_schema_extra=_unit("true, false"),
+        True, description="Model customers whose first order precedes registration apart."
     )
     outliers: Literal["none", "winsor"] = Field(
         "none",
         description="winsor: pull values beyond the winsor quantiles in to them before scaling.",
-        json_schema_extra=_unit("choice"),
     )
     winsor_quantile: float = Field(
         0.99,
@@ -169,19 +152,15 @@ class Parameters(BaseModel):
         json_schema_extra=_unit("share of customers"),
     )
     transform: Literal["none", "log", "yeo-johnson"] = Field(
-        "log",
-        description="Shape before scaling; log is sign(x) * ln(1 + |x|).",
-        json_schema_extra=_unit("choice"),
+        "log", description="Shape before scaling; log is sign(x) * ln(1 + |x|)."
     )
     scaler: Literal["standard", "robust"] = Field(
         "standard",
         description="standard: mean 0, deviation 1; robust: median 0, interquartile range 1.",
-        json_schema_extra=_unit("choice"),
     )
     anomalies_in_fit: bool = Field(
         True,
         description="Anomalies take part in fitting the centres; all customers are assigned anyway.",
-        json_schema_extra=_unit("true, false"),
     )
     n_clusters: Annotated[int, Field(ge=1, le=50)] | Auto = Field(
         3,

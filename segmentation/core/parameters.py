@@ -117,7 +117,7 @@ def accepted_values(name: str) -> str:
     elif name == "currency":
         words.append("a code of three capital letters")
     elif not choices:
-        words.append(str(_extra(name)["unit"]))
+        words.append(_unit_of(name))
     if choices:
         words.append(" or ".join(choices))
     return ", or ".join(words)
@@ -168,9 +168,11 @@ def _literals(annotation: Any) -> list[str]:
     return [choice for argument in get_args(annotation) for choice in _literals(argument)]
 
 
-def _extra(name: str) -> dict[str, Any]:
-    extra = Parameters.model_fields[name].json_schema_extra
-    return extra if isinstance(extra, dict) else {}
+def _unit_of(name: str) -> str:
+    field = Parameters.model_fields[name]
+    if isinstance(field.json_schema_extra, dict):
+        return str(field.json_schema_extra["unit"])
+    return "true, false" if field.annotation is bool else "choice"
 
 
 def value_from_text(text: str) -> Any:
@@ -309,7 +311,7 @@ def describe(parameters: Parameters | None = None) -> pd.DataFrame:
             {
                 "name": name,
                 "value": ", ".join(map(str, value)) if isinstance(value, list) else str(value),
-                "unit": _extra(name)["unit"],
+                "unit": _unit_of(name),
                 "accepted": accepted_values(name),
                 "meaning": Parameters.model_fields[name].description,
             }

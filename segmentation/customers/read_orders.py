@@ -224,9 +224,5 @@ def reading_of(parameters: Parameters) -> dict[str, Any]:
 
 def rules_of(parameters: Parameters) -> dict[str, str]:
     """The parameters that choose cleaning rules."""
-    return {
-        "returns": parameters.returns,
-        "zero_amount": parameters.zero_amount,
-        "duplicates": parameters.duplicates,
-        "non_product": parameters.non_product,
-    }
+    names = ("returns", "zero_amount", "duplicates", "non_product")
+    return {name: getattr(parameters, name) for name in names}

@@ -18,6 +18,7 @@ from sqlglot import exp
 from segmentation.core.columns import FEATURES, SEGMENT_TYPES
 from segmentation.core.errors import SourceError
 from segmentation.customers import features
+from segmentation.customers.read_orders import rules_of
 from segmentation.deliver.scoring_sql import FEATURES_TABLE, scoring_select
 from segmentation.orders import clean
 from segmentation.orders import transactions as ingest
@@ -72,14 +73,7 @@ def _assigned(run: Run, engine: Engine) -> list[str]:
     parameters, overview = run.parameters, run["overview"]
     as_of = dt.date.fromisoformat(overview["as_of"])
     ingest.ingest(engine, run.source, date_repair=parameters.date_repair)
-    clean.clean(
-        engine,
-        returns=parameters.returns,
-        zero_amount=parameters.zero_amount,
-        duplicates=parameters.duplicates,
-        non_product=parameters.non_product,
-        as_of=as_of,
-    )
+    clean.clean(engine, **rules_of(parameters), as_of=as_of)
     engine.create(features.ALL_CUSTOMERS, features.FEATURES_SQL, {"as_of": as_of})
     names = [name for name in FEATURES if name in run["features"].columns]
     kind = _segment_type(names, split=parameters.split_pre_register)

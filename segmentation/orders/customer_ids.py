@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -126,7 +126,7 @@ def cleaned(customer: str) -> str | None:
     ('0017', 'ann@example.com', None)
     """
     text: str | None = customer
-    for repair in _repairs(pd.DataFrame({ID: [customer.strip()]})):
+    for repair in _made(decimals=False):  # a number with some keeps them anyway
         if text is not None and repair.name not in _MATCHED:
             text = repair.made(text)
     return text
@@ -153,6 +153,11 @@ _MATCHED = ("lost_zeros_matched", "alike_id")
 def _repairs(ids: pd.DataFrame) -> list[_Repair]:
     """In the order in which they are made."""
     decimals = ids[ID].str.fullmatch("[0-9]+[.][0-9]*[1-9]").eq(True).any()
+    return _made(decimals=bool(decimals))
+
+
+@cache
+def _made(*, decimals: bool) -> list[_Repair]:
     return [
         _Repair("invisible_in_id", partial(re.sub, _INVISIBLE, ""), _replaced(_INVISIBLE)),
         _Repair(
@@ -243,7 +248,7 @@ def _ids(engine: Engine, query: Any) -> pd.DataFrame:
 
 def _with_id(query: Any, value: Any) -> Any:
     columns = [
-        exp.alias_(value, ID) if name.lower() == ID else exp.column(name)
+        exp.alias_(value.copy(), ID) if name.lower() == ID else exp.column(name)
         for name in query.named_selects
     ]
     return exp.select(*columns).from_(query.subquery("lines"))

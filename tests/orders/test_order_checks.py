@@ -302,7 +302,6 @@ def test_every_finding_has_a_severity_three_different_examples_and_what_to_do(sh
     for line in lines[:20]:
         line["amount"] = "0.00"
 
-    shop.run(features=["recency", "frequency", "total_spent"])
     shop.lines(lines).run(features=["recency", "frequency", "total_spent"])
 
     table = pd.read_csv(shop.result / "findings.csv", dtype=str, keep_default_na=False)

@@ -7,7 +7,7 @@ table ``classified``; those of joins and keys on the source's own SELECT.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -196,37 +196,22 @@ def customer_table_findings(
     ids, spent = customers["customer_id"], list(customers["total_spent"])
     totals = {"revenue": sum(spent, Decimal(0)), "kept_customers": len(customers)}
     large = [amount for amount in spent if abs(amount) >= NARROW]
-    blank = (ids != ids.str.strip()).to_numpy()
-    variants = ids.str.strip().str.lower().duplicated().to_numpy()
+    blank = ids != ids.str.strip()
+    variants = ids.str.strip().str.lower().duplicated()
+
+    def told(name: str, place: str, n: int, money: Any, shown: Iterable[Any]) -> dict[str, Any]:
+        return finding(name, place, n, n, money, examples=named_examples(place, shown))
+
+    def told_of_ids(name: str, is_found: pd.Series) -> dict[str, Any]:
+        money = sum(customers["total_spent"][is_found], Decimal(0))
+        return told(name, "customer_id", int(is_found.sum()), money, sorted(ids[is_found]))
+
     rows = [
-        finding(
-            "narrow_money",
-            "total_spent",
-            len(large),
-            len(large),
-            sum(large, Decimal(0)),
-            examples=named_examples("total_spent", sorted(large)),
-        ),
+        told("narrow_money", "total_spent", len(large), sum(large, Decimal(0)), sorted(large)),
         _dominating_customer(customers, totals),
-        *(
-            finding(
-                name,
-                "customer_id",
-                int(found.sum()),
-                int(found.sum()),
-                sum((a for a, is_found in zip(spent, found, strict=True) if is_found), Decimal(0)),
-                examples=named_examples("customer_id", sorted(ids[found])),
-            )
-            for name, found in (("stray_blanks", blank), ("spelling_variants", variants))
-        ),
-        finding(
-            "rounded_money",
-            "total_spent",
-            rounded[0],
-            rounded[0],
-            None,
-            examples=named_examples("total_spent", rounded[1]),
-        ),
+        told_of_ids("stray_blanks", blank),
+        told_of_ids("spelling_variants", variants),
+        told("rounded_money", "total_spent", rounded[0], None, rounded[1]),
         *_spanning(spanning),
     ]
     table = pd.DataFrame(rows)

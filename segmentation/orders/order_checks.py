@@ -23,7 +23,7 @@ from segmentation.sources.source import Source
 
 _SQL = {
     name: (Path(__file__).parent / "sql" / "findings" / f"{name}.sql").read_text(encoding="utf-8")
-    for name in ("repeated", "repeated_totals", "known_in_part")
+    for name in ("orphans", "repeated", "repeated_totals", "known_in_part")
 }
 CURRENCY = re.compile(
     r"(^|_)(currency|currencies|ccy|waehrung|währung|devise|moneda)(_code)?$", re.I
@@ -159,39 +159,13 @@ def _links(engine: Engine, source: Source, columns: dict[str, list[str]]) -> lis
 def _orphans(engine: Engine, linked: LinkedLines) -> list[dict[str, Any]]:
     found = []
     for lookup in linked.lookups:
-        lines = exp.column(lookup.no_row, quoted=True)
-        query = (
-            exp.select(
-                "COUNT(*) AS rows",
-                "COUNT(DISTINCT customer_id) AS customers",
-                "SUM(amount) AS amount",
-                exp.alias_(
-                    exp.Sum(
-                        this=exp.Case()
-                        .when(exp.column(lookup.unnamed, quoted=True), "1")
-                        .else_("0")
-                    ),
-                    "unnamed",
-                ),
-            )
-            .from_("linked")
-            .where(lines)
-        )
-        row = record_of(engine.query(query.sql("duckdb")))
-        found.append(
-            finding(
-                "orphan",
-                lookup.table,
-                row["rows"],
-                row["customers"],
-                row["amount"],
-                examples=examples_of(engine, lookup.sought, where=lines.copy(), table="linked")
-                if row["rows"]
-                else "",
-                unnamed=int(row["unnamed"] or 0),
-                is_dropped=lookup.is_dropped,
-            )
-        )
+        sql = naming("without_row", lookup.no_row, _SQL["orphans"])
+        row = record_of(engine.query(naming("without_name", lookup.unnamed, sql)))
+        where = exp.column(lookup.no_row, quoted=True)
+        n, people, money = row["rows"], row["customers"], row["amount"]
+        few = examples_of(engine, lookup.sought, where=where, table="linked") if n else ""
+        facts = {"unnamed": int(row["unnamed"] or 0), "is_dropped": lookup.is_dropped}
+        found.append(finding("orphan", lookup.table, n, people, money, examples=few, **facts))
     return found
 
 

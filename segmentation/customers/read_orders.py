@@ -92,8 +92,7 @@ def _transactions(
         "sql": {
             "source": source.sql,
             "clean": clean.rules_sql(
-                returns=parameters.returns,
-                without_product=clean.returned_without_product(engine),
+                returns=parameters.returns, without_product=clean.returned_without_product(engine)
             ),
             "features": features.FEATURES_SQL,
             **({"own_features": source.own_sql} if source.own_sql else {}),
@@ -199,11 +198,7 @@ def read_cut(
         )
     left_out = [] if features.knows_day(source) else list(source.own_names)
     days = {"reason": "", "cut": cut.isoformat(), "last_day": last.isoformat()}
-    return {
-        "cut_features": known,
-        "followed": followed,
-        "cut": days | {"left_out": left_out},
-    }
+    return {"cut_features": known, "followed": followed, "cut": days | {"left_out": left_out}}
 
 
 def middle_of(first: dt.date, last: dt.date) -> dt.date:

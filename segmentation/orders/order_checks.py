@@ -9,12 +9,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from segmentation.core.limits import (
-    ALIKE_BY_PRODUCT,
-    ALIKE_BY_QUANTITY,
-    LEAST_ORDERS,
-    TOTAL_GROWTH,
-)
+from segmentation.core.limits import ALIKE_BY_PRODUCT, ALIKE_BY_QUANTITY, LEAST_ORDERS, TOTAL_GROWTH
 from segmentation.orders.counting import examples_of, finding, named_examples, naming, record_of
 from segmentation.sources.checks import raw_columns
 from segmentation.sources.engine import Engine

@@ -148,11 +148,7 @@ def csv_header(path: Path, separator: str = COMMA) -> tuple[list[str], int]:
 
 
 def _account_for_lines(
-    connection: duckdb.DuckDBPyConnection,
-    table: str,
-    path: Path,
-    header_lines: int,
-    separator: str,
+    connection: duckdb.DuckDBPyConnection, table: str, path: Path, header_lines: int, separator: str
 ) -> tuple[int, int]:
     """Account for every line: the header, one a row, those that values go on over, empty ones.
 

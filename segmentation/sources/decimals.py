@@ -34,10 +34,7 @@ _MEANT = {
     COMMA: _pattern(COMMA, fraction="(,[0-9]+)?"),
     POINT: _pattern(POINT, fraction="([.][0-9]+)?"),
 }
-_UNDECIDED = {
-    COMMA: "^ *[+-]?[0-9]{1,3},[0-9]{3} *$",
-    POINT: "^ *[+-]?[0-9]{1,3}[.][0-9]{3} *$",
-}
+_UNDECIDED = {COMMA: "^ *[+-]?[0-9]{1,3},[0-9]{3} *$", POINT: "^ *[+-]?[0-9]{1,3}[.][0-9]{3} *$"}
 """One mark before three digits: decimals, or thousands."""
 
 

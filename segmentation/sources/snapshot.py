@@ -94,10 +94,7 @@ class Snapshot:
         given = self._parameters
         found = find_source(self.name, self.location, given.tables, own=given.own_features)
         return replace(
-            found,
-            forgotten=listed,
-            columns=given.columns,
-            own_names=tuple(given.feature_labels),
+            found, forgotten=listed, columns=given.columns, own_names=tuple(given.feature_labels)
         )
 
     def _check_sample(self) -> None:

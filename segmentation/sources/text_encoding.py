@@ -110,10 +110,7 @@ def write_as_utf8(path: Path, encoding: str, target: Path, *, first_line: int = 
     SourceError
         If it is not in that encoding.
     """
-    with (
-        path.open(encoding=encoding) as old,
-        target.open("w", encoding="utf-8", newline="") as new,
-    ):
+    with path.open(encoding=encoding) as old, target.open("w", encoding="utf-8", newline="") as new:
         try:
             for _ in range(1, first_line):
                 old.readline()

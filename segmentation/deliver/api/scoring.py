@@ -86,12 +86,7 @@ def answer(serving: Serving, customers: Customers, *, distances: bool) -> Answer
 
 
 def _written(
-    serving: Serving,
-    customers: Customers,
-    found: Assignment,
-    *,
-    distances: bool,
-    with_header: bool,
+    serving: Serving, customers: Customers, found: Assignment, *, distances: bool, with_header: bool
 ) -> tuple[bytes, str]:
     columns = answer_columns(serving, customers, found, distances=distances)
     if customers.form == "columns":

@@ -3,9 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+INTEGRATIONS ?= _build/integrations
+INTEGRATIONS_NEEDED := mlflow airflow workflow datacontract
 
 .DEFAULT_GOAL := help
-.PHONY: help setup report test test-faults check serve bench bench-quick bench-serving notebooks lab chapter lock publish clean
+.PHONY: help setup report test test-faults test-integrations check serve bench bench-quick bench-serving notebooks lab chapter lock publish clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -33,6 +35,15 @@ test: setup  ## run all tests, files side by side
 
 test-faults: setup  ## kill, crowd and starve run and report of a tiny shop: nothing may be lost (a quarter of an hour)
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/faults/faults_of_*.py
+
+test-integrations: setup $(INTEGRATIONS_NEEDED:%=$(INTEGRATIONS)/%/.installed)  ## try MLflow, Airflow and datacontract-cli, each in an environment of its own
+	INTEGRATIONS=$(abspath $(INTEGRATIONS)) $(BIN)/python -m pytest --numprocesses 2 --dist loadfile \
+	  --no-loadscope-reorder tests/integrations/integration_of_*.py
+
+$(INTEGRATIONS)/%/.installed: tests/integrations/requirements-%.txt
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $<
+	@touch $@
 
 check: setup  ## lint, formats, types, notebook pairing, links, licences
 	$(BIN)/ruff check .
@@ -77,6 +88,11 @@ lock: setup  ## write requirements*.txt anew from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" \
 	  --constraint requirements.txt --group serve --output-file requirements-serve.txt
+	for name in $(INTEGRATIONS_NEEDED); do \
+	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
+	  --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" \
+	  --group integration-$$name \
+	  --output-file tests/integrations/requirements-$$name.txt || exit; done
 	$(BIN)/python tools/licences.py
 
 publish:  ## push _build/html to the branch gh-pages of origin

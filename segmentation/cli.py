@@ -151,6 +151,60 @@ def run(
 
 @cli.command(
     epilog=examples(
+        "segmentation renew myshop/myshop.yaml            every night; recipes: deploy/README.md",
+        "segmentation renew myshop/myshop.yaml --mysql segments --keep-runs 30",
+    )
+)
+@click.argument("profile", shell_complete=completion.profiles)
+@ParameterFile
+@SingleParameters
+@RunsDir
+@NoCache
+@click.option("--name", help="Name of the run; default: the profile's name.")
+@click.option(
+    "--changes",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder to write the tables of `compare` to, one with the movement of each customer.",
+)
+@click.option("--mysql", "table", metavar="TABLE", help="Table to publish to, as `publish` does.")
+@click.option("--location", help="Its mysql://host:port/database; default: the source's.")
+@click.option(
+    "--keep-runs",
+    "keep",
+    type=click.IntRange(min=0),
+    default=12,
+    show_default=True,
+    metavar="N",
+    help="Earlier runs of this name to keep; older ones are removed.",
+)
+def renew(
+    profile: str,
+    file: Path | None,
+    pairs: tuple[tuple[str, str], ...],
+    runs_dir: Path,
+    no_cache: bool,
+    name: str | None,
+    **settings: Any,
+) -> None:
+    """Run PROFILE on a schedule: run, compare with the last, publish, remove old runs.
+
+    The new run becomes current only when all of that is done. On the same orders as last
+    time nothing changes.
+    """
+    from segmentation.book.words import renewed_text
+    from segmentation.deliver import renew as renewing
+    from segmentation.deliver.run_places import ask
+
+    runs_dir = runs_dir.absolute()
+    asked = ask(profile, file, values_of(pairs), runs_dir=runs_dir, make_current=True)
+    name = plain_name(asked.profile, "profile") if name is None else plain_name(name, "--name")
+    done = renewing.renew(asked, runs_dir=runs_dir, name=name, reuse=not no_cache, **settings)
+    click.echo(renewed_text(done), nl=False)
+    click.echo(shown(done.folder))
+
+
+@cli.command(
+    epilog=examples(
         "segmentation init orders_export.csv              recognised by its columns",
         "segmentation init myshop/ --from woocommerce",
     )
@@ -288,6 +342,28 @@ def sql(model: Path, dialect: str) -> None:
     from segmentation.deliver.scoring_sql import scoring_sql
 
     click.echo(scoring_sql(model, dialect=dialect), nl=False)
+
+
+@cli.command(
+    epilog=examples(
+        "segmentation export runs/cdnow --mlflow segments_mlflow",
+        "mlflow models serve --model-uri segments_mlflow --env-manager local",
+    )
+)
+@click.argument("run_folder", type=click.Path(path_type=Path), metavar="RUN")
+@click.option(
+    "--mlflow",
+    "output",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder to write the model to, as code and data that MLflow loads.",
+)
+def export(run_folder: Path, output: Path) -> None:
+    """Write RUN's model for a platform that serves MLflow models."""
+    from segmentation.deliver.mlflow_model import export_mlflow
+
+    model = export_mlflow(run_folder, output)
+    click.echo(f"model {model.sha256[:12]}, {', '.join(model.features)}: {shown(output)}")
 
 
 @cli.command(

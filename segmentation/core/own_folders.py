@@ -17,7 +17,9 @@ from segmentation.core.errors import OutputError, first_three
 
 MARK = ".segmentation.json"
 RUN, BOOK, COMPARISON, REDUCED_MODEL = "run", "book", "comparison", "reduced model"
-PROCESSED = "processed data"
+PROCESSED, MLFLOW_MODEL = "processed data", "MLflow model"
+BYTE_CODE = "__pycache__"
+"""What Python leaves beside code that it runs; nobody's."""
 
 
 def mark_folder(folder: Path, kind: str, *, leave_out: Collection[str] = ()) -> None:
@@ -60,6 +62,7 @@ def foreign_in(folder: Path, files: Mapping[str, str | None]) -> list[str]:
     found: list[str] = []
     unreadable: list[OSError] = []
     for above, folders, names in os.walk(folder, onerror=unreadable.append):
+        folders[:] = [name for name in folders if name != BYTE_CODE]
         for path in (Path(above, name) for name in (*folders, *names)):
             name = path.relative_to(folder).as_posix()
             if path.is_dir() and not path.is_symlink():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
+from segmentation.core.own_folders import RUN, is_own
 from segmentation.core.parameters import Parameters, resolve
 from segmentation.core.placing import NewFile, NewFolder, NewLink, opened, put_in_place
 from segmentation.deliver.run_folder import (
@@ -37,10 +38,12 @@ def make_run(
     name: str,
     reuse: bool = True,
     asked: Asked | None = None,
+    again: bool = True,
 ) -> Path:
     """Run all stages without notebooks and put the run's folder in place.
 
-    With ``reuse`` false no result remembered from before is believed.
+    With ``reuse`` false no result remembered from before is believed. With ``again`` false
+    the very same run, where it is there as it was made, is left as it is.
 
     Returns
     -------
@@ -59,6 +62,8 @@ def make_run(
     with contextlib.closing(run.snapshot), contextlib.ExitStack() as stack:
         stack.enter_context(held(runs_dir))
         place = place_of(run, runs_dir / name, asked)
+        if not again and is_own(place.own, RUN):
+            return place.own
         compute_stages(run, label=name, after=(helper_of(run),))
         if not run.is_sampled:  # else all customers are yet to be assigned over there
             run.snapshot.close()

@@ -12,7 +12,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,6 +31,7 @@ from segmentation.core.parameters import (
     resolve,
 )
 from segmentation.core.placing import (
+    NewFile,
     NewFolder,
     NewLink,
     finish_what_was_begun,
@@ -258,13 +259,22 @@ def is_current(folder: Path) -> bool:
     return link.is_symlink() and str(link.readlink()) == folder.name
 
 
-def make_current(runs_dir: Path, run: str) -> Path:
+def current_of(link: Path) -> Path | None:
+    """Own folder of the current run of a name, whole as it was made; None before the first."""
+    if link.is_symlink():
+        return link.with_name(str(link.readlink())) if link.exists() else None
+    return link if manifest_in(link) else None
+
+
+def make_current(runs_dir: Path, run: str, also: Sequence[NewFile] = ()) -> Path:
     """Let the link of a run's name point to it.
 
     Parameters
     ----------
     run : str
         An own folder: its name in the folder of runs, or its path.
+    also : sequence of NewFile
+        What takes its place together with the link.
 
     Returns
     -------
@@ -291,12 +301,12 @@ def make_current(runs_dir: Path, run: str) -> Path:
     asked = Asked(manifest["profile"], Parameters(), manifest.get("profile_place", ""))
     check_name(link, asked)
     aside = _name_of_earlier(link) if _is_plain(link) else ""
-    put_in_place(runs_dir, [NewLink(folder.name, link, aside)])
+    put_in_place(runs_dir, [NewLink(folder.name, link, aside), *also])
     return link
 
 
-def prune(runs_dir: Path, keep: int) -> list[str]:
-    """Remove old runs: of each name all but the newest ``keep`` that are not current.
+def prune(runs_dir: Path, keep: int, *, only: str | None = None) -> list[str]:
+    """Remove old runs: of each name (or one) all but the newest ``keep`` that are not current.
 
     A run that holds anything foreign stays.
 
@@ -310,7 +320,7 @@ def prune(runs_dir: Path, keep: int) -> list[str]:
         by_name: dict[str, list[Path]] = {}
         for folder in own_folders_in(runs_dir):
             found = OWN_NAME.fullmatch(folder.name)
-            if found and not is_current(folder):
+            if found and only in (None, found["name"]) and not is_current(folder):
                 by_name.setdefault(found["name"], []).append(folder)
         for name, folders in by_name.items():
             folders.sort(key=lambda path: ((path / MANIFEST).stat().st_mtime_ns, path.name))

@@ -46,6 +46,7 @@ NO = "no_such_input"
 EXPORT = "customer_id,order_id,order_date,quantity,amount\na,1,2024-01-05,1,5.00\n"
 REFUSALS = {
     "run": ("cdnow/orders.csv", ["run", "cdnow", "--runs-dir", "."], "--name"),
+    "renew": ("cdnow/orders.csv", ["renew", "cdnow", "--runs-dir", "."], "--name"),
     "report": ("cdnow/orders.csv", ["report", "cdnow", "--runs-dir", "."], "--name"),
     "runs": ("cdnow/orders.csv", ["runs", "--runs-dir", ".", "--make-current", "cdnow"], "cdnow"),
     "score": ("mine.csv", ["score", NO, NO, "--output", "mine.csv"], "--replace"),
@@ -61,6 +62,7 @@ REFUSALS = {
         "--replace",
     ),
     "reduce": ("important/x.csv", ["reduce", NO, "--output", "important"], "--output"),
+    "export": ("important/x.csv", ["export", NO, "--mlflow", "important"], "--mlflow"),
     "demo": ("X/order_detail.csv", ["demo", "--output", "X"], "--replace"),
     "fetch": ("X/online_retail.csv", ["fetch", "online-retail", "--output", "X"], "online_retail"),
 }

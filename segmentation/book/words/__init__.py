@@ -24,6 +24,7 @@ from segmentation.book.words.changes import (
     matching_table,
     migration_table,
     refit_sentence,
+    renewed_text,
 )
 from segmentation.book.words.data import (
     banner,
@@ -187,6 +188,7 @@ __all__ = [
     "recommendation_cards",
     "refit_sentence",
     "relationship_sentence",
+    "renewed_text",
     "repair_sentence",
     "repair_table",
     "returns_choice_sentence",

@@ -172,3 +172,17 @@ def folders_text(compared: Any) -> str:
     if compared.differing:
         text += f"\nThe runs differ in their parameters: {', '.join(compared.differing)}.\n"
     return text
+
+
+def renewed_text(done: Any) -> str:
+    """What a scheduled run did, for a log or a mail."""
+    if not done.is_new:
+        lines = [f"nothing has changed since {done.before.name}"]
+    elif done.compared:
+        lines = [f"compared with {done.before.name}:", folders_text(done.compared)]
+    else:
+        lines = [f"not compared: {done.why_not}"]
+    if done.published:
+        lines.append(f"published: {done.published.customers:,} customers, {done.published.place}")
+    lines += [f"removed: {name}" for name in done.removed]
+    return "\n".join(lines) + "\n"

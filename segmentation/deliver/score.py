@@ -106,7 +106,16 @@ class DriftCounts:
         return customers
 
     def table(self) -> pd.DataFrame:
-        """Drift of all counted so far, as `drift_from` gives it."""
+        """How far those counted have drifted from those that the model was fitted on.
+
+        Returns
+        -------
+        DataFrame of `DRIFT_COLUMNS`
+            ``psi`` is the population stability index; ``by_chance`` what samples of these
+            sizes stay below without any drift. ``finding`` is ``stable`` below 0.1,
+            ``shifting`` below 0.25, else ``shifted``, and ``too few to tell`` where chance
+            alone reaches 0.1.
+        """
         rows = []
         for (kind, name), now in self._found.items():
             size = self._customers[kind]
@@ -119,27 +128,6 @@ class DriftCounts:
             word = TOO_FEW if chance >= PSI_WATCH else finding(index)
             rows.append((kind, name, size, index, chance, word))
         return pd.DataFrame(rows, columns=list(DRIFT_COLUMNS))
-
-
-def drift_from(model: SegmentModel, customers: pd.DataFrame) -> pd.DataFrame:
-    """How far customers have drifted from those that a model was fitted on.
-
-    Parameters
-    ----------
-    customers : DataFrame, one row per customer
-        ``segment_type`` and the model's features.
-
-    Returns
-    -------
-    DataFrame of `DRIFT_COLUMNS`
-        ``psi`` is the population stability index; ``by_chance`` what samples of these
-        sizes stay below without any drift. ``finding`` is ``stable`` below 0.1,
-        ``shifting`` below 0.25, else ``shifted``, and ``too few to tell`` where chance
-        alone reaches 0.1.
-    """
-    counts = DriftCounts(model)
-    counts.counted(customers)
-    return counts.table()
 
 
 def drift_sentences(drift: pd.DataFrame) -> list[str]:

@@ -18,7 +18,7 @@ from segmentation.core.drift import (
     index_by_chance,
     stability_index,
 )
-from segmentation.deliver.score import drift_from
+from segmentation.deliver.score import DriftCounts
 from segmentation.segments.model import document_checksum, load_model
 
 
@@ -72,7 +72,9 @@ def test_the_index_told_equals_that_of_the_raw_values(cdnow_run, customers):
     later = customers.sample(3000, random_state=1).assign(
         recency=lambda t: t["recency"] * 0.8, segment_type="normal"
     )
-    found = drift_from(model, later).set_index("feature")
+    counts = DriftCounts(model)
+    counts.counted(later)
+    found = counts.table().set_index("feature")
     for name in model.features:
         values, now = customers[name].to_numpy(), later[name].to_numpy(dtype=float)
         inner = np.unique(np.quantile(values, np.arange(0.1, 0.95, 0.1)))

@@ -31,7 +31,9 @@ def test_parts_give_what_the_whole_file_gives(cdnow_run, customers, tmp_path, mo
 
     model = load_model(cdnow_run / "model")
     whole = model.assign(customers)
-    pd.testing.assert_frame_equal(scored.drift, score.drift_from(model, whole))
+    counts = score.DriftCounts(model)
+    counts.counted(whole)
+    pd.testing.assert_frame_equal(scored.drift, counts.table())
     pd.testing.assert_frame_equal(pd.read_parquet(found), whole, check_dtype=kind == ".parquet")
     assert pq.ParquetFile(found).metadata.num_row_groups == 8
 

@@ -7,7 +7,7 @@ INTEGRATIONS ?= _build/integrations
 INTEGRATIONS_NEEDED := mlflow airflow workflow datacontract
 
 .DEFAULT_GOAL := help
-.PHONY: help setup report test test-faults test-integrations check serve bench bench-quick bench-serving notebooks lab chapter lock publish clean
+.PHONY: help setup report test test-faults test-integrations check serve bench bench-quick evidence bench-serving notebooks lab chapter lock publish clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -63,6 +63,9 @@ bench: setup  ## all performance comparisons: results.json, the book's page, the
 
 bench-quick: setup  ## small comparisons; fails where a ratio fell below half of the committed one
 	$(BIN)/python -m benchmarks --quick
+
+evidence: setup  ## simulate in full how often the evidence is wrong, write benchmarks/false_alarms.json (half an hour)
+	$(BIN)/python -m benchmarks.false_alarms
 
 bench-serving: setup  ## measure the server: make bench-serving RUN=runs/cdnow (needs wrk)
 	$(BIN)/python benchmarks/serving.py $(or $(RUN),runs/cdnow) $(if $(MLFLOW),--mlflow-python $(MLFLOW) --out benchmarks/serving.json)

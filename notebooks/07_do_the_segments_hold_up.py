@@ -167,6 +167,27 @@ Markdown(words.ranking_sentence(run["holdout"], run["holdout_rankings"], run["st
 # %% tags=["remove-input"]
 words.ranking_table(run["holdout_rankings"])
 
+# %% tags=["remove-input"]
+Markdown(words.cuts_sentence(run["holdout_cuts"]))
+
+# %% tags=["remove-input"]
+words.cuts_table(run["holdout_cuts"])
+
+# %% [markdown]
+# ## Does the forecast of each customer come true?
+#
+# Customers are sorted by the chance to order that was forecast at the end of an earlier quarter,
+# and what they did next is counted.
+
+# %% mystnb={"figure": {"name": "fig-calibration", "caption": "Forecast and observed share of customers who order, by tenths of the forecast."}, "image": {"alt": "Ten dots with intervals, observed share over forecast share, beside a dashed diagonal on which forecasts come true."}} tags=["hide-input"]
+plots.plot_calibration(run["forecast_calibration"])
+
+# %% tags=["remove-input"]
+Markdown(words.calibration_sentence(run["forecast_calibration"], run["forecast_facts"]))
+
+# %% tags=["remove-input"]
+words.calibration_table(run["forecast_calibration"])
+
 # %% [markdown]
 # ## In short
 

@@ -147,7 +147,7 @@ def test_a_room_has_no_circle(room):
 
 SERVED = (
     *("segments.model", "segments.group_model", "segments.distances", "segments.reasons"),
-    *("segments.model_checks", "customers.preparation"),
+    *("segments.model_checks", "segments.forecast", "customers.preparation"),
 )
 """What a served model is made of."""
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 TRANSFORMS = ("none", "log", "yeo-johnson")
+DATES = ("recency", "tenure")
+"""Features counted back from the last day of observation: dates, which have no zero of their own."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,9 @@ class Preparation:
         Yeo-Johnson exponents (Yeo and Johnson 2000); unused otherwise.
     center, scale : arrays of shape (n_features,)
         Subtracted from, then divided into, the transformed values.
+    dates : tuple of (column, center, scale)
+        Features that tell a date (`DATES`) where the transform would bend them: in which
+        column, and what stands instead of center and scale where anomalies are sought.
     """
 
     features: tuple[str, ...]
@@ -34,6 +39,7 @@ class Preparation:
     lambdas: np.ndarray
     center: np.ndarray
     scale: np.ndarray
+    dates: tuple[tuple[int, float, float], ...] = ()
 
     def apply(self, values: np.ndarray) -> np.ndarray:
         """Prepared values, shape (n_customers, n_features), from raw ones in that order."""
@@ -43,6 +49,20 @@ class Preparation:
         elif self.transform == "yeo-johnson":
             values = yeo_johnson(values, self.lambdas)
         return (values - self.center) / self.scale
+
+    def for_flags(self, values: np.ndarray, prepared: np.ndarray) -> np.ndarray:
+        """Prepared values among which anomalies are sought: dates are as far apart as their days.
+
+        A logarithm puts yesterday as far from today as the 3rd day is from the 1st: whoever
+        ordered last would be alone for that, and no longer a week later.
+        """
+        if not self.dates:
+            return prepared
+        found = prepared.copy()
+        for column, center, scale in self.dates:
+            days = np.clip(values[:, column], self.low[column], self.high[column])
+            found[:, column] = (days - center) / scale
+        return found
 
 
 def yeo_johnson(values: np.ndarray, lambdas: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from sklearn.preprocessing import PowerTransformer, RobustScaler, StandardScaler
 from segmentation.core.columns import FEATURES, SEGMENT_TYPES
 from segmentation.core.parameters import Parameters
 from segmentation.customers.features import add_segment_type, check_features
-from segmentation.customers.preparation import Preparation
+from segmentation.customers.preparation import DATES, Preparation
 
 ROUNDING = 1e-12
 """Part of the largest value by which floats of equal exact values may differ: a few last digits."""
@@ -27,8 +27,8 @@ class PreparedGroup:
     segment_type : str
     rows : int array
         Positions of the customers in the features table, sorted by their values.
-    values : array of shape (n_customers, n_features)
-        Prepared values in that order.
+    values, flag_values : arrays of shape (n_customers, n_features)
+        Prepared values in that order, and those among which anomalies are sought.
     preparation : Preparation
     notes : tuple of str
         Sentences about features that were left out, and why.
@@ -37,6 +37,7 @@ class PreparedGroup:
     segment_type: str
     rows: np.ndarray
     values: np.ndarray
+    flag_values: np.ndarray
     preparation: Preparation
     notes: tuple[str, ...] = ()
 
@@ -98,9 +99,11 @@ def prepare_group(
     if not varies.all():
         notes += [_same_when_prepared(name) for name in np.array(kept)[~varies]]
         kept = tuple(np.array(kept)[varies].tolist())
-        preparation = _fit(raw[:, varies], kept, *settings)
-        values = preparation.apply(raw[:, varies])
-    return PreparedGroup(segment_type, rows, values, preparation, tuple(notes))
+        raw = raw[:, varies]
+        preparation = _fit(raw, kept, *settings)
+        values = preparation.apply(raw)
+    flag_values = preparation.for_flags(raw, values)
+    return PreparedGroup(segment_type, rows, values, flag_values, preparation, tuple(notes))
 
 
 def prepare_groups(
@@ -173,13 +176,18 @@ def _fit(
     unscaled = Preparation(
         names, low, high, transform, lambdas, center=np.zeros(width), scale=np.ones(width)
     )
-    center, scale = np.zeros(width), np.ones(width)
-    if width:
-        shaped = unscaled.apply(raw)
-        if scaler == "standard":
-            fitted = StandardScaler().fit(shaped)
-            center, scale = fitted.mean_, fitted.scale_
-        else:
-            robust = RobustScaler().fit(shaped)
-            center, scale = robust.center_, robust.scale_
-    return Preparation(names, low, high, transform, lambdas, center, scale)
+    if not width:
+        return unscaled
+    center, scale = _center_and_scale(unscaled.apply(raw), scaler)
+    at = [c for c, name in enumerate(names) if name in DATES and transform != "none"]
+    in_days = _center_and_scale(np.clip(raw, low, high), scaler)
+    dates = tuple((c, float(in_days[0][c]), float(in_days[1][c])) for c in at)
+    return Preparation(names, low, high, transform, lambdas, center, scale, dates)
+
+
+def _center_and_scale(values: np.ndarray, scaler: str) -> tuple[np.ndarray, np.ndarray]:
+    if scaler == "standard":
+        fitted = StandardScaler().fit(values)
+        return fitted.mean_, fitted.scale_
+    robust = RobustScaler().fit(values)
+    return robust.center_, robust.scale_

@@ -320,7 +320,8 @@ def _remove_from_model(folder: Path, model_folder: Path, customers: set[str]) ->
     for kind, group in model.groups.items():
         own = table["segment_type"] == kind
         columns = list(group.preparation.features)
-        rows = group.preparation.apply(table.loc[own, columns].to_numpy(dtype=np.float64))
+        values = table.loc[own, columns].to_numpy(dtype=np.float64)
+        rows = group.preparation.for_flags(values, group.preparation.apply(values))
         theirs = gone[own].to_numpy()
         groups[kind] = _without_rows(group, rows[theirs], rows[~theirs])
         dropped += len(group.core_points) - len(groups[kind].core_points)

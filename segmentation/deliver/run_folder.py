@@ -8,6 +8,7 @@ import json
 import platform
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 from importlib import metadata
@@ -36,6 +37,7 @@ from segmentation.run.cache import code_fingerprint, package_fingerprint, write_
 from segmentation.run.run import Run
 from segmentation.run.stages import STAGES
 from segmentation.segments.colours import colours_of
+from segmentation.segments.model import SegmentModel
 from segmentation.segments.names import fact_sentence
 
 WORKBOOK = "customer_segmentation_output.xlsx"
@@ -58,6 +60,7 @@ EVIDENCE_FILES = {
     "holdout_segments": "evidence_holdout_segments.csv",
     "holdout_rankings": "evidence_holdout_rankings.csv",
     "holdout_curve": "evidence_holdout_curve.csv",
+    "holdout_cuts": "evidence_holdout_cuts.csv",
     "holdout_responses": "evidence_holdout_responses.csv",
     "holdout_aa": "evidence_holdout_aa.csv",
     "order_anyway": "order_anyway.csv",
@@ -130,10 +133,17 @@ def write_run(run: Run, folder: Path, asked: Asked, *, name: str) -> None:
         write_plain_csv(run[result], folder / file)
     verdict = json.dumps(run["verdict"], indent=2, ensure_ascii=False)
     (folder / "verdict.json").write_text(verdict + "\n", encoding="utf-8")
-    shutil.copytree(run.stage("segments") / "model", folder / "model")
+    (folder / "model").mkdir()
+    _with_forecast(run["model"], run["forecast_facts"]).save(folder / "model")
     made = {"name": name} | manifest_of(run, asked) | {"customers_at": customers_at}
     manifest = json.dumps(made, indent=2, ensure_ascii=False)
     (folder / "manifest.json").write_text(manifest + "\n", encoding="utf-8")
+
+
+def _with_forecast(model: SegmentModel, facts: dict[str, Any]) -> SegmentModel:
+    """The model as it is served: with what forecasts a customer, or why nobody is forecast."""
+    wanted = ("r", "alpha", "a", "b", "outcome_days") if facts["possible"] else ("reason",)
+    return replace(model, info=model.info | {"forecast": {name: facts[name] for name in wanted}})
 
 
 def _write_customers_here(run: Run, folder: Path) -> None:

@@ -17,9 +17,7 @@ from scipy.special import betaln, gammaln, hyp2f1
 
 from segmentation.core.limits import LEAST_CUSTOMERS, MOST_RESAMPLED, WORTH_FACTOR
 from segmentation.evidence.resampling import sample_rows
-from segmentation.segments.forecast import MbgNbd
-
-DAYS_PER_WEEK = 7.0
+from segmentation.segments.forecast import DAYS_PER_WEEK, MbgNbd
 
 _LOG_LIMIT = 15.0  # parameters stay between exp(-15) and exp(15)
 

@@ -136,7 +136,8 @@ def stability(
         own = segments.iloc[group.rows]
         if not parameters.anomalies_in_fit:
             fitted_on = ~own["is_anomaly"].to_numpy()
-            group = replace(group, rows=group.rows[fitted_on], values=group.values[fitted_on])
+            some = {n: getattr(group, n)[fitted_on] for n in ("rows", "values", "flag_values")}
+            group = replace(group, **some)
             own = own[fitted_on]
         labels = own["cluster"].to_numpy()
         if len(own) < LEAST_CUSTOMERS or labels.max() == 0:
@@ -221,7 +222,7 @@ def anomaly_evidence(
         cells = tuning_dbscan[tuning_dbscan["segment_type"] == kind]
         tuned.append(
             tune_dbscan(
-                group.values, cells,
+                group.flag_values, cells,
                 knee_at=flags[kind].min_samples if parameters.dbscan_eps == "auto" else None,
                 random_state=parameters.random_state, progress=f"flags, {kind}" if progress else "",
             ).assign(segment_type=kind, customers=len(group.rows))
@@ -229,7 +230,7 @@ def anomaly_evidence(
         if cells.empty:
             continue
         caught = injected_recall(
-            group.values, flags[kind].core_points, flags[kind].eps,
+            group.flag_values, flags[kind].core_points, flags[kind].eps,
             random_state=parameters.random_state,
         )  # fmt: skip
         ends = [wilson(row.flagged, row.planted) for row in caught.itertuples()]

@@ -19,9 +19,10 @@ from segmentation.core.limits import (
     MISSED_TOTAL,
 )
 from segmentation.core.parameters import Parameters
-from segmentation.evidence.buying import DAYS_PER_WEEK, fit_mbgnbd
+from segmentation.evidence.buying import fit_mbgnbd
 from segmentation.evidence.holdout import known_at_cut, standing_by
-from segmentation.segments.forecast import MbgNbd
+from segmentation.segments import forecast as buying
+from segmentation.segments.forecast import DAYS_PER_WEEK, MbgNbd
 from segmentation.segments.model import SegmentModel
 
 FORECAST_COLUMNS = ("customer_id", "chance", "expected_orders", "expected_value", "outcome_days")
@@ -34,6 +35,8 @@ TRACK_COLUMNS = (
     "as_of", "segment_type", "segment", "days", "customers", "ordered", "share", "low", "high",
     "came",
 )  # fmt: skip
+KNOWN = ("recency", "frequency", "tenure", "total_spent")
+"""What is asked of a customer for a forecast."""
 DRAWS = 5_000
 _EVEN = 7
 """Days by which a period may be shorter than asked and still answers for it: quarters differ."""
@@ -41,9 +44,7 @@ _EVEN = 7
 
 def times_of(customers: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Orders after the first, and weeks from the first order to the last and to the day known."""
-    tenure, recency = (customers[n].to_numpy(dtype=float) for n in ("tenure", "recency"))
-    x = customers["frequency"].to_numpy(dtype=float) - 1
-    return x, (tenure - recency) / DAYS_PER_WEEK, tenure / DAYS_PER_WEEK
+    return buying.times_of(*(customers[n].to_numpy(dtype=float) for n in KNOWN[:3]))
 
 
 def fitted(customers: pd.DataFrame) -> MbgNbd | None:
@@ -60,19 +61,15 @@ def chances(model: MbgNbd, customers: pd.DataFrame, days: float) -> np.ndarray:
 
 
 def predict(model: MbgNbd, customers: pd.DataFrame, days: int) -> pd.DataFrame:
-    """`FORECAST_COLUMNS` of every customer: a ranking; its sums are no promise of revenue.
-
-    ``expected_value`` is the mean of the customer's own orders, the first included, times the
-    orders expected.
-    """
-    orders = model.expected_orders(*times_of(customers), days / DAYS_PER_WEEK)
-    mean = (customers["total_spent"] / customers["frequency"]).clip(lower=0).to_numpy(dtype=float)
+    """`FORECAST_COLUMNS` of every customer: a ranking; its sums are no promise of revenue."""
+    known = (customers[n].to_numpy(dtype=float) for n in KNOWN)
+    chance, orders, value = model.expected(*known, days=days)
     return pd.DataFrame(
         {
             "customer_id": customers["customer_id"].to_numpy(dtype=object),
-            "chance": chances(model, customers, days),
+            "chance": chance,
             "expected_orders": orders,
-            "expected_value": mean * orders,
+            "expected_value": value,
             "outcome_days": days,
         }
     )

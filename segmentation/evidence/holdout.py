@@ -102,7 +102,7 @@ def clusters_at_cut(
     left_out = np.zeros(len(spent), dtype=bool)
     if not parameters.anomalies_in_fit:
         left_out = fit_dbscan(
-            group.values, eps=parameters.dbscan_eps, min_samples=parameters.dbscan_min_samples
+            group.flag_values, eps=parameters.dbscan_eps, min_samples=parameters.dbscan_min_samples
         ).is_noise
     if k == "auto":
         low, high = AUTO_K_RANGE

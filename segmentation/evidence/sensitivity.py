@@ -92,7 +92,7 @@ def _cells(
     before = reference["cluster"].reindex(customers["customer_id"]).to_numpy()
     spent = customers["total_spent"].to_numpy()
     noise = fit_dbscan(
-        group.values, eps=parameters.dbscan_eps, min_samples=parameters.dbscan_min_samples
+        group.flag_values, eps=parameters.dbscan_eps, min_samples=parameters.dbscan_min_samples
     ).is_noise
     own = {"returns": parameters.returns, "transform": parameters.transform,
            "scaler": parameters.scaler}  # fmt: skip

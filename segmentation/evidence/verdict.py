@@ -18,10 +18,9 @@ from segmentation.core.limits import (
 from segmentation.core.parameters import Parameters
 from segmentation.core.threads import in_parallel
 from segmentation.customers.prepare import prepare_group
-from segmentation.evidence.buying import DAYS_PER_WEEK
 from segmentation.evidence.forecast import fitted
 from segmentation.evidence.resampling import fit, seed_of
-from segmentation.segments.forecast import MbgNbd
+from segmentation.segments.forecast import DAYS_PER_WEEK, MbgNbd
 from segmentation.segments.silhouettes import silhouettes
 
 BUYING = ("recency", "frequency", "tenure", "total_spent")

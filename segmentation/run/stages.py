@@ -9,7 +9,15 @@ from typing import Any
 from segmentation.actions import campaign_plan, next_steps, returns_choice
 from segmentation.core.parameters import Parameters
 from segmentation.customers import date_outcomes, history, prepare, read_orders
-from segmentation.evidence import by_group, forecast, holdout, k_scores, sensitivity, verdict
+from segmentation.evidence import (
+    by_group,
+    cuts,
+    forecast,
+    holdout,
+    k_scores,
+    sensitivity,
+    verdict,
+)
 from segmentation.segments import dbscan, table
 
 PREPARATION = (
@@ -319,6 +327,15 @@ STAGES: dict[str, Stage] = {
                 "order_anyway": "share of each segment that will order anyway, with its interval",
                 "order_anyway_before": "the same asked at earlier quarters, and what came",
             },
+        ),
+        Stage(
+            "cuts",
+            "evidence",
+            "makes the lists again at the end of each quarter",
+            cuts.cuts,
+            inputs=("history", "chosen", "naming_rules"),
+            uses=(*PREPARATION, *FITTING, *FLAGGING, "anomalies_in_fit", "outcome_days"),
+            gives={"holdout_cuts": "share of later revenue that each list caught, cut by cut"},
         ),
         Stage(
             "trial",

@@ -168,6 +168,7 @@ def scale(
     scaler: str = _DEFAULTS.scaler,
     outliers: str = _DEFAULTS.outliers,
     winsor_quantile: float = _DEFAULTS.winsor_quantile,
+    for_flags: bool = False,
 ) -> pd.DataFrame:
     """Features in the space in which customers are compared, rows as they came.
 
@@ -178,6 +179,8 @@ def scale(
         Numeric columns without gaps; one that is the same for everybody is left out.
     transform, scaler, outliers, winsor_quantile
         As in `Parameters`.
+    for_flags : bool
+        The space in which `dbscan` looks for unusual customers: dates stay in days.
 
     Examples
     --------
@@ -205,7 +208,7 @@ def scale(
         scaler=scaler,
     )
     values = np.empty_like(group.values)
-    values[group.rows] = group.values
+    values[group.rows] = group.flag_values if for_flags else group.values
     return pd.DataFrame(values, index=customers.index, columns=list(group.preparation.features))
 
 
@@ -293,6 +296,8 @@ def dbscan(
     scaled: pd.DataFrame, *, eps: float | str = "auto", min_samples: int | str = "auto"
 ) -> AnomalyFit:
     """Who is unusual: customers whom no dense neighbourhood reaches.
+
+    ``scaled`` is what `scale` gives with ``for_flags=True``.
 
     Returns
     -------

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from scipy.spatial import cKDTree
 
+from segmentation.core.limits import KNEE_WIDTH
 from segmentation.core.parameters import Parameters
 from segmentation.customers.prepare import PreparedGroup
 
@@ -121,9 +122,10 @@ def auto_eps(k_distances: np.ndarray) -> float:
     """Radius at the knee of the k-distance curve (Ester, Kriegel, Sander and Xu 1996).
 
     The curve sorts all customers by the distance to their ``min_samples``-th nearest.
-    Ordinary customers make it flat, unusual ones make it rise; its knee is the point
-    furthest below the straight line between its two ends. The whole curve is always
-    used: there is no range to choose.
+    Ordinary customers make it flat, unusual ones make it rise; its knee is where it is
+    furthest below the straight line between its two ends. Around there the curve turns so
+    slowly that a few customers more would move the furthest point far: the middle of all
+    that is within `KNEE_WIDTH` of it stays. The whole curve is always used.
 
     Parameters
     ----------
@@ -148,7 +150,9 @@ def auto_eps(k_distances: np.ndarray) -> float:
         return _rounded_up(float(curve[-1]))
     across = np.linspace(0, 1, len(curve))
     up = (curve - curve[0]) / (curve[-1] - curve[0])
-    knee = float(curve[np.argmax(across - up)])
+    below = across - up
+    near = curve[below >= (1 - KNEE_WIDTH) * below.max()]
+    knee = float(near[0] + near[-1]) / 2
     return _rounded_up(knee if knee > 0 else float(curve[curve > 0][0]))
 
 
@@ -292,7 +296,7 @@ def flag_groups(*, scaled: dict[str, PreparedGroup], parameters: Parameters) -> 
     choice, flags, grids, curves = {}, {}, [], []
     for kind, group in scaled.items():
         fit = fit_dbscan(
-            group.values, eps=parameters.dbscan_eps, min_samples=parameters.dbscan_min_samples
+            group.flag_values, eps=parameters.dbscan_eps, min_samples=parameters.dbscan_min_samples
         )
         choice[kind] = {
             "eps": fit.eps,

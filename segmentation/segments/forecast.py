@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import betaincinv, hyp2f1
 
+DAYS_PER_WEEK = 7.0
 _SINGULAR = 1e-6  # the formula for orders has a removable gap at a = 1
 _NODES = 160
 
@@ -74,3 +75,28 @@ class MbgNbd:
             orders = -np.expm1(-(self.r + x[left])[:, None] * np.log1p(stop * share[:, None]))
             of_alive[left] = orders / stop @ weights / 2
         return np.asarray(self.alive(x, t_x, observed) * of_alive)
+
+    def expected(
+        self,
+        recency: np.ndarray,
+        frequency: np.ndarray,
+        tenure: np.ndarray,
+        spent: np.ndarray,
+        *,
+        days: float,
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Chance to order within some days, orders expected, and their value, of each customer.
+
+        Value is the mean of the customer's own orders, the first included, times the orders.
+        """
+        known = times_of(recency, frequency, tenure)
+        orders = self.expected_orders(*known, days / DAYS_PER_WEEK)
+        worth = np.maximum(spent / frequency, 0.0)
+        return self.chance(*known, days / DAYS_PER_WEEK), orders, worth * orders
+
+
+def times_of(
+    recency: np.ndarray, frequency: np.ndarray, tenure: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Orders after the first, and weeks from the first order to the last and to the day known."""
+    return frequency - 1, (tenure - recency) / DAYS_PER_WEEK, tenure / DAYS_PER_WEEK

@@ -76,11 +76,12 @@ class GroupModel:
         prepared = self.preparation.apply(values)
         distances = centre_distances(prepared, self.centers)
         cluster = distances.argmin(axis=1)
-        anomalous, nearest = self.is_anomaly(prepared)
+        among = self.preparation.for_flags(values, prepared)
+        anomalous, nearest = self.is_anomaly(among)
         reasons = np.full(len(values), "", dtype=object)
         if anomalous.any():
             flagged = np.flatnonzero(anomalous)
-            reasons[flagged] = self._reasons(values[flagged], prepared[flagged], nearest[flagged])
+            reasons[flagged] = self._reasons(values[flagged], among[flagged], nearest[flagged])
         low, high = self._range_limits
         return Assignment(
             segment_type=np.full(len(values), self.segment_type, dtype=object),
@@ -109,7 +110,7 @@ class GroupModel:
         return limits[:, 0], limits[:, 1]
 
     def is_anomaly(self, prepared: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Flag customers whom no core point reaches, and name the nearest core point.
+        """Flag customers, prepared for flags, whom no core point reaches; name the nearest one.
 
         Returns
         -------

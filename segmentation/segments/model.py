@@ -21,6 +21,7 @@ from segmentation.core.columns import MODEL_SCHEMA_VERSION
 from segmentation.core.errors import ModelError, SourceError, first_three
 from segmentation.core.own_features import labels_from
 from segmentation.customers.preparation import Preparation
+from segmentation.segments.forecast import MbgNbd
 from segmentation.segments.group_model import Assignment, GroupModel, in_order
 from segmentation.segments.model_checks import check_model
 
@@ -139,6 +140,22 @@ class SegmentModel:
             anomaly_reasons=found.reasons,
         )
 
+    def forecast(self, known: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Chance to order within ``outcome_days``, orders and value expected, of each customer.
+
+        ``known`` has the columns ``recency, frequency, tenure, total_spent``.
+
+        Raises
+        ------
+        ModelError
+            With the reason why this model forecasts nobody.
+        """
+        given = self.info.get("forecast", {"reason": "it was made without a forecast"})
+        if "reason" in given:
+            raise ModelError(f"this model forecasts no customer: {given['reason']}.")
+        fit = MbgNbd(*(given[name] for name in ("r", "alpha", "a", "b")))
+        return fit.expected(*known.T, days=given["outcome_days"])
+
     @property
     def feature_names_in_(self) -> np.ndarray:
         """The columns that `predict` needs, as scikit-learn names them."""
@@ -230,6 +247,7 @@ def _group_document(group: GroupModel) -> dict[str, Any]:
             "lambdas": preparation.lambdas.tolist(),
             "center": preparation.center.tolist(),
             "scale": preparation.scale.tolist(),
+            "dates": [list(date) for date in preparation.dates],
         },
         "centers": group.centers.tolist(),
         "names": list(group.names),
@@ -336,6 +354,7 @@ def _group_from(kind: str, values: dict[str, Any], core_points: np.ndarray) -> G
         lambdas=np.array(raw["lambdas"], dtype=np.float64),
         center=np.array(raw["center"], dtype=np.float64),
         scale=np.array(raw["scale"], dtype=np.float64),
+        dates=tuple((int(c), float(m), float(s)) for c, m, s in raw.get("dates", ())),
     )
     return GroupModel(
         segment_type=kind,

@@ -21,6 +21,10 @@ def check_model(model: Any) -> None:
     """
     _refuse(not model.features or set(model.features) - set(FEATURES), "unknown features")
     _refuse(set(model.groups) - set(SEGMENT_TYPES), "unknown groups")
+    forecast = {n: v for n, v in model.info.get("forecast", {}).items() if n != "reason"}
+    named = set(forecast) in (set(), {"r", "alpha", "a", "b", "outcome_days"})
+    numbers = all(isinstance(v, int | float) and 0 < v < np.inf for v in forecast.values())
+    _refuse(not (named and numbers), "a forecast of another shape")
     for kind, group in model.groups.items():
         unknown = set(group.preparation.features) - set(model.features)
         _refuse(unknown, f"group {kind}: features that the model does not have")
@@ -37,6 +41,9 @@ def _check_preparation(kind: str, preparation: Preparation) -> None:
         bad = np.isnan(values) if infinite_allowed else ~np.isfinite(values)
         _refuse(bad.any(), f"group {kind}: {name} is not finite")
     _refuse((preparation.scale <= 0).any(), f"group {kind}: scale is not positive")
+    for column, center, scale in preparation.dates:
+        fits = 0 <= column < shape[0] and math.isfinite(center) and 0 < scale < np.inf
+        _refuse(not fits, f"group {kind}: dates of another shape")
     _refuse((preparation.low > preparation.high).any(), f"group {kind}: low is above high")
     _refuse(preparation.transform not in TRANSFORMS, f"group {kind}: unknown transform")
 

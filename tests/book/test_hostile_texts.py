@@ -56,6 +56,7 @@ RISKY = ("=", "+", "-", "@", "\t", "\r", "\n", "＝")
 CSV_OF_A_RUN = {
     *("campaign_arms", "campaign_plan", "evidence_anomaly_effect", "evidence_dbscan"),
     *("evidence_holdout_aa", "evidence_holdout_curve", "evidence_holdout_rankings"),
+    "evidence_holdout_cuts",
     *("evidence_holdout_responses", "evidence_holdout_segments", "evidence_margin_flips"),
     *("evidence_order_anyway", "forecast_calibration", "order_anyway"),
     *("call_first", "movement", "slipping"),

@@ -12,6 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from segmentation.book import plots, style
 from segmentation.core import columns as schema
+from segmentation.evidence.forecast import calibration
 from segmentation.orders.date_swap import swap_evidence, swapped
 
 MONTHS = pd.date_range("2023-01-01", periods=14, freq="MS")
@@ -334,6 +335,11 @@ def calls(customers, *, types, months, ledger, values, ks, eps, sizes):
         "sensitivity": (plots.plot_sensitivity, [sensitivity_of(types, list(ks))], {}),
         "holdout": (plots.plot_holdout, [per_segment_of(profile)], coloured),
         "holdout_curve": (plots.plot_holdout_curve, [curve_of()], {}),
+        "calibration": (
+            plots.plot_calibration,
+            [calibration(np.linspace(0, 1, 99), np.arange(99) % 3 == 0)],
+            {},
+        ),
         "anomalies": (plots.plot_anomalies, [customers], money),
         "scatter": (plots.plot_scatter, [customers], money | coloured),
         "projection": (

@@ -7,6 +7,7 @@ import datetime as dt
 import io
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -325,3 +326,66 @@ def test_marks_that_the_run_used_must_be_given(marketplace_run):
     sent = orders.ORDERS.validate_json(json.dumps({"orders": [line]}))
     with pytest.raises(Problem, match="is_non_product"):
         orders.features_of(sent, model, columns=None)
+
+
+KNOWN = ["customer_id", "recency", "frequency", "tenure", "total_spent"]
+
+
+@pytest.mark.parametrize("form", ["rows", "columns", "csv", "ndjson"])
+def test_forecasts_of_the_api_are_those_of_the_run(cdnow_run, form):
+    client = client_of(cdnow_run / "model")
+    asked = pd.read_parquet(cdnow_run / "features.parquet").sample(500, random_state=1)[KNOWN]
+    rows = rows_of(asked, KNOWN)
+    bodies = {
+        "rows": (json.dumps({"customers": rows}), "application/json"),
+        "columns": (json.dumps({"columns": asked.to_dict("list")}), "application/json"),
+        "csv": (asked.to_csv(index=False), "text/csv"),
+        "ndjson": ("\n".join(map(json.dumps, rows)), "application/x-ndjson"),
+    }
+    answered = client.post("/v1/forecast", data=bodies[form][0], content_type=bodies[form][1])
+    assert answered.status_code == 200, answered.text
+    read = {
+        "rows": lambda: pd.DataFrame(answered.json["customers"]),
+        "columns": lambda: pd.DataFrame(answered.json["columns"]),
+        "csv": lambda: pd.read_csv(io.StringIO(answered.text), dtype={"customer_id": str}),
+        "ndjson": lambda: pd.DataFrame(map(json.loads, answered.text.splitlines())),
+    }
+    found = read[form]()
+
+    wanted = pd.read_parquet(cdnow_run / "forecast.parquet").set_index("customer_id")
+    wanted = wanted.loc[asked["customer_id"]].reset_index()
+    pd.testing.assert_frame_equal(found, wanted, check_dtype=False, rtol=1e-9)
+
+
+def test_a_model_that_withholds_forecasts_says_why(cdnow_run, tmp_path):
+    model = load_model(cdnow_run / "model")
+    said = model.info | {"forecast": {"reason": "the window is too short"}}
+    replace(model, info=said, sha256="").save(tmp_path)
+    row = {"customer_id": "a", "recency": 3, "frequency": 2, "tenure": 90, "total_spent": 20}
+    client = client_of(tmp_path)
+
+    answered = client.post("/v1/forecast", json={"customers": [row]})
+
+    assert answered.status_code == 404
+    assert "forecasts no customer: the window is too short" in answered.json["detail"]
+    assert client.get("/v1/model").json["forecast"] == {"reason": "the window is too short"}
+
+
+def test_a_forecast_needs_a_first_order_before_the_last(cdnow_run):
+    row = {"customer_id": "a", "recency": 91, "frequency": 2, "tenure": 90, "total_spent": 20}
+    answered = client_of(cdnow_run / "model").post("/v1/forecast", json={"customers": [row]})
+    assert answered.status_code == 422
+    assert answered.json["errors"][0]["pointer"] == "/customers/0/recency"
+
+
+def test_forecasts_of_extreme_customers_are_numbers(cdnow_run):
+    rows = [
+        {"customer_id": str(n), "recency": r, "frequency": f, "tenure": t, "total_spent": s}
+        for n, (r, f, t, s) in enumerate(
+            [(0, 1, 0, 0), (0, 1e6, 1e5, 1e12), (1e5, 1, 1e5, -1e12), (0, 1e6, 0, 1), (1e5, 1e6, 1e5, 1)]
+        )
+    ]  # fmt: skip
+    answered = client_of(cdnow_run / "model").post("/v1/forecast", json={"customers": rows})
+    found = pd.DataFrame(answered.json["customers"]).drop(columns="customer_id")
+    assert np.isfinite(found.to_numpy(dtype=float)).all()
+    assert found["chance"].between(0, 1).all() and (found >= 0).all().all()

@@ -171,9 +171,8 @@ def test_core_points_of_the_forgotten_leave_the_model_unless_another_customer_ha
     table = pq.read_table(shop.result / "features.parquet").to_pandas()
     before = load_model(shop.result / "model")
     group = before.groups["normal"]
-    prepared = group.preparation.apply(
-        table[list(group.preparation.features)].to_numpy(dtype=float)
-    )
+    values = table[list(group.preparation.features)].to_numpy(dtype=float)
+    prepared = group.preparation.for_flags(values, group.preparation.apply(values))
     core = {point.tobytes() for point in group.core_points}
     is_core = pd.Series([row.tobytes() in core for row in prepared])
     alone = table["customer_id"][is_core & ~table["customer_id"].isin([HOSTILE[0], "twin"])].iloc[0]

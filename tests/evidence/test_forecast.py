@@ -12,6 +12,7 @@ from conftest import ROOT
 from scipy.integrate import dblquad
 from scipy.special import beta, betaincinv, gammaln
 
+from segmentation.book import words
 from segmentation.core.parameters import load_yaml, parameters_from
 from segmentation.evidence import buying
 from segmentation.evidence.forecast import calibration, interval_of, predict, why_not
@@ -219,3 +220,19 @@ def test_a_customer_of_returns_only_is_worth_nothing_not_less():
          "total_spent": [-5.0]}
     )  # fmt: skip
     assert predict(MbgNbd(*PUBLISHED), one, 90)["expected_value"].item() == 0.0
+
+
+def test_calibration_is_told_with_its_tenths_and_the_reason_to_abstain():
+    table = calibration(np.linspace(0.1, 0.5, 1_000), np.arange(1_000) % 10 < 3)
+    facts = {"possible": True, "reason": "", "cut": "1998-03-31", "days_after": 90}
+    said = words.calibration_sentence(table, facts)
+    within = ((table["low"] <= table["predicted"]) & (table["predicted"] <= table["high"])).sum()
+    assert "300 were expected to order within 90 days and 300 did" in said
+    assert f"in {within} of 10 tenths" in said
+    withheld = words.calibration_sentence(
+        table, facts | {"possible": False, "reason": why_not(table)}
+    )
+    assert "**No customer is forecast**: " in withheld and "tenths of the customers" in withheld
+    assert words.calibration_sentence(table.iloc[:0], {"reason": "too short"}).endswith(
+        "too short."
+    )

@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks.false_alarms import KINDS
+from benchmarks.false_alarms import judged as alarm
 from segmentation.core.parameters import resolve
 from segmentation.core.threads import one_thread
 from segmentation.customers.prepare import prepare_group
@@ -58,6 +60,13 @@ def test_one_smooth_population_is_no_set_of_kinds(model, monkeypatch):
     monkeypatch.setattr(verdict, "SMOOTH_SETS", 4)
     customers = buyers(1_000, 1, model)
     assert [judged(customers, k)["natural_kinds"] for k in (2, 3, 4)] == [False] * 3
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_continuum_is_called_natural_kinds(kind, monkeypatch):
+    # `make evidence` judges 200 of them, of 2,000 and of 10,000 customers
+    monkeypatch.setattr(verdict, "SMOOTH_SETS", 4)
+    assert [alarm(kind, n=600, number=number) for number in range(2)] == [False] * 2
 
 
 def test_planted_kinds_of_buyers_are_told_from_a_smooth_population():

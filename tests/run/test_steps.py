@@ -51,7 +51,7 @@ def test_steps_one_by_one_give_what_a_run_gives(run, lines):
     assert model.labels_.tolist() == published["cluster"].tolist()
     names = segmentation.name_segments(customers, model.labels_, scaled)
     assert names.tolist() == published["segment"].tolist()
-    flags = segmentation.dbscan(scaled).is_noise
+    flags = segmentation.dbscan(segmentation.scale(customers, for_flags=True)).is_noise
     assert flags.tolist() == published["is_anomaly"].tolist()
 
 

@@ -43,6 +43,7 @@ class Group:
 
     segments: pd.DataFrame
     values: np.ndarray
+    flag_values: np.ndarray
 
 
 def signed_log(values: np.ndarray) -> np.ndarray:
@@ -58,7 +59,11 @@ def groups_of(folder: Path) -> dict[str, Group]:
         used = [name for name in parameters["features"] if members[name].notna().any()]
         members = members.sort_values(used, kind="stable").reset_index(drop=True)
         pipeline = make_pipeline(FunctionTransformer(signed_log), StandardScaler())
-        groups[str(kind)] = Group(members, pipeline.fit_transform(members[used].to_numpy(float)))
+        raw = members[used].to_numpy(float)
+        values = pipeline.fit_transform(raw)
+        dates = np.isin(used, ["recency", "tenure"])
+        flag_values = np.where(dates, StandardScaler().fit_transform(raw), values)
+        groups[str(kind)] = Group(members, values, flag_values)
     return groups
 
 
@@ -134,7 +139,7 @@ def test_noise_and_core_sets_equal_sklearn_dbscan(shipped_run, groups):
     model = load_model(shipped_run[1] / "model")
     for kind, group in groups.items():
         eps, min_samples = chosen_setting(shipped_run[1], kind)
-        found = DBSCAN(eps=eps, min_samples=min_samples).fit(group.values)
+        found = DBSCAN(eps=eps, min_samples=min_samples).fit(group.flag_values)
         flags = group.segments["is_anomaly"].to_numpy()
         assert (flags == (found.labels_ == -1)).all(), kind
         core = np.unique(found.components_, axis=0)
@@ -148,7 +153,7 @@ def test_noise_and_core_sets_of_every_cell_of_the_grid_equal_sklearn_dbscan(mark
 
     assert grid.groupby("segment_type").size().to_dict() == dict.fromkeys(groups, 20)
     for kind, cells in grid.groupby("segment_type"):
-        values = groups[str(kind)].values
+        values = groups[str(kind)].flag_values
         neighbours = find_neighbours(values, max_min_samples=int(cells["min_samples"].max()))
         for cell in cells.itertuples():
             found = DBSCAN(eps=cell.eps, min_samples=cell.min_samples).fit(values)
@@ -218,10 +223,12 @@ def test_dbscan_flags_at_its_automatic_setting_equal_sklearn(values):
     assert (fit.is_noise == (found.labels_ == -1)).all()
 
 
-def test_auto_eps_is_the_point_of_the_curve_furthest_below_its_chord():
+def test_auto_eps_is_the_middle_of_where_the_curve_is_furthest_below_its_chord():
     # chord from (0, 1) to (1, 11): at shares 0, .25, .5, .75, 1 it is 1, 3.5, 6, 8.5, 11;
     # the curve lies 0, 2.5, 4.8, 6.3 and 0 below it, so the knee is 2.2, rounded up
     assert auto_eps(np.array([2.2, 1.0, 11.0, 1.2, 1.0])) == 2.21
+    # 2.5 and 4.98 below it, then 4.97: hardly less deep, and as good a knee
+    assert auto_eps(np.array([1.0, 1.0, 1.02, 3.53, 11.0])) == 2.28
 
 
 def test_silhouette_of_every_customer_equals_sklearn(marketplace_run):

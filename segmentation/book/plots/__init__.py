@@ -26,6 +26,7 @@ from segmentation.book.plots.evidence import (
     plot_silhouettes,
 )
 from segmentation.book.plots.proof import (
+    plot_calibration,
     plot_dbscan_evidence,
     plot_holdout,
     plot_holdout_curve,
@@ -49,6 +50,7 @@ __all__ = [
     "plot_alluvial",
     "plot_anomalies",
     "plot_calendar",
+    "plot_calibration",
     "plot_categories",
     "plot_cohorts",
     "plot_concentration",

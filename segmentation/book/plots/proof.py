@@ -347,3 +347,29 @@ def plot_holdout_curve(curve: pd.DataFrame) -> Figure:
     n = common.n_of(int(curve["customers"].iloc[0]))
     common.note(fig, f"{n}. Dashed: customers chosen by lot.")
     return fig
+
+
+@style.report_figure
+def plot_calibration(calibration: pd.DataFrame) -> Figure:
+    """What came beside what was forecast, by tenths of the customers.
+
+    Parameters
+    ----------
+    calibration : DataFrame with columns ``decile, customers, predicted, observed, low, high``
+    """
+    if calibration.empty:
+        return style.sentence_figure("No earlier quarter to hold a forecast against.")
+    fig, axes = common.panels(1, columns=1, height=3.2)
+    ax, value = axes[0], calibration["observed"].to_numpy(dtype=float)
+    top = 1.05 * float(calibration[["predicted", "high"]].max().max())
+    reach = np.array([value - calibration["low"], calibration["high"] - value]).clip(0)
+    ax.plot([0, top], [0, top], color=style.CONTEXT, linestyle=(0, (4, 2)))
+    ax.errorbar(calibration["predicted"], value, yerr=reach, fmt="o", color=style.ACCENT)
+    ax.set_xlim(0, top)
+    ax.set_ylim(0, top)
+    ax.xaxis.set_major_formatter(style.percent_ticks())
+    ax.yaxis.set_major_formatter(style.percent_ticks())
+    ax.set_xlabel("Forecast: customers who order (%)")
+    ax.set_ylabel("Observed (%)")
+    common.note(fig, common.n_of(int(calibration["customers"].sum())) + ", in ten equal parts")
+    return fig

@@ -14,6 +14,12 @@ from segmentation.book.words.actions import (
     trial_sentence,
     trial_table,
 )
+from segmentation.book.words.calibration import (
+    calibration_sentence,
+    calibration_table,
+    cuts_sentence,
+    cuts_table,
+)
 from segmentation.book.words.cards import segment_cards
 from segmentation.book.words.changes import (
     changes_sentence,
@@ -128,6 +134,8 @@ __all__ = [
     "api_examples",
     "banner",
     "break_even_sentence",
+    "calibration_sentence",
+    "calibration_table",
     "category_sentence",
     "changes_sentence",
     "changes_text",
@@ -139,6 +147,8 @@ __all__ = [
     "concentration_sentence",
     "concentration_table",
     "concentration_trend",
+    "cuts_sentence",
+    "cuts_table",
     "dbscan_evidence_sentence",
     "dependence_table",
     "drift_table",

@@ -12,7 +12,6 @@ from segmentation.core.limits import (
     AUTO_K_RANGE,
     HARDLY_PULLED,
     ILLUSTRATION,
-    MANY_GROUPS,
     REASONABLE_STRUCTURE,
     STAYS,
     STRONG_STRUCTURE,
@@ -225,8 +224,6 @@ def dbscan_evidence_sentence(table: pd.DataFrame, choice: dict[str, Any]) -> str
         own = cell.iloc[0]
         groups = int(own["dense_groups"])
         text = f"The setting in use sees {plural(groups, 'dense group')}"
-        if groups > MANY_GROUPS:
-            text += ", more than the few of a good setting"
         if pd.isna(own["stability"]):
             parts.append(f"{in_group(kind, kinds)}{text} and flags nobody.")
             continue

@@ -21,12 +21,14 @@ from segmentation.deliver.api import orders
 from segmentation.deliver.api.access import ApiKeys
 from segmentation.deliver.api.bodies import CSV, JSON, NDJSON, read_customers
 from segmentation.deliver.api.contract import (
+    FORECAST,
     LARGE_BODY_WAIT_SECONDS,
     MAX_BODY_BYTES,
     MOST_LARGE_BODIES,
     ORDINARY_BODY_BYTES,
 )
 from segmentation.deliver.api.documentation import documentation_page
+from segmentation.deliver.api.forecast import forecast as forecast_of
 from segmentation.deliver.api.metrics import ENDPOINTS, EXPOSITION, Metrics
 from segmentation.deliver.api.model_card import model_card
 from segmentation.deliver.api.openapi import openapi_document
@@ -297,6 +299,20 @@ def _add_scoring(app: Flask, around: Surroundings) -> None:
         around.metrics.count("anomalies_total", found.anomalies)
         around.metrics.count("extrapolated_total", found.extrapolated)
         response = Response(found.content, content_type=found.content_type)
+        response.headers["X-Model-Sha256"] = serving.sha256
+        return response
+
+    @app.post("/v1/forecast", provide_automatic_options=False)
+    def forecast() -> Response:
+        _only()
+        with around.room():
+            media_type, body = _body(JSON, NDJSON, CSV)
+            with around.slot():
+                serving = around.serving()
+                customers = read_customers(media_type, body, FORECAST)
+                content, content_type = forecast_of(serving, customers)
+        g.customers = len(customers.ids)
+        response = Response(content, content_type=content_type)
         response.headers["X-Model-Sha256"] = serving.sha256
         return response
 

@@ -62,6 +62,7 @@ class Contract:
     bounds: dict[str, Bounds]
     groups: tuple[str, ...]
     needs_segment_type: bool
+    prefix: str = ""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -76,13 +77,13 @@ class Contract:
         fields |= {name: self._feature_type(name) for name in self.features}
         if self.needs_segment_type:
             fields["segment_type"] = self._kind_type()
-        return _closed("Customer", fields)
+        return _closed(f"{self.prefix}Customer", fields)
 
     @cached_property
     def rows(self) -> TypeAdapter[Any]:
         """Validator of ``{"customers": [...]}``."""
         customers = Annotated[list[self.row_type], Field(min_length=1, max_length=MAX_ROWS)]  # type: ignore[name-defined]
-        return TypeAdapter(_closed("Customers", {"customers": customers}))
+        return TypeAdapter(_closed(f"{self.prefix}Customers", {"customers": customers}))
 
     @cached_property
     def row(self) -> TypeAdapter[Any]:
@@ -98,8 +99,8 @@ class Contract:
             fields[name] = Annotated[list[self._feature_type(name)], size]  # type: ignore[misc]
         if self.needs_segment_type:
             fields["segment_type"] = Annotated[list[self._kind_type()], size]  # type: ignore[misc]
-        columns = _closed("Columns", fields)
-        return TypeAdapter(_closed("CustomerColumns", {"columns": columns}))
+        columns = _closed(f"{self.prefix}Columns", fields)
+        return TypeAdapter(_closed(f"{self.prefix}CustomerColumns", {"columns": columns}))
 
     def _feature_type(self, name: str) -> Any:
         bounds = self.bounds[name]
@@ -145,6 +146,22 @@ def contract_of(model: SegmentModel) -> Contract:
     groups = tuple(kind for kind in SEGMENT_TYPES if kind in model.groups)
     needs = len(groups) > 1 and "register_to_order" not in model.features
     return Contract(model.features, bounds, groups, needs)
+
+
+MOST_DAYS = Bounds(0.0, 100_000.0)
+FORECAST = Contract(
+    features=("recency", "frequency", "tenure", "total_spent"),
+    bounds={
+        "recency": MOST_DAYS,
+        "frequency": Bounds(1.0, 1e6),
+        "tenure": MOST_DAYS,
+        "total_spent": Bounds(-LARGEST, LARGEST),
+    },
+    groups=(),
+    needs_segment_type=False,
+    prefix="Forecast",
+)
+"""What a forecast asks of a customer, whatever features the model has."""
 
 
 def bounds_of(model: SegmentModel, name: str) -> Bounds:

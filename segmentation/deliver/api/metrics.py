@@ -10,7 +10,10 @@ import threading
 
 import numpy as np
 
-ENDPOINTS = ("segments", "features", "model", "live", "ready", "metrics", "openapi", "other")
+ENDPOINTS = (
+    *("segments", "features", "forecast", "model"),
+    *("live", "ready", "metrics", "openapi", "other"),
+)
 STATUSES = (200, 304, 400, 401, 404, 405, 408, 413, 415, 422, 500, 503)
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 MAX_WORKERS = 64

@@ -31,6 +31,7 @@ def model_card(serving: Serving) -> dict[str, Any]:
             for name in contract.features
         ],
         "columns": list(contract.columns),
+        "forecast": model.info.get("forecast", {}),
         "groups": [_group_card(group, model.groups) for group in model.groups.values()],
         "limits": {
             "customers_json": MAX_ROWS,

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from segmentation import __version__
-from segmentation.deliver.api.contract import MAX_BODY_BYTES, MAX_BULK_ROWS, MAX_ROWS
+from segmentation.deliver.api.contract import FORECAST, MAX_BODY_BYTES, MAX_BULK_ROWS, MAX_ROWS
 from segmentation.deliver.api.orders import ORDERS
 from segmentation.deliver.api.problems import MAX_LISTED, PROBLEM_JSON
 from segmentation.deliver.api.store import Serving
@@ -16,7 +16,7 @@ _REF = "#/components/schemas/{model}"
 _MEANINGS = {
     "400": "No JSON or CSV text in UTF-8, truncated, a key twice, or an unknown query parameter",
     "401": "No API key, or not one of those accepted",
-    "404": "No such page",
+    "404": "No such page, or a model that forecasts no customer; the reason is named",
     "405": "The page does not answer that method",
     "408": "The body did not arrive in time",
     "413": f"More than {MAX_BODY_BYTES:,} bytes or {MAX_BULK_ROWS:,} customers",
@@ -86,39 +86,33 @@ def _largest_cluster(group: Any) -> float:
 
 
 def _scoring_paths(serving: Serving) -> dict[str, Any]:
-    one = example_customer(serving)
-    columns = {name: [value] for name, value in one.items()}
-    names = list(one)
-    csv_text = ",".join(names) + "\n" + ",".join("" if v is None else str(v) for v in one.values())
-    json_body = {
-        "schema": {"oneOf": [_ref("Customers"), _ref("CustomerColumns")]},
-        "examples": {
-            "rows": {"value": {"customers": [one]}},
-            "columns": {"value": {"columns": columns}},
-        },
-    }
-    answers = {
-        "application/json": {"schema": {"oneOf": [_ref("Segments"), _ref("SegmentColumns")]}},
-        "application/x-ndjson": {"schema": _TEXT},
-        "text/csv": {"schema": _TEXT},
-    }
     segments = _operation(
         "Segment of each customer",
         f"Up to {MAX_ROWS:,} customers as JSON rows or columns, up to {MAX_BULK_ROWS:,} as NDJSON "
         "(one customer a line) or CSV (the first line names the columns). Answered in the order "
         "and in the form asked. The group (segment_type) follows from the registration.",
-        answers,
+        _in_every_form("Segments", "SegmentColumns"),
         "400 401 408 413 415 422 503",
         query=("distances", "true adds the distance to every centre of the customer's group"),
-        body={
-            "application/json": json_body,
-            "application/x-ndjson": {"schema": _TEXT},
-            "text/csv": {"schema": _TEXT, "examples": {"csv": {"value": csv_text}}},
-        },
+        body=_customers_body(example_customer(serving), ""),
     )
-    segments["responses"]["200"]["headers"] = {
-        "X-Model-Sha256": {"schema": _TEXT, "description": "Checksum of the model that answered"}
-    }
+    forecast = _operation(
+        "What each customer is expected to do next",
+        "Chance to order within outcome_days, orders expected and their value (a ranking; sums are "
+        "no promise of revenue), by the run's fit of MBG/NBD. Needs no feature of the model: days "
+        "since the last and the first order, orders and money. 404 where the run's calibration "
+        "withholds forecasts.",
+        _in_every_form("Expected", "ExpectedColumns"),
+        "400 401 404 408 413 415 422 503",
+        body=_customers_body(_FORECAST_EXAMPLE, FORECAST.prefix),
+    )
+    for one in (segments, forecast):
+        one["responses"]["200"]["headers"] = {
+            "X-Model-Sha256": {
+                "schema": _TEXT,
+                "description": "Checksum of the model that answered",
+            }
+        }
     features = _operation(
         "Features from raw order lines",
         "The definitions and cleaning rules of the run. The customers of the answer can be sent to "
@@ -133,7 +127,40 @@ def _scoring_paths(serving: Serving) -> dict[str, Any]:
             }
         },
     )
-    return {"/v1/segments": {"post": segments}, "/v1/features": {"post": features}}
+    return {
+        "/v1/segments": {"post": segments},
+        "/v1/forecast": {"post": forecast},
+        "/v1/features": {"post": features},
+    }
+
+
+_FORECAST_EXAMPLE = {
+    "customer_id": "C-001", "recency": 20, "frequency": 3, "tenure": 200, "total_spent": 90.0,
+}  # fmt: skip
+
+
+def _in_every_form(rows: str, columns: str) -> dict[str, Any]:
+    return {
+        "application/json": {"schema": {"oneOf": [_ref(rows), _ref(columns)]}},
+        "application/x-ndjson": {"schema": _TEXT},
+        "text/csv": {"schema": _TEXT},
+    }
+
+
+def _customers_body(one: dict[str, Any], prefix: str) -> dict[str, Any]:
+    columns = {name: [value] for name, value in one.items()}
+    csv_text = ",".join(one) + "\n" + ",".join("" if v is None else str(v) for v in one.values())
+    return {
+        "application/json": {
+            "schema": {"oneOf": [_ref(f"{prefix}Customers"), _ref(f"{prefix}CustomerColumns")]},
+            "examples": {
+                "rows": {"value": {"customers": [one]}},
+                "columns": {"value": {"columns": columns}},
+            },
+        },
+        "application/x-ndjson": {"schema": _TEXT},
+        "text/csv": {"schema": _TEXT, "examples": {"csv": {"value": csv_text}}},
+    }
 
 
 def _other_paths() -> dict[str, Any]:
@@ -214,6 +241,8 @@ def _schemas(serving: Serving) -> dict[str, Any]:
     adapters: list[tuple[str, TypeAdapter[Any]]] = [
         ("Customers", contract.rows),
         ("CustomerColumns", contract.table),
+        ("ForecastCustomers", FORECAST.rows),
+        ("ForecastCustomerColumns", FORECAST.table),
         ("Orders", ORDERS),
     ]
     _, made = TypeAdapter.json_schemas(
@@ -243,6 +272,14 @@ def _answer_schemas(serving: Serving) -> dict[str, Any]:
     rows = _object(columns, optional=("distances", "extrapolated"))
     table = _object({n: _list_of(s) for n, s in columns.items()}, optional=("distances",))
     reference = _object({"source": _TEXT, "as_of": _TEXT, "sha256": _TEXT})
+    expected: dict[str, Any] = {
+        "customer_id": _TEXT,
+        "chance": {"type": "number", "minimum": 0, "maximum": 1},
+        "expected_orders": {"type": "number", "minimum": 0},
+        "expected_value": {"type": "number", "minimum": 0},
+        "outcome_days": {"type": "integer", "minimum": 1},
+    }
+    expected_table = _object({n: _list_of(s) for n, s in expected.items()})
     feature_row = {"type": "object", "required": ["customer_id"]}
     error = _object({"pointer": _TEXT, "detail": _TEXT})
     return {
@@ -250,6 +287,8 @@ def _answer_schemas(serving: Serving) -> dict[str, Any]:
         "Segment": rows,
         "Segments": _object({"model": _ref("Model"), "customers": _list_of(_ref("Segment"))}),
         "SegmentColumns": _object({"model": _ref("Model"), "columns": table}),
+        "Expected": _object({"model": _ref("Model"), "customers": _list_of(_object(expected))}),
+        "ExpectedColumns": _object({"model": _ref("Model"), "columns": expected_table}),
         "Features": _object(
             {
                 "model": _ref("Model"),

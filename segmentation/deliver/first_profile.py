@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +46,8 @@ class _Draft:
         """The SELECT as a file."""
         parts = []
         for why, value, name in self.columns:
-            parts.append(
-                "".join(f"    -- {line}\n" for line in why) + f"    {_sql(exp.alias_(value, name))}"
-            )
+            column = exp.alias_(value, name).sql("duckdb")
+            parts.append("".join(f"    -- {line}\n" for line in why) + f"    {column}")
         head = "\n".join(f"-- {line}" for line in self.head)
         return "\n".join([head, "SELECT", ",\n".join(parts), self.tail, ""])
 
@@ -128,23 +128,20 @@ def _by_names(tables: list[Table]) -> tuple[_Draft, str | None]:
     if "order_id" in roles:
         made.add("order_id", column("order_id"), *why("order_id"))
     else:
-        key = exp.DPipe(
-            this=exp.DPipe(this=customer.copy(), expression=exp.Literal.string(" ")),
-            expression=column("order_date"),
-        )
-        made.add(
-            "order_id", key, f"{OWNER}: no column names an order; a customer's day is taken for one"
-        )
-    made.add("order_date", *_day(*roles["order_date"], column("order_date"), why("order_date")))
+        key = _joined(customer.copy(), exp.Literal.string(" "), column("order_date"))
+        said = f"{OWNER}: no column names an order; a customer's day is taken for one"
+        made.add("order_id", key, said)
+
+    def add_day(role: str) -> None:
+        made.add(role, *_day(*roles[role], column(role), why(role)))
+
+    add_day("order_date")
     _add_money(made, roles, column, why)
     for role in ("product", "category", "payment_method", "country"):
         if role in roles:
             made.add(role, column(role), *why(role))
     if "registered_date" in roles:
-        made.add(
-            "registered_date",
-            *_day(*roles["registered_date"], column("registered_date"), why("registered_date")),
-        )
+        add_day("registered_date")
     query: Any = exp.Select().from_(exp.Table(this=exp.to_identifier(lines.name, quoted=True)))
     for one, other, name in links:
         sides = (exp.column(name, table=t.name, quoted=True) for t in (other, one))
@@ -200,7 +197,7 @@ def _named_day(column: exp.Column, order: str, months: list[str]) -> Any:
     numbers = [_extract(column, "[0-9]+"), _extract(column, "([0-9]+)[^0-9]+([0-9]+)", 2)]
     year, day = numbers if order[0] in "yY" else numbers[::-1]
     if "y" in order:
-        year = exp.DPipe(this=exp.Literal.string("20"), expression=year)
+        year = _joined(exp.Literal.string("20"), year)
     return _date(year, month, day)
 
 
@@ -214,11 +211,13 @@ def _part(value: Any, start: int, length: int) -> Any:
     return exp.Substring(this=value.copy(), start=numbers[0], length=numbers[1])
 
 
-def _date(*parts: Any) -> Any:
-    text, dash = parts[0], exp.Literal.string("-")
-    for part in parts[1:]:
-        text = exp.DPipe(this=exp.DPipe(this=text, expression=dash.copy()), expression=part)
-    return exp.cast(text, "DATE")
+def _joined(*texts: Any) -> Any:
+    return reduce(lambda text, more: exp.DPipe(this=text, expression=more), texts)
+
+
+def _date(year: Any, month: Any, day: Any) -> Any:
+    dash = exp.Literal.string("-")
+    return exp.cast(_joined(year, dash, month, dash.copy(), day), "DATE")
 
 
 def _add_money(made: _Draft, roles: dict[str, Any], column: Any, why: Any) -> None:
@@ -243,31 +242,22 @@ def _add_money(made: _Draft, roles: dict[str, Any], column: Any, why: Any) -> No
     status, words = None, {}
     if "status" in roles:
         table, name = roles["status"]
-        status, words = (
-            exp.func("COALESCE", column("status"), exp.Literal.string("")),
-            first_look.words_of(table.values[name]),
-        )
-        if table.kinds[name] == "BOOLEAN":
-            status, words = exp.func("COALESCE", column("status"), exp.false()), {}
+        is_flag = table.kinds[name] == "BOOLEAN"
+        none = exp.false() if is_flag else exp.Literal.string("")
+        status = exp.func("COALESCE", column("status"), none)
+        words = {} if is_flag else first_look.words_of(table.values[name])
     back = [word for word, (kind, _) in words.items() if kind == "back"]
     returned = _is_one_of(status, back) if back else None
     if returned is not None:
-        units = (
+        units, money = (
             exp.Case()
-            .when(returned.copy(), exp.Neg(this=exp.func("ABS", units)))
-            .else_(units.copy())
-        )
-        money = (
-            exp.Case()
-            .when(returned.copy(), exp.Neg(this=exp.func("ABS", money)))
-            .else_(money.copy())
+            .when(returned.copy(), exp.Neg(this=exp.func("ABS", value)))
+            .else_(value.copy())
+            for value in (units, money)
         )
         reason.append("what comes back is below zero, however the export writes it")
-    made.add(
-        "quantity",
-        units,
-        *(why("quantity") if "quantity" in roles else ["no column of units: each row is one"]),
-    )
+    one_each = ["no column of units: each row is one"]
+    made.add("quantity", units, *(why("quantity") if "quantity" in roles else one_each))
     made.add("amount", money, *reason)
     if status is None:
         made.add("is_valid", exp.true(), f"{OWNER}: no column of a status, so every row counts")
@@ -276,12 +266,9 @@ def _add_money(made: _Draft, roles: dict[str, Any], column: Any, why: Any) -> No
     else:
         counted = [word for word, (kind, _) in words.items() if kind != "never"]
         listed = [f"{word} ({number:,}: {_SAID[kind]})" for word, (kind, number) in words.items()]
-        made.add(
-            "is_valid",
-            _is_one_of(status, counted),
-            *why("status"),
-            f"{OWNER}: which are sales; found are {', '.join(listed[:_SHOWN])}{', …' if len(listed) > _SHOWN else ''}",
-        )
+        shown = ", ".join([*listed[:_SHOWN], *(["…"] if len(listed) > _SHOWN else [])])
+        asked = f"{OWNER}: which are sales; found are {shown}"
+        made.add("is_valid", _is_one_of(status, counted), *why("status"), asked)
     negative = [
         name
         for name in ("amount", "quantity")
@@ -294,11 +281,8 @@ def _add_money(made: _Draft, roles: dict[str, Any], column: Any, why: Any) -> No
         for name in negative
     ]
     if tests:
-        made.add(
-            "is_return",
-            exp.or_(*tests),
-            "goods or money that come back; `returns: net` in the profile takes them off",
-        )
+        said = "goods or money that come back; `returns: net` in the profile takes them off"
+        made.add("is_return", exp.or_(*tests), said)
 
 
 _SAID = {"sale": "a sale", "back": "comes back", "never": "no sale", "unknown": "counted as a sale"}
@@ -306,10 +290,6 @@ _SAID = {"sale": "a sale", "back": "comes back", "never": "no sale", "unknown": 
 
 def _is_one_of(value: Any, words: list[str]) -> Any:
     return exp.In(this=value.copy(), expressions=[exp.Literal.string(word) for word in words])
-
-
-def _sql(value: Any) -> str:
-    return str(value.sql("duckdb"))
 
 
 def _code(columns: list[list[str]]) -> str | None:

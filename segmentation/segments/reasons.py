@@ -12,12 +12,12 @@ REASON_WORDS = {
     "first_to_last_order": ("unusually short activity", "unusually long activity"),
     "total_unit": ("unusually few units", "extreme quantity"),
     "total_spent": ("unusually small spender", "extreme spender"),
-    "recency": ("", "unusually long absence"),
+    "recency": ("unusually recent order", "unusually long absence"),
     "frequency": ("unusually few orders", "extremely frequent buyer"),
     "average_order_value": ("unusually small basket", "unusually large basket"),
-    "tenure": ("", "unusually old customer"),
+    "tenure": ("unusually new customer", "unusually old customer"),
 }
-"""Words for a value below, and above, the limits of its group; a late date alone is no reason."""
+"""Words for a value below, and above, the limits of its group."""
 
 
 def limit_reasons(
@@ -52,7 +52,7 @@ def limit_reasons(
         column = values[:, features.index(name)]
         below, above = REASON_WORDS.get(name) or (f"unusually {w}" for w in low_and_high(name))
         for beyond, words in ((column > high, above), (column < low, below)):
-            for row in np.flatnonzero(beyond) if words else ():
+            for row in np.flatnonzero(beyond):
                 number = _number(float(column[row]))
                 found[row].append(f"{words} ({number}, median {_number(medians[name])})")
     return ["; ".join(reasons) for reasons in found]

@@ -17,6 +17,7 @@ from segmentation.core.columns import FEATURES
 from segmentation.core.drift import counts_between, decile_edges
 from segmentation.core.limits import REASON_QUANTILES
 from segmentation.core.parameters import Parameters
+from segmentation.customers.preparation import DATES
 from segmentation.customers.prepare import PreparedGroup
 from segmentation.segments.dbscan import GroupFlags
 from segmentation.segments.kmeans import (
@@ -173,6 +174,7 @@ def _group_model(
 ) -> GroupModel:
     used = list(given.group.preparation.features)
     low, high = (customers[used].quantile(q) for q in REASON_QUANTILES)
+    low[[name for name in used if name in DATES]] = 0.0  # a late date alone is no reason
     return GroupModel(
         segment_type=kind,
         preparation=given.group.preparation,

@@ -267,6 +267,25 @@ def test_model_with_a_fitting_checksum_is_still_checked(model_copy, name, value,
         load_model(model_copy)
 
 
+@pytest.mark.parametrize("date", [[9, 1.0, 1.0], [0, 1.0, 0.0], [0, 1.0]])
+def test_dates_of_another_shape_are_refused(model_copy, date):
+    def change(document: dict) -> None:
+        document["groups"]["normal"]["preparation"]["dates"] = [date]
+
+    reseal(model_copy, change)
+    with pytest.raises(ModelError, match="is not a complete model"):
+        load_model(model_copy)
+
+
+@pytest.mark.parametrize("numbers", [{"r": -1.0}, {"r": 1.0}, {"r": "1"}, {"colour": 1.0}])
+def test_a_forecast_of_another_shape_is_refused(model_copy, numbers):
+    given = {"r": 1.0, "alpha": 2.0, "a": 1.0, "b": 1.0, "outcome_days": 90}
+    whole = given | numbers if numbers != {"r": 1.0} else numbers
+    reseal(model_copy, lambda document: document["info"].update(forecast=whole))
+    with pytest.raises(ModelError, match="forecast of another shape"):
+        load_model(model_copy)
+
+
 @pytest.mark.parametrize("name", ["low", "high", "lambdas", "center", "scale"])
 def test_constants_of_another_shape_are_refused(model_copy, name):
     reseal(

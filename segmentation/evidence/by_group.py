@@ -79,7 +79,9 @@ def k_scores_of(
     inertia = {1: float(((values - values.mean(axis=0)) ** 2).sum()) if values.size else 0.0}
     inertia |= {int(row.k): float(row.inertia) for row in scores.itertuples()}
     k_values = [int(k) for k in scores["k"]]
-    intervals = {k: silhouette_interval(silhouettes[k]) for k in k_values}
+    # of all customers the mean is exact; where it is estimated, the interval says how well
+    sampled = [k for k in k_values if len(silhouettes[k]) < len(values)]
+    intervals = {k: silhouette_interval(silhouettes[k]) for k in sampled}
     table = pd.DataFrame({"k": list(inertia), "inertia": list(inertia.values())}).merge(
         scores.drop(columns="inertia"), on="k", how="left"
     )

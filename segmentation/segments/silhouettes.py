@@ -70,7 +70,7 @@ def silhouettes(
 
 
 def silhouette_interval(values: np.ndarray) -> tuple[float, float, float]:
-    """Mean silhouette with its 95% interval.
+    """Mean silhouette of measured customers with the 95% interval of the mean of all.
 
     Parameters
     ----------
@@ -79,8 +79,8 @@ def silhouette_interval(values: np.ndarray) -> tuple[float, float, float]:
 
     Notes
     -----
-    Where everybody was measured the mean is exact, and the interval says how far it would
-    move with other customers of the same kind.
+    It does not say how far the mean would move with other customers: silhouettes hang together,
+    and other customers would have other clusters, which moves it up to three times as far.
 
     Examples
     --------

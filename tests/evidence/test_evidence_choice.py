@@ -176,3 +176,18 @@ def test_sampled_silhouette_estimates_the_exact_one_and_its_interval_covers(monk
     assert means.mean() == pytest.approx(exact, abs=0.01)
     # drawn without replacement, so the interval covers at least as often as it says
     assert ((lows <= exact) & (exact <= highs)).mean() >= 0.92
+
+
+def test_an_exact_silhouette_has_no_interval_and_an_estimated_one_has(monkeypatch):
+    values = scaled(blobs(3, seed=2))
+    fits = fit_range(values, values[:, 0], k_values=range(2, 4), n_init=2, random_state=42)
+
+    def ends(measured: int) -> pd.Series:
+        monkeypatch.setattr(silhouettes, "EXACT_SILHOUETTE_CUSTOMERS", measured)
+        monkeypatch.setattr(silhouettes, "SAMPLED_SILHOUETTE_CUSTOMERS", 80)
+        scored = score_fits(values, fits, random_state=1)
+        table = k_scores_of(values, scored.scores, scored.silhouettes, random_state=1, progress="")
+        return table.set_index("k")[["silhouette_low", "silhouette_high"]].loc[[2, 3]]
+
+    assert ends(len(values)).isna().all(axis=None)
+    assert ends(50).notna().all(axis=None)

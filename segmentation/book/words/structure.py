@@ -103,9 +103,12 @@ def _standing(rule: dict[str, Any]) -> str:
 
 def _scores(by_k: pd.DataFrame, k: int) -> str:
     row = by_k.loc[k]
+    estimated = ""
+    if pd.notna(row["silhouette_low"]):
+        ends = f"{row['silhouette_low']:.3f} to {row['silhouette_high']:.3f}"
+        estimated = f" (estimated, 95% interval {ends})"
     return (
-        f"silhouette {row['silhouette']:.3f}, 95% interval {row['silhouette_low']:.3f} to "
-        f"{row['silhouette_high']:.3f}, against {row['silhouette_null']:.3f} for one cloud; "
+        f"silhouette {row['silhouette']:.3f}{estimated} against {row['silhouette_null']:.3f} for one cloud; "
         f"agreement of halves {row['agreement']:.2f}"
     )
 
@@ -206,7 +209,9 @@ def _or_dash(value: float) -> str:
 
 
 def _range(value: float, low: float, high: float) -> str:
-    return f"{value:.2f} ({low:.2f}–{high:.2f})" if pd.notna(value) else "–"
+    if pd.isna(value):
+        return "–"
+    return f"{value:.2f} ({low:.2f}–{high:.2f})" if pd.notna(low) else f"{value:.2f}"
 
 
 def dbscan_evidence_sentence(table: pd.DataFrame, choice: dict[str, Any]) -> str:

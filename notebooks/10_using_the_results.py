@@ -16,7 +16,8 @@
 # %% [markdown]
 # # Using the results
 #
-# **Question.** Where are the results, and how are new customers assigned?
+# **Question.** Where are the results, how does a campaign use them, and how are new customers
+# assigned?
 #
 # **Reads** the run. **Decides** nothing. **Can mislead when** an old model is used on a changed
 # shop: refit when customers no longer look like those it was fitted on.
@@ -79,6 +80,15 @@ words.banner(run["overview"])
 words.files_table(run["overview"]["source"])
 
 # %% [markdown]
+# ## One campaign, from list to read-out
+#
+# Contacts are the shop's own file: they go into the file for the platform, and never into the
+# run, its cache or this book.
+
+# %% tags=["remove-input"]
+Markdown(words.campaign_steps(run["campaign_plan"], run["overview"]["source"]))
+
+# %% [markdown]
 # ## Assigning new customers
 
 # %% tags=["remove-input"]
@@ -100,6 +110,12 @@ Markdown(words.scoring_example(features, run["overview"]["source"]))
 Markdown(words.api_examples(run["customers"], features, run["overview"]["source"]))
 
 # %% [markdown]
+# ## Telling other programs
+#
+# `segmentation summary runs/<run> --format slack` is this run as a message (also `text`, `json`),
+# `segmentation contract runs/<run>` the data contract of its tables (Open Data Contract Standard),
+# and `openlineage.json` in its folder says what the tables were made of.
+#
 # ## Segments in your database
 #
 # `publish` writes the segments of a run into MySQL or MariaDB as one table, with `run_id` and

@@ -39,6 +39,7 @@ from segmentation.core.parameters import (
     resolve,
 )
 from segmentation.core.run_names import plain_name
+from segmentation.deliver.commands import HANDING_ON
 from segmentation.run import forks
 
 DEMO_DATABASE = "mysql://127.0.0.1:3306/marketplace"
@@ -388,84 +389,6 @@ def compare(before: Path, after: Path, output: Path | None, raw_values: bool) ->
     click.echo(folders_text(found), nl=False)
 
 
-@cli.group()
-def campaign() -> None:
-    """Divide a segment, size a test, and read out what a campaign changed."""
-
-
-@campaign.command("split")
-@click.argument("run_folder", type=click.Path(path_type=Path), metavar="RUN")
-@click.option("--segment", required=True, help="Name of the segment to contact.")
-@click.option("--group", help="Its segment_type, where several groups have the name.")
-@click.option(
-    "--share",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    default=0.5,
-    show_default=True,
-    help="Part of the customers to contact.",
-)
-@click.option("--seed", type=int, default=42, show_default=True, help="Seed of the split.")
-@click.option(
-    "--output",
-    required=True,
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="CSV file to write: customer_id, arm, total_spent.",
-)
-@RawValues
-@Replace
-def campaign_split(
-    run_folder: Path,
-    segment: str,
-    group: str | None,
-    share: float,
-    seed: int,
-    output: Path,
-    raw_values: bool,
-    replace: bool,
-) -> None:
-    """Divide a segment of RUN into customers to contact and an untouched control group."""
-    from segmentation.deliver.campaign_lists import split_segment
-
-    said = split_segment(
-        run_folder,
-        segment=segment,
-        segment_type=group,
-        treatment_share=share,
-        seed=seed,
-        output=output,
-        raw_values=raw_values,
-        replace=replace,
-    )
-    click.echo(f"{said}\n{shown(output)}")
-
-
-@campaign.command("size")
-@click.option("--base", required=True, type=float, help="Response rate without contact, as 0.05.")
-@click.option("--effect", required=True, type=float, help="Rise to be found, as 0.01.")
-@click.option("--customers", type=int, help="Customers there are, in two equal arms.")
-def campaign_size(base: float, effect: float, customers: int | None) -> None:
-    """Say how many customers a test needs to find an effect."""
-    from segmentation.deliver.campaign_lists import size_sentence
-
-    click.echo(size_sentence(base=base, effect=effect, customers=customers))
-
-
-@campaign.command("readout")
-@click.argument("arms", type=click.Path(path_type=Path), metavar="ARMS")
-@click.argument("results", type=click.Path(path_type=Path), metavar="RESULTS")
-@click.option("--break-even", type=float, help="Rise of the response that pays, as 0.05.")
-@click.option("--gross-margin", type=float, help="Share of revenue left, as 0.3.")
-@click.option("--contact-cost", type=float, help="Cost of contacting one customer once.")
-def campaign_readout(arms: Path, results: Path, **pays: float | None) -> None:
-    """Say what changed, from the list ARMS and a CSV of orders afterwards, RESULTS.
-
-    With --break-even, or --gross-margin and --contact-cost, it says whether that pays.
-    """
-    from segmentation.deliver.campaign_lists import read_out
-
-    click.echo(read_out(arms, results, **pays))
-
-
 @cli.command()
 @click.argument("model", type=AnyPath)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
@@ -675,6 +598,10 @@ def runs(runs_dir: Path, chosen: str | None) -> None:
         return
     rows = runs_listed(runs_dir.absolute())
     click.echo(aligned(rows) if rows else f"no runs in {shown(runs_dir)}")
+
+
+for handing_on in HANDING_ON:
+    cli.add_command(handing_on)
 
 
 def _refuse_equal_names(names: list[str]) -> None:

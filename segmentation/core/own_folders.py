@@ -17,7 +17,7 @@ from segmentation.core.errors import OutputError, first_three
 
 MARK = ".segmentation.json"
 RUN, BOOK, COMPARISON, REDUCED_MODEL = "run", "book", "comparison", "reduced model"
-PROCESSED, MLFLOW_MODEL = "processed data", "MLflow model"
+PROCESSED, MLFLOW_MODEL, AUDIENCE = "processed data", "MLflow model", "audience"
 BYTE_CODE = "__pycache__"
 """What Python leaves beside code that it runs; nobody's."""
 

@@ -60,7 +60,7 @@ def split_segment(
     if (run / "findings.csv").is_file():
         guests = perhaps_guests(pd.read_csv(run / "findings.csv", dtype=str))
         customers = customers[~customers["customer_id"].isin(guests)]
-    members = _members(customers, segment, segment_type)
+    members = members_of(customers, segment, segment_type)
     if len(members) < 2:
         raise ParameterError(f"--segment {segment}: one customer cannot be divided into two arms.")
     arms = split(members, seed=seed, treatment_share=treatment_share)
@@ -74,7 +74,8 @@ def split_segment(
     )
 
 
-def _members(customers: pd.DataFrame, segment: str, segment_type: str | None) -> pd.DataFrame:
+def members_of(customers: pd.DataFrame, segment: str, segment_type: str | None) -> pd.DataFrame:
+    """Customers of one segment of one group."""
     members = customers[customers["segment"] == segment]
     if members.empty:
         known = first_three(sorted(customers["segment"].unique()))
@@ -144,11 +145,11 @@ def read_out(
         raise ParameterError("--gross-margin and --contact-cost: give both or neither.")
     if gross_margin is not None and not 0 < gross_margin <= 1:
         raise ParameterError(f"--gross-margin {gross_margin:g}: give a share above 0 and up to 1.")
-    arms = _read(arms_file, ("customer_id", "arm"))
+    arms = read_list(arms_file, ("customer_id", "arm"))
     wrong = arms[~arms["arm"].isin([TREATMENT, CONTROL])]
     if len(wrong) or arms["customer_id"].duplicated().any() or arms["arm"].nunique() < 2:
         raise SourceError(f"{arms_file.name}: is no list that `segmentation campaign split` wrote.")
-    orders = _read(results_file, ("customer_id",))
+    orders = read_list(results_file, ("customer_id",))
     known = orders["customer_id"].isin(arms["customer_id"])
     # an id copied from the list into others carries the list's guard against formulas
     copied = orders["customer_id"].map(unguarded).str.strip()
@@ -202,18 +203,9 @@ def _unknown(listed: pd.Series[str], found: pd.Series[str], results: Path, arms:
         If ids of the results are those of the list written in another way, or fewer than half
         are in the list: whoever is not found would count as somebody who did not order.
     """
-    ids, known = found.drop_duplicates(), set(listed)
-    unknown = ids[~ids.isin(known)]
-    alike = {_alike(one): one for one in listed}
-    if len(alike) == len(known):
-        other = {one: alike[_alike(one)] for one in unknown if _alike(one) in alike}
-        if other:
-            shown = first_three(f"{one!r} for {meant!r}" for one, meant in other.items())
-            raise SourceError(
-                f"{results.name}: {len(other):,} of {len(ids):,} customer ids are written in "
-                f"another way than in {arms.name} ({shown}: zeros, capitals, blanks or .0), and "
-                "would count as customers who did not order; write them as the list does."
-            )
+    ids = found.drop_duplicates()
+    unknown = ids[~ids.isin(set(listed))]
+    refuse_other_spelling(unknown, listed, results, arms.name, "customers who did not order")
     if 2 * len(unknown) > len(ids):
         raise SourceError(
             f"{results.name}: {len(ids) - len(unknown):,} of {len(ids):,} customer ids are in "
@@ -222,6 +214,29 @@ def _unknown(listed: pd.Series[str], found: pd.Series[str], results: Path, arms:
             "with their ids as the list writes them."
         )
     return len(unknown)
+
+
+def refuse_other_spelling(
+    unknown: pd.Series[str], listed: pd.Series[str], path: Path, against: str, would_be: str
+) -> None:
+    """Refuse ids that are those of a list written in another way, as spreadsheets do.
+
+    Raises
+    ------
+    SourceError
+        With the first of them, as ``path`` has them and as they are on the list.
+    """
+    alike = {_alike(one): one for one in listed}
+    if len(alike) < listed.nunique():  # the list itself tells such ids apart
+        return
+    other = {one: alike[_alike(one)] for one in unknown if _alike(one) in alike}
+    if other:
+        shown = first_three(f"{one!r} for {meant!r}" for one, meant in other.items())
+        raise SourceError(
+            f"{path.name}: {len(other):,} customer ids are written in another way than in "
+            f"{against} ({shown}: zeros, capitals, blanks or .0), and would count as {would_be}; "
+            "write them as the list does."
+        )
 
 
 def _alike(text: str) -> str:
@@ -236,7 +251,8 @@ def _alike(text: str) -> str:
     return re.sub(r"^(\d+)\.0+$", r"\1", plain).lstrip("0").casefold()
 
 
-def _read(path: Path, needed: tuple[str, ...]) -> pd.DataFrame:
+def read_list(path: Path, needed: tuple[str, ...]) -> pd.DataFrame:
+    """A CSV of customers, all texts, with ids as they were before a list was guarded."""
     try:
         table = pd.read_csv(
             path, dtype=str, keep_default_na=False, encoding="utf-8-sig", sep=separator_of(path)

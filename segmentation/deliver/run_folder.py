@@ -30,6 +30,7 @@ from segmentation.core.parameters import PROJECT_ROOT
 from segmentation.core.placing import NewFile
 from segmentation.core.progress import progress_bar
 from segmentation.deliver.check import findings_found
+from segmentation.deliver.lineage import command_of, write_lineage
 from segmentation.deliver.on_cluster import write_customers
 from segmentation.deliver.run_places import Asked
 from segmentation.deliver.workbook import write_workbook
@@ -135,9 +136,10 @@ def write_run(run: Run, folder: Path, asked: Asked, *, name: str) -> None:
     (folder / "verdict.json").write_text(verdict + "\n", encoding="utf-8")
     (folder / "model").mkdir()
     _with_forecast(run["model"], run["forecast_facts"]).save(folder / "model")
-    made = {"name": name} | manifest_of(run, asked) | {"customers_at": customers_at}
-    manifest = json.dumps(made, indent=2, ensure_ascii=False)
+    made = {"name": name, "command": command_of(asked, name)} | manifest_of(run, asked)
+    manifest = json.dumps(made | {"customers_at": customers_at}, indent=2, ensure_ascii=False)
     (folder / "manifest.json").write_text(manifest + "\n", encoding="utf-8")
+    write_lineage(folder, run.parameters)
 
 
 def _with_forecast(model: SegmentModel, facts: dict[str, Any]) -> SegmentModel:

@@ -9,9 +9,15 @@ from typing import Any
 
 import pandas as pd
 
+from segmentation.core.columns import shorten
+from segmentation.core.errors import SourceError
 from segmentation.core.parameters import load_yaml
 from segmentation.deliver.check import findings_found
 from segmentation.deliver.run_folder import WORKBOOK, stages_sentence
+from segmentation.deliver.run_places import manifest_in
+
+SLACK_LONGEST = {"header": 150, "section": 3_000}
+"""Characters that a block of a Slack message may have (Slack's reference of blocks)."""
 
 
 def summary(folder: Path, profile: str) -> dict[str, str]:
@@ -30,6 +36,39 @@ def summary(folder: Path, profile: str) -> dict[str, str]:
         "stages": stages_sentence(folder),
         "open": _to_open(folder, profile),
     }
+
+
+def message(folder: Path, form: str) -> str:
+    """A finished run for people and programs elsewhere: ``text``, ``json`` or ``slack``.
+
+    Raises
+    ------
+    SourceError
+        If the folder is no run.
+    """
+    manifest = manifest_in(folder)
+    if manifest is None:
+        raise SourceError(f"{folder}: is no run's folder (it has no manifest.json of a run).")
+    said = summary(folder, manifest["profile"])
+    title = f"{folder.resolve().name}, observed up to {manifest['as_of'] or 'no known day'}"
+    lines = [f"{name}: {text}" for name, text in said.items()]
+    if form == "json":
+        kept = ("profile", "as_of", "rows", "amount", "changed")
+        facts = {"run": folder.resolve().name} | {name: manifest[name] for name in kept}
+        facts["currency"] = load_yaml(folder / "params.yaml")["currency"]
+        columns = ["segment_type", "segment", "customers", "revenue"]
+        profile = pd.read_csv(folder / "profile.csv", dtype={"revenue": str})[columns]
+        facts |= {"segments": profile.to_dict("records"), "said": said}
+        return json.dumps(facts, indent=2, ensure_ascii=False)
+    if form == "slack":
+        body = "\n".join(lines).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        texts = {"header": ("plain_text", title), "section": ("mrkdwn", body)}
+        blocks = [
+            {"type": kind, "text": {"type": how, "text": shorten(text, SLACK_LONGEST[kind])}}
+            for kind, (how, text) in texts.items()
+        ]
+        return json.dumps({"text": title, "blocks": blocks}, ensure_ascii=False)
+    return "\n".join([title, *lines])
 
 
 def _severe(folder: Path) -> str:

@@ -107,8 +107,8 @@ def find_source(
         If the source, the location or a table's file is missing, or a table has several;
         names what was sought, or found.
     """
-    name, sql = _source_sql(source)
-    own_sql = "" if own == NONE else _source_sql(own)[1]
+    name, sql = source_sql(source)
+    own_sql = "" if own == NONE else source_sql(own)[1]
     tables, readings = raw_tables(sql), readings or {}
     if own_sql:
         try:
@@ -201,7 +201,8 @@ def _check_file(name: str, place: Path, location: str, tables: list[str]) -> Non
         )
 
 
-def _source_sql(source: str) -> tuple[str, str]:
+def source_sql(source: str) -> tuple[str, str]:
+    """Name and SELECT of a source."""
     if source in SHIPPED_SOURCES:
         return source, (SQL_FOLDER / f"{source}.sql").read_text(encoding="utf-8")
     if not source.endswith(".sql"):

@@ -56,6 +56,22 @@ REFUSALS = {
         ["campaign", "split", NO, "--segment", "x", "--output", "mine.csv"],
         "--replace",
     ),
+    "audience": (
+        "important/x.csv",
+        [
+            "audience",
+            NO,
+            "--segment",
+            "x",
+            "--contacts",
+            NO,
+            "--for",
+            "csv",
+            "--output",
+            "important",
+        ],
+        "--output",
+    ),
     "init": (
         "X/README.md",
         ["init", "export.csv", "--output", "X"],

@@ -13,7 +13,7 @@ from segmentation.core.keys import key_of
 from segmentation.run.cache import SEAL, StageCache
 from segmentation.run.cache_bounds import LONGEST_DAYS, clean, clean_runs
 
-IDLE = {"manifest.json", ".segmentation.json"}
+IDLE = {"manifest.json", "openlineage.json", ".segmentation.json"}
 """Files of a run that say when and at what cost, and the checksums of those."""
 
 

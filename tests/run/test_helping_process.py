@@ -130,9 +130,9 @@ def test_a_run_with_a_second_process_writes_the_same_files(tmp_path):
         assert outcome.code == 0, outcome.err
         assert "reused" not in outcome.out
     two, one = (contents_of(tmp_path / name / "marketplace") for name in ("two", "one"))
-    assert {n for n in two if two[n] != one.get(n)} == {"manifest.json", ".segmentation.json"}, (
-        "seconds"
-    )
+    assert {n for n in two if two[n] != one.get(n)} == {
+        *("manifest.json", "openlineage.json", ".segmentation.json")
+    }, "seconds"
     assert set(two) == set(one)
     assert leftovers_in(tmp_path / "two") == []
 

@@ -242,7 +242,8 @@ def test_no_damage_gives_a_wrong_output_or_a_traceback(finished, made_once, turn
     found = contents_of(finished.result)
     assert {name for name in found if found[name] != expected[name]} == {
         "manifest.json",
-        MARK,  # has the hash of the manifest
+        "openlineage.json",  # says when
+        MARK,  # has the hashes of both
     }
     assert set(found) == set(expected)
     assert finished.run(n_clusters=2).code == 0  # healed

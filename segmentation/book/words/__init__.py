@@ -20,6 +20,7 @@ from segmentation.book.words.calibration import (
     cuts_sentence,
     cuts_table,
 )
+from segmentation.book.words.campaign_steps import campaign_steps
 from segmentation.book.words.cards import segment_cards
 from segmentation.book.words.changes import (
     changes_sentence,
@@ -136,6 +137,7 @@ __all__ = [
     "break_even_sentence",
     "calibration_sentence",
     "calibration_table",
+    "campaign_steps",
     "category_sentence",
     "changes_sentence",
     "changes_text",

@@ -249,9 +249,10 @@ def files_table(folder_name: str) -> Html:
             ),
             ("model/", "engineer", "constants, centres, names and core points; no code, no pickle"),
             (
-                "params.yaml, manifest.json",
+                "params.yaml, manifest.json, openlineage.json",
                 "engineer",
-                "what made this run: parameters, versions, hashes, costs",
+                "what made this run: parameters, versions, hashes, costs, and the command to "
+                "type in the folder of runs; the same as an event of lineage",
             ),
         ],
         columns=["file", "for", "holds"],

@@ -1,0 +1,77 @@
+"""One campaign from list to read-out, with this run's own numbers and commands."""
+
+from __future__ import annotations
+
+import math
+import shlex
+
+import pandas as pd
+
+from segmentation.book.words.text import in_code
+from segmentation.core.columns import format_percent
+from segmentation.deliver.campaign_lists import size_sentence
+
+
+def campaign_steps(plan: pd.DataFrame, folder_name: str) -> str:
+    """The first campaign of a plan, a command a step.
+
+    Parameters
+    ----------
+    plan : DataFrame
+        ``campaign_plan`` of a run, in the order of its recommendations.
+    folder_name : str
+        Name of the run's folder.
+
+    Returns
+    -------
+    str
+        Markdown. The blocks run one after the other, once ``contacts.csv`` and ``orders.csv``
+        are there.
+    """
+    if plan.empty:
+        return "No campaign is recommended in this run, so there is none to lead through."
+    row = plan.iloc[0]
+    segment, days = in_code(row["segment"]), int(row["outcome_days"])
+    whom = f"--segment {shlex.quote(segment)}"
+    if plan["segment"].eq(row["segment"]).sum() > 1:
+        whom += f" --group {row['segment_type']}"
+    customers = int(row["treatment"] + row["control"])
+    steps = [
+        f"**The list** is there already: `campaign_arms.csv` has {customers:,} customers of "
+        f"*{segment}* (play: {row['play']}), by lot {row['treatment']:,} to contact and "
+        f"{row['control']:,} to leave alone."
+    ]
+    pays = row["break_even_response"]
+    if math.isfinite(row["base"]) and math.isfinite(row["detectable"]):
+        base, effect = (format(row[name], ".4f") for name in ("base", "detectable"))
+        answer = size_sentence(base=float(base), effect=float(effect), customers=customers)
+        steps.append(
+            f"**Is it large enough?** {format_percent(row['base'])} order within {days} days "
+            f"anyway; the campaign pays from {100 * pays:.2f} percentage points more.\n\n"
+            + _block(f"campaign size --base {base} --effect {effect} --customers {customers}")
+            + f"\n\nIt answers: {answer}"
+        )
+    steps += [
+        "**To the tool that sends.** `contacts.csv` is the shop's own: `customer_id`, `email` or "
+        "`phone`, and `consent` (yes or no). The file gets those of the list who consented and "
+        "are not in the control arm, with the columns that the platform takes; every other row "
+        "is counted under its reason. `--for` knows klaviyo, hubspot, mailchimp, meta, google "
+        "and csv.\n\n"
+        + _block(
+            f"audience runs/{in_code(folder_name)} {whom} --contacts contacts.csv --for klaviyo "
+            "--output audience"
+        ),
+        f"**After {days} days**, `orders.csv` is what was ordered since: `customer_id`, a row an "
+        "order. `audience/arms.csv` has both arms as far as they could be reached, so that like "
+        "is compared with like.\n\n"
+        + _block(f"campaign readout audience/arms.csv orders.csv --break-even {pays:.4f}"),
+    ]
+    return "\n\n".join(f"{number}. {_indented(step)}" for number, step in enumerate(steps, 1))
+
+
+def _block(command: str) -> str:
+    return f"```bash\nsegmentation {command}\n```"
+
+
+def _indented(step: str) -> str:
+    return step.replace("\n", "\n   ").replace("\n   \n", "\n\n")

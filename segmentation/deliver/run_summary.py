@@ -50,10 +50,11 @@ def message(folder: Path, form: str) -> str:
     if manifest is None:
         raise SourceError(f"{folder}: is no run's folder (it has no manifest.json of a run).")
     said = summary(folder, manifest["profile"])
+    del said["stages"]  # what it cost is for whoever ran it
     title = f"{folder.resolve().name}, observed up to {manifest['as_of'] or 'no known day'}"
     lines = [f"{name}: {text}" for name, text in said.items()]
     if form == "json":
-        kept = ("profile", "as_of", "rows", "amount", "changed")
+        kept = ("profile", "as_of", "rows", "amount")
         facts = {"run": folder.resolve().name} | {name: manifest[name] for name in kept}
         facts["currency"] = load_yaml(folder / "params.yaml")["currency"]
         columns = ["segment_type", "segment", "customers", "revenue"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from itertools import islice
 
 
 class SegmentationError(Exception):
@@ -43,16 +44,17 @@ class ReportError(RuntimeError):
 
 
 def first_three(values: Iterable[object]) -> str:
-    """List the first three values of a longer list, for an error sentence, each of them short.
+    """List the first three different values, for an error sentence, each of them short.
 
     Examples
     --------
     >>> first_three(["a", "b", "c", "d"])
     'a, b, c, …'
-    >>> first_three([4])
+    >>> first_three([4, 4])
     '4'
     """
-    listed = [text if len(text) <= 100 else text[:99] + "…" for text in map(str, values)]
+    different = list(islice(dict.fromkeys(map(str, values)), 4))
+    listed = [text if len(text) <= 100 else text[:99] + "…" for text in different]
     return ", ".join(listed[:3]) + (", …" if len(listed) > 3 else "")
 
 

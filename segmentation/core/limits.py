@@ -133,6 +133,9 @@ Why: among customers the busiest are close to one another; a bucket of guests st
 MOST_GUESTS = 5
 """Ids that may stand apart so.
 Why: a shop has a few such buckets, one a till or country; more are customers of another kind."""
+MOST_ODD_IDS = 2_000_000
+"""Ids that need a repair and come from a cluster to this machine, at most.
+Why: about a gigabyte of memory; more are a column that nobody cleaned, which a SELECT does."""
 LEAST_CUT_IDS = 5
 """Ids of 16 digits and more that end in zeros, from which on they were cut.
 Why: by chance one in ten ends so, five of five in one of 100,000 tables."""

@@ -150,6 +150,11 @@ def read_out(
     if len(wrong) or arms["customer_id"].duplicated().any() or arms["arm"].nunique() < 2:
         raise SourceError(f"{arms_file.name}: is no list that `segmentation campaign split` wrote.")
     orders = read_list(results_file, ("customer_id",))
+    if orders.empty:
+        raise SourceError(
+            f"{results_file.name}: holds no order, so that none of {len(arms):,} customers would "
+            "count as having ordered; a failed export looks the same."
+        )
     known = orders["customer_id"].isin(arms["customer_id"])
     # an id copied from the list into others carries the list's guard against formulas
     copied = orders["customer_id"].map(unguarded).str.strip()
@@ -209,7 +214,7 @@ def _unknown(listed: pd.Series[str], found: pd.Series[str], results: Path, arms:
     if 2 * len(unknown) > len(ids):
         raise SourceError(
             f"{results.name}: {len(ids) - len(unknown):,} of {len(ids):,} customer ids are in "
-            f"{arms.name} (not {first_three(map(repr, unknown[:4]))}), so that "
+            f"{arms.name} (not {first_three(map(repr, unknown))}), so that "
             "nearly nobody would count as having ordered; give the orders of the listed customers, "
             "with their ids as the list writes them."
         )
@@ -281,9 +286,9 @@ def _response_sentence(found: Uplift, needed: float | None) -> str:
     said = f"{100 * needed:+.2f} points" if needed is not None else ""
     return (
         f"Response: {format_share(found.treatment, found.n_treatment)} contacted, "
-        f"{format_share(found.control, found.n_control)} not contacted; uplift "
-        f"{100 * found.uplift:+.2f} percentage points among customers of like past spend, "
-        f"95% interval {100 * found.low:+.2f} to "
+        f"{format_share(found.control, found.n_control)} not contacted, uplift "
+        f"{100 * (found.treatment - found.control):+.2f} percentage points; among customers of "
+        f"like past spend {100 * found.uplift:+.2f}, 95% interval {100 * found.low:+.2f} to "
         f"{100 * found.high:+.2f}: {_verdict(found, needed, said)}"
     )
 
@@ -292,6 +297,7 @@ def _money_sentence(found: Uplift, needed: float | None) -> str:
     said = f"{needed:+,.2f}" if needed is not None else ""
     return (
         f"Money per customer: {found.treatment:,.2f} contacted, {found.control:,.2f} not "
-        f"contacted; uplift {found.uplift:+,.2f} among customers of like past spend, 95% interval {found.low:+,.2f} to "
+        f"contacted, uplift {found.treatment - found.control:+,.2f}; among customers of like "
+        f"past spend {found.uplift:+,.2f}, 95% interval {found.low:+,.2f} to "
         f"{found.high:+,.2f}: {_verdict(found, needed, said)}"
     )

@@ -163,7 +163,7 @@ def _check_ids(ids: pd.Series) -> None:
     if len(long):
         raise SourceError(
             f"customer_id: {len(long):,} are longer than {_ID_LENGTH} characters "
-            f"({first_three(text[:20] + '…' for text in long[:4])}); shorten them in the SELECT."
+            f"({first_three(text[:20] + '…' for text in long)}); shorten them in the SELECT."
         )
 
 

@@ -20,12 +20,14 @@ import pandas as pd
 import sqlglot
 from sqlglot import exp
 
+from segmentation.core.errors import SourceError
 from segmentation.core.limits import (
     CUT_SHARE,
     GUEST_TIMES_MEAN,
     GUEST_TIMES_NEXT,
     LEAST_CUT_IDS,
     MOST_GUESTS,
+    MOST_ODD_IDS,
 )
 from segmentation.orders.counting import finding, named_examples
 from segmentation.sources.engine import Engine
@@ -47,6 +49,8 @@ GUESTS = (
 _GUEST_NUMBER = "-?0+|-1|9{4,}"
 _SCIENTIFIC = "[0-9]([.,][0-9]+)?[eE][+][0-9]+"
 _ADDRESS = "^[^@ ]+@[^@ ]+$"
+_PLAIN = "[A-Za-z0-9_-]*[A-Za-z0-9]|[a-z0-9._+-]+@[a-z0-9.-]*[a-z0-9]"
+"""What no repair changes: most ids."""
 
 
 def with_clean_ids(
@@ -74,30 +78,44 @@ def with_clean_ids(
     forgotten : Forgotten
         Whom no finding counts or names, by the id as it stands there or as it is repaired.
     """
-    if engine.dialect == "spark":  # customers may be more than this machine holds
-        return lines, []
     query: Any = sqlglot.parse_one(lines, dialect="duckdb")
-    ids = _ids(engine, query)
+    table = _each_id(query)
+    on_cluster = engine.dialect == "spark"  # ids may be more than this machine holds
+    if on_cluster:
+        engine.create("ids", table.sql("duckdb"))
+        table = exp.select(ID, "n", "orders", "money").from_("ids")
+        ids = _read(engine, _in_need_of_repair(engine, table, cleaning))
+    else:
+        ids = _read(engine, table)
     repaired: list[tuple[str, pd.DataFrame, str]] = []
     raw = ids[ID].copy()
-    odd = ids[ID].str.fullmatch("[A-Za-z0-9_-]*[A-Za-z0-9]").eq(False)
+    odd = ids[ID].str.fullmatch(_PLAIN).eq(False)
     for repair in _repairs(ids) if cleaning != "off" else ():
         asked = ids.index if repair.name in ("placeholder_id", *_MATCHED) else ids.index[odd]
         if repair.name in _MATCHED and cleaning != "match":
             continue
         now = ids.loc[asked, ID].map(repair.made, na_action="ignore")
         changed = asked[(now != ids.loc[asked, ID]) & ids.loc[asked, ID].notna()]
-        if len(changed) and (repair.name != "decomposed_id" or engine.dialect == "duckdb"):
+        if len(changed):
             how = "set aside" if repair.name == "placeholder_id" else "repaired"
+            if repair.name == "decomposed_id" and engine.dialect != "duckdb":
+                how = "reported"  # neither MySQL nor Spark can put é together
             repaired.append((repair.name, ids.loc[changed].copy(), how))
-            query = _with_id(query, repair.sql)
+            if how == "reported":
+                continue
+            query, table = _with_id(query, repair.sql), _with_id(table, repair.sql)
             ids.loc[changed, ID] = now[changed]
     gone = ids.index[np.logical_or(forgotten.hold(raw), forgotten.hold(ids[ID]))]
     found = [
         _finding(name, changed.drop(gone, errors="ignore"), how) for name, changed, how in repaired
     ]
-    ids = ids.drop(gone).groupby(ID, as_index=False).sum()
-    named, suspects = _guests(ids, guests)
+    if on_cluster:
+        ids, mean = _of_note(engine, table, guests)
+        ids = ids[~np.array(forgotten.hold(ids[ID]), bool)]
+    else:
+        ids = ids.drop(gone).groupby(ID, as_index=False).sum()
+        mean = ids["orders"].mean()
+    named, suspects = _guests(ids, guests, mean)
     digits = ids[ids[ID].str.fullmatch("[0-9]+")]
     several = digits[digits[ID].str.lstrip("0").duplicated(keep=False)]
     long = ids[ids[ID].str.fullmatch("[0-9]{16,}")]
@@ -225,10 +243,10 @@ def _or_zero(text: Any) -> Any:
     return exp.func("COALESCE", exp.func("NULLIF", text, *_literals(("",))), *_literals(("0",)))
 
 
-def _ids(engine: Engine, query: Any) -> pd.DataFrame:
+def _each_id(query: Any) -> Any:
     """Every customer id with its lines, orders and money."""
     orders = exp.Count(this=exp.Distinct(expressions=[exp.column("order_id")]))
-    each = (
+    return (
         exp.select(
             ID,
             exp.alias_(exp.Count(this=exp.Star()), "n"),
@@ -240,10 +258,73 @@ def _ids(engine: Engine, query: Any) -> pd.DataFrame:
         .group_by(ID)
         .order_by(ID)
     )
-    ids = engine.query(each.sql("duckdb"))
+
+
+def _read(engine: Engine, table: Any) -> pd.DataFrame:
+    ids = engine.query(table.sql("duckdb"))
     ids[ID] = ids[ID].astype("object")
     ids["money"] = [Decimal(0) if pd.isna(value) else value for value in ids["money"]]
     return ids
+
+
+# --- on a cluster: only the ids that need a look come here ------------------------------
+
+
+def _matches(pattern: str, value: Any = None) -> Any:
+    """Whether all of a text is of a pattern."""
+    texts = _literals((f"^({pattern})$",))
+    return exp.func("REGEXP_MATCHES", value or exp.column(ID), *texts, dialect="duckdb")
+
+
+def _in_need_of_repair(engine: Engine, table: Any, cleaning: str) -> Any:
+    """Ids that one of the repairs may change: few, unless a column was never cleaned."""
+    small = exp.func("LOWER", exp.column(ID))
+    odd = exp.or_(exp.not_(_matches(_PLAIN)), small.isin(*_literals(PLACEHOLDERS)))
+    if cleaning == "match":
+        odd = exp.or_(odd, _matches("0+[0-9]+"), _matches(".*[a-z ].*"))
+    odd_ids = table.where(exp.false() if cleaning == "off" else odd)
+    count = exp.select(exp.alias_(exp.Count(this=exp.Star()), "n")).from_(odd_ids.subquery("odd"))
+    if (n := int(engine.query(count.sql("duckdb"))["n"].iloc[0])) > MOST_ODD_IDS:
+        raise SourceError(
+            f"{n:,} customer ids would have to be repaired, more than the {MOST_ODD_IDS:,} that "
+            "this machine looks through for a cluster; repair them in the SELECT "
+            "(LOWER, TRIM), or say id_cleaning: off."
+        )
+    return odd_ids
+
+
+def _of_note(engine: Engine, table: Any, guests: Sequence[str] | str) -> tuple[pd.DataFrame, float]:
+    """Repaired ids that may be wrong all the same, and orders of the mean id."""
+    sums = [
+        exp.alias_(exp.func("SUM", exp.column(name)), name) for name in ("n", "orders", "money")
+    ]
+    grouped = exp.select(ID, *sums).from_(table.subquery("found")).group_by(ID)
+    engine.create("repaired_ids", grouped.sql("duckdb"))
+    every = exp.select("*").from_("repaired_ids")
+    names = exp.func("LOWER", exp.column(ID)).isin(*_literals(GUESTS))
+    if guests != "auto":
+        names = exp.or_(names, exp.column(ID).isin(*_literals(guests)))
+    noted = every.where(exp.or_(names, *map(_matches, (_GUEST_NUMBER, "[0-9]{16,}", _SCIENTIFIC))))
+    stripped = exp.func("LTRIM", exp.column(ID), exp.Literal.string("0"))
+    with_zeros = (
+        exp.select(exp.alias_(stripped, "digits"))
+        .from_("repaired_ids")
+        .where(_matches("[0-9]+"))
+        .group_by(stripped.copy())
+        .having(exp.GT(this=exp.Count(this=exp.Star()), expression=exp.Literal.number(1)))
+    )
+    several = every.where(
+        exp.and_(_matches("[0-9]+"), stripped.isin(query=with_zeros.subquery("several")))
+    )
+    busiest = every.order_by(exp.Ordered(this=exp.column("orders"), desc=True)).limit(
+        MOST_GUESTS + 1
+    )
+    mean = exp.select(exp.alias_(exp.func("AVG", exp.column("orders")), "mean")).from_(
+        "repaired_ids"
+    )
+    ids = pd.concat([_read(engine, part) for part in (noted, several, busiest)])
+    ids = ids.drop_duplicates(ID).sort_values(ID, ignore_index=True)
+    return ids, float(engine.query(mean.sql("duckdb"))["mean"].iloc[0] or 0)
 
 
 def _with_id(query: Any, value: Any) -> Any:
@@ -263,13 +344,15 @@ def _finding(
     return row | {"treatment": treatment}
 
 
-def _guests(ids: pd.DataFrame, guests: Sequence[str] | str) -> tuple[list[str], list[str]]:
+def _guests(
+    ids: pd.DataFrame, guests: Sequence[str] | str, mean: float
+) -> tuple[list[str], list[str]]:
     """Ids under which many people order: those known as such, and those that may be."""
     if guests != "auto":
         return [one for one in guests if one in set(ids[ID])], []
     if ids.empty:
         return [], []
-    least = GUEST_TIMES_MEAN * ids["orders"].mean()
+    least = GUEST_TIMES_MEAN * mean
     words = ids[ID][ids[ID].str.lower().isin(GUESTS)]
     many = ids[ids["orders"] >= least].sort_values("orders", ascending=False, kind="stable")
     numbers = many[ID][many[ID].str.fullmatch(_GUEST_NUMBER)]

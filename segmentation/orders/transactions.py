@@ -250,7 +250,7 @@ def _check_days(engine: Engine, source: Source) -> None:
         if len(found):
             raise SourceError(
                 f"source {source.name}: {name} is not between {EARLIEST} and {LATEST} in "
-                f"{len(found):,} row(s): {first_three(found[:4])}; correct the file or its SELECT."
+                f"{len(found):,} row(s): {first_three(found)}; correct the file or its SELECT."
             )
 
 

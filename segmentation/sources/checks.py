@@ -104,7 +104,7 @@ def _check_one_cast(
             files = first_three(_places_of(source, select))
             raise SourceError(
                 f"{files}: {column.name} {said} in {len(found):,} row(s): "
-                f"{first_three(repr(text) for text in found[:4])}; "
+                f"{first_three(repr(text) for text in found)}; "
                 f"correct the file or the CAST in source {source.name}."
             )
     return 0, ()

@@ -65,7 +65,7 @@ def check_members(path: Path, members: list[zipfile.ZipInfo]) -> None:
     if outside:
         raise SourceError(
             f"{path.name}: names {len(outside):,} file(s) outside of the archive "
-            f"({first_three(repr(name[:60]) for name in outside[:4])}); do not use it."
+            f"({first_three(repr(name[:60]) for name in outside)}); do not use it."
         )
     if any(member.flag_bits & _ENCRYPTED for member in members):
         raise SourceError(f"{path.name}: is locked with a password; unpack it first.")
@@ -101,13 +101,13 @@ def _chosen(
     if len(found) == 1:
         return found[0]
     if not found:
-        held = first_three(member.filename[:60] for member in members[:4]) or "nothing"
+        held = first_three(member.filename[:60] for member in members) or "nothing"
         raise SourceError(
             f"{path.name}: holds no file of a kind that is read ({', '.join(suffixes)}); "
             f"it holds {held}."
         )
     raise SourceError(
         f"{path.name}: holds {len(found):,} files that could be table {table} "
-        f"({first_three(member.filename[:60] for member in found[:4])}); "
+        f"({first_three(member.filename[:60] for member in found)}); "
         f"name one of them {table}{PurePosixPath(found[0].filename).suffix.lower()}."
     )

@@ -279,12 +279,14 @@ def test_the_read_out_says_what_was_planted(arms_file, tmp_path):
     block = blocks_of(arms["total_spent"].astype(float).to_numpy(), is_treated)
     bought = arms["customer_id"].map(results["customer_id"].value_counts()).fillna(0)
     found = response_in_blocks((bought > 0).to_numpy(), is_treated, block)
-    assert f"uplift {100 * found.uplift:+.2f} percentage points among" in outcome.out
+    plain = 100 * (found.treatment - found.control)
+    assert f"uplift {plain:+.2f} percentage points; among" in outcome.out
+    assert f"like past spend {100 * found.uplift:+.2f}, 95% interval" in outcome.out
     assert f"{100 * found.low:+.2f} to {100 * found.high:+.2f}: a change is shown" in outcome.out
     table = pd.DataFrame({"block": block, "arm": is_treated, "money": 10.5 * bought})
     means = table.groupby(["block", "arm"])["money"].mean().unstack()
     gap = np.average(means[True] - means[False], weights=table["block"].value_counts().sort_index())
-    assert f"uplift {gap:+,.2f} among customers of like past spend, 95%" in outcome.out
+    assert f"among customers of like past spend {gap:+,.2f}, 95%" in outcome.out
     assert "1 customer(s) of the results are in neither arm" in outcome.out
     assert not set(arms["customer_id"]) & set(outcome.out.split())
 
@@ -385,6 +387,11 @@ def test_results_are_read_as_programs_write_them(tmp_path, text):
 )
 def test_ids_that_are_not_those_of_the_list_stop_the_read_out(tmp_path, ids, words):
     assert_refused(read_out_of(tmp_path, orders_text(ids)), "orders.csv", *words)
+
+
+def test_results_without_an_order_stop_the_read_out(tmp_path):
+    outcome = read_out_of(tmp_path, "customer_id,amount\n")
+    assert_refused(outcome, "orders.csv: holds no order", "none of 40 customers")
 
 
 def test_who_only_sent_something_back_did_not_respond(tmp_path):

@@ -233,7 +233,7 @@ class MySqlEngine(Engine):
         if found:
             raise SourceError(
                 f"table {table}: {name} is no day of the calendar in {len(found):,} row(s): "
-                f"{first_three(found[:4])}; correct them, or store NULL where the day is unknown."
+                f"{first_three(found)}; correct them, or store NULL where the day is unknown."
             )
 
     # --- queries ----------------------------------------------------------------------

@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import norm
 
+from segmentation.core.columns import SHIPPED_FEATURES
 from segmentation.core.limits import (
     CAMPAIGN_SHARES,
     LEAST_CUSTOMERS,
@@ -98,24 +100,68 @@ def _spread_of_values(customers: pd.DataFrame) -> tuple[float, float, float]:
     return float(np.sqrt(max(between, 0.0))), float(np.sqrt(max(within, 0.0))), float(logs.mean())
 
 
+def smooth_customers(
+    customers: pd.DataFrame, names: tuple[str, ...], *, seed: int, n: int
+) -> pd.DataFrame:
+    """Customers of one smooth population where features are all that is known of them.
+
+    A Gaussian copula (Nelsen 2006, chapter 2): each feature keeps its values and how often
+    they occur, each pair its rank correlation, and nothing else ties customers together.
+
+    Parameters
+    ----------
+    customers : DataFrame
+        Features of the customers that are cloned.
+    names : tuple of str
+        Features to draw.
+    n : int
+        Customers to draw.
+
+    Returns
+    -------
+    DataFrame with the columns `names`, and ``segment_type``
+    """
+    known = customers[list(names)].dropna().astype(np.float64)
+    scores = norm.ppf((known.rank() - 0.5) / len(known))
+    with np.errstate(invalid="ignore"):  # a feature that never varies
+        tied = np.nan_to_num(np.atleast_2d(np.corrcoef(scores, rowvar=False)))
+    np.fill_diagonal(tied, 1.0)
+    chance = np.random.default_rng(seed)
+    places = norm.cdf(chance.multivariate_normal(np.zeros(len(names)), tied, n, method="eigh"))
+    table = pd.DataFrame(
+        {
+            name: np.quantile(known[name], places[:, j], method="inverted_cdf")
+            for j, name in enumerate(names)
+        }
+    )
+    kind = customers["segment_type"].iloc[0]
+    return table.assign(segment_type=kind, customer_id=[f"{number:07d}" for number in range(n)])
+
+
 def against_smooth(
     customers: pd.DataFrame, kind: str, k: int, silhouette: float, parameters: Parameters
 ) -> dict[str, float | bool | None]:
     """Whether one group is more clustered than smooth populations fitted to it.
 
-    ``natural_kinds`` is None where no such population can be fitted.
+    They are buyers where orders are known and all features come of them, else customers with
+    the same features. ``natural_kinds`` is None where no such population can be fitted.
     """
     nothing: dict[str, float | bool | None] = {"smooth": None, "smooth_sd": None}
-    model = fitted(customers) if {*BUYING} <= {*customers.columns} else None
-    known = k >= 2 and np.isfinite(silhouette)
-    if model is None or not known or len(customers) < LEAST_CUSTOMERS:
-        return nothing | {"natural_kinds": None}
     names = tuple(name for name in parameters.features if name in customers.columns)
+    by_orders = {*BUYING} <= {*customers.columns} and {*names} <= {*SHIPPED_FEATURES}
+    model = fitted(customers) if by_orders else None
+    known = k >= 2 and np.isfinite(silhouette)
+    if (by_orders and model is None) or not known or len(customers) < LEAST_CUSTOMERS:
+        return nothing | {"natural_kinds": None}
     n = min(len(customers), SMOOTH_CUSTOMERS)
 
     def as_distinct(number: int) -> float:
         seed = seed_of(parameters.random_state, number, 4)
-        clones = smooth_buyers(customers, model, seed=seed, n=n)
+        clones = (
+            smooth_customers(customers, names, seed=seed, n=n)
+            if model is None
+            else smooth_buyers(customers, model, seed=seed, n=n)
+        )
         values = prepare_group(
             clones, kind, names=names, outliers=parameters.outliers,
             winsor_quantile=parameters.winsor_quantile, transform=parameters.transform,

@@ -313,9 +313,7 @@ def _of_note(engine: Engine, table: Any, guests: Sequence[str] | str) -> tuple[p
         .group_by(stripped.copy())
         .having(exp.GT(this=exp.Count(this=exp.Star()), expression=exp.Literal.number(1)))
     )
-    several = every.where(
-        exp.and_(_matches("[0-9]+"), stripped.isin(query=with_zeros.subquery("several")))
-    )
+    several = every.where(exp.and_(_matches("[0-9]+"), stripped.isin(query=with_zeros)))
     busiest = every.order_by(exp.Ordered(this=exp.column("orders"), desc=True)).limit(
         MOST_GUESTS + 1
     )

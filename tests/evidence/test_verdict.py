@@ -10,13 +10,20 @@ import pytest
 
 from benchmarks.false_alarms import KINDS
 from benchmarks.false_alarms import judged as alarm
+from segmentation.core.own_features import labels_from
 from segmentation.core.parameters import resolve
 from segmentation.core.threads import one_thread
 from segmentation.customers.prepare import prepare_group
 from segmentation.evidence import verdict
 from segmentation.evidence.forecast import fitted
 from segmentation.evidence.resampling import fit
-from segmentation.evidence.verdict import _predicts, _sentence, against_smooth, smooth_buyers
+from segmentation.evidence.verdict import (
+    _predicts,
+    _sentence,
+    against_smooth,
+    smooth_buyers,
+    smooth_customers,
+)
 from segmentation.segments.forecast import MbgNbd
 from segmentation.segments.silhouettes import silhouettes
 
@@ -102,9 +109,46 @@ def test_without_a_silhouette_nothing_is_said_of_kinds():
     assert found["natural_kinds"] is None
 
 
-def test_without_orders_nothing_is_said_of_kinds():
-    table = pd.DataFrame({"segment_type": "normal", "total_spent": np.arange(1.0, 50.0)})
-    assert against_smooth(table, "normal", 3, 0.6, PARAMETERS)["natural_kinds"] is None
+def rfm_table(kinds: bool) -> pd.DataFrame:
+    """Customers of whom recency, frequency and money are known, and nothing else."""
+    random = np.random.default_rng(4)
+    if kinds:
+        values = [
+            random.multivariate_normal(middle, np.diag([0.04, 0.03, 0.04]), 400)
+            for middle in ((1.0, 2.5, 6.5), (5.5, 0.5, 3.0), (3.5, 1.5, 8.5))
+        ]
+    else:
+        tied = [[1.0, -0.4, -0.3], [-0.4, 0.8, 0.6], [-0.3, 0.6, 1.2]]
+        values = [random.multivariate_normal((4.0, 1.0, 5.0), tied, 1_200)]
+    table = pd.DataFrame(np.exp(np.vstack(values)), columns=["recency", "frequency", "total_spent"])
+    table["frequency"] = np.ceil(table["frequency"])
+    return table.assign(segment_type="normal", customer_id=table.index.astype(str))
+
+
+@pytest.mark.parametrize("kinds", [True, False])
+def test_features_alone_are_compared_with_a_smooth_population_of_them(kinds):
+    assert judged(rfm_table(kinds), 3)["natural_kinds"] is kinds
+
+
+def test_smooth_customers_have_the_features_of_those_they_are_fitted_to():
+    customers = rfm_table(kinds=False).assign(always=1.0)
+    names = ("recency", "frequency", "total_spent", "always")
+    clones = smooth_customers(customers, names, seed=2, n=20_000)
+    ours, theirs = customers[list(names[:3])], clones[list(names[:3])]
+    assert (clones["always"] == 1.0).all()
+    np.testing.assert_allclose(
+        theirs.quantile([0.1, 0.5, 0.9]), ours.quantile([0.1, 0.5, 0.9]), rtol=0.08
+    )
+    np.testing.assert_allclose(theirs.corr("spearman"), ours.corr("spearman"), atol=0.04)
+
+
+def test_a_feature_of_ones_own_is_compared_too():
+    customers = buyers(600, 2)
+    labels_from({"shelves": {"label": "Shelves", "unit": "shelves"}})
+    customers["shelves"] = np.random.default_rng(1).poisson(2 * customers["frequency"])
+    own = resolve("cdnow")[1].model_copy(update={"features": ("recency", "shelves")})
+    found = against_smooth(customers, "normal", 3, 0.3, own)
+    assert found["natural_kinds"] is False
 
 
 @pytest.mark.parametrize(

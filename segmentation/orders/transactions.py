@@ -92,7 +92,7 @@ def _check_stated_names(engine: Engine, source: Source) -> None:
                 f"columns: no table of source {source.name} has {held} ({wanted}); they have "
                 f"{first_three(sorted(set().union(*tables)))}."
             )
-        if any(wanted.casefold() in table for table in has):
+        if wanted.casefold() != held.casefold() and any(wanted.casefold() in t for t in has):
             raise SourceError(
                 f"columns: {wanted} is called {held}, but a table of source {source.name} has "
                 "both; take it out of the profile."

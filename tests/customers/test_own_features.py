@@ -276,7 +276,7 @@ def test_a_number_that_no_profile_describes_is_none_though_another_profile_does(
 
 def test_a_customer_table_may_call_its_columns_otherwise(tmp_path):
     sql = CUSTOMER_SQL.replace("monetary", "total_spent").replace("opens AS", "newsletter_opens AS")
-    names = {"total_spent": "Monetary", "newsletter_opens": "opens"}
+    names = {"total_spent": "Monetary", "newsletter_opens": "opens", "recency": "Recency"}
     shop = rfm(tmp_path, columns=names).sql(sql)
     run = opened(shop)
     found = run["customer_features"].set_index("customer_id")

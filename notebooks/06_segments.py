@@ -107,6 +107,18 @@ plots.plot_profile(run["profile"], names=features, currency=currency)
 Markdown(words.profile_sentence(run["profile"], currency=currency))
 
 # %% [markdown]
+# ## What they buy
+
+# %% tags=["remove-input"]
+words.Prose(words.preferences_sentence(run["preferences"]))
+
+# %% tags=["remove-input"]
+words.preferences_table(run["preferences"])
+
+# %% tags=["remove-input"]
+words.Prose(words.margins_sentence(run["margins"], assumed=run.parameters.gross_margin, currency=currency))
+
+# %% [markdown]
 # ## Why these names
 #
 # A name is earned by figures. Each is listed with the facts behind it; a cluster that meets no

@@ -16,11 +16,13 @@
 # %% [markdown]
 # # What changed
 #
-# **Question.** Who moved since the earlier run, what is that in money, and does the earlier
-# model still describe the customers?
+# **Question.** Who fell, who rose and who comes back from quarter to quarter, and does the
+# earlier model still describe the customers?
 #
-# **Reads** segments and models of two runs. **Decides** whether to refit. **Can mislead when**
-# the runs differ in more than time: then a change of method looks like a change of customers.
+# **Reads** customers as they stood at each quarter's end, by today's borders, and segments and
+# models of two runs. **Decides** whom to turn to first, and whether to refit. **Can mislead
+# when** the runs differ in more than time: then a change of method looks like a change of
+# customers.
 
 # %% tags=["parameters", "hide-input"]
 source: str = "cdnow"  # Where orders come from: a shipped source, or a path to a source SQL file.
@@ -72,18 +74,39 @@ changes = open_changes(run)
 found = changes.comparison
 words.banner(run["overview"])
 
+# %% mystnb={"figure": {"name": "fig-quarters", "caption": "Customers of each segment at every quarter's end, by today's borders; a band is the customers who were in both, in the colour of where they come from. What of a bar has no band before it is new."}, "image": {"alt": "Stacked bars, one per quarter's end, the segment of the highest value on top, joined by bands of the customers who stayed, rose or fell."}} tags=["hide-input"]
+colours = plots.colours_of(run["profile"], run.rules["naming_rules"])
+plots.plot_movement(run["movement"], colours=colours)
+
+# %% tags=["remove-input"]
+words.Prose(words.movement_sentence(run["movement"], run["slipping"], names=list(colours), currency=currency))
+
+# %% [markdown]
+# ## Who comes back
+#
+# Customers of each segment at a quarter's end, and how many of them ordered in the quarter that
+# followed. Quarters differ by season: compare one with the same one a year before, where the
+# data go back so far.
+
+# %% mystnb={"figure": {"name": "fig-retention", "caption": "Share of each segment's customers at a quarter's end who ordered in the next quarter; points of fewer than 30 customers are left out."}, "image": {"alt": "One line per segment over the quarters' ends, with its last share and counts at its end."}} tags=["hide-input"]
+plots.plot_retention(run["retention"], colours=colours)
+
+# %% tags=["remove-input"]
+words.Prose(words.retention_sentence(run["retention"], names=list(colours)))
+
+# %% [markdown]
+# ## Against an earlier report
+
 # %% tags=["remove-input"]
 words.Prose(words.compared_sentence(changes))
 
 # %% [markdown]
-# ## Who moved
-#
 # Segments are recognised by the profile of their customers, never by number or name. A
 # customer **moved** when the earlier model, too, now gives another segment; where only the
 # later run draws the border of a segment elsewhere, the customer is counted as **redrawn**.
 
 # %% mystnb={"figure": {"name": "fig-movement", "caption": "Customers of each segment in the earlier run, left, and where they are in the later run, right."}, "image": {"alt": "Bands of customers flowing from blocks of earlier segments on the left to blocks of later segments on the right; most of a block usually flows straight across."}} tags=["hide-input"]
-plots.plot_alluvial(found and found.migration, colours=plots.colours_of(run["profile"], run.rules["naming_rules"]))
+plots.plot_alluvial(found and found.migration, colours=colours)
 
 # %% tags=["remove-input"]
 words.Prose(words.changes_sentence(found, currency=currency))

@@ -520,7 +520,7 @@ def demo(output: Path | None, location: str | None, replace: bool) -> None:
 @click.option(
     "--output",
     type=FolderPath,
-    help="Folder to put it in; default: data/raw_data/online_retail, where its profile looks.",
+    help="Folder to put it in; default: data/raw_data/online_retail_original.",
 )
 @click.option(
     "--timeout",

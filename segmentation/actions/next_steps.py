@@ -17,6 +17,7 @@ from segmentation.segments.forecast import MbgNbd
 from segmentation.segments.model import SegmentModel
 
 MOVEMENT_COLUMNS = ("as_of", "segment_from", "segment_to", "customers", "revenue")
+RETENTION_COLUMNS = ("as_of", "segment", "customers", "ordered")
 SLIPPING_COLUMNS = (
     "customer_id", "segment_type", "segment_from", "segment", "what", "total_spent", "recency",
     "frequency", "average_order_value",
@@ -47,6 +48,7 @@ def next_steps(
     """
     empty = {
         "movement": pd.DataFrame(columns=list(MOVEMENT_COLUMNS)),
+        "retention": pd.DataFrame(columns=list(RETENTION_COLUMNS)),
         "slipping": pd.DataFrame(columns=list(SLIPPING_COLUMNS)),
         "call_first": pd.DataFrame(columns=list(CALL_FIRST_COLUMNS)),
     }
@@ -62,6 +64,7 @@ def next_steps(
     slipping = slipping_customers(before, listed, _ladder(customers))
     return {
         "movement": movement({**placed, overview["as_of"]: customers}),
+        "retention": retention(placed),
         "slipping": slipping,
         "call_first": call_first(
             before,
@@ -103,6 +106,25 @@ def movement(placed: dict[str, pd.DataFrame]) -> pd.DataFrame:
         last = now
     table = pd.concat(rows, ignore_index=True).rename(columns={"segment": "segment_to"})
     return table.round({"revenue": 6})[list(MOVEMENT_COLUMNS)]
+
+
+def retention(placed: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Customers of each segment at a quarter's end, and how many order in the next quarter.
+
+    Parameters
+    ----------
+    placed : dict of day to DataFrame, oldest first
+        ``segment`` and ``orders_next`` as of each day, by the same borders.
+    """
+    rows = [
+        now.assign(ordered=now["orders_next"] > 0)
+        .groupby("segment", sort=True)
+        .agg(customers=("ordered", "size"), ordered=("ordered", "sum"))
+        .reset_index()
+        .assign(as_of=day)
+        for day, now in placed.items()
+    ]
+    return pd.concat(rows, ignore_index=True)[list(RETENTION_COLUMNS)]
 
 
 def _ladder(customers: pd.DataFrame) -> dict[tuple[str, str], int]:

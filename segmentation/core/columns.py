@@ -165,6 +165,13 @@ TRANSACTIONS: dict[str, Column] = {
             "money",
             "Discount on the line, exact decimal; only to check the amount.",
         ),
+        Column(
+            "cost",
+            "Cost",
+            "currency",
+            "money",
+            "What the goods of the line cost the shop, exact decimal; only to state the margin.",
+        ),
         Column("product", "Product", "", "text", "What was bought."),
         Column("category", "Category", "", "text", "Kind of product."),
         Column("payment_method", "Payment method", "", "text", "How it was paid."),

@@ -318,6 +318,18 @@ Why: smaller ones describe chance."""
 EXPLAIN_FOLDS = 5
 """Parts of the customers on which rules are tried that were learnt from the others.
 Why: each learns from four fifths, nearly the whole."""
+PREFERENCE_VALUES = 8
+"""Values of a category, product, country, payment or season that are compared, by revenue.
+Why: they fit on a page; with each further one a difference by chance becomes likelier."""
+PREFERENCE_POINTS = 0.02
+"""Difference of two shares of spend from which a segment buys more or less of something.
+Why: two points of a customer's money are the least that changes an offer."""
+SEASONS_AFTER = 728
+"""Days that orders go over, from which seasons are compared.
+Why: two of each season; with fewer, who came late has no other season to buy in."""
+PREFERENCE_CHANCE = 3.0
+"""Standard errors by which the two shares must part besides.
+Why: some hundred pairs are compared; at three about one in four hundred parts by chance."""
 
 # actions: what to do, for whom
 
@@ -420,6 +432,10 @@ LEAST_CUTS = 4
 """Quarters' ends below which a sentence says that the window allows no more.
 Why: a spread of three cuts says little of the next.
 Source: own choice"""
+LEAST_PUBLISHED = 5
+"""Customers behind a figure of a published table or file, at least.
+Why: figures of fewer are about persons; statistical offices hide them likewise.
+Source: Hundepool et al. 2012, Statistical Disclosure Control"""
 LOOSE_RULES = 0.8
 """Share of held-out customers that rules must place rightly to explain segments.
 Why: below, one in five is explained wrongly."""

@@ -29,7 +29,7 @@ if TYPE_CHECKING:  # `segmentation serve` reads parameters, but no table
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOK_FOLDER = PROJECT_ROOT / "notebooks"
 PROFILE_FOLDER = NOTEBOOK_FOLDER / "params"
-SHIPPED_PROFILES = ("cdnow", "marketplace")
+SHIPPED_PROFILES = ("cdnow", "online_retail", "marketplace")
 
 
 def parameters_from(values: dict[str, Any], *, origin: str = "parameters") -> Parameters:

@@ -155,7 +155,8 @@ def _write_customers_here(run: Run, folder: Path) -> None:
     if run["forecast_facts"]["possible"]:
         write_parquet(_table(run["forecast"]), folder / "forecast.parquet")
     write_plain_csv(run["profile"], folder / "profile.csv")
-    write_plain_csv(run["movement"], folder / "movement.csv")
+    for name in ("movement", "retention"):
+        write_plain_csv(run[name], folder / f"{name}.csv")
     for name in ("recommendations", "campaign_plan", "campaign_arms", "call_first", "slipping"):
         write_plain_csv(run[name], folder / f"{name}.csv")
     _put_workbook(run, folder)

@@ -1,4 +1,4 @@
-"""Data sets that are not shipped: download or import, checked against what is published."""
+"""Data sets as their donors publish them: download or import, checked against what is published."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ from segmentation.sources.source import find_source
 
 SOURCE = "online_retail"
 URL = "https://archive.ics.uci.edu/static/public/352/online+retail.zip"
-FOLDER = PROJECT_ROOT / "data" / "raw_data" / "online_retail"
+FOLDER = PROJECT_ROOT / "data" / "raw_data" / "online_retail_original"
+"""Beside the shipped Parquet file: two files of one table in a folder are refused."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def fetch_online_retail(
     sha256: str | None = None,
     timeout: float = 30,
 ) -> tuple[Path, str]:
-    """Put UCI Online Retail where the profile ``online_retail`` looks for it.
+    """Put UCI Online Retail, as its donor published it, into a folder of its own.
 
     UCI publishes no checksum. What arrives is therefore read as a run reads it, and its
     lines, customers, invoices, units and money must be those published, to the last digit;

@@ -157,6 +157,7 @@ def _check_transaction_columns(source: Source, columns: dict[str, str]) -> None:
         "amount": ("an exact DECIMAL", ("DECIMAL", *NUMBERS)),
         "unit_price": ("an exact DECIMAL", NUMBERS),
         "discount": ("an exact DECIMAL", NUMBERS),
+        "cost": ("an exact DECIMAL", NUMBERS),
         "quantity": ("a number", (*NUMBERS, "DOUBLE", "FLOAT")),
         "order_date": ("a DATE", ("DATE", "TIMESTAMP")),
         "registered_date": ("a DATE", ("DATE", "TIMESTAMP")),

@@ -15,6 +15,7 @@ from segmentation.evidence import (
     forecast,
     holdout,
     k_scores,
+    preferences,
     sensitivity,
     verdict,
 )
@@ -314,6 +315,21 @@ STAGES: dict[str, Stage] = {
             gives={"history": "customers at the end of each quarter, and what they did next"},
         ),
         Stage(
+            "preferences",
+            "evidence",
+            "says what each segment buys more and less than others, and what its goods cost",
+            preferences.preferences,
+            inputs=("snapshot", "overview", "segments"),
+            uses=(
+                *("engine", "fit_on", "returns", "zero_amount", "duplicates", "non_product"),
+                *("date_repair", "guest_ids", "id_cleaning"),
+            ),
+            gives={
+                "preferences": "share of spend by category, product, country, payment and season",
+                "margins": "revenue and cost of the lines whose cost the source names",
+            },
+        ),
+        Stage(
             "forecast",
             "evidence",
             "says what each customer will do next, and how such forecasts turned out",
@@ -386,6 +402,7 @@ STAGES: dict[str, Stage] = {
             uses=("split_pre_register", "gross_margin", "contact_cost"),
             gives={
                 "movement": "customers and money between segments, quarter by quarter",
+                "retention": "customers of each segment who order in the next quarter",
                 "slipping": "who fell a segment or fell silent in the last quarter",
                 "call_first": "customers by the value that is at risk, with the reason",
             },

@@ -7,7 +7,16 @@ import datetime as dt
 import pandas as pd
 import pytest
 
-from segmentation.actions.next_steps import NEW, call_first, movement, slipping_customers
+from segmentation.actions.next_steps import (
+    FELL,
+    NEW,
+    SILENT,
+    call_first,
+    movement,
+    retention,
+    slipping_customers,
+)
+from segmentation.book.words.changes import movement_sentence, retention_sentence
 from segmentation.core.parameters import load_yaml, parameters_from
 from segmentation.run.run import Run
 from segmentation.segments.model import load_model
@@ -29,6 +38,58 @@ def test_movement_adds_up_to_customers_and_money_of_each_quarter_alone(run, cdno
         assert flows["revenue"].sum() == pytest.approx(alone["total_spent"].sum() - spent)
         spent = alone["total_spent"].sum()
     assert set(table.loc[table["as_of"] == "1997-06-30", "segment_from"]) == {NEW}
+
+
+def test_retention_counts_who_orders_in_the_quarter_that_follows(run):
+    table, history = run["retention"], run["history"]
+
+    sizes = table.groupby("as_of")[["customers", "ordered"]].sum()
+    assert sizes["customers"].to_dict() == history.groupby("as_of").size().to_dict()
+    came = history[history["orders_next"] > 0].groupby("as_of").size()
+    assert sizes["ordered"].to_dict() == came.to_dict()
+    ends = run["movement"].groupby(["as_of", "segment_to"])["customers"].sum()
+    for row in table.itertuples():
+        assert ends[row.as_of, row.segment] == row.customers
+    day = pd.DataFrame({"segment": ["Low", "High", "High"], "orders_next": [0, 2, 0]})
+    by_hand = retention({"2023-03-31": day}).set_index("segment")
+    assert by_hand.loc["High", ["customers", "ordered"]].tolist() == [2, 1]
+    assert by_hand.loc["Low", ["customers", "ordered"]].tolist() == [1, 0]
+
+
+def test_the_fall_that_cost_most_leads_with_its_share_and_money():
+    flows = pd.DataFrame(
+        [("2023-03-31", NEW, "High", 10, 900.0), ("2023-03-31", NEW, "Low", 5, 50.0),
+         ("2023-06-30", "High", "High", 6, 10.0), ("2023-06-30", "High", "Low", 4, 0.0),
+         ("2023-06-30", "Low", "High", 1, 80.0), ("2023-06-30", "Low", "Low", 4, 0.0)],
+        columns=["as_of", "segment_from", "segment_to", "customers", "revenue"],
+    )  # fmt: skip
+    slipped = pd.DataFrame(
+        {"what": [FELL] * 4 + [SILENT], "segment_from": "High", "total_spent": 20_000.0,
+         "segment": ["Low"] * 4 + ["High"]}
+    )  # fmt: skip
+    said = movement_sentence(flows, slipped, names=["Low", "High"], currency="GBP")
+
+    assert said.startswith(
+        "4 of 10 customers of High (40%) fell to Low between 2023-03-31 and 2023-06-30; "
+        "they have spent £80.0K so far. 1 further customer fell silent, worth £20.0K. "
+        "1 customer rose a segment and spent £80.00 in the quarter."
+    )
+    nobody = movement_sentence(flows, slipped.head(0), names=["Low", "High"], currency="GBP")
+    assert nobody.startswith("Nobody fell a segment between")
+
+
+def test_retention_is_told_with_what_changed_beyond_chance():
+    rows = [("2023-03-31", "High", 100, 80), ("2023-03-31", "Low", 100, 10),
+            ("2023-06-30", "High", 100, 50), ("2023-06-30", "Low", 100, 12),
+            ("2023-06-30", "Few", 29, 29)]  # fmt: skip
+    table = pd.DataFrame(rows, columns=["as_of", "segment", "customers", "ordered"])
+    said = retention_sentence(table, names=["Low", "Few", "High"])
+
+    assert said == (
+        "In the quarter after 2023-06-30, 50% of High (50 of 100) and 12% of Low (12 of 100) "
+        "ordered. In the quarter after 2023-03-31, 80% of High (n = 100) did: a change beyond chance."
+    )
+    assert retention_sentence(table.head(2), names=["Low", "High"]) == ""
 
 
 def test_who_was_there_before_comes_from_a_segment():

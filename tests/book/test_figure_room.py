@@ -17,6 +17,7 @@ from segmentation.book import plots, style
 
 BY_SEGMENT = (
     "silhouettes", "stability", "holdout", "scatter", "projection", "profile", "shares", "stakes",
+    "movement", "retention",
 )  # fmt: skip
 LONG = "Steady returning customers whose name has sixty characters"
 

@@ -60,6 +60,28 @@ def test_whom_to_call_comes_first_where_they_spent_much(run):
     assert "at risk" not in more
 
 
+def test_the_fourth_number_is_the_forecast_beside_how_it_turned_out_before(run):
+    what, value, change, _, meaning = list(front.numbers(run))[3]
+
+    assert what == f"Expected to order, next {run.parameters.outcome_days} days"
+    assert value == f"{run['forecast']['chance'].sum():,.0f}"
+    tried = run["forecast_calibration"]
+    came = (tried["observed"] * tried["customers"]).sum()
+    assert change.endswith(f" last time, {came:,.0f} came")
+    withheld = Given(run, forecast_facts={"possible": False, "reason": "too few came back"})
+    what, *_, meaning = list(front.numbers(withheld))[3]
+    assert what.startswith("From the best tenth") and "too few came back" in meaning
+
+
+def test_a_margin_that_the_costs_contradict_is_said_beside_the_assumed_one(run):
+    costs = {"revenue": [100.0, 100.0], "cost": [80.0, 70.0]}
+    known = Given(run, margins=pd.DataFrame(costs))
+    none = Given(run, margins=pd.DataFrame(costs).head(0))
+
+    assert any("(by this shop's costs it is 25%)" in said for said in front.warnings(known))
+    assert not any("shop's costs" in said for said in front.warnings(none))
+
+
 def test_assumed_costs_are_called_assumptions_until_they_are_set(run):
     assert any("are assumptions" in said for said in front.warnings(run))
     own = Given(run)

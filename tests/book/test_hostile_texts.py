@@ -59,7 +59,7 @@ CSV_OF_A_RUN = {
     "evidence_holdout_cuts",
     *("evidence_holdout_responses", "evidence_holdout_segments", "evidence_margin_flips"),
     *("evidence_order_anyway", "forecast_calibration", "order_anyway"),
-    *("call_first", "movement", "slipping"),
+    *("call_first", "movement", "retention", "slipping"),
     *("evidence_planted_anomalies", "evidence_rules", "evidence_sensitivity"),
     *("evidence_separation", "evidence_stability", "evidence_stability_whole"),
     *("evidence_starts", "findings", "ledger", "profile", "recommendations", "returns"),

@@ -283,6 +283,36 @@ def recommendations_of(profile):
     )
 
 
+def movement_of(profile, days=("2023-03-31", "2023-06-30", "2023-09-30")):
+    """Everybody new at first; then each segment loses a fifth to the one before it."""
+    sizes = profile.groupby("segment", sort=False)["customers"].sum()
+    names = list(sizes.index)
+    rows = [(days[0], "new customers", name, int(size)) for name, size in sizes.items()]
+    for day in days[1:]:
+        left = dict.fromkeys(names, 0)
+        for place, name in enumerate(names):
+            lower, fell = names[max(place - 1, 0)], int(sizes[name]) // 5
+            rows += [(day, name, name, int(sizes[name]) - fell), (day, name, lower, fell)]
+            left[name] += int(sizes[name]) - fell
+            left[lower] += fell
+        sizes = pd.Series(left)
+    table = pd.DataFrame(rows, columns=["as_of", "segment_from", "segment_to", "customers"])
+    keys = ["as_of", "segment_from", "segment_to"]
+    return table.groupby(keys, as_index=False)["customers"].sum()
+
+
+def retention_of(profile):
+    sizes = profile.groupby("segment", sort=False)["customers"].sum()
+    return pd.DataFrame(
+        [
+            (day, name, 30 + int(size), (7 + 5 * place + step) % (30 + int(size)))
+            for step, day in enumerate(("2023-03-31", "2023-06-30"))
+            for place, (name, size) in enumerate(sizes.items())
+        ],
+        columns=["as_of", "segment", "customers", "ordered"],
+    )
+
+
 def calls(customers, *, types, months, ledger, values, ks, eps, sizes):
     """Every plot function with tables of one size: name -> (function, tables, settings)."""
     profile = profile_of(customers)
@@ -354,6 +384,8 @@ def calls(customers, *, types, months, ledger, values, ks, eps, sizes):
         "explained": (plots.plot_explained, [explained_of(types, [0.6, 0.3, 0.1][: len(ks)])], {}),
         "profile": (plots.plot_profile, [profile], money | {"names": FEATURES}),
         "shares": (plots.plot_shares, [profile], coloured),
+        "movement": (plots.plot_movement, [movement_of(profile)], coloured),
+        "retention": (plots.plot_retention, [retention_of(profile)], coloured),
         "stakes": (plots.plot_stakes, [recommendations_of(profile)], money | coloured),
     }
 

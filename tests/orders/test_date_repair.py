@@ -97,9 +97,7 @@ def test_shipped_data_raise_no_alarm():
 
 
 def test_online_retail_raises_no_alarm():
-    path = REAL / "online-retail" / "online_retail.parquet"
-    if not path.exists():
-        pytest.skip("Online Retail is absent: put it at ../shared/data")
+    path = ROOT / "data" / "raw_data" / "online_retail" / "online_retail.parquet"
 
     days = pd.read_parquet(path, columns=["InvoiceDate"])["InvoiceDate"].dt.normalize()
 

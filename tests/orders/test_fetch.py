@@ -20,7 +20,7 @@ from conftest import ROOT, Outcome, assert_refused, call_cli
 
 from segmentation.orders import fetch
 
-PARQUET = ROOT.parent / "shared" / "data" / "online-retail" / "online_retail.parquet"
+PARQUET = ROOT / "data" / "raw_data" / "online_retail" / "online_retail.parquet"
 HEADER = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
 TWO_LINES = HEADER + (
     "536365,85123A,HOLDER,6,2010-12-01 08:26:00,2.55,17850,United Kingdom\n"
@@ -263,14 +263,15 @@ def test_copy_of_something_else_is_refused(tmp_path):
     assert names_in(tmp_path / "raw") == []
 
 
-def test_default_address_is_public_and_encrypted_and_the_profile_looks_where_it_is_put():
+def test_default_address_is_public_and_encrypted_and_leaves_the_shipped_copy_alone():
     assert fetch.URL.startswith("https://archive.ics.uci.edu/")
     profile = (ROOT / "notebooks" / "params" / "online_retail.yaml").read_text("utf-8")
-    assert f"location: {fetch.FOLDER.relative_to(ROOT).as_posix()}\n" in profile
+    assert f"location: {fetch.FOLDER.relative_to(ROOT).as_posix()}\n" not in profile
+    assert f"{fetch.FOLDER.relative_to(ROOT).as_posix()}/\n" in (ROOT / ".gitignore").read_text()
 
 
-def test_real_copy_has_the_published_totals(monkeypatch):
-    if not PARQUET.exists():
-        pytest.skip("Online Retail is absent: put it at ../shared/data")
+def test_the_shipped_copy_has_the_published_totals_and_the_sum_in_its_data_card(monkeypatch):
     monkeypatch.undo()
     assert fetch.totals_of(PARQUET) == fetch.PUBLISHED
+    digest = hashlib.sha256(PARQUET.read_bytes()).hexdigest()
+    assert f"| `{digest}` |" in (ROOT / "data" / "README.md").read_text("utf-8")

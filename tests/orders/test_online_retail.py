@@ -12,7 +12,7 @@ from conftest import ROOT
 from segmentation.core.parameters import resolve
 from segmentation.run.run import Run
 
-PARQUET = ROOT.parent / "shared" / "data" / "online-retail" / "online_retail.parquet"
+PARQUET = ROOT / "data" / "raw_data" / "online_retail" / "online_retail.parquet"
 HEADER = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"
 
 
@@ -23,8 +23,6 @@ def run_of(path, folder, **changed) -> Run:
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory):
-    if not PARQUET.exists():
-        pytest.skip("Online Retail is absent: put it at ../shared/data")
     return run_of(PARQUET, tmp_path_factory.mktemp("runs"), k_max=2)
 
 

@@ -27,7 +27,7 @@ from segmentation.sources.spark.engine import SparkEngine
 from segmentation.sources.spark.place import SparkPlace, parse_place
 from segmentation.sources.spark.session import explained, session_for
 
-ONLINE_RETAIL = ROOT.parent / "shared" / "data" / "online-retail" / "online_retail.parquet"
+ONLINE_RETAIL = ROOT / "data" / "raw_data" / "online_retail" / "online_retail.parquet"
 RESULTS = ("ledger", "customer_features", "findings", "raw_columns", "lines", "monthly")
 SUMMARIES = ("cohorts", "categories", "quarters", "returned_lines", "special_lines")
 
@@ -198,8 +198,6 @@ def test_dates_are_counted_and_numbers_rounded_as_the_embedded_engine_does(spark
 
 @pytest.mark.slow
 def test_online_retail_is_equal_to_the_penny(spark, tmp_path):
-    if not ONLINE_RETAIL.exists():
-        pytest.skip("Online Retail is absent: put it at ../shared/data")
     changed = {"location": str(ONLINE_RETAIL)}
     reference = Run(resolve("online_retail", overrides=changed)[1], tmp_path)
     ours = on_spark("online_retail", tmp_path, **changed)

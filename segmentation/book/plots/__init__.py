@@ -4,7 +4,12 @@ A notebook calls one function per figure and lets the cell show it. No function 
 table, decides anything or states a result; findings are sentences computed elsewhere.
 """
 
-from segmentation.book.plots.changes import plot_alluvial, plot_drift
+from segmentation.book.plots.changes import (
+    plot_alluvial,
+    plot_drift,
+    plot_movement,
+    plot_retention,
+)
 from segmentation.book.plots.concentration import plot_concentration_over_time
 from segmentation.book.plots.data import (
     plot_categories,
@@ -68,10 +73,12 @@ __all__ = [
     "plot_ledger",
     "plot_margin_flips",
     "plot_monthly",
+    "plot_movement",
     "plot_outliers",
     "plot_profile",
     "plot_projection",
     "plot_relationships",
+    "plot_retention",
     "plot_scatter",
     "plot_sensitivity",
     "plot_shares",

@@ -8,14 +8,17 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
 
 from segmentation.book import style
 from segmentation.book.plots import common
 from segmentation.book.plots.bars import bare_bars
 from segmentation.core import columns as schema
+from segmentation.core.limits import LEAST_CUSTOMERS
 
 NEW_LABEL, LOST_LABEL = "Not yet a customer", "No longer in the data"
 GAP = 0.04  # between blocks, as a part of all customers
+LABEL = 0.36  # inches of a label of two lines
 BLOCK = 0.03  # width of a block, as a part of the axis
 
 
@@ -120,6 +123,96 @@ def _draw_side(
             ha="right" if inward else "left",
             va="center",
         )
+
+
+@style.report_figure
+def plot_movement(movement: pd.DataFrame, *, colours: Mapping[str, str]) -> Figure:
+    """Customers of each segment at every quarter's end, with bands of those who went on.
+
+    Parameters
+    ----------
+    movement : DataFrame: ``as_of, segment_from, segment_to, customers``
+        What of a bar no band leads to are newcomers.
+    colours : mapping of segment to colour, ascending by value
+    """
+    days = sorted(movement["as_of"].unique())
+    if len(days) < 2:
+        return style.sentence_figure("The data hold no two quarters' ends to compare.")
+    sizes = movement.pivot_table(index="as_of", columns="segment_to", values="customers",
+                                 aggfunc="sum", fill_value=0)  # fmt: skip
+    names = [name for name in colours if name in sizes] + sorted(set(sizes) - set(colours))
+    bottoms = sizes[names].cumsum(axis=1).shift(axis=1, fill_value=0)
+    height = max(4.4, LABEL * (len(names) + 2))
+    fig, (ax,) = common.panels(1, columns=1, height=height)
+    wide, across = 0.13, np.linspace(0, 1, 40)
+    rise = across**2 * (3 - 2 * across)
+    for place, day in enumerate(days[1:]):
+        flows = movement[movement["as_of"] == day].set_index(["segment_from", "segment_to"])
+        left, right = bottoms.loc[days[place]].copy(), bottoms.loc[day].copy()
+        for begin, end in ((one, other) for one in names for other in names):
+            if (begin, end) not in flows.index:
+                continue
+            size = flows.at[(begin, end), "customers"]
+            low = left[begin] + (right[end] - left[begin]) * rise
+            along = place + wide + across * (1 - 2 * wide)
+            colour = colours.get(begin, style.CONTEXT)
+            ax.fill_between(along, low, low + size, color=colour, alpha=0.35, linewidth=0)
+            left[begin] += size
+            right[end] += size
+    for name in names:
+        colour = colours.get(name, style.CONTEXT)
+        ax.bar(range(len(days)), sizes[name], 2 * wide, bottom=bottoms[name], color=colour,
+               edgecolor=style.PAPER, linewidth=0.6)  # fmt: skip
+    top = float(sizes.sum(axis=1).max())
+    last = days[-1]
+    middles = [bottoms.at[last, name] + sizes.at[last, name] / 2 for name in names]
+    places = common.spread(middles, LABEL / height * top, 0, top)
+    for name, place in zip(names, places, strict=True):
+        text = f"{schema.shorten(name, 30)}\n{sizes.at[last, name]:,}"
+        ax.annotate(text, (len(days) - 1 + wide, place), (5, 0), textcoords="offset points",
+                    va="center")  # fmt: skip
+    totals = sizes.sum(axis=1)
+    ax.set_xticks(range(len(days)), [f"{day}\nn = {totals[day]:,}" for day in days])
+    ax.tick_params(axis="x", length=0)
+    ax.set(xlim=(-0.3, len(days) - 0.35 + 0.6), yticks=[])
+    ax.spines[["left", "bottom"]].set_visible(False)
+    return fig
+
+
+@style.report_figure
+def plot_retention(retention: pd.DataFrame, *, colours: Mapping[str, str]) -> Figure:
+    """Share of each segment's customers who order in the quarter that follows.
+
+    Parameters
+    ----------
+    retention : DataFrame: ``as_of, segment, customers, ordered``
+    colours : mapping of segment to colour, ascending by value
+    """
+    kept = retention[retention["customers"] >= LEAST_CUSTOMERS]
+    if kept["as_of"].nunique() < 2:
+        return style.sentence_figure("Fewer than two quarters can be followed.")
+    height = max(3.0, LABEL * (1.2 * kept["segment"].nunique() + 3))
+    fig, (ax,) = common.panels(1, columns=1, height=height)
+    days = sorted(kept["as_of"].unique())
+    ends, texts = [], []
+    for name, own in kept.groupby("segment", sort=False):
+        share = own["ordered"] / own["customers"]
+        places_at = [days.index(day) for day in own["as_of"]]
+        ax.plot(places_at, share, color=colours.get(name, style.CONTEXT), marker="o")
+        ends.append((places_at[-1], share.iloc[-1]))
+        counted = f"{own['ordered'].iloc[-1]:,} of {own['customers'].iloc[-1]:,}"
+        texts.append(
+            f"{schema.shorten(str(name), 30)}\n{schema.format_percent(share.iloc[-1])}, {counted}"
+        )
+    top = max(1.1 * (kept["ordered"] / kept["customers"]).max(), 0.05)
+    places = common.spread([share for _, share in ends], LABEL / height * top * 1.2, 0, top)
+    for (at, _), place, text in zip(ends, places, texts, strict=True):
+        ax.annotate(text, (at, place), (9, 0), textcoords="offset points", va="center")
+    ax.set_xticks(range(len(days)), days)
+    ax.set(xlim=(-0.2, len(days) - 1 + 0.34 * len(days)), ylim=(0, top), xlabel="Quarter's end",
+           ylabel="Ordered in the next quarter")  # fmt: skip
+    ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    return fig
 
 
 @style.report_figure

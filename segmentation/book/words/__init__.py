@@ -30,8 +30,10 @@ from segmentation.book.words.changes import (
     folders_text,
     matching_table,
     migration_table,
+    movement_sentence,
     refit_sentence,
     renewed_text,
+    retention_sentence,
 )
 from segmentation.book.words.data import (
     banner,
@@ -78,6 +80,11 @@ from segmentation.book.words.prediction import (
     holdout_table,
     ranking_sentence,
     ranking_table,
+)
+from segmentation.book.words.preferences import (
+    margins_sentence,
+    preferences_sentence,
+    preferences_table,
 )
 from segmentation.book.words.proof import (
     flips_sentence,
@@ -179,10 +186,12 @@ __all__ = [
     "loading_sentence",
     "map_sentence",
     "margin_sentence",
+    "margins_sentence",
     "matching_table",
     "migration_table",
     "model_card",
     "month_sentence",
+    "movement_sentence",
     "moves_sentence",
     "moves_table",
     "names_sentence",
@@ -192,6 +201,8 @@ __all__ = [
     "plan_table",
     "planted_table",
     "precision_sentence",
+    "preferences_sentence",
+    "preferences_table",
     "profile_sentence",
     "profile_table",
     "ranking_sentence",
@@ -203,6 +214,7 @@ __all__ = [
     "renewed_text",
     "repair_sentence",
     "repair_table",
+    "retention_sentence",
     "returns_choice_sentence",
     "returns_migration_table",
     "returns_movers_table",

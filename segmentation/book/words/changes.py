@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
 import pandas as pd
 
+from segmentation.actions.next_steps import FELL, NEW
 from segmentation.book.words.text import Html, dollars, inert, label, listed, plural, table_of
-from segmentation.core.columns import format_money, format_share, format_value, group_labels
+from segmentation.core.columns import (
+    format_money,
+    format_percent,
+    format_share,
+    format_value,
+    group_labels,
+)
+from segmentation.core.intervals import wilson
+from segmentation.core.limits import LEAST_CUSTOMERS
 
 VERDICT_WORDS = {
     "keep": "Keep the earlier model",
@@ -67,6 +77,77 @@ def _changes_plain(migration: pd.DataFrame, currency: str) -> str:
 def _money(migration: pd.DataFrame, movement: str, column: str, currency: str) -> str:
     part = migration.loc[migration["movement"] == movement, column]
     return format_money(float(sum(part, Decimal(0))), currency)
+
+
+def movement_sentence(
+    movement: pd.DataFrame, slipping: pd.DataFrame, *, names: Sequence[str], currency: str
+) -> str:
+    """The fall of the last quarter that cost most, then who fell silent and who rose, in Markdown.
+
+    Parameters
+    ----------
+    names : sequence of text
+        Segments in ascending order of value.
+    """
+    days = sorted(movement["as_of"].unique())
+    if len(days) < 2:
+        return ""
+    last = movement[movement["as_of"] == days[-1]]
+    fell = slipping["what"] == FELL
+    falls = slipping[fell].groupby(["segment_from", "segment"])["total_spent"].agg(["size", "sum"])
+    period = f"between {days[-2]} and {days[-1]}"
+    if falls.empty:
+        parts = [f"Nobody fell a segment {period}."]
+    else:
+        (begin, end), count, spent = next(falls.nlargest(1, "sum").itertuples(name=None))
+        of = int(last.loc[last["segment_from"] == begin, "customers"].sum())
+        parts = [
+            f"{count:,} of {of:,} customers of {inert(begin)} ({format_percent(count / of)}) fell "
+            f"to {inert(end)} {period}; they have spent {format_money(spent, currency)} so far."
+        ]
+        if rest := int(fell.sum()) - count:
+            parts.append(f"{plural(rest, 'customer')} fell elsewhere.")
+    silent = slipping[~fell]
+    if len(silent):
+        spent = format_money(float(silent["total_spent"].sum()), currency)
+        parts.append(f"{plural(len(silent), 'further customer')} fell silent, worth {spent}.")
+    place = {name: number for number, name in enumerate(names)}
+    rose = last[last["segment_to"].map(place) > last["segment_from"].map(place)]
+    came = last[last["segment_from"] == NEW]
+    for flows, did in ((rose, "rose a segment and"), (came, "are new and")):
+        if count := int(flows["customers"].sum()):
+            spent = format_money(float(flows["revenue"].sum()), currency)
+            parts.append(f"{plural(count, 'customer')} {did} spent {spent} in the quarter.")
+    if len(slipping):
+        parts.append("Who slipped is in the workbook's sheet *Slipping*.")
+    return dollars(" ".join(parts))
+
+
+def retention_sentence(retention: pd.DataFrame, *, names: Sequence[str]) -> str:
+    """Who of each segment ordered in the last quarter, and what changed beyond chance before."""
+    kept = retention[retention["customers"] >= LEAST_CUSTOMERS]
+    if kept["as_of"].nunique() < 2:
+        return ""
+    days = sorted(kept["as_of"].unique())
+    by_day = {day: own.set_index("segment") for day, own in kept.groupby("as_of")}
+    now, then = by_day[days[-1]], by_day[days[0]]
+    ordered = [name for name in reversed(names) if name in now.index]
+    said, moved = [], []
+    for name in ordered:
+        count, of = int(now.at[name, "ordered"]), int(now.at[name, "customers"])
+        said.append(f"{format_percent(count / of)} of {inert(name)} ({count:,} of {of:,})")
+        if name not in then.index:
+            continue
+        first, all_then = int(then.at[name, "ordered"]), int(then.at[name, "customers"])
+        (low, high), (low_then, high_then) = wilson(count, of), wilson(first, all_then)
+        if high < low_then or low > high_then:
+            moved.append(f"{format_percent(first / all_then)} of {inert(name)} (n = {all_then:,})")
+    text = f"In the quarter after {days[-1]}, {listed(said)} ordered."
+    if moved:
+        return (
+            f"{text} In the quarter after {days[0]}, {listed(moved)} did: a change beyond chance."
+        )
+    return f"{text} No segment differs beyond chance from the quarter after {days[0]}."
 
 
 def refit_sentence(changes: Any) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from segmentation.book.words.preferences import own_margin
 from segmentation.book.words.recommendations import one_in
 from segmentation.book.words.structure import FAILED_WORDS
 from segmentation.book.words.text import (
@@ -33,7 +34,7 @@ from segmentation.customers import concentration
 from segmentation.deliver.workbook.sheets import list_name
 from segmentation.evidence.verdict import beside_smooth
 
-MOST_BARS, MOST_ACTIONS = 4, 3
+MOST_BARS, MOST_ACTIONS, MOST_DOUBTS = 4, 3, 3
 
 
 def front_page(run: Any, *, title: str, link: str, colours: Mapping[str, str]) -> str:
@@ -114,10 +115,12 @@ def warnings(run: Any) -> Iterator[str]:
         )
     plain, default = parameters.as_plain(), Parameters().as_plain()
     if all(plain[name] == default[name] for name in ("gross_margin", "contact_cost")):
+        own = own_margin(run["margins"])
+        but = f" (by this shop's costs it is {format_percent(own)})" if own is not None else ""
         yield (
-            f"Margin ({format_percent(parameters.gross_margin)}) and cost per contact "
-            f"({format_money(parameters.contact_cost, currency)}) are assumptions, not this shop's: "
-            "set <code>gross_margin</code> and <code>contact_cost</code>."
+            f"A margin of {format_percent(parameters.gross_margin)}{but} and "
+            f"{format_money(parameters.contact_cost, currency)} per contact are assumptions: set "
+            "<code>gross_margin</code> and <code>contact_cost</code>."
         )
 
 
@@ -188,12 +191,36 @@ def numbers(run: Any) -> Iterator[tuple[str, str, str, list[float], str]]:
         list(quarters["active"]),
         "Customers with an order in the quarter, of all who had ordered by its end.",
     )
+    facts = run["forecast_facts"]
+    if facts["possible"]:
+        yield _expected(run["forecast"], run["forecast_calibration"], facts)
+        return
     yield (
         f"From the best tenth, {name}",
         format_percent(last["top_share"]),
         f"{_moved(last['top_share'], before['top_share'])}, of its revenue",
         list(quarters["top_share"]),
-        "Share of the quarter's revenue from the tenth of its customers who spent most.",
+        "Share of the quarter's revenue from the tenth of its customers who spent most. It stands "
+        f"here because nothing is forecast: {facts['reason']}.",
+    )
+
+
+def _expected(
+    forecast: pd.DataFrame, calibration: pd.DataFrame, facts: Mapping[str, Any]
+) -> tuple[str, str, str, list[float], str]:
+    """Customers expected to order, beside how the same forecast turned out a period ago."""
+    chance = forecast["chance"]
+    guessed, came = (
+        float((calibration[name] * calibration["customers"]).sum())
+        for name in ("predicted", "observed")
+    )
+    return (
+        f"Expected to order, next {facts['outcome_days']} days",
+        f"{chance.sum():,.0f}",
+        f"{format_percent(chance.mean())}; {guessed:,.0f} last time, {came:,.0f} came",
+        [],
+        "Customers, summed from each one's chance to order if nothing is done. The same forecast "
+        f"made on {facts['cut']} is compared with the {facts['days_after']} days after it.",
     )
 
 
@@ -377,7 +404,11 @@ def trust(
         if len(drawn)
         else "Whether they come back on new samples was not tested"
     )
-    grounds += f", but {listed(list(dict.fromkeys(against)))}." if against else "."
+    doubts = list(dict.fromkeys(against))
+    if len(doubts) > MOST_DOUBTS:
+        more = len(doubts) - MOST_DOUBTS + 1
+        doubts = [*doubts[: MOST_DOUBTS - 1], f"there are {more} more doubts"]
+    grounds += f", but {listed(doubts)}." if doubts else "."
     if (shaky["verdict"] == "unstable").any():
         return "red", "Do not build on these groups yet.", grounds
     if against or drawn.empty:

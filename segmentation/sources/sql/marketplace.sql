@@ -14,6 +14,8 @@ SELECT
     -- price and discount only serve to check the amount
     CAST(o.price AS DECIMAL(18, 2)) AS unit_price,
     CAST(o.discount_amount AS DECIMAL(18, 2)) AS discount,
+    -- cogs is what one piece costs the shop
+    CAST(CAST(s.cogs AS DECIMAL(18, 2)) * CAST(o.qty_ordered AS DECIMAL(12, 2)) AS DECIMAL(18, 2)) AS cost,
     s.sku_name AS product,
     s.category AS category,
     p.payment_method AS payment_method

@@ -74,6 +74,16 @@ counted AS (
             ORDER BY line_number
         ) AS copy_number
     FROM placed
+),
+described AS (
+    SELECT
+        stock_code, description,
+        ROW_NUMBER() OVER (
+            PARTITION BY stock_code ORDER BY COUNT(*) DESC, COALESCE(description, '')
+        ) AS place
+    FROM texts
+    WHERE description <> ''
+    GROUP BY stock_code, description
 )
 SELECT
     customer_id,
@@ -85,13 +95,15 @@ SELECT
     -- invoices that begin with A are adjustments of bad debt, not sales
     UPPER(SUBSTRING(invoice, 1, 1)) <> 'A' AS is_valid,
     UPPER(SUBSTRING(invoice, 1, 1)) = 'C' AS is_return,
-    UPPER(stock_code) IN (
+    UPPER(counted.stock_code) IN (
         'POST', 'DOT', 'C2', 'C3', 'M', 'D', 'S', 'B', 'BANK CHARGES', 'AMAZONFEE', 'CRUK', 'GIFT'
     )
-        OR LOWER(stock_code) LIKE 'gift%'
-        OR UPPER(stock_code) LIKE 'ADJUST%'
-        OR UPPER(stock_code) LIKE 'TEST%' AS is_non_product,
+        OR LOWER(counted.stock_code) LIKE 'gift%'
+        OR UPPER(counted.stock_code) LIKE 'ADJUST%'
+        OR UPPER(counted.stock_code) LIKE 'TEST%' AS is_non_product,
     is_overlap AND copy_number <= copies_before AS is_listed_twice,
-    stock_code AS product,
+    -- the code tells products apart; its most frequent description tells people which it is
+    counted.stock_code || COALESCE(' ' || described.description, '') AS product,
     country
 FROM counted
+LEFT JOIN described ON described.stock_code = counted.stock_code AND described.place = 1

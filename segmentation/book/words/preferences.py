@@ -1,0 +1,120 @@
+"""Sentences and tables about what segments buy, and what their goods cost the shop."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from segmentation.book.words.text import (
+    Html,
+    dollars,
+    inert,
+    named,
+    plural,
+    table_of,
+)
+from segmentation.core.columns import format_money, format_percent
+from segmentation.core.limits import LEAST_PUBLISHED
+from segmentation.evidence.preferences import SEASON
+
+NOTHING = Html("", "")
+MOST_ROWS = 20
+DIMENSION_WORDS = {
+    "category": "category",
+    "product": "product",
+    "country": "country",
+    "payment_method": "payment",
+    SEASON: "season",
+}
+QUARTERS = {
+    "Q1": "January to March",
+    "Q2": "April to June",
+    "Q3": "July to September",
+    "Q4": "October to December",
+}
+
+
+def preferences_sentence(preferences: pd.DataFrame) -> str:
+    """The largest difference of each kind, in Markdown; or that there is none."""
+    if preferences.empty:
+        return ""
+    found = _largest_first(preferences)
+    kinds = list(preferences["segment_type"])
+    compared = [DIMENSION_WORDS[name] for name in preferences["dimension"].unique()]
+    if found.empty:
+        said = [f"No segment differs beyond chance in {' or '.join(compared)}."]
+    else:
+        said = [
+            f"{inert(named(row.segment, row.segment_type, kinds))}: {format_percent(row.share)} of "
+            f"a customer's own spend goes to {inert(_value(row))}, {format_percent(row.others)} "
+            f"among the others (n = {row.customers:,})."
+            for row in found.drop_duplicates("dimension").itertuples()
+        ]
+    if SEASON not in set(preferences["dimension"]):
+        said.append(
+            "Seasons are not compared: the orders go over less than two years, and whoever came "
+            "late would seem to love the last season."
+        )
+    return dollars(" ".join(said))
+
+
+def preferences_table(preferences: pd.DataFrame) -> Html:
+    """What segments buy more or less than the others, beyond chance, the largest first."""
+    found = _largest_first(preferences).head(MOST_ROWS)
+    if found.empty:
+        return NOTHING
+    kinds = list(preferences["segment_type"])
+    rows = [
+        {
+            "kind": DIMENSION_WORDS[row.dimension],
+            "what": _value(row),
+            "segment": named(row.segment, row.segment_type, kinds),
+            "more or less": "▲ more" if row.share > row.others else "▼ less",
+            "its share": format_percent(row.share),
+            "others": format_percent(row.others),
+            "bought it": f"{row.buyers:,} of {row.customers:,}"
+            if row.buyers >= LEAST_PUBLISHED
+            else f"fewer than {LEAST_PUBLISHED} of {row.customers:,}",
+        }
+        for row in found.itertuples()
+    ]
+    caption = (
+        "Mean share of a customer's own spend, in the segment and among all others of its group, "
+        "where both differ beyond chance; each customer counts alike, whatever they spend."
+    )
+    numeric = ("its share", "others", "bought it")
+    return table_of(pd.DataFrame(rows), caption=caption, numeric=numeric)
+
+
+def _largest_first(preferences: pd.DataFrame) -> pd.DataFrame:
+    found = preferences[preferences["differs"].astype(bool)]
+    size = (found["share"] - found["others"]).astype(float).abs()
+    return found.loc[size.sort_values(ascending=False, kind="stable").index]
+
+
+def _value(row: pd.Series) -> str:
+    return QUARTERS.get(row.value, row.value) if row.dimension == SEASON else str(row.value)
+
+
+def own_margin(margins: pd.DataFrame) -> float | None:
+    """Share of revenue left after the costs that the source names; None where it names none."""
+    revenue = float(margins["revenue"].sum())
+    return 1 - float(margins["cost"].sum()) / revenue if revenue > 0 else None
+
+
+def margins_sentence(margins: pd.DataFrame, *, assumed: float, currency: str) -> str:
+    """The shop's own gross margin beside the assumed one, in Markdown."""
+    own = own_margin(margins)
+    if own is None:
+        return ""
+    lines, priced = int(margins["lines"].sum()), int(margins["with_cost"].sum())
+    revenue = format_money(float(margins["revenue"].sum()), currency)
+    text = (
+        f"By the costs in the source {format_percent(own)} of revenue is left after the cost of "
+        f"goods ({priced:,} of {plural(lines, 'line')}, {revenue})"
+    )
+    if abs(own - assumed) < 0.005:
+        return dollars(f"{text}, as `gross_margin` says.")
+    return dollars(
+        f"{text}; break-even figures are computed with `gross_margin` "
+        f"{format_percent(assumed)}: set it to {own:.3f} to use the shop's own."
+    )

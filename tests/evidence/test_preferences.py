@@ -1,0 +1,96 @@
+"""What segments buy more than others: by hand, and against the lines of a shipped shop."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+from conftest import ROOT
+
+from segmentation.book.words.preferences import (
+    margins_sentence,
+    preferences_sentence,
+    preferences_table,
+)
+from segmentation.core.parameters import load_yaml, parameters_from
+from segmentation.evidence.preferences import compared
+from segmentation.run.run import Run
+
+
+def members(**sizes) -> pd.DataFrame:
+    names = [name for name, size in sizes.items() for _ in range(size)]
+    return pd.DataFrame({"segment_type": "normal", "segment": names})
+
+
+def found(*rows) -> pd.DataFrame:
+    columns = ["value", "segment", "buyers", "total", "squares", "revenue"]
+    return pd.DataFrame(rows, columns=columns).assign(segment_type="normal")
+
+
+def test_shares_are_means_over_customers_and_only_what_is_beyond_chance_differs():
+    sums = found(
+        ("tea", "High", 100, 50.0, 25.0, 900.0),  # each puts half into tea
+        ("tea", "Low", 40, 40.0, 40.0, 90.0),  # 40 of 400 put all into it
+        ("jam", "High", 10, 3.0, 1.0, 20.0),  # 3% of each: as Low
+        ("jam", "Low", 40, 12.0, 4.0, 80.0),
+        ("one", "High", 29, 29.0, 29.0, 9e9),  # of too few customers, however much they spent
+    )
+    table = compared(sums, members(High=100, Low=400)).set_index(["value", "segment"])
+
+    assert set(table.index.get_level_values("value")) == {"tea", "jam"}
+    high = table.loc[("tea", "High")]
+    assert (high["share"], high["others"], high["customers"], high["buyers"]) == (
+        0.5,
+        0.1,
+        100,
+        100,
+    )
+    assert table.loc["tea", "differs"].all() and not table.loc["jam", "differs"].any()
+
+
+def test_a_segment_too_small_to_conclude_of_is_not_compared():
+    sums = found(
+        ("tea", "High", 29, 29.0, 29.0, 9.0), ("tea", "Low", 50, 5.0, 5.0, 9.0),
+        ("jam", "Low", 50, 45.0, 45.0, 9.0),
+    )  # fmt: skip
+    assert compared(sums, members(High=29, Low=50)).empty
+
+
+@pytest.fixture(scope="module")
+def run(marketplace_run, runs_dir) -> Run:
+    return Run(parameters_from(load_yaml(marketplace_run / "params.yaml")), runs_dir)
+
+
+def test_the_margin_is_that_of_the_files(run):
+    raw = ROOT / "data" / "raw_data" / "marketplace"
+    lines = pd.read_csv(raw / "order_detail.csv", dtype={"customer_id": str})
+    goods = pd.read_csv(raw / "sku_detail.csv").set_index("id")["cogs"]
+    margins = run["margins"]
+
+    kept = run["ledger"].set_index("rule").loc["kept"]
+    assert margins["lines"].sum() == margins["with_cost"].sum() == kept["rows"]
+    assert margins["revenue"].sum() == pytest.approx(float(kept["amount"]))
+    sold = lines[(lines["is_valid"] == 1) & (lines["qty_ordered"] > 0)]
+    sold = sold.dropna(subset=["customer_id", "order_date"])
+    cost = (sold["sku_id"].map(goods) * sold["qty_ordered"]).sum()
+    assert margins["cost"].sum() == pytest.approx(cost, abs=0.005)
+    said = margins_sentence(margins, assumed=0.3, currency="USD")
+    assert "25% of revenue is left" in said and "30%: set it to 0.246" in said
+    as_set = margins_sentence(margins, assumed=0.246, currency="USD")
+    assert as_set.endswith("as `gross_margin` says.")
+
+
+def test_planted_habits_are_found_and_few_buyers_hidden(run):
+    table = run["preferences"]
+    assert set(table["dimension"]) == {"category", "product", "payment_method", "season"}
+    bulk = table[(table["segment"] == "Extreme High Volume Buyers") & table["differs"]]
+    assert {"Packaging", "Stationery"} <= set(bulk.loc[bulk["share"] > bulk["others"], "value"])
+    assert "fewer than 5 of" in repr(preferences_table(table))
+    assert "Packaging" in preferences_sentence(table)
+
+
+def test_seasons_need_two_years_and_nothing_is_said_of_nothing(run):
+    without = run["preferences"].query("dimension != 'season'").assign(differs=False)
+    said = preferences_sentence(without)
+    assert said.startswith("No segment differs beyond chance in category or product or payment.")
+    assert "less than two years" in said
+    assert preferences_sentence(without.head(0)) == "" == preferences_table(without).markup

@@ -15,7 +15,7 @@ import yaml
 from conftest import TinyShop, assert_refused, call_cli, ordinary_orders
 
 from segmentation.core.columns import column_of
-from segmentation.core.parameters import SHIPPED_SOURCES
+from segmentation.core.parameter_fields import SHIPPED_SOURCES
 from segmentation.deliver.lineage import _namespace
 
 

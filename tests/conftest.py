@@ -20,6 +20,7 @@ import pytest
 import yaml
 from mariadb import mariadb_server  # noqa: F401  (a fixture for all test files)
 from no_skips import pytest_sessionfinish, pytest_terminal_summary  # noqa: F401  hooks
+from postgres import postgres_server  # noqa: F401
 from spark_session import spark  # noqa: F401  (a fixture for all test files)
 
 from segmentation import cli as command_line

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import dataclasses
+import io
 import math
 import sqlite3
 import struct
+import tempfile
 from pathlib import Path
 
 import duckdb
@@ -16,6 +19,7 @@ import pytest
 import sqlglot
 from conftest import assert_refused, call_cli
 from mariadb import MariaDbServer
+from postgres import PostgresServer
 from sqlglot import exp
 
 from segmentation.customers.preparation import yeo_johnson
@@ -24,7 +28,7 @@ from segmentation.segments.distances import centre_distances
 from segmentation.segments.model import SegmentModel, load_model
 
 BORDERLINE = 1e-9
-PARSED_ONLY = ("bigquery", "databricks", "postgres", "redshift", "snowflake", "spark", "trino")
+PARSED_ONLY = ("bigquery", "databricks", "redshift", "snowflake", "spark", "trino")
 HOSTILE_NAMES = (
     """O'Brien's "best" \\ customers; -- '' \\' /* */""",
     "Größte 😀\tKunden\nzwei <b>Zeilen</b>",
@@ -80,13 +84,38 @@ def by_mariadb(sql: str, features: pd.DataFrame, server: MariaDbServer) -> pd.Da
         return answers(cursor.fetchall())
 
 
-@pytest.fixture(params=["duckdb", "sqlite", "mariadb"])
+def by_postgres(sql: str, features: pd.DataFrame, server: PostgresServer) -> pd.DataFrame:
+    """Loaded and read as CSV by psql; what is missing is empty there."""
+    columns = dict.fromkeys(features.columns, "DOUBLE PRECISION") | {
+        "customer_id": "TEXT",
+        "segment_type": "TEXT",
+    }
+    defined = ", ".join(f"{name} {columns[name]}" for name in features.columns)
+    with tempfile.TemporaryDirectory() as folder:
+        given, query = Path(folder, "features.csv"), Path(folder, "query.sql")
+        features.to_csv(given, index=False)
+        query.write_text(sql, encoding="utf-8")
+        script = (
+            f"DROP TABLE IF EXISTS features; CREATE TABLE features ({defined});\n"
+            f"\\copy features FROM '{given}' WITH (FORMAT csv, HEADER)\n"
+            f"\\pset format csv\n\\i {query}\n;"
+        )
+        printed = server.psql(script)
+    header, *rows = csv.reader(io.StringIO(printed, newline=""))
+    assert header == ["customer_id", "segment_type", "cluster", "segment"]
+    return answers([(a, b or None, int(c) if c else None, d or None) for a, b, c, d in rows])
+
+
+@pytest.fixture(params=["duckdb", "sqlite", "mariadb", "postgres"])
 def database(request: pytest.FixtureRequest):
     """(dialect, run): each engine that runs the statement for real."""
     if request.param == "duckdb":
         return "duckdb", by_duckdb
     if request.param == "sqlite":
         return "sqlite", by_sqlite
+    if request.param == "postgres":
+        postgres = request.getfixturevalue("postgres_server")
+        return "postgres", lambda sql, features: by_postgres(sql, features, postgres)
     server = request.getfixturevalue("mariadb_server")
     return "mariadb", lambda sql, features: by_mariadb(sql, features, server)
 
@@ -344,7 +373,7 @@ def test_other_dialects_parse_what_is_printed_to_the_same_statement(shipped_run,
 
 
 def test_every_dialect_is_run_or_parsed():
-    assert {*PARSED_ONLY, "duckdb", "sqlite", "mariadb", "mysql"} == set(DIALECTS)
+    assert {*PARSED_ONLY, "duckdb", "sqlite", "mariadb", "mysql", "postgres"} == set(DIALECTS)
     assert DIALECTS["mysql"] == DIALECTS["mariadb"]
 
 

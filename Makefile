@@ -42,7 +42,7 @@ test-integrations: setup $(INTEGRATIONS_NEEDED:%=$(INTEGRATIONS)/%/.installed)  
 
 $(INTEGRATIONS)/%/.installed: tests/integrations/requirements-%.txt
 	$(PYTHON) -m venv --clear $(@D)
-	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $<
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile -r $<
 	@touch $@
 
 check: setup  ## lint, formats, types, notebook pairing, links, licences

@@ -26,7 +26,7 @@ case "${WEBHOOK:+$code$(head -n 1 "$said/log")}" in
   "" | "0nothing has changed"*) exit "$code" ;;
   0*) segmentation summary "$run" --format slack >"$said/message" ;;
   *) tail -n 1 "$said/errors" |
-    python3 -c 'import json, sys; print(json.dumps({"text": sys.stdin.read()[:1000]}))' \
+    python3 -c 'import json, sys; print(json.dumps({"text": sys.stdin.read().strip()[:1000]}))' \
       >"$said/message" ;;
 esac
 printf 'url = "%s"\n' "$WEBHOOK" | curl --config - --fail --silent --show-error --max-time 30 \

@@ -17,7 +17,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from conftest import call_cli
-from integrations import program
+from integrations import program, surroundings
 
 
 @contextlib.contextmanager
@@ -33,8 +33,7 @@ def served(folder: Path) -> Iterator[str]:
         server = subprocess.Popen(
             [*command, *options, "--host", "127.0.0.1", "--workers", "1"],
             cwd=folder.parent,
-            env={k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
-            | {"PATH": f"{Path(command[0]).parent}:{os.environ['PATH']}"},  # it calls uvicorn
+            env=surroundings(PATH=f"{Path(command[0]).parent}:{os.environ['PATH']}"),  # uvicorn's
             stdout=told,
             stderr=told,
             start_new_session=True,

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from pathlib import Path
 
 import pytest
 from conftest import ROOT
-from integrations import program
+from integrations import program, surroundings
 
 DAG = ROOT / "deploy" / "airflow_renew.py"
 
@@ -37,7 +36,7 @@ def airflow(tmp_path):
     def call(*words: str) -> str:
         done = subprocess.run(
             [program("airflow", "airflow"), *words],
-            env=os.environ | settings,
+            env=surroundings(**settings),
             capture_output=True,
             text=True,
             timeout=300,

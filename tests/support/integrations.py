@@ -16,3 +16,9 @@ def program(environment: str, name: str) -> str:
     if not found.exists():
         pytest.skip(f"{environment} is not installed: make test-integrations")
     return str(found)
+
+
+def surroundings(**settings: str) -> dict[str, str]:
+    """Variables for such a program: without those of our own Python."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    return own | settings

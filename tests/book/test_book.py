@@ -67,6 +67,9 @@ LOOK = """
       .map(image => image.getBoundingClientRect()).filter(box => box.height > 100)
       .map(box => box.top + scrollY)),
     cards: [...document.querySelectorAll('.segment-card dd')].map(text),
+    fronts: [...document.querySelectorAll('section:has(> .front)')].map(section =>
+      section.querySelector('.front').getBoundingClientRect().bottom
+        - section.getBoundingClientRect().top),
   };
 }
 """
@@ -485,3 +488,5 @@ def test_front_page_answers_for_every_profile(pages):
         assert title in front.text
     assert front.text.count("What to do first") == len(PROFILES)
     assert front.looks[1280]["chart"] < 800
+    assert len(front.looks[1280]["fronts"]) == len(PROFILES)
+    assert max(front.looks[1280]["fronts"]) <= 800  # one screen for each data set

@@ -13,7 +13,7 @@ from segmentation.book.words.text import (
     table_of,
 )
 from segmentation.core.columns import format_money, format_percent
-from segmentation.core.limits import LEAST_PUBLISHED
+from segmentation.core.limits import LEAST_PUBLISHED, PREFERENCE_POINTS
 from segmentation.evidence.preferences import SEASON
 
 NOTHING = Html("", "")
@@ -41,7 +41,8 @@ def preferences_sentence(preferences: pd.DataFrame) -> str:
     kinds = list(preferences["segment_type"])
     compared = [DIMENSION_WORDS[name] for name in preferences["dimension"].unique()]
     if found.empty:
-        said = [f"No segment differs beyond chance in {' or '.join(compared)}."]
+        least = f"{100 * PREFERENCE_POINTS:.0f} points"
+        said = [f"No segment differs by {least} and beyond chance in {' or '.join(compared)}."]
     else:
         said = [
             f"{inert(named(row.segment, row.segment_type, kinds))}: {format_percent(row.share)} of "

@@ -40,34 +40,47 @@ def rows_of(table: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def walk(tmp_path: Path, title: str, runs_dir: Path, *, is_whole: bool) -> None:
-    """Put the export where the page says and type its commands."""
-    first, *others = path_of(title)
-    assert first[:2] == ["segmentation", "init"] and len(others) == 2
-    folder = tmp_path / "myshop"
+TITLES = ("Shopify", "WooCommerce", "Stripe")
+
+
+def walk(tmp_path: Path, title: str, runs_dir: Path) -> str:
+    """Put the export where the page says and type its commands but the last; gives its profile.
+
+    The page's folder is called otherwise, so that several are parts of one book.
+    """
+    first, second, last = path_of(title)
+    assert first[:2] == ["segmentation", "init"]
+    folder = tmp_path / title.lower()
     folder.mkdir()
     (written,) = SHOPS[title.lower()](folder)
     assert first[2] == f"myshop/{written.name}"
     with contextlib.chdir(tmp_path):
-        for command in [first, *others] if is_whole else [first, others[0]]:
+        for command in (first, second):
             more = [] if command[1] == "init" else ["--runs-dir", runs_dir]
-            outcome = call_cli(*command[1:], *more)
+            own = (word.replace("myshop", title.lower()) for word in command[1:])
+            outcome = call_cli(*own, *more)
             assert outcome.code == 0, outcome.said
-    assert f"{worth(lines()):,}" in outcome.out or is_whole
+    assert f"{worth(lines()):,}" in outcome.out
+    assert last == ["segmentation", "report", "myshop/myshop.yaml"]
+    return last[2].replace("myshop", title.lower())
 
 
-@pytest.mark.parametrize("title", ["Shopify", "WooCommerce", "Stripe"])
+@pytest.mark.parametrize("title", TITLES)
 def test_each_path_of_the_page_reads_what_was_sold(tmp_path, title):
-    walk(tmp_path, title, tmp_path / "runs", is_whole=False)
+    walk(tmp_path, title, tmp_path / "runs")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("title", ["Shopify", "WooCommerce", "Stripe"])
-def test_each_path_of_the_page_ends_at_a_book(tmp_path, title):
-    walk(tmp_path, title, tmp_path / "runs", is_whole=True)
+def test_each_path_of_the_page_ends_at_a_book(tmp_path):
+    runs_dir = tmp_path / "runs"
+    profiles = [walk(tmp_path, title, runs_dir) for title in TITLES]
+    with contextlib.chdir(tmp_path):
+        outcome = call_cli("report", *profiles, "--runs-dir", runs_dir)
 
-    book = tmp_path / "runs" / "_build" / "html"
-    assert (book / "myshop" / "01_data_understanding.html").is_file()
+    assert outcome.code == 0, outcome.said
+    for title in TITLES:
+        part = runs_dir / "_build" / "html" / title.lower()
+        assert (part / "01_data_understanding.html").is_file()
 
 
 @pytest.fixture(scope="module")

@@ -88,7 +88,7 @@ words.Prose(words.movement_sentence(run["movement"], run["slipping"], names=list
 # followed. Quarters differ by season: compare one with the same one a year before, where the
 # data go back so far.
 
-# %% mystnb={"figure": {"name": "fig-retention", "caption": "Share of each segment's customers at a quarter's end who ordered in the next quarter; points of fewer than 30 customers are left out."}, "image": {"alt": "One line per segment over the quarters' ends, with its last share and counts at its end."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-retention", "caption": "Share of each segment's customers at a quarter's end who ordered in the next quarter; points of fewer than 30 customers are left out."}, "image": {"alt": "One line per segment over the quarters' ends, with its last share and n at its end."}} tags=["hide-input"]
 plots.plot_retention(run["retention"], colours=colours)
 
 # %% tags=["remove-input"]

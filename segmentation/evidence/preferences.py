@@ -129,6 +129,7 @@ def compared(found: pd.DataFrame, members: pd.DataFrame) -> pd.DataFrame:
     for kind, group in members.groupby("segment_type", sort=True):
         sizes = group["segment"].value_counts()
         own = found[found["segment_type"] == kind].set_index(["value", "segment"])
+        own = own[["buyers", "total", "squares"]]
         for value in top:
             sums = own.reindex([(value, segment) for segment in sizes.index]).fillna(0.0)
             for place, segment in enumerate(sizes.index):

@@ -135,7 +135,7 @@ def plot_movement(movement: pd.DataFrame, *, colours: Mapping[str, str]) -> Figu
         What of a bar no band leads to are newcomers.
     colours : mapping of segment to colour, ascending by value
     """
-    days = sorted(movement["as_of"].unique())
+    days = sorted(movement["as_of"].unique()) if len(movement) else []
     if len(days) < 2:
         return style.sentence_figure("The data hold no two quarters' ends to compare.")
     sizes = movement.pivot_table(index="as_of", columns="segment_to", values="customers",
@@ -174,7 +174,7 @@ def plot_movement(movement: pd.DataFrame, *, colours: Mapping[str, str]) -> Figu
     totals = sizes.sum(axis=1)
     ax.set_xticks(range(len(days)), [f"{day}\nn = {totals[day]:,}" for day in days])
     ax.tick_params(axis="x", length=0)
-    ax.set(xlim=(-0.3, len(days) - 0.35 + 0.6), yticks=[])
+    ax.set(xlim=(-0.3, len(days) - 0.35 + 0.6), yticks=[], xlabel="Quarter's end")
     ax.spines[["left", "bottom"]].set_visible(False)
     return fig
 
@@ -188,8 +188,8 @@ def plot_retention(retention: pd.DataFrame, *, colours: Mapping[str, str]) -> Fi
     retention : DataFrame: ``as_of, segment, customers, ordered``
     colours : mapping of segment to colour, ascending by value
     """
-    kept = retention[retention["customers"] >= LEAST_CUSTOMERS]
-    if kept["as_of"].nunique() < 2:
+    kept = retention[retention["customers"] >= LEAST_CUSTOMERS] if len(retention) else retention
+    if kept.empty or kept["as_of"].nunique() < 2:
         return style.sentence_figure("Fewer than two quarters can be followed.")
     height = max(3.0, LABEL * (1.2 * kept["segment"].nunique() + 3))
     fig, (ax,) = common.panels(1, columns=1, height=height)
@@ -200,7 +200,7 @@ def plot_retention(retention: pd.DataFrame, *, colours: Mapping[str, str]) -> Fi
         places_at = [days.index(day) for day in own["as_of"]]
         ax.plot(places_at, share, color=colours.get(name, style.CONTEXT), marker="o")
         ends.append((places_at[-1], share.iloc[-1]))
-        counted = f"{own['ordered'].iloc[-1]:,} of {own['customers'].iloc[-1]:,}"
+        counted = f"n = {own['customers'].iloc[-1]:,}"
         texts.append(
             f"{schema.shorten(str(name), 30)}\n{schema.format_percent(share.iloc[-1])}, {counted}"
         )

@@ -85,6 +85,12 @@ Markdown(words.stakes_sentence(run["recommendations"], currency=currency))
 Markdown(words.break_even_sentence(gross_margin=gross_margin, contact_cost=contact_cost, currency=currency))
 
 # %% [markdown]
+# ## What if margin, cost or budget were others?
+
+# %% tags=["hide-input"]
+words.what_if_sliders(run["recommendations"], run["stability"], gross_margin=gross_margin, contact_cost=contact_cost, currency=currency)
+
+# %% [markdown]
 # ## Segment by segment
 
 # %% tags=["remove-input"]

@@ -1,4 +1,4 @@
-"""The guard before publishing: no page or picture with a path, a traceback or a customer id."""
+"""The guard before publishing: no page, file or picture with a path, a traceback or a customer id."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ _DASHES = re.compile("[-‐‑‒–—−]+")
 _SIGNS = str.maketrans(dict.fromkeys("“”„", '"') | dict.fromkeys("‘’‚", "'") | {"…": "..."})
 _POINT = re.compile(r'(?<=\d)</span><span class="\w+">\.</span><span class="\w+">(?=\d)')
 """The point of a number that the colours of code have cut up."""
+_QUOTED = re.compile(r'"((?:[^"]|"")*)"')
 _NUMBER = re.compile(r"\d+([.,]\d+)+%?|\d{4}-\d\d-\d\d")
 
 
@@ -51,6 +52,9 @@ def check_pages(built: Path, runs: dict[str, Run], source: Path) -> None:
             if len(path) > 5 and path in text:
                 raise ReportError(f"{where} shows a path of this machine; not published.")
         finder.check(where, _texts_of(text))
+    for file in sorted(built.rglob("*.csv")):
+        quoted = _QUOTED.findall(file.read_text(encoding="utf-8"))  # numbers have no quotes
+        finder.check(file.name, ["\n".join(quoted).replace('""', '"')])
     shipped = {path.name for path in (source / "book").rglob("*") if path.is_file()}
     for picture in sorted((built / "_images").glob("*")):
         if picture.suffix == ".svg":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import html
 import json
 import re
 import shutil
@@ -20,7 +19,11 @@ import yaml
 
 from segmentation.book import plots
 from segmentation.book import words as insights
+from segmentation.book.behind import KIND, bundle, of_groups
+from segmentation.book.brief import brief_page, write_brief
+from segmentation.book.data_files import link_to, put_beside, quiet
 from segmentation.book.explorer_page import explorer_script, explorer_section
+from segmentation.book.finished_pages import finish_pages
 from segmentation.book.page_checks import check_pages
 from segmentation.book.reading import for_readers
 from segmentation.book.words import scale
@@ -42,6 +45,8 @@ from segmentation.segments.model import load_model
 JUPYTER_BOOK = ENDS_WITH_ITS_INPUT + "from jupyter_book.cli.main import main; main()"
 BOOK_FILES = ("_config.yml", "_toc.yml")
 SPARK_RESULTS = PROJECT_ROOT / "benchmarks" / "spark.json"
+SHARES = ("customers", "customers_share", "revenue", "revenue_share")
+"""What the chart of the first page is drawn from."""
 TAKEN_FOLDERS = ("book", "runs")
 """Folders of the book's own, and what `_config.yml` leaves out."""
 
@@ -80,8 +85,7 @@ def build_book(
     }
     assemble(runs, folders, source, shown)
     built = _run_jupyter_book(source, working / "output")
-    leave_out_icon_script(built)
-    name_tabs(built, {chapter_folder(name): title for name, title in shown.items()})
+    finish_pages(built, {chapter_folder(name): title for name, title in shown.items()})
     check_pages(built, runs, PROJECT_ROOT)
     (built / ".nojekyll").touch()  # whoever publishes it wants every folder shown
     return built
@@ -110,7 +114,8 @@ def assemble(
         for path in sorted((folder / "notebooks").glob("*.ipynb")):
             notebook = nbformat.read(path, as_version=4)
             labelled = own_labels(notebook, chapters.name, path.stem, labels)
-            nbformat.write(for_readers(labelled), chapters / path.name)
+            shown = put_beside(for_readers(labelled), chapters)
+            nbformat.write(shown, chapters / path.name)
     _write_generated(runs, folders, source, titles)
 
 
@@ -201,7 +206,9 @@ def _write_generated(
     runs: dict[str, Run], folders: dict[str, Path], source: Path, titles: Mapping[str, str]
 ) -> None:
     sections = {
-        "front_page": lambda: "\n".join(_front(n, run, titles[n]) for n, run in runs.items()),
+        "front_page": lambda: "\n".join(
+            _front(n, run, titles[n], source) for n, run in runs.items()
+        ),
         "model_cards": lambda: "\n".join(_card(titles[n], run) for n, run in runs.items()),
         "handover": lambda: "\n".join(
             _handover(n, run, folders[n], titles[n]) for n, run in runs.items()
@@ -236,14 +243,23 @@ def _measured() -> dict[str, Any] | None:
     return found
 
 
-def _front(name: str, run: Run, title: str) -> str:
+def _front(name: str, run: Run, title: str, source: Path) -> str:
+    folder = chapter_folder(name)
     markup = insights.front_page(
         run,
         title=title,
-        link=f"../{chapter_folder(name)}",
+        link=f"../{folder}",
         colours=plots.colours_of(run["profile"], run.rules["naming_rules"]),
     )
-    return f"## {inert(title)}\n\n{_raw_html(markup)}\n"
+    style = (PROJECT_ROOT / "book" / "_static" / "report.css").read_text(encoding="utf-8")
+    brief = write_brief(brief_page(title, markup, style), source / folder, f"brief-{folder}")
+    kind = "PDF" if brief.suffix == ".pdf" else "to print; no Chromium was there to make a PDF"
+    printed = f"{{download}}`One page for the meeting ({kind}) <../{folder}/{brief.name}>`"
+    shares = run["profile"][["segment_type", "segment", *SHARES]]
+    data = link_to(
+        bundle(of_groups(shares))[KIND], source / folder, f"{folder}-first-page", f"../{folder}/"
+    )
+    return f"## {inert(title)}\n\n{_raw_html(markup)}\n\n{data}\n\n{quiet(printed)}\n"
 
 
 def _card(title: str, run: Run) -> str:
@@ -382,39 +398,3 @@ def _run_jupyter_book(source: Path, output: Path) -> Path:
             "the book did not build:\n" + "\n".join(lines[:20] or log.splitlines()[-20:])
         )
     return output / "_build" / "html"
-
-
-_ICON_SCRIPT = re.compile(r'\s*<script[^>]*src="[^"]*/fontawesome\.js[^"]*"[^>]*></script>')
-
-
-def leave_out_icon_script(built: Path) -> None:
-    """Take the theme's icon script from every page: its style sheet draws the same icons.
-
-    The script holds all icons there are, 1.5 MB, more than all the rest of a page.
-    """
-    for page in built.rglob("*.html"):
-        text = page.read_text(encoding="utf-8")
-        page.write_text(_ICON_SCRIPT.sub("", text), encoding="utf-8")
-    for script in built.rglob("fontawesome.js*"):
-        script.unlink()
-
-
-_TITLE = re.compile(r"<title>(.*?)</title>", re.DOTALL)
-_LEAD = re.compile(r'class="finding docutils">\s*<p>(.*?)</p>', re.DOTALL)
-
-
-def name_tabs(built: Path, titles: Mapping[str, str]) -> None:
-    """Tell a tab, and whoever follows a link, which data set a chapter is about and its answer."""
-    for folder, title in titles.items():
-        for page in (built / folder).glob("*.html"):
-            text = page.read_text(encoding="utf-8")
-            found, lead = _TITLE.search(text), _LEAD.search(text)
-            if found is None:
-                continue
-            said = html.escape(html.unescape(re.sub("<[^>]*>", "", lead[1])) if lead else title)
-            chapter = found[1].split(" &#8212; ")[0].strip()
-            head = (
-                f"<title>{chapter} | {html.escape(title)}</title>\n"
-                f'<meta name="description" content="{said}" />'
-            )
-            page.write_text(text[: found.start()] + head + text[found.end() :], encoding="utf-8")

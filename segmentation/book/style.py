@@ -12,10 +12,12 @@ from typing import Any, ParamSpec
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import Formatter, FuncFormatter, LogFormatterMathtext, LogitFormatter
 
+from segmentation.book import behind
 from segmentation.book.figure_room import fit
 from segmentation.book.figure_words import let_pictures_speak
 from segmentation.core import columns as schema
@@ -130,13 +132,34 @@ def report_figure(draw: Callable[P, Figure]) -> Callable[P, Figure]:
         apply_style()
         open_before = set(plt.get_fignums())
         try:
-            fitting = fit(lambda: draw(*args, **kwargs))
-            return fitting or sentence_figure(TOO_CROWDED)
+            fitting = fit(lambda: draw(*args, **kwargs)) or sentence_figure(TOO_CROWDED)
+            data = getattr(fitting, "data", None)
+            if data is None:
+                data = _data_of(draw, args, kwargs)
+            fitting._repr_mimebundle_ = lambda **_: behind.bundle(data)  # type: ignore[attr-defined]
+            return fitting
         finally:
             for number in set(plt.get_fignums()) - open_before:
                 plt.close(number)
 
     return styled
+
+
+def of_customers(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+    """Say that a figure's table has one row per customer: quantiles are published of it."""
+    draw.has_row_per_customer = True  # type: ignore[attr-defined]
+    return draw
+
+
+def _data_of(draw: Callable[..., Figure], args: Any, given: Any) -> pd.DataFrame | None:
+    tables = [one for one in (*args, *given.values()) if isinstance(one, pd.DataFrame)]
+    if not tables:
+        return None
+    table = tables[0]
+    if not (hasattr(draw, "has_row_per_customer") or "customer_id" in table.columns):
+        return behind.of_groups(table)
+    drawn = {*given.get("names", table.columns), *behind.GROUPS}
+    return behind.quantiles(table[[name for name in table.columns if name in drawn]])
 
 
 def sentence_figure(sentence: str) -> Figure:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import html
+import json
 import math
 import re
 import shutil
@@ -17,11 +20,14 @@ from conftest import ROOT, call_cli
 from leaks import ids_of, leaks_in, plain_text
 
 from segmentation.core.columns import format_money
+from segmentation.core.guarded_csv import unguarded
 from segmentation.deliver import run_folder
 
 pytestmark = pytest.mark.slow
 
 INSTALL = "needs Chromium: apt-get install --no-install-recommends chromium"
+AXE = ROOT / "tests" / "node_modules" / "axe-core" / "axe.min.js"
+INSTALL_AXE = "needs axe-core: npm ci --prefix tests --ignore-scripts"
 PROFILES = ["cdnow", "marketplace", "customers_by_hand"]
 LIFECYCLE = ["register_to_order", "first_to_last_order", "total_unit", "total_spent"]
 WIDTHS = (1280, 390)
@@ -107,6 +113,11 @@ LOST_IN_PRINT = """
     || node.parentElement.scrollWidth > node.parentElement.clientWidth + 2)
   .map(node => node.innerText.slice(0, 60))
 """
+FAULTS = """
+async () => (await axe.run(document, { preload: false, resultTypes: ['violations'] })).violations
+  .filter(fault => ['serious', 'critical'].includes(fault.impact) || fault.id === 'heading-order')
+  .map(fault => fault.id + ': ' + fault.nodes.map(node => node.html.slice(0, 100)).join(' | '))
+"""
 A4 = 718  # CSS pixels between margins of 10 mm
 
 
@@ -122,6 +133,7 @@ class Page:
     looks: dict[int, dict] = field(default_factory=dict)
     unreadable: dict[str, list[str]] = field(default_factory=dict)
     lost_in_print: list[str] = field(default_factory=list)
+    faults: dict[str, list[str]] = field(default_factory=dict)
     title: str = ""
 
 
@@ -208,6 +220,19 @@ def pages(built) -> list[Page]:
     return seen
 
 
+@pytest.fixture
+def tab(built):
+    if shutil.which("chromium") is None:
+        pytest.skip(INSTALL)
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: make setup")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+        )
+        yield browser.new_page()
+        browser.close()
+
+
 def _looked_at(context, path: Path, built: Path) -> Page:
     seen = Page(path.relative_to(built).as_posix(), plain_text(path.read_text("utf-8")))
     tab = context.new_page()
@@ -230,6 +255,9 @@ def _looked_at(context, path: Path, built: Path) -> Page:
         for scheme in ("light", "dark"):
             tab.emulate_media(color_scheme=scheme)
             seen.unreadable[f"{width} {scheme}"] = tab.evaluate(UNREADABLE)
+            if width == WIDTHS[0] and AXE.exists():
+                tab.evaluate(AXE.read_text("utf-8"))
+                seen.faults[scheme] = tab.evaluate(FAULTS)
         tab.emulate_media(color_scheme="light")
     seen.title = tab.title()
     tab.set_viewport_size({"width": A4, "height": 1000})
@@ -336,23 +364,127 @@ def test_every_text_is_readable(pages, width, scheme):
     assert {path: texts for path, texts in found.items() if texts} == {}
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious_on_any_page(pages, scheme):
+    if not AXE.exists():
+        pytest.skip(INSTALL_AXE)
+    assert {p.path: p.faults[scheme] for p in pages if p.faults[scheme]} == {}
+
+
+def test_downloads_are_the_tables_above_them(built):
+    """Every table of the report's own has its file, cell for cell."""
+    seen = 0
+    for path in html_pages(built):
+        text = path.read_text("utf-8")
+        for table, after in re.findall(
+            r'<table class="report-table[^"]*">(.*?)</table>(.*?)(?=<table|</article>)', text, re.S
+        ):
+            link = re.search(r'href="([^"]*\.csv)"', after)
+            if "one a row" in table or path.parent.name == "book":
+                continue  # of single customers, or about no customer
+            assert link, (path.name, table[:200])
+            with (path.parent / link[1]).open(encoding="utf-8-sig", newline="") as file:
+                rows = [unguarded(cell) for row in csv.reader(file) for cell in row]
+            cells = re.findall(r"<t[dh]\b[^>]*>(.*?)</t[dh]>", table, re.S)
+            shown = [html.unescape(re.sub("</?code>", "", cell)) for cell in cells]
+            if "findings" not in table:
+                assert [cell.replace("`", "") for cell in rows] == shown
+            seen += 1
+    assert seen > 20
+    charts = sum(len(re.findall("<figure ", p.read_text("utf-8"))) for p in html_pages(built))
+    files = list((built / "_downloads").rglob("*.csv"))
+    assert len(files) >= seen + 0.8 * charts
+
+
+def test_long_tables_sort_and_are_searched_by_keyboard_and_print_whole(tab, built):
+    tab.goto((built / "cdnow" / "10_using_the_results.html").as_uri())
+    table = tab.locator("table.report-table", has_text="Parameters of this run")
+    first = table.locator("tbody tr td").first
+    rows = table.locator("tbody tr").count()
+    before = first.inner_text()
+    table.locator("thead th").first.locator("[tabindex='0'], button").first.focus()
+    tab.keyboard.press("Enter")
+    tab.wait_for_timeout(300)  # the table is drawn anew a moment later
+    names = table.locator("tbody tr td:first-child").all_inner_texts()
+    assert names == sorted(names) and names[0] != before
+    assert table.locator("th[aria-sort=ascending]").count() == 1
+    tab.get_by_label("Find in this table").last.fill("gross_margin")
+    assert table.locator("tbody tr").count() == 1
+    tab.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert table.locator("tbody tr").count() == rows > 20
+
+
+def test_sliders_change_the_plan_and_paper_shows_the_runs_own(tab, built):
+    for scheme in ("dark", "light"):
+        tab.emulate_media(color_scheme=scheme)
+        tab.set_viewport_size({"width": 390, "height": 800})
+        tab.goto((built / "cdnow" / "08_recommendations.html").as_uri())
+        body = tab.locator(".what-if tbody")
+        own = body.inner_text()
+        tab.get_by_label("Gross margin").focus()
+        tab.keyboard.press("Home")
+        assert "do not contact at this cost" in body.inner_text() != own
+        tab.emulate_media(media="print", color_scheme=scheme)
+        tab.wait_for_timeout(300)  # the page hears of paper with its next frame
+        assert body.inner_text().split() == own.split()
+        assert not tab.locator(".what-if-sliders").is_visible()
+        tab.emulate_media(media="screen", color_scheme=scheme)
+        tab.get_by_role("button", name="As in this run").click()
+        assert body.inner_text() == own
+
+
+def test_previous_and_next_stay_in_one_part_of_the_book(built):
+    for path in html_pages(built):
+        steps = re.findall(
+            r'class="(?:left-prev|right-next)"\s+href="([^"]*)"', path.read_text("utf-8")
+        )
+        outside = [s for s in steps if "/" in s and "introduction" not in s + path.name]
+        assert outside == [], path
+    last = (built / "cdnow" / "10_using_the_results.html").read_text("utf-8")
+    assert "left-prev" in last and "right-next" not in last
+
+
+def test_links_to_a_page_have_a_description_and_a_picture_that_is_there(built):
+    for path in html_pages(built):
+        text = path.read_text("utf-8")
+        if "<article" not in text or path.name in ("search.html", "genindex.html"):
+            continue
+        said = re.search('<meta name="description" content="([^"]+)"', text)
+        picture = re.search('<meta property="og:image" content="([^"]+)"', text)
+        assert said and picture, path
+        assert (path.parent / picture[1]).is_file(), path
+        assert '<link rel="icon"' in text or "favicon" in text
+
+
+def test_first_uses_of_terms_lead_to_the_glossary(built):
+    glossary = links_of(built / "book" / "glossary.html").anchors
+    page = (built / "cdnow" / "07_do_the_segments_hold_up.html").read_text("utf-8")
+    targets = re.findall(r'<a class="term" href="\.\./book/glossary\.html#([^"]+)"', page)
+    assert len(targets) == len(set(targets)) > 3
+    assert set(targets) <= glossary
+
+
+def test_search_finds_the_names_of_segments(built, runs_dir):
+    index = (built / "searchindex.js").read_text("utf-8")
+    found = json.loads(index[index.index("(") + 1 : index.rindex(")")])
+    names = pd.read_parquet(runs_dir / "cdnow" / "segments.parquet")["segment"].unique()
+    for word in {word.lower() for name in names for word in name.split()}:
+        stem = next(one for one in (word, word.rstrip("e"), word[:-2]) if one in found["terms"])
+        where = found["terms"][stem]
+        pages = [found["docnames"][at] for at in (where if isinstance(where, list) else [where])]
+        assert "cdnow/06_segments" in pages, word
+
+
 def test_code_is_behind_one_switch_which_is_off(pages):
     assert {p.path: p.looks[1280]["bars"] for p in pages if p.looks[1280]["bars"]} == {}
     assert {p.path: p.looks[1280]["code"] for p in pages if p.looks[1280]["code"]} == {}
 
 
-def test_the_switch_shows_the_code_of_a_chapter(built):
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: make setup")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(
-            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
-        )
-        tab = browser.new_page()
-        tab.goto((built / "cdnow" / "06_segments.html").as_uri())
-        assert tab.evaluate(LOOK)["code"] == 0
-        tab.get_by_label("Show code").check()
-        assert tab.evaluate(LOOK)["code"] > 10
-        browser.close()
+def test_the_switch_shows_the_code_of_a_chapter(tab, built):
+    tab.goto((built / "cdnow" / "06_segments.html").as_uri())
+    assert tab.evaluate(LOOK)["code"] == 0
+    tab.get_by_label("Show code").check()
+    assert tab.evaluate(LOOK)["code"] > 10
 
 
 def test_the_first_chart_is_seen_without_scrolling(pages):

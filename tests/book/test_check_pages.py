@@ -66,6 +66,20 @@ def checked(tmp_path: Path, text: str, run: SmallRun, prose: str = "") -> None:
     page_checks.check_pages(tmp_path / "html", {"shop": run}, tmp_path)
 
 
+def test_an_id_in_a_download_is_found_and_a_count_is_none(tmp_path):
+    file = tmp_path / "html" / "_downloads" / "x.csv"
+    file.parent.mkdir(parents=True)
+    run = SmallRun(["123456", 'C"1"001'])
+
+    file.write_text('"segment","customers"\n"Low",123456\n', "utf-8")
+    checked(tmp_path, "<p>x</p>", run)
+
+    for row in ('"123456",1', '"of C""1""001",1'):
+        file.write_text(f'"segment","customers"\n{row}\n', "utf-8")
+        with pytest.raises(page_checks.ReportError, match=r"x\.csv shows 1 customer id"):
+            page_checks.check_pages(tmp_path / "html", {"shop": run}, tmp_path)
+
+
 IDS = [
     *("073168", "00042", "123456", "C-1001", "ann@example.org", "Name/17", "A/17", "O'Neill 12"),
     *(

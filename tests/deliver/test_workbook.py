@@ -175,7 +175,10 @@ def test_read_excel_gives_the_segments_table_exactly(path):
         path, sheet_name="All customers", dtype={"Customer": str},
         keep_default_na=False, na_values=[""],
     )  # fmt: skip
-    expected = segments.assign(anomaly_reasons=segments["anomaly_reasons"].replace("", np.nan))
+    words = {"is_anomaly": ["yes"] + [np.nan] * 5}  # flags in words; the twin has True and False
+    expected = segments.assign(
+        anomaly_reasons=segments["anomaly_reasons"].replace("", np.nan), **words
+    )
     expected.columns = labels_of("segments", segments)
     pd.testing.assert_frame_equal(
         read, expected, check_dtype=False, check_exact=True, check_column_type=False
@@ -244,9 +247,23 @@ def test_rows_are_as_high_as_their_wrapped_texts(path):
     book = openpyxl.load_workbook(path)
     sheet = book["Recommendations"]
     at = names_of_sheet(sheet).index("why")
-    assert sheet.column_dimensions["ABCDEFGHIJ"[at]].width == pytest.approx(36, abs=1)
-    assert sheet.row_dimensions[2].height >= 15 * len("They order often. " * 8) / 36
+    assert sheet.column_dimensions["ABCDEFGHIJ"[at]].width == pytest.approx(20, abs=1)
+    assert sheet.row_dimensions[2].height >= 15 * len("They order often. " * 8) / 20
     assert book["All customers"].row_dimensions[2].height is None
+
+
+def test_why_to_call_somebody_is_read_whole_and_stands_off_the_number_before_it(path):
+    why = "Ordered every month until March, and has been silent since; spent twice the mean."
+    called = pd.DataFrame({"rank": [1], "customer_id": ["a"], "value_at_risk": [9.5], "why": [why]})
+
+    write_workbook(path, **tables_of(segments_of(IDS)), next_steps={"call_first": called})
+
+    sheet = openpyxl.load_workbook(path)["Call first"]
+    cell = sheet["D2"]
+    assert (cell.value, cell.alignment.wrap_text, cell.alignment.indent) == (why, True, 1)
+    assert cell.alignment.horizontal == "left", "LibreOffice indents no other text"
+    width = sheet.column_dimensions["D"].width
+    assert sheet.row_dimensions[2].height >= 15 * len(why) / width
 
 
 def test_money_shows_its_currency(path):
@@ -381,7 +398,7 @@ def test_missing_texts_flags_and_counts_are_empty_cells(path):
 
     sheet = openpyxl.load_workbook(path)["All customers"]
     assert column_of_sheet(sheet, "segment") == ["Loyal", None, None]
-    assert column_of_sheet(sheet, "is_anomaly") == [True, None, False]
+    assert column_of_sheet(sheet, "is_anomaly") == ["yes", None, None]
     assert column_of_sheet(sheet, "cluster") == [1, None, 0]
 
 
@@ -556,9 +573,10 @@ def test_columns_are_as_wide_as_their_content(path):
 
     sheet = openpyxl.load_workbook(path)["All customers"]
     widths = {sheet[f"{letter}1"].value: sheet.column_dimensions[letter].width for letter in "ABGJ"}
-    assert widths["Customer"] == pytest.approx(31, abs=1)
-    assert widths["Total spent"] == pytest.approx(len("Total spent") + 3, abs=1)
-    assert widths["Segment"] == pytest.approx(49, abs=1)
+    assert widths["Customer"] == pytest.approx(33, abs=1)
+    assert widths["Total spent"] == pytest.approx(9, abs=1), "its header stands on two lines"
+    assert sheet.row_dimensions[1].height == 30
+    assert widths["Segment"] == pytest.approx(51, abs=1)
     assert widths["Why anomalous"] == pytest.approx(60, abs=1)
 
 

@@ -15,7 +15,7 @@ from segmentation.book import style
 from segmentation.book.plots import common
 from segmentation.book.plots.bars import bare_bars
 from segmentation.core import columns as schema
-from segmentation.core.limits import FAR_OUT, TOP_SHARES
+from segmentation.core.limits import FAR_OUT, LEAST_PUBLISHED, TOP_SHARES
 
 DIMENSION_LABELS = {
     "category": "Category",
@@ -263,6 +263,7 @@ def plot_categories(categories: pd.DataFrame, *, currency: str) -> Figure:
 
 
 @style.report_figure
+@style.of_customers
 def plot_distributions(features: pd.DataFrame, *, currency: str, names: Sequence[str]) -> Figure:
     """How customers spread over each feature, with the median marked.
 
@@ -323,6 +324,7 @@ def _mark_median(ax: Axes, values: np.ndarray, text: str) -> None:
 
 
 @style.report_figure
+@style.of_customers
 def plot_relationships(features: pd.DataFrame, *, names: Sequence[str]) -> Figure:
     """Which features say the same thing twice: rank correlation of every pair.
 
@@ -371,6 +373,7 @@ def plot_relationships(features: pd.DataFrame, *, names: Sequence[str]) -> Figur
 
 
 @style.report_figure
+@style.of_customers
 def plot_outliers(features: pd.DataFrame, *, currency: str, names: Sequence[str]) -> Figure:
     """How far the largest customers stand from the rest, feature by feature.
 
@@ -464,6 +467,8 @@ def plot_concentration(features: pd.DataFrame) -> Figure:
     revenue = np.concatenate([[0.0], np.cumsum(ranked) / ranked.sum()])
     shown = np.unique(np.linspace(0, len(ranked), min(len(ranked), 2000) + 1).astype(int))
     fig, (ax,) = common.panels(1, columns=1, height=4.2)
+    steps = np.linspace(0, len(ranked), min(100, len(ranked) // LEAST_PUBLISHED) + 1).astype(int)
+    fig.data = pd.DataFrame({"customers_share": customers[steps], "revenue_share": revenue[steps]})  # type: ignore[attr-defined]
     ax.plot([0, 1], [0, 1], color=style.CONTEXT, linewidth=1)
     ax.text(0.99, 0.5, "every customer spends the same", ha="right", va="top", color=style.QUIET)
     ax.plot(customers[shown], revenue[shown], color=style.PALETTE[0], linewidth=2.2)

@@ -93,6 +93,7 @@ def _key_below(fig: Figure, types: list[str], chosen: Mapping[str, int]) -> None
 
 
 @style.report_figure
+@style.of_customers
 def plot_silhouettes(silhouettes: pd.DataFrame, *, colours: Mapping[str, str]) -> Figure:
     """How clearly each customer belongs: silhouettes, sorted within each segment.
 
@@ -160,6 +161,7 @@ def _draw_knives(ax: Axes, group: pd.DataFrame, colours: Mapping[str, str]) -> N
 
 
 @style.report_figure
+@style.of_customers
 def plot_k_distance(
     k_distance: pd.DataFrame, *, choice: Mapping[str, Mapping[str, float]]
 ) -> Figure:
@@ -271,6 +273,7 @@ def _grid_n(group: pd.DataFrame) -> int | None:
 
 
 @style.report_figure
+@style.of_customers
 def plot_projection(
     projection: pd.DataFrame,
     loadings: pd.DataFrame,

@@ -20,6 +20,7 @@ STRONGEST = 2.0  # standard deviations from which a profile cell has its full co
 
 
 @style.report_figure
+@style.of_customers
 def plot_anomalies(customers: pd.DataFrame, *, currency: str) -> Figure:
     """Where the customers flagged as anomalies stand among the others.
 
@@ -63,6 +64,7 @@ def plot_anomalies(customers: pd.DataFrame, *, currency: str) -> Figure:
 
 
 @style.report_figure
+@style.of_customers
 def plot_scatter(customers: pd.DataFrame, *, currency: str, colours: Mapping[str, str]) -> Figure:
     """Where each segment stands by money and units.
 

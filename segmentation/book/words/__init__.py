@@ -133,6 +133,7 @@ from segmentation.book.words.structure import (
     scores_sentence,
 )
 from segmentation.book.words.text import Prose, table_of
+from segmentation.book.words.what_if import what_if_sliders
 
 __all__ = [
     "Prose",
@@ -245,4 +246,5 @@ __all__ = [
     "trust_sentence",
     "versions_table",
     "weaknesses",
+    "what_if_sliders",
 ]

@@ -6,6 +6,7 @@ import html
 
 import pandas as pd
 
+from segmentation.book.behind import hide_few
 from segmentation.book.words.text import Html, listed, plural, with_code
 from segmentation.core.columns import format_money
 from segmentation.orders.finding_words import KINDS
@@ -48,9 +49,11 @@ def _two_storeys(rows: pd.DataFrame) -> Html:
         return Html("", "")
     figures = [name for name in rows.columns if name != MEANING]
     numeric = ("how many", "customers", "money")
+    rows = hide_few(rows, numeric)
 
     def cell(tag: str, name: str, text: object) -> str:
         kind = ' class="num"' if name in numeric else ""
+        kind += ' scope="col"' if tag == "th" else ""
         return f"<{tag}{kind}>{with_code(text)}</{tag}>"
 
     head = "".join(cell("th", name, name) for name in figures)
@@ -66,7 +69,7 @@ def _two_storeys(rows: pd.DataFrame) -> Html:
         f'<table class="report-table findings"><caption>{name}</caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
-    return Html(markup, rows.to_string(index=False))
+    return Html(markup, rows.to_string(index=False), rows)
 
 
 def findings_sentence(findings: pd.DataFrame) -> str:

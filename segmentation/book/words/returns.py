@@ -190,4 +190,5 @@ def returns_movers_table(movers: pd.DataFrame, *, currency: str) -> Html:
         rows,
         caption="Customers whose spend the choice changes most, one a row.",
         numeric=("orders", "units bought", "units kept", "spent, exclude", "spent, net"),
+        of_groups=False,
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from segmentation.book.behind import bundle, hide_few
 from segmentation.core.columns import (
     ALL_CUSTOMERS,
     FEATURES,
@@ -21,12 +22,19 @@ from segmentation.core.phrases import listed, plural
 __all__ = ["listed", "plural"]
 
 
-class Html:
-    """HTML that a notebook shows; its text form stays readable outside a browser."""
+_POWERS = {"": "", "K": "e3", "M": "e6", "bn": "e9"}
 
-    def __init__(self, markup: str, text: str) -> None:
+
+class Html:
+    """HTML that a notebook shows, with the data behind it; its text is for other places."""
+
+    def __init__(self, markup: str, text: str, data: pd.DataFrame | None = None) -> None:
         self.markup = markup
         self.text = text
+        self.data = data
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        return bundle(self.data)
 
     def _repr_html_(self) -> str:
         return self.markup
@@ -97,17 +105,22 @@ def as_sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}."
 
 
-def table_of(rows: pd.DataFrame, *, caption: str, numeric: Iterable[str] = ()) -> Html:
+def table_of(
+    rows: pd.DataFrame, *, caption: str, numeric: Iterable[str] = (), of_groups: bool = True
+) -> Html:
     """An HTML table of ready-made texts, everything escaped, numbers to the right.
 
     `Code` in a text or the caption is shown as code. A table wider than the page scrolls
-    in its own box, which the keyboard reaches.
+    in its own box, which the keyboard reaches. Figures of few customers are not shown. What
+    is not ``of_groups`` but of single customers is not to be downloaded.
     """
     right = set(numeric)
+    rows = hide_few(rows, [*right])
 
     def cell(tag: str, name: str, value: Any) -> str:
         kind = ' class="num"' if name in right else ""
         kind += ' scope="col"' if tag == "th" else ""
+        kind += _sorted_by(value) if tag == "td" and name in right else ""
         return f"<{tag}{kind}>{with_code(value)}</{tag}>"
 
     head = "".join(cell("th", str(name), name) for name in rows.columns)
@@ -123,7 +136,22 @@ def table_of(rows: pd.DataFrame, *, caption: str, numeric: Iterable[str] = ()) -
         f'<table class="report-table"><caption>{with_code(caption)}</caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
-    return Html(markup, rows.to_string(index=False))
+    return Html(markup, rows.to_string(index=False), rows if of_groups else None)
+
+
+def _sorted_by(text: object) -> str:
+    """The number by which a sortable table orders a text.
+
+    Examples
+    --------
+    >>> _sorted_by("1,234 (12%)"), _sorted_by("-R$ 1.2bn"), _sorted_by("none")
+    (' data-order="1234.0"', ' data-order="-1200000000.0"', ' data-order="-inf"')
+    """
+    found = re.match(r"\s*([-−]?)[^\d–]{0,4}?([\d,]+(?:\.\d+)?)(K|M|bn)?", str(text))
+    if found is None:
+        return ' data-order="-inf"'
+    number = float(found[2].replace(",", "") + _POWERS[found[3] or ""])
+    return f' data-order="{-number if found[1] else number}"'  # with its point: never like an id
 
 
 def group_words(kind: str, kinds: Iterable[str]) -> str:

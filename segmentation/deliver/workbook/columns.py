@@ -131,12 +131,16 @@ def _scaled_format(scale: int) -> str:
 
 
 def width_of(name: str, kind: str, values: pd.Series, *, widest: int = _WIDEST) -> int:
-    """Column width in characters: the longest content, between 8 and ``widest``."""
-    longest = len(name) + 3  # room for the filter's arrow
+    """Column width in characters: the longest content, between 8 and ``widest``.
+
+    A header is wrapped: on two lines, or more where its words are short.
+    """
+    words = max(map(_display_width, name.split()), default=0)
+    longest = max(words, _display_width(name) // 2) + 4  # room for the filter's arrow
     if kind == "date":
         longest = max(longest, 11)
     elif kind == "text" or values.dtype == object:
-        longest = max(longest, 1 + max(map(_display_width, _shown(values, kind)), default=0))
+        longest = max(longest, 3 + max(map(_display_width, _shown(values, kind)), default=0))
     elif kind != "flag":
         ends = [abs(float(end)) for end in (values.min(), values.max()) if not pd.isna(end)]
         finite = [end for end in ends if math.isfinite(end)]
@@ -152,7 +156,7 @@ def lines_of(text: str, width: int) -> int:
     >>> lines_of("a short one", 20), lines_of("a text of some forty characters in all", 20)
     (1, 3)
     """
-    wrapped = (textwrap.wrap(line, max(width - 2, 1)) for line in text.splitlines())
+    wrapped = (textwrap.wrap(line, max(width - 3, 1)) for line in text.splitlines())
     return max(sum(max(len(lines), 1) for lines in wrapped), 1)
 
 

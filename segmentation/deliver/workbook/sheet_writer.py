@@ -38,12 +38,13 @@ A4 = 9
 """Number of the paper in the file format."""
 MOST_PRINTED = 500
 """Rows of a sheet that are printed: about ten pages; the file itself holds them all."""
-WIDEST_WRAPPED = 36
-"""Characters of a column whose texts are wrapped, so that a sheet is read without scrolling."""
+WIDEST_WRAPPED = {"recommendations": 20, "": 36}
+"""Characters of a column whose texts are wrapped, so that a sheet is read without scrolling; one \
+with many texts has narrow columns, so that it is printed in letters that can be read."""
 LINE, MOST_LINES = 15, 27
 """Points of a line of text, and lines of the highest row that programs take."""
-CUSTOMER_LISTS = ("segments", LIST, "anomalies", "call_first", "slipping")
-"""Kinds of sheets with a row per customer; their texts stay on one line."""
+CUSTOMER_LISTS = ("segments", LIST)
+"""Kinds of sheets with so many customers that their texts stay on one line."""
 
 
 @dataclass
@@ -77,6 +78,8 @@ class SheetWriter:
             for at, name in enumerate(table.columns)
         ]
         wraps = one.kind not in CUSTOMER_LISTS
+        header_lines = max(map(lines_of, labels, (column.width for column in columns)))
+        _checked(sheet.set_row(0, LINE * header_lines))
         sheet.freeze_panes(1, 0)
         _set_up_print(sheet, min(len(table), MOST_PRINTED), len(labels))
         _checked(sheet.autofilter(0, 0, len(table), len(labels) - 1))
@@ -148,12 +151,13 @@ class SheetWriter:
             read, write = self._floats, write_number
         elif values.dtype.kind in "iu" and _fits(values):
             read, write = _objects, write_number
-        elif values.dtype.kind == "b":
-            read, write = _objects, sheet.write_boolean
+        elif kind == "flag":
+            read, write = _yes, write_text
         else:
             read, write = _objects, write_any
         default = None if kind == "flag" else cell_format
-        width = width_of(label, kind, values, **({"widest": WIDEST_WRAPPED} if wrap else {}))
+        widest = {"widest": WIDEST_WRAPPED.get(table, WIDEST_WRAPPED[""])} if wrap else {}
+        width = width_of(label, kind, values, **widest)
         return _SheetColumn(read, write, default, width, kind not in ("text", "date", "flag"))
 
     def _texts(self, values: pd.Series) -> list[str | None]:
@@ -229,6 +233,8 @@ class SheetWriter:
                 properties |= {"quote_prefix": True, "text_wrap": wrap, "bold": bold}
             if right:
                 properties["align"] = "right"
+            elif number_format == "@":
+                properties |= {"align": "left", "indent": 1}  # off the number on its left
             if colour:
                 properties |= {"bg_color": colour, "font_color": text_colour_on(colour)}
             self.formats[key] = self.workbook.add_format(properties)
@@ -260,6 +266,11 @@ def _objects(values: pd.Series) -> list[Any]:
     ]
 
 
+def _yes(values: pd.Series) -> list[str | None]:
+    """Flags in words, so that what is marked stands out; programs read them in the twin."""
+    return ["yes" if value is not None and value else None for value in _objects(values)]
+
+
 def _are_days(values: pd.Series) -> bool:
     """Whether a column has days that every program knows, and no time of day."""
     if values.dtype.kind != "M" or getattr(values.dtype, "tz", None) is not None:
@@ -286,6 +297,7 @@ def _set_up_print(sheet: Worksheet, rows: int, columns: int) -> None:
     sheet.set_landscape()
     sheet.set_paper(A4)
     sheet.fit_to_pages(1, 0)
+    sheet.set_margins(left=0.4, right=0.4, top=0.5, bottom=0.6)
     _checked(sheet.repeat_rows(0))
     _checked(sheet.print_area(0, 0, rows, columns - 1))
     sheet.set_footer("&L&A&R&P / &N")

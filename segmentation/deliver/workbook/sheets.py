@@ -19,7 +19,16 @@ ALL = "all customers"
 _KEYS = ["segment_type", "cluster", "segment"]
 _IN_TWIN_ONLY = {
     "recommendations": {
-        *("cluster", "is_campaign", "revenue_low", "revenue_high", "revenue_share"),
+        *(
+            "cluster",
+            "gap",
+            "outcome_days",
+            "base_is",
+            "is_campaign",
+            "revenue_low",
+            "revenue_high",
+            "revenue_share",
+        ),
         *("largest_share", "revenue_per_customer", "one_time_share", "median_recency"),
         *("response_value", "response_is", "value_in_period", "campaign_cost", "base_low"),
         *("base_high", "base_customers", "base_ordered", "base_recency", "anomalies"),

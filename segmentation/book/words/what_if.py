@@ -1,0 +1,99 @@
+"""The sliders of the recommendations page: other margins, costs and budgets, in the browser."""
+
+from __future__ import annotations
+
+import html
+import json
+import math
+
+import pandas as pd
+
+from segmentation.actions.what_if import PARTS, parts_of, what_if
+from segmentation.book.words.text import Html, named, table_of
+from segmentation.core.columns import symbol_of
+from segmentation.core.limits import PLAUSIBLE_RISE
+
+
+def what_if_sliders(
+    recommendations: pd.DataFrame,
+    stability: pd.DataFrame,
+    *,
+    gross_margin: float,
+    contact_cost: float,
+    currency: str,
+) -> Html:
+    """Order, break-even and contacts at the run's own settings, and sliders that change these.
+
+    On paper, and where no script runs, it is a table of the run's own settings.
+    """
+    parts = parts_of(recommendations, stability)
+    everybody = int(parts.loc[parts["is_play"], "customers"].sum())
+    budget = max(math.ceil(everybody * (contact_cost or 1.0)), 1)
+    kinds = list(recommendations["segment_type"])
+    parts["name"] = [
+        named(row.segment, row.segment_type, kinds) for row in recommendations.itertuples()
+    ]
+    parts["play"] = recommendations["play"]
+    own = what_if(parts, gross_margin=gross_margin, contact_cost=contact_cost, budget=budget)
+    about = parts.set_index(["segment_type", "segment"])
+    rows = pd.DataFrame(
+        [
+            {
+                "order": f"{rank}" if row.contact else "–",
+                "segment": about.at[(row.segment_type, row.segment), "name"],
+                "what to do": _advice(row, about.loc[(row.segment_type, row.segment)]),
+                "must order because of it": f"{100 * row.break_even:.1f}%"
+                if row.break_even <= 1
+                else "more than all",
+                "contacts in the budget": f"{row.contacts:,} of {row.customers:,}"
+                if row.contact
+                else "–",
+                "orders needed": f"{row.needed:,}" if row.contact else "–",
+            }
+            for rank, row in enumerate(own.itertuples(), start=1)
+        ]
+    )
+    shown = table_of(
+        rows,
+        caption="Whom to contact, in this order, and what it takes to pay: orders that would not "
+        "have come without it. No rise is assumed; a test tells whether one came.",
+        numeric=rows.columns[-3:],
+    )
+    money = symbol_of(currency)
+    sliders = [
+        ("Gross margin", 100 * gross_margin, 1, 100, 0.1, "", "%"),
+        ("Cost per contact", contact_cost, 0, max(5 * contact_cost, 5), 0.01, money, ""),
+        ("Budget", budget, 0, budget, 1, money, ""),
+    ]
+    plain = parts.assign(
+        plausible_rise=PLAUSIBLE_RISE,
+        customers=parts["customers"].astype(float),  # with its point: never like an id
+    )[["name", "play", "is_play", "is_steady", "plausible_rise", *PARTS]].to_json(
+        orient="records", double_precision=15
+    )
+    numbers = json.dumps(json.loads(plain), separators=(",", ":")).replace("<", "\\u003c")
+    markup = (
+        f'<section class="what-if" aria-label="What if"><div class="what-if-sliders" hidden>'
+        f"{''.join(_slider(*slider) for slider in sliders)}"
+        '<button type="button">As in this run</button></div>'
+        f'<div aria-live="polite">{shown.markup}</div>'
+        f'<script type="application/json">{numbers}</script></section>'
+    )
+    return Html(markup, shown.text, shown.data)
+
+
+def _advice(row: pd.Series, part: pd.Series) -> str:
+    if row.contact:
+        return "contact" if row.supported else "first a small trial"
+    return "do not contact at this cost" if part["is_play"] else part["play"]
+
+
+def _slider(
+    what: str, value: float, low: float, high: float, step: float, before: str, after: str
+) -> str:
+    name = f"what-if-{what.split()[-1].lower()}"
+    return (
+        f'<div><label for="{name}">{what}</label> <output for="{name}"></output>'
+        f'<input type="range" id="{name}" min="{low:.1f}" max="{math.ceil(high):.1f}" step="{step}" '
+        f'value="{value:.3f}" data-before="{html.escape(before)}" data-after="{after}"></div>'
+    )

@@ -1,0 +1,140 @@
+"""Sliders: the browser's formula, the package's and the recommendations themselves are one."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import subprocess
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import ROOT
+from test_recommend import segment
+
+from segmentation.actions.campaign import sizes_by_segment
+from segmentation.actions.limits_of_advice import add_limits
+from segmentation.actions.recommend import recommend
+from segmentation.actions.what_if import parts_of, what_if
+from segmentation.book.words import what_if_sliders
+
+SETTINGS = 200
+CUSTOMERS = pd.concat(
+    [
+        segment("High", 400, spent=900.0, orders=9),
+        segment("Middle", 700, spent=200.0, orders=4),
+        segment("Low", 900, spent=20.0, recency=700.0),
+        segment("Tiny", 3, spent=5.0),
+        segment("Unsure", 300, spent=150.0),
+    ],
+    ignore_index=True,
+).assign(
+    cluster=lambda t: t["segment"].map({"High": 0, "Middle": 1, "Low": 2, "Tiny": 3, "Unsure": 4})
+)
+RESPONSES = pd.DataFrame(
+    [
+        {
+            "segment_type": "normal", "segment": name, "days": days, "share": share,
+            "low": share * 0.8, "high": share * 1.2, "customers": 400, "ordered": 200,
+            "median_recency": 90.0, "value": value, "value_in_period": 2 * value, "base_is": "x",
+        }
+        for name, share, value in (("High", 0.6, 100.0), ("Middle", 0.2, 50.0), ("Low", 0.03, 7.0))
+        for days in (30, 60, 90, 180)
+    ]
+)  # fmt: skip
+STABILITY = pd.DataFrame(
+    [("normal", "Middle", "unstable", 0.4)],
+    columns=["segment_type", "segment", "verdict", "jaccard"],
+)
+
+
+def recommended(margin: float, cost: float) -> pd.DataFrame:
+    advice = recommend(CUSTOMERS, gross_margin=margin, contact_cost=cost, responses=RESPONSES)
+    return add_limits(advice, sizes_by_segment(advice), STABILITY, no_holdout="")
+
+
+def settings(seed: int) -> list[tuple[float, float, float]]:
+    chance = random.Random(seed)
+    return [
+        (
+            round(chance.choice([0.0, 1.0]) or chance.random(), 3),
+            round(chance.choice([0.0, 0.05, 1, 5, 50]) * chance.random(), 2),
+            float(chance.randrange(0, 4000)),
+        )
+        for _ in range(SETTINGS)
+    ]
+
+
+@pytest.fixture(scope="module")
+def parts() -> pd.DataFrame:
+    return parts_of(recommended(0.3, 1.0), STABILITY)
+
+
+@pytest.fixture(scope="module")
+def found(parts):
+    return [
+        what_if(parts, gross_margin=margin, contact_cost=cost, budget=budget)
+        for margin, cost, budget in settings(7)
+    ]
+
+
+def test_what_if_equals_the_recommendations_at_those_settings(parts, found):
+    seen = set()
+    for (margin, cost, _), own in list(zip(settings(7), found, strict=True))[::10]:
+        told = recommended(margin, cost).set_index("segment").loc[own["segment"]]
+        assert own["break_even"].tolist() == told["break_even_response"].tolist()
+        assert own["contact"].tolist() == told["is_campaign"].tolist()
+        assert own["supported"].tolist() == told["is_supported"].tolist()
+        seen |= set(zip(own["segment"], own["contact"], own["supported"], strict=True))
+    assert ("High", True, True) in seen and ("High", False, False) in seen
+    assert ("Middle", True, False) in seen
+
+
+def test_a_budget_is_spent_on_whole_contacts_in_the_order_of_actions(found):
+    for (_, cost, budget), own in zip(settings(7), found, strict=True):
+        spent = cost * own["contacts"].sum()
+        assert spent <= budget + 1e-6
+        waiting = own[own["contact"] & (own["contacts"] < own["customers"])]
+        assert waiting.empty or budget - spent < cost * (1 + 1e-6)
+        assert (own.loc[waiting.index[1:], "contacts"] == 0).all()
+        assert own["contact"].is_monotonic_decreasing
+
+
+def test_the_browser_computes_the_same_at_200_random_settings(found):
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("needs Node: apt-get install --no-install-recommends nodejs")
+    html = what_if_sliders(
+        recommended(0.3, 1.0), STABILITY, gross_margin=0.3, contact_cost=1.0, currency="USD"
+    ).markup
+    embedded = html.split('<script type="application/json">')[1].split("</script>")[0]
+    program = (
+        f"const w = require({json.dumps(str(ROOT / 'book/_static/what_if.js'))});"
+        "const [parts, all] = JSON.parse(require('fs').readFileSync(0));"
+        "console.log(JSON.stringify(all.map(([m, c, b]) => w.table(parts, m, c, b))))"
+    )
+    given = f"[{embedded}, {json.dumps(settings(7))}]"
+    done = subprocess.run([node, "-e", program], input=given, text=True, capture_output=True)
+    assert done.returncode == 0, done.stderr
+
+    for own, rows in zip(found, json.loads(done.stdout), strict=True):
+        assert [row["name"] for row in rows] == own["segment"].tolist()
+        for name in ("contact", "supported", "contacts", "needed"):
+            assert [row[name] for row in rows] == own[name].tolist(), name
+        shares = [np.inf if row["breakEven"] is None else row["breakEven"] for row in rows]
+        assert shares == pytest.approx(own["break_even"].tolist(), rel=1e-12)
+
+
+def test_the_page_promises_no_rise_and_shows_the_runs_own_settings_without_a_script():
+    html = what_if_sliders(
+        recommended(0.3, 1.0), STABILITY, gross_margin=0.3, contact_cost=1.0, currency="USD"
+    )
+    assert "No rise is assumed" in html.markup
+    assert '<div class="what-if-sliders" hidden>' in html.markup
+    own = what_if(
+        parts_of(recommended(0.3, 1.0), STABILITY),
+        gross_margin=0.3, contact_cost=1.0, budget=1e9,
+    )  # fmt: skip
+    assert html.data["segment"].tolist() == own["segment"].tolist()
+    assert html.data["contacts in the budget"].iloc[0] == "400 of 400"

@@ -1,0 +1,116 @@
+"""The data behind a table or a figure: the same numbers, of groups, never of few people."""
+
+from __future__ import annotations
+
+import csv
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from nbformat.v4 import new_code_cell, new_notebook, new_output
+
+from segmentation.book import behind, style
+from segmentation.book.data_files import put_beside
+from segmentation.book.plots.common import panels
+from segmentation.book.words import table_of
+from segmentation.core.guarded_csv import unguarded
+
+
+def shown(thing) -> dict:
+    """What a notebook keeps of a cell's value."""
+    data, _ = InteractiveShell.instance().display_formatter.format(thing)
+    return data
+
+
+def chapter(*things):
+    cells = []
+    for thing in things:
+        cell = new_code_cell("code")
+        cell.outputs = [new_output("display_data", shown(thing))]
+        cells.append(cell)
+    return new_notebook(cells=cells)
+
+
+def rows_of(path) -> list[list[str]]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return [[unguarded(cell) for cell in row] for row in csv.reader(file)]
+
+
+def texts_of(markup: str, tag: str) -> list[str]:
+    return [re.sub("<[^>]*>", "", cell) for cell in re.findall(f"<{tag}[ >].*?</{tag}>", markup)]
+
+
+def test_the_file_beneath_a_table_says_what_the_table_says(tmp_path):
+    table = pd.DataFrame(
+        {"segment": ["High", "Low", "Odd"], "customers": ["1,200", "12", "4 (1%)"]}
+    ).assign(spent=["$1.2M", "-$3", "$99"])
+
+    html = table_of(table, caption="Segments; spent: all. n = 3.", numeric=("customers", "spent"))
+    notebook = put_beside(chapter(html), tmp_path)
+
+    (file,) = (tmp_path / "data").glob("*.csv")
+    assert file.name == "segments-spent-all-n-3.csv"
+    assert notebook.cells[1].source == (
+        ":::{div} data-link\n{download}`Data (CSV) <data/segments-spent-all-n-3.csv>`\n:::"
+    )
+    head, *rows = rows_of(file)
+    markup = notebook.cells[0].outputs[0].data["text/html"]
+    assert head == texts_of(markup, "th")
+    assert [cell for row in rows for cell in row] == [
+        re.sub("&lt;", "<", text) for text in texts_of(markup, "td")
+    ]
+    assert rows[2] == ["Odd", "<5", "–"], "alike in the table and the file"
+    assert behind.KIND not in notebook.cells[0].outputs[0].data
+
+
+def test_figures_carry_what_they_were_drawn_from_without_groups_of_few(tmp_path):
+    @style.report_figure
+    def plot(table):
+        fig, (ax,) = panels(1, columns=1, height=2)
+        ax.plot(table["revenue"])
+        return fig
+
+    months = pd.date_range("2024-01-01", periods=3, freq="MS")
+    table = pd.DataFrame({"month": months, "customers": [9, 4, 0], "revenue": [1 / 3, 8.0, 0.0]})
+    put_beside(chapter(plot(table)), tmp_path)
+
+    head, *rows = rows_of(tmp_path / "data" / "table.csv")
+    assert head == ["month", "customers", "revenue"]
+    assert [row[0] for row in rows] == ["2024-01-01", "2024-02-01", "2024-03-01"]
+    assert [row[1:] for row in rows] == [["9", "0.333333333333333"], ["", ""], ["0", "0.0"]]
+
+
+@pytest.mark.parametrize("marked", [False, True])
+def test_customers_of_a_figure_become_quantiles(tmp_path, marked):
+    def plot(customers, *, names):
+        fig, (ax,) = panels(1, columns=1, height=2)
+        ax.plot(customers["total_spent"])
+        return fig
+
+    many, few = 101, 9
+    customers = pd.DataFrame(
+        {
+            "segment": ["Many"] * many + ["Few"] * few,
+            "total_spent": np.arange(many + few, dtype=float),
+            "recency": 1.0,
+        }
+    )
+    if not marked:
+        customers["customer_id"] = [f"id-{n}" for n in range(len(customers))]
+    draw = style.report_figure(style.of_customers(plot) if marked else plot)
+
+    put_beside(chapter(draw(customers, names=["total_spent"])), tmp_path)
+
+    head, *rows = rows_of(tmp_path / "data" / "table.csv")
+    assert head == ["segment", "figure", "customers", "10%", "25%", "middle", "75%", "90%"]
+    assert rows == [["Many", "total_spent", "101", "10", "25", "50", "75", "90"]]
+
+
+def test_what_has_no_data_gets_no_link(tmp_path):
+    single = table_of(pd.DataFrame({"spent": ["$3"]}), caption="One a row.", of_groups=False)
+    notebook = put_beside(chapter(single, style.sentence_figure("Nothing.")), tmp_path)
+
+    assert len(notebook.cells) == 2
+    assert not (tmp_path / "data").exists()

@@ -315,6 +315,13 @@ def test_the_campaign_of_the_book_runs_as_it_is_printed(run, tmp_path, monkeypat
     assert "none to lead through" in words.campaign_steps(plan[:0], "shop")
 
 
+def test_a_name_from_the_data_writes_no_markup_into_the_campaign_of_the_book(run):
+    plan = pd.read_csv(run / "campaign_plan.csv").assign(segment="<b>`x`\n```", play="[a](b:c)")
+    said = words.campaign_steps(plan, "shop")
+    assert not re.search(r"<b>|\[a\]", re.sub(r"```bash\n.*\n *```", "", said))
+    assert said.count("```") == 6  # three blocks, each begun and ended
+
+
 def test_small_audiences_are_refused_with_what_was_left_out(run, tmp_path):
     rows = [row | {"consent": "no"} for row in contacts_of(run)]
     few = written(tmp_path / "few.csv", contacts_of(run)[:80] + rows[80:])

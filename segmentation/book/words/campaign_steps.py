@@ -7,7 +7,7 @@ import shlex
 
 import pandas as pd
 
-from segmentation.book.words.text import in_code
+from segmentation.book.words.text import in_code, inert
 from segmentation.core.columns import format_percent
 from segmentation.deliver.campaign_lists import size_sentence
 
@@ -38,7 +38,7 @@ def campaign_steps(plan: pd.DataFrame, folder_name: str) -> str:
     customers = int(row["treatment"] + row["control"])
     steps = [
         f"**The list** is there already: `campaign_arms.csv` has {customers:,} customers of "
-        f"*{segment}* (play: {row['play']}), by lot {row['treatment']:,} to contact and "
+        f"{inert(row['segment'])} (play: {inert(row['play'])}), by lot {row['treatment']:,} to contact and "
         f"{row['control']:,} to leave alone."
     ]
     pays = row["break_even_response"]

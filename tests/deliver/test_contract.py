@@ -165,7 +165,7 @@ def test_lineage_names_the_database_without_user_password_or_folder(location, fo
 
 def test_the_manifest_has_the_command_that_makes_the_same_run_again(shop, monkeypatch):
     changed = ["-p", "n_clusters", "3", "-p", "features", '["recency", "opens"]']
-    made = call_cli(*shop.arguments(), *changed, "--name", "a trial", "-p", "date_repair", "off")
+    made = call_cli(*shop.arguments(), *changed, "--name", "a trial")
     assert made.code == 0, made.err
     folder = next(path for path in shop.runs_dir.glob("a trial.*"))
     before = (folder / "segments.parquet").read_bytes()

@@ -23,7 +23,7 @@ from papermill.parameterize import parameterize_notebook
 
 from segmentation.core.errors import OutputError
 from segmentation.core.keys import key_of
-from segmentation.core.notebook_parameters import parameters_cell
+from segmentation.core.notebook_parameters import is_parameters_cell
 from segmentation.core.parameters import NOTEBOOK_FOLDER, PROJECT_ROOT, Parameters
 from segmentation.run.cache import code_fingerprint, package_fingerprint
 from segmentation.run.run import Run
@@ -64,8 +64,8 @@ def _fingerprint(path: Path) -> str:
 
 
 def _fingerprint_of(code: list[str]) -> str:
-    plain = parameters_cell()  # a new parameter is no other notebook
-    return key_of(["" if cell == plain else cell for cell in code])
+    # what a parameter is by default, or in words, makes no other notebook
+    return key_of(["" if is_parameters_cell(cell) else cell for cell in code])
 
 
 def stages_read(code: str) -> set[str]:
@@ -95,7 +95,7 @@ class RememberedNotebooks:
         code = code_of(nbformat.read(source, as_version=4))
         if not is_reviewed(source, code):
             return None
-        run, own = self._run, "\n".join(cell for cell in code if cell != parameters_cell())
+        run, own = self._run, "\n".join(c for c in code if not is_parameters_cell(c))
         names = [
             name
             for name in Parameters.model_fields

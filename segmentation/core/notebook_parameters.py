@@ -6,7 +6,7 @@ import ast
 import datetime as dt
 import json
 import os
-from collections.abc import MutableMapping
+from collections.abc import Collection, MutableMapping
 from typing import Any
 
 from segmentation.core.errors import ParameterError
@@ -21,14 +21,16 @@ _PLAIN = (str, int, float, bool, list, tuple, dict, type(None), dt.date)
 _NOTEBOOK_TYPES = {"features": "list", "split_pre_register": "bool", "anomalies_in_fit": "bool"}
 
 
-def parameters_cell() -> str:
-    """Source of the ``parameters`` cell that every notebook carries.
+def parameters_cell(names: Collection[str] = tuple(Parameters.model_fields)) -> str:
+    """Source of a notebook's ``parameters`` cell: those of ``names``, and where runs are.
 
-    papermill replaces these values; the comments become its help text. A test keeps
-    the notebooks equal to this text.
+    papermill replaces these values, and adds those of a run that a chapter does not list; the
+    comments become its help text. A test keeps the notebooks' lines equal to these.
     """
     lines = []
     for name, value in Parameters().as_plain().items():
+        if name not in names:
+            continue
         kind = _NOTEBOOK_TYPES.get(name, type(value).__name__)
         annotation = f": {kind}" if value != "auto" and name != "n_clusters" else ""
         lines.append(
@@ -37,6 +39,11 @@ def parameters_cell() -> str:
         )
     lines.append('runs_dir: str = "runs"  # Folder of runs and of the stage cache.')
     return "\n".join(lines)
+
+
+def is_parameters_cell(source: str) -> bool:
+    """Whether a cell holds parameters with their defaults and nothing else."""
+    return bool(source) and set(source.splitlines()) <= set(parameters_cell().splitlines())
 
 
 def _as_source(value: Any) -> str:

@@ -234,8 +234,20 @@ def parameter_cells(script: Path) -> list[str]:
 
 
 @SCRIPTS
-def test_parameters_cell_is_the_definition(script):
-    assert parameter_cells(script) == [parameters_cell()]
+def test_parameters_cell_has_the_definition_of_those_that_the_chapter_uses_alone(script):
+    cells = [cell.source for cell in jupytext.read(script).cells if cell.cell_type == "code"]
+    (own,) = parameter_cells(script)
+    code = ast.walk(ast.parse("\n".join(cell for cell in cells if cell != own)))
+    used = {node.id for node in code if isinstance(node, ast.Name)} & set(Parameters.model_fields)
+    assert own == parameters_cell({"source", *used})
+
+
+def test_parameters_that_a_chapter_does_not_list_reach_its_run_and_typos_are_refused(notebook):
+    few = parameters_cell({"source", "transform"})
+    assert notebook(few) == Parameters()
+    assert notebook(few, "# Parameters\nn_clusters = 5\n").n_clusters == 5
+    with pytest.raises(ParameterError, match="n_cluster"):
+        notebook(few, "# Parameters\nn_cluster = 5\n")
 
 
 @SCRIPTS

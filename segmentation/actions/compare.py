@@ -24,6 +24,8 @@ from segmentation.core.drift import (
 )
 from segmentation.core.errors import SourceError, first_three
 from segmentation.core.limits import AGREEMENT_REFIT, CHANGED_SHARE_REFIT, PSI_REFIT, PSI_WATCH
+from segmentation.core.phrases import listed
+from segmentation.customers.preparation import DATES
 from segmentation.segments.model import SegmentModel
 
 STAYED, MOVED, REDRAWN, NEW, LOST = "stayed", "moved", "redrawn", "new", "lost"
@@ -393,6 +395,9 @@ def _verdict(
     changed: tuple[int, float], drifted: pd.DataFrame, agreement: float, not_assignable: int
 ) -> tuple[str, tuple[str, ...]]:
     used = drifted[drifted["in_use"]]
+    # days since an order grow as time passes; where the same segments come out, that is all
+    aged = used["feature"].isin(DATES) & (agreement >= AGREEMENT_REFIT)
+    older, used = used[aged & (used["finding"] == "shifted")], used[~aged]
     shifted = used.loc[used["finding"] == "shifted", "feature"]
     shifting = used.loc[used["finding"] == "shifting", "feature"]
     refit: list[str] = []
@@ -421,6 +426,12 @@ def _verdict(
         watch.append(f"the distribution of {words} is shifting (index {PSI_WATCH} or more)")
     if watch:
         return "watch", tuple(watch)
+    if len(older):
+        words = listed([FEATURES[name].label.lower() for name in older["feature"]])
+        return "keep", (
+            f"{words} moved as time passed, and the earlier model gives today's segment to "
+            f"{agreement:.1%} of customers",
+        )
     return "keep", (
         f"no feature in use has an index of {PSI_WATCH} or more, and the earlier model gives "
         f"today's segment to {agreement:.1%} of customers",

@@ -17,6 +17,7 @@ from conftest import ROOT, assert_refused, call_cli, order, ordinary_orders
 
 from segmentation.actions.compare import (
     RunResult,
+    _verdict,
     compare,
     customer_movements,
     population_stability,
@@ -200,6 +201,21 @@ def test_the_verdict_follows_the_drift_of_features_in_use(factor, verdict):
     changes = compare(before, after)
     assert changes.verdict == verdict, changes.reasons
     assert changes.reasons
+
+
+@pytest.mark.parametrize(
+    ("feature", "agreement", "verdict"),
+    [("recency", 0.998, "keep"), ("recency", 0.85, "refit"), ("total_spent", 0.998, "refit")],
+)
+def test_days_that_grew_as_time_passed_ask_for_no_new_fit(feature, agreement, verdict):
+    drifted = pd.DataFrame({"feature": [feature], "in_use": [True], "finding": ["shifted"]})
+    found, reasons = _verdict((0, 0.0), drifted, agreement, 0)
+    assert found == verdict
+    if verdict == "keep":
+        assert reasons == (
+            "days since last order moved as time passed, and the earlier model gives today's "
+            "segment to 99.8% of customers",
+        )
 
 
 def test_agreement_is_the_share_of_equal_answers():

@@ -19,6 +19,8 @@ COUNTS = (0, 1, 2, 3)
 NO_COPIES = {
     "segments/group_model.py: MANY_CUSTOMERS": "from which threads pay",
     "segments/large_kmeans.py: SAMPLE_SIZE": "of the algorithm for large groups",
+    "segments/large_kmeans.py: GOOD_OPTIMUM": "of the algorithm for large groups",
+    "segments/reasons.py: abs(value - round(value)) < 0.005": "numbers told without decimals",
     "segments/dbscan.py: _CHUNK_POINTS": "points at a time",
     "segments/portraits.py: abs(value) < 60": "days told in weeks",
     "actions/returns_choice.py: TOP_MOVERS": "rows of a table",

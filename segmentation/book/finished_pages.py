@@ -72,6 +72,8 @@ def _finished(text: str, where: Path, part: str | None, terms: Mapping[str, str]
     text = described(text, part, up)
     text = _STEP.sub(lambda step: "" if _leaves(where, step[1]) else step[0], text)
     text = text.replace('<th class="head', '<th scope="col" class="head')
+    text = text.replace('<summary aria-label="Toggle hidden content">', "<summary>")
+    text = re.sub("(Show|Hide) code cell output", r"\1 the table", text)
     if where.as_posix() == _GLOSSARY:
         return _GLOSSARY_ROW.sub(_anchored, text)
     return _ARTICLE.sub(lambda found: explained(found[0], terms, up), text)
@@ -85,9 +87,9 @@ def described(page: str, part: str | None, up: str) -> str:
         return page
     texts = [lead[1]] if lead else [found[2] for found in _PARAGRAPH.finditer(article[0])]
     plain = (" ".join(html.unescape(re.sub("<[^>]*>", "", text)).split()) for text in texts)
-    said = next((text for text in plain if text.endswith(".")), part or "")
     picture = _PICTURE.search(article[0])
     chapter = found[1].split(" &#8212; ")[0].strip()
+    said = next((text for text in plain if text.endswith(".")), part or html.unescape(chapter))
     title = f"{chapter} | {html.escape(part)}" if part else found[1].strip()
     shown = picture[1] if picture else f"{up}_static/{_PREVIEW}"
     head = (

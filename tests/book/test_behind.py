@@ -114,3 +114,8 @@ def test_what_has_no_data_gets_no_link(tmp_path):
 
     assert len(notebook.cells) == 2
     assert not (tmp_path / "data").exists()
+
+
+def test_a_table_without_a_row_is_none():
+    table = table_of(pd.DataFrame(columns=["segment", "customers"]), caption="Nobody.")
+    assert (table.markup, table.data) == ("", None)

@@ -137,6 +137,7 @@ def assert_equal_readings(shop_or_profile: TinyShop | str, folder: Path, *places
             parameters = resolve(shop_or_profile, overrides=place)[1]
         runs.append(Run(parameters, folder))
     own = {"sql", "raw_columns", "overview"}  # how it was read
+    own |= STAGES["preferences"].gives.keys()  # made from files alone
     for stage in (each for each in STAGES.values() if "snapshot" in each.inputs):
         for name in stage.gives.keys() - own:
             one, other = (run[name] for run in runs)

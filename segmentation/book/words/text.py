@@ -112,8 +112,11 @@ def table_of(
 
     `Code` in a text or the caption is shown as code. A table wider than the page scrolls
     in its own box, which the keyboard reaches. Figures of few customers are not shown. What
-    is not ``of_groups`` but of single customers is not to be downloaded.
+    is not ``of_groups`` but of single customers is not to be downloaded. Without a row there
+    is no table.
     """
+    if rows.empty:
+        return Html("", "")
     right = set(numeric)
     rows = hide_few(rows, [*right])
 

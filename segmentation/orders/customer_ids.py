@@ -301,7 +301,7 @@ def _of_note(engine: Engine, table: Any, guests: Sequence[str] | str) -> tuple[p
     grouped = exp.select(ID, *sums).from_(table.subquery("found")).group_by(ID)
     engine.create("repaired_ids", grouped.sql("duckdb"))
     every = exp.select("*").from_("repaired_ids")
-    names = exp.func("LOWER", exp.column(ID)).isin(*_literals(GUESTS))
+    names: Any = exp.func("LOWER", exp.column(ID)).isin(*_literals(GUESTS))
     if guests != "auto":
         names = exp.or_(names, exp.column(ID).isin(*_literals(guests)))
     noted = every.where(exp.or_(names, *map(_matches, (_GUEST_NUMBER, "[0-9]{16,}", _SCIENTIFIC))))

@@ -160,7 +160,8 @@ class DuckDbEngine(Engine):
             self._set("TimeZone", exp.Literal.string(time_zone))
         except duckdb.Error:  # its list of zones is of another year than Python's
             raise ParameterError(f"time_zone: DuckDB knows no zone {time_zone}.") from None
-        self._set("enable_progress_bar", exp.false())  # it writes to standard output beside Jupyter
+        with contextlib.suppress(duckdb.Error):  # in Jupyter it asks for widgets, and draws none
+            self._set("enable_progress_bar", exp.false())  # elsewhere to standard output
         self._in_place: dict[str, Path] = {}
 
     def close(self) -> None:

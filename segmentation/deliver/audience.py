@@ -194,7 +194,7 @@ def _refuse_unknown_ids(table: pd.DataFrame, audience: Audience, path: Path) -> 
     ids = table["customer_id"].drop_duplicates()
     known = pd.Series(sorted(audience.segments))
     unknown = ids[~ids.isin(set(known)) & (ids != "")]
-    refuse_other_spelling(unknown, known, path, "the run", "unknown customers")
+    refuse_other_spelling(ids[ids != ""], known, path, "the run", "unknown customers")
     if len(unknown) == len(ids) and len(ids):
         raise SourceError(
             f"{path.name}: none of its {len(ids):,} customer ids is in the run (as "

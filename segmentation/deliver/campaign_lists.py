@@ -210,7 +210,7 @@ def _unknown(listed: pd.Series[str], found: pd.Series[str], results: Path, arms:
     """
     ids = found.drop_duplicates()
     unknown = ids[~ids.isin(set(listed))]
-    refuse_other_spelling(unknown, listed, results, arms.name, "customers who did not order")
+    refuse_other_spelling(ids, listed, results, arms.name, "customers who did not order")
     if 2 * len(unknown) > len(ids):
         raise SourceError(
             f"{results.name}: {len(ids) - len(unknown):,} of {len(ids):,} customer ids are in "
@@ -222,7 +222,7 @@ def _unknown(listed: pd.Series[str], found: pd.Series[str], results: Path, arms:
 
 
 def refuse_other_spelling(
-    unknown: pd.Series[str], listed: pd.Series[str], path: Path, against: str, would_be: str
+    found: pd.Series[str], listed: pd.Series[str], path: Path, against: str, would_be: str
 ) -> None:
     """Refuse ids that are those of a list written in another way, as spreadsheets do.
 
@@ -231,6 +231,7 @@ def refuse_other_spelling(
     SourceError
         With the first of them, as ``path`` has them and as they are on the list.
     """
+    unknown = found[~found.isin(set(listed))]
     alike = {_alike(one): one for one in listed}
     if len(alike) < listed.nunique():  # the list itself tells such ids apart
         return
@@ -238,8 +239,8 @@ def refuse_other_spelling(
     if other:
         shown = first_three(f"{one!r} for {meant!r}" for one, meant in other.items())
         raise SourceError(
-            f"{path.name}: {len(other):,} customer ids are written in another way than in "
-            f"{against} ({shown}: zeros, capitals, blanks or .0), and would count as {would_be}; "
+            f"{path.name}: {len(other):,} of {len(found):,} customer ids are written in another "
+            f"way than in {against} ({shown}: zeros, capitals, blanks or .0), and would count as {would_be}; "
             "write them as the list does."
         )
 

@@ -70,7 +70,7 @@ def shown(path: Path) -> list[dict]:
         ({}, "01 02 03 04 05 06 07 08 10"),
         ({"n_clusters": 3}, "01 03"),
         ({"currency": "EUR"}, "04"),
-        ({"gross_margin": 0.5}, "01 02 03 04 05 06 07"),
+        ({"gross_margin": 0.5}, "01 02 03 04 05 07"),
         ({"dbscan_eps": 0.4}, "01 03"),
         ({"random_state": 7}, "01 03"),
         ({"as_of": "2023-12-01"}, ""),

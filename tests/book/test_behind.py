@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import re
+from collections.abc import Iterator
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -63,6 +65,13 @@ def test_the_file_beneath_a_table_says_what_the_table_says(tmp_path):
     ]
     assert rows[2] == ["Odd", "<5", "–"], "alike in the table and the file"
     assert behind.KIND not in notebook.cells[0].outputs[0].data
+
+
+@pytest.fixture(autouse=True)
+def nothing_stays_open() -> Iterator[None]:
+    """Figures that a test draws without the book's own closing end with it."""
+    yield
+    plt.close("all")
 
 
 def test_figures_carry_what_they_were_drawn_from_without_groups_of_few(tmp_path):

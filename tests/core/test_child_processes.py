@@ -18,6 +18,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 from test_architecture import MODULES, PACKAGE, TREES, imported
 
 from segmentation.book import pages as book
+from segmentation.book.brief import write_brief
 from segmentation.core.notebook_parameters import parameters_cell
 from segmentation.sources.excel import read_workbook
 
@@ -68,10 +69,15 @@ def in_a_server(folder: Path) -> None:
         process.wait(timeout=40)
 
 
+def in_a_browser(folder: Path) -> None:
+    write_brief("<!DOCTYPE html><p>one</p>", folder, "brief")
+
+
 CASES: dict[Callable[[Path], None], set[str]] = {
     in_a_workbook: {"sources/excel.py"},
     in_a_kernel: {"run/forks.py", "book/notebooks.py"},
     in_jupyter_book: {"book/pages.py"},
+    in_a_browser: {"book/brief.py"},
     in_a_server: {"deliver/api/server.py", "deliver/api/access.py", "deliver/api/worker.py"},
 }
 """What starts a process, with the modules that it is for."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import csv
+import json
 import re
 import shutil
 import subprocess
@@ -284,7 +285,7 @@ def test_exploration_shows_no_customer_where_categories_are_their_names(tmp_path
                 (tmp_path / "one.png").write_bytes(base64.b64decode(content))
                 said.append(words_of(tmp_path / "one.png"))
             else:
-                said.append(content)
+                said.append(content if isinstance(content, str) else json.dumps(content))
     assert None not in said
     assert "values of one customer each" in "\n".join(said)
     assert not IdFinder({line["customer_id"] for line in lines}).found_in("\n".join(said))

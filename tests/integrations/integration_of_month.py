@@ -1,7 +1,7 @@
 """A month of nightly `segmentation renew` on a database that is away in the middle of it.
 
 Thirty nights, each a day of the shop's own time with new orders, source and published table in
-one private MariaDB. Run by `make test-faults`.
+one private MariaDB. Run by `make test-integrations`.
 """
 
 from __future__ import annotations

@@ -302,7 +302,7 @@ def _of_note(engine: Engine, table: Any, guests: Sequence[str] | str) -> tuple[p
     engine.create("repaired_ids", grouped.sql("duckdb"))
     every = exp.select("*").from_("repaired_ids")
     names: Any = exp.func("LOWER", exp.column(ID)).isin(*_literals(GUESTS))
-    if guests != "auto":
+    if guests != "auto" and guests:
         names = exp.or_(names, exp.column(ID).isin(*_literals(guests)))
     noted = every.where(exp.or_(names, *map(_matches, (_GUEST_NUMBER, "[0-9]{16,}", _SCIENTIFIC))))
     stripped = exp.func("LTRIM", exp.column(ID), exp.Literal.string("0"))

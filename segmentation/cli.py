@@ -23,7 +23,6 @@ from segmentation.core.command_options import (
     Replace,
     RunsDir,
     SingleParameters,
-    aligned,
     examples,
     shown,
     values_of,
@@ -40,9 +39,8 @@ from segmentation.core.parameters import (
 )
 from segmentation.core.run_names import plain_name
 from segmentation.deliver.commands import HANDING_ON
+from segmentation.deliver.place_commands import OF_PLACES
 from segmentation.run import forks
-
-DEMO_DATABASE = "mysql://127.0.0.1:3306/marketplace"
 
 
 @click.group(
@@ -253,120 +251,6 @@ def check(
         click.echo(check_text(run))
 
 
-@cli.command()
-@RunsDir
-@click.option("--all", "everything", is_flag=True, help="Remove all remembered results.")
-@click.option(
-    "--keep-runs",
-    type=click.IntRange(min=0),
-    metavar="N",
-    help="Remove old runs too: all but the newest N of each name that are not current.",
-)
-def clean(runs_dir: Path, everything: bool, keep_runs: int | None) -> None:
-    """Remove remembered results that were not used for long, or are too many.
-
-    They are computed again when they are asked for. What a running process uses stays.
-    """
-    from segmentation.run.cache_bounds import clean_runs
-
-    runs_dir = runs_dir.absolute()
-    click.echo(str(clean_runs(runs_dir, everything=everything)))
-    if keep_runs is not None:
-        from segmentation.deliver.run_places import prune
-
-        removed = prune(runs_dir, keep_runs)
-        click.echo(f"removed {len(removed):,} runs" + "".join(f"\n  {name}" for name in removed))
-
-
-@cli.command(
-    epilog=examples(
-        "segmentation score runs/cdnow/model new_customers.csv --output scored.csv",
-    )
-)
-@click.argument("model", type=AnyPath)
-@click.argument("customers", type=AnyPath, metavar="INPUT")
-@click.option(
-    "--output", required=True, type=FilePath, help="CSV or Parquet file to write, by its ending."
-)
-@RawValues
-@Replace
-def score(model: Path, customers: Path, output: Path, raw_values: bool, replace: bool) -> None:
-    """Assign the customers in INPUT (CSV or Parquet of features) with a run's MODEL folder."""
-    from segmentation.deliver.score import drift_sentences, score_file
-
-    scored = score_file(model, customers, output, raw_values=raw_values, replace=replace)
-    for line in drift_sentences(scored.drift):
-        click.echo(line)
-    click.echo(f"{scored.customers:,} customers assigned: {shown(output)}")
-
-
-@cli.command()
-@click.argument("customers", nargs=-1, metavar="[CUSTOMER]...")
-@click.option("--from-file", type=FilePath, help="Text file with one customer id a line.")
-@click.option("--list", "is_asked", is_flag=True, help="Say how many are on the list, never who.")
-@click.option("--allow", multiple=True, metavar="CUSTOMER", help="Take a customer off the list.")
-@RunsDir
-def forget(
-    customers: tuple[str, ...],
-    from_file: Path | None,
-    is_asked: bool,
-    allow: tuple[str, ...],
-    runs_dir: Path,
-) -> None:
-    """Remove each CUSTOMER from runs, models, lists and cache, and leave them out from now on.
-
-    Ids are taken as the source has them, to the last blank; put -- before one that begins
-    with a dash.
-    """
-    from segmentation.deliver import forget as forgetting
-
-    said = forgetting.command(
-        runs_dir.absolute(), customers, from_file=from_file, is_asked=is_asked, allowed=allow
-    )
-    click.echo("\n".join(said))
-
-
-@cli.command(
-    epilog=examples(
-        "segmentation sql runs/cdnow/model --dialect mysql > segments.sql",
-    )
-)
-@click.argument("model", type=AnyPath)
-@click.option(
-    "--dialect",
-    required=True,
-    help="Database to write for: bigquery, databricks, duckdb, mariadb, mysql, postgres, redshift, "
-    "snowflake, spark, sqlite, trino.",
-)
-def sql(model: Path, dialect: str) -> None:
-    """Print a SELECT that assigns every row of a table `features` with a run's MODEL folder."""
-    from segmentation.deliver.scoring_sql import scoring_sql
-
-    click.echo(scoring_sql(model, dialect=dialect), nl=False)
-
-
-@cli.command(
-    epilog=examples(
-        "segmentation export runs/cdnow --mlflow segments_mlflow",
-        "mlflow models serve --model-uri segments_mlflow --env-manager local",
-    )
-)
-@click.argument("run_folder", type=click.Path(path_type=Path), metavar="RUN")
-@click.option(
-    "--mlflow",
-    "output",
-    required=True,
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Folder to write the model to, as code and data that MLflow loads.",
-)
-def export(run_folder: Path, output: Path) -> None:
-    """Write RUN's model for a platform that serves MLflow models."""
-    from segmentation.deliver.mlflow_model import export_mlflow
-
-    model = export_mlflow(run_folder, output)
-    click.echo(f"model {model.sha256[:12]}, {', '.join(model.features)}: {shown(output)}")
-
-
 @cli.command(
     epilog=examples(
         "segmentation compare runs/cdnow.1a2b3c4d runs/cdnow --output moved",
@@ -423,26 +307,6 @@ def serve(**settings: Any) -> None:
     serve_model(Settings(**settings))
 
 
-@cli.command()
-@click.argument("model", type=AnyPath)
-@click.option(
-    "--output", required=True, type=FolderPath, help="Folder to write the reduced model to."
-)
-@click.option(
-    "--tolerance",
-    type=float,
-    default=0.05,
-    show_default=True,
-    help="Share of eps within which an anomaly flag may differ from the full model's.",
-)
-def reduce(model: Path, output: Path, tolerance: float) -> None:
-    """Copy a run's MODEL folder without customers' rows, for serving elsewhere."""
-    from segmentation.deliver.reduce import reduce_folder
-
-    before, after = reduce_folder(model, output, tolerance=tolerance)
-    click.echo(f"{before:,} core points became {after:,} grid centres: {shown(output)}")
-
-
 @cli.command(
     epilog=examples(
         "segmentation params cdnow                        all, with the values of a profile",
@@ -481,127 +345,8 @@ def params(
         click.echo(f"    unit: {row['unit']}; accepted: {row['accepted']}")
 
 
-@cli.command()
-@click.option("--output", type=FolderPath, help="Folder to write the four CSV files to.")
-@click.option(
-    "--mysql",
-    "location",
-    is_flag=False,
-    flag_value=DEMO_DATABASE,
-    metavar="[LOCATION]",
-    help=f"Load the tables into a MySQL database instead; default: {DEMO_DATABASE}.",
-)
-@Replace
-def demo(output: Path | None, location: str | None, replace: bool) -> None:
-    """Write the demonstration marketplace (synthetic) as CSV files, or load it into MySQL."""
-    if (output is None) == (location is None):
-        raise ParameterError("demo: give either --output FOLDER or --mysql [LOCATION].")
-    if output is not None:
-        from segmentation.sources.demo import write_marketplace
-
-        for path in write_marketplace(output, replace=replace):
-            click.echo(shown(path))
-    elif location is not None:
-        from segmentation.deliver.materialize import load_marketplace
-
-        for table in load_marketplace(location):
-            click.echo(table)
-
-
-@cli.command()
-@click.argument("dataset", type=click.Choice(["online-retail"]))
-@click.option(
-    "--from-file",
-    type=FilePath,
-    help="Import a copy you have (.xlsx, .zip, .csv, .parquet) instead of downloading.",
-)
-@click.option("--url", help="Address to download from; default: the archive of UCI.")
-@click.option("--sha256", help="SHA-256 that the file must have besides the published totals.")
-@click.option(
-    "--output",
-    type=FolderPath,
-    help="Folder to put it in; default: data/raw_data/online_retail_original.",
-)
-@click.option(
-    "--timeout",
-    type=click.FloatRange(0, 3600, min_open=True),
-    default=30,
-    show_default=True,
-    help="Seconds to wait for a server that says nothing.",
-)
-def fetch(
-    dataset: str,
-    from_file: Path | None,
-    url: str | None,
-    sha256: str | None,
-    output: Path | None,
-    timeout: float,
-) -> None:
-    """Download DATASET, or import a copy of it, and check it against what is published."""
-    from segmentation.orders import fetch as fetching
-
-    if from_file is not None and url is not None:
-        raise ParameterError("fetch: give either --from-file or --url.")
-    path, said = fetching.fetch_online_retail(
-        from_file=from_file,
-        url=url or fetching.URL,
-        folder=(output or fetching.FOLDER).absolute(),
-        sha256=sha256,
-        timeout=timeout,
-    )
-    click.echo(said)
-    click.echo(shown(path))
-
-
-@cli.command()
-@click.argument("profile", shell_complete=completion.profiles)
-@ParameterFile
-@SingleParameters
-@RunsDir
-def materialize(
-    profile: str, file: Path | None, pairs: tuple[tuple[str, str], ...], runs_dir: Path
-) -> None:
-    """Write PROFILE's features into its database, as table customer_segmentation_data."""
-    from segmentation.deliver import materialize as tables
-    from segmentation.run.run import Run
-
-    _, parameters = resolve(profile, file=file, overrides=values_of(pairs))
-    click.echo(tables.materialize(Run(parameters, runs_dir.absolute(), progress=True)))
-
-
-@cli.command()
-@click.argument("run_folder", type=AnyPath, metavar="RUN")
-@click.option(
-    "--mysql", "table", required=True, metavar="TABLE", help="Table to write, one row per customer."
-)
-@click.option(
-    "--location", help="mysql://host:port/database; default: the database that the run read."
-)
-@click.option("--replace", is_flag=True, help="Replace TABLE even if another program made it.")
-def publish(run_folder: Path, table: str, location: str | None, replace: bool) -> None:
-    """Write RUN's segments into a MySQL or MariaDB database as TABLE, with run_id and as_of."""
-    from segmentation.deliver import publish as tables
-
-    done = tables.publish(run_folder, table=table, location=location, replace=replace)
-    click.echo(f"{done.customers:,} customers of run {done.run_id}: table {done.place}")
-
-
-@cli.command()
-@RunsDir
-@click.option("--make-current", "chosen", metavar="RUN", help="Let RUN be what readers use.")
-def runs(runs_dir: Path, chosen: str | None) -> None:
-    """List the runs there are, or go back to one."""
-    from segmentation.deliver.run_places import make_current, runs_listed
-
-    if chosen is not None:
-        click.echo(f"{shown(make_current(runs_dir.absolute(), chosen))} is {Path(chosen).name}")
-        return
-    rows = runs_listed(runs_dir.absolute())
-    click.echo(aligned(rows) if rows else f"no runs in {shown(runs_dir)}")
-
-
-for handing_on in HANDING_ON:
-    cli.add_command(handing_on)
+for command in (*HANDING_ON, *OF_PLACES):
+    cli.add_command(command)
 
 
 def _refuse_equal_names(names: list[str]) -> None:

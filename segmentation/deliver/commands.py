@@ -1,4 +1,4 @@
-"""Commands that hand a run on: campaigns, audiences, contract, message."""
+"""Commands that hand a run on: campaigns, audiences, contract, message, scores, a model."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import click
 from segmentation.core.command_options import (
     AnyPath,
     FilePath,
+    FolderPath,
     RawValues,
     Replace,
     examples,
@@ -193,4 +194,87 @@ def summary(run_folder: Path, form: str) -> None:
     click.echo(message(run_folder, form))
 
 
-HANDING_ON = (campaign, audience, contract, summary)
+@click.command(
+    epilog=examples(
+        "segmentation score runs/cdnow/model new_customers.csv --output scored.csv",
+    )
+)
+@click.argument("model", type=AnyPath)
+@click.argument("customers", type=AnyPath, metavar="INPUT")
+@click.option(
+    "--output", required=True, type=FilePath, help="CSV or Parquet file to write, by its ending."
+)
+@RawValues
+@Replace
+def score(model: Path, customers: Path, output: Path, raw_values: bool, replace: bool) -> None:
+    """Assign the customers in INPUT (CSV or Parquet of features) with a run's MODEL folder."""
+    from segmentation.deliver.score import drift_sentences, score_file
+
+    scored = score_file(model, customers, output, raw_values=raw_values, replace=replace)
+    for line in drift_sentences(scored.drift):
+        click.echo(line)
+    click.echo(f"{scored.customers:,} customers assigned: {shown(output)}")
+
+
+@click.command(
+    epilog=examples(
+        "segmentation sql runs/cdnow/model --dialect mysql > segments.sql",
+    )
+)
+@click.argument("model", type=AnyPath)
+@click.option(
+    "--dialect",
+    required=True,
+    help="Database to write for: bigquery, databricks, duckdb, mariadb, mysql, postgres, redshift, "
+    "snowflake, spark, sqlite, trino.",
+)
+def sql(model: Path, dialect: str) -> None:
+    """Print a SELECT that assigns every row of a table `features` with a run's MODEL folder."""
+    from segmentation.deliver.scoring_sql import scoring_sql
+
+    click.echo(scoring_sql(model, dialect=dialect), nl=False)
+
+
+@click.command(
+    epilog=examples(
+        "segmentation export runs/cdnow --mlflow segments_mlflow",
+        "mlflow models serve --model-uri segments_mlflow --env-manager local",
+    )
+)
+@click.argument("run_folder", type=click.Path(path_type=Path), metavar="RUN")
+@click.option(
+    "--mlflow",
+    "output",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder to write the model to, as code and data that MLflow loads.",
+)
+def export(run_folder: Path, output: Path) -> None:
+    """Write RUN's model for a platform that serves MLflow models."""
+    from segmentation.deliver.mlflow_model import export_mlflow
+
+    model = export_mlflow(run_folder, output)
+    click.echo(f"model {model.sha256[:12]}, {', '.join(model.features)}: {shown(output)}")
+
+
+@click.command()
+@click.argument("model", type=AnyPath)
+@click.option(
+    "--output", required=True, type=FolderPath, help="Folder to write the reduced model to."
+)
+@click.option(
+    "--tolerance",
+    type=float,
+    default=0.05,
+    show_default=True,
+    help="Share of eps within which an anomaly flag may differ from the full model's.",
+)
+def reduce(model: Path, output: Path, tolerance: float) -> None:
+    """Copy a run's MODEL folder without customers' rows, for serving elsewhere."""
+    from segmentation.deliver.reduce import reduce_folder
+
+    before, after = reduce_folder(model, output, tolerance=tolerance)
+    click.echo(f"{before:,} core points became {after:,} grid centres: {shown(output)}")
+
+
+HANDING_ON = (campaign, audience, contract, summary, score, sql, export, reduce)

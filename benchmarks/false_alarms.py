@@ -5,7 +5,9 @@
 Each population is one continuum by construction, and most are none that the verdict's own
 model (MBG/NBD and lognormal values) could have drawn. Each is prepared as its transform says,
 cut into 2, 3 or 4 groups, and judged by the code that judges a run. At most one in twenty may
-be called natural kinds; "cannot be told" is no alarm, and counted apart.
+be called natural kinds; "cannot be told" is no alarm, and counted apart. Blobs that are planted
+must be found as before: 2 to 7 of unequal size and spread. Writes `false_alarms.json` and, from
+it, the sentence of the page on the method.
 """
 
 from __future__ import annotations
@@ -20,17 +22,25 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from benchmarks.feature_choice import PAGE, written
 from segmentation.core.intervals import wilson
+from segmentation.core.limits import AUTO_K_RANGE
 from segmentation.core.parameters import Parameters, resolve
 from segmentation.core.threads import one_thread
 from segmentation.customers.prepare import prepare_group
+from segmentation.evidence.by_group import k_scores_of
+from segmentation.evidence.choose_k import choose_k
+from segmentation.evidence.k_scores import score_fits
 from segmentation.evidence.resampling import fit
 from segmentation.evidence.verdict import against_smooth, smooth_buyers
 from segmentation.segments.forecast import MbgNbd
+from segmentation.segments.kmeans import fit_range
 from segmentation.segments.silhouettes import silhouettes
 
 POPULATIONS, SIZES, CUTS = 200, (2_000, 10_000), (2, 3, 4)
+PLANTED, EACH = range(2, 8), 5
 RESULT = Path(__file__).with_suffix(".json")
+BEGIN, END = "<!-- false alarms: make evidence -->", "<!-- end of false alarms -->"
 Draw = Callable[[np.random.Generator, int], pd.DataFrame]
 
 
@@ -143,28 +153,83 @@ def judged(kind: str, *, n: int, number: int) -> bool | None:
     return None if found is None else bool(found)
 
 
+def blobs(k: int, *, seed: int, width: int = 3) -> np.ndarray:
+    """Round clouds of unequal size (30 to 240) and spread (0.5 to 1.5), six spreads apart."""
+    random = np.random.default_rng(seed)
+    spread = random.uniform(0.5, 1.5, k)
+    least = 6 * (spread[:, None] + spread[None, :]) / 2
+    while True:
+        centers = random.uniform(-10, 10, (k, width))
+        distance = np.linalg.norm(centers[:, None] - centers[None], axis=2)
+        if (distance + np.eye(k) * 1e9 >= least).all():
+            break
+    sizes = random.integers(30, 240, k)
+    return np.concatenate(
+        [random.normal(c, s, (n, width)) for c, s, n in zip(centers, spread, sizes, strict=True)]
+    )
+
+
+def found_in(values: np.ndarray, *, seed: int) -> int:
+    """Number of clusters by the rule of ``n_clusters: auto``; 1 = no structure."""
+    values = (values - values.mean(axis=0)) / values.std(axis=0)
+    low, high = AUTO_K_RANGE
+    fits = fit_range(
+        values, values[:, 0], k_values=range(low, high + 1), n_init=10, random_state=seed
+    )
+    scored = score_fits(values, fits, random_state=seed)
+    table = k_scores_of(
+        values, scored.scores, scored.silhouettes, random_state=seed, progress=""
+    )  # fmt: skip
+    return choose_k(table).k
+
+
+def sentence(found: dict[str, Any]) -> str:
+    """What the committed run says, for the page on the method."""
+    rows, planted = pd.DataFrame(found["smooth"]), pd.DataFrame(found["planted"])
+    parts = []
+    for n, own in rows.groupby("customers"):
+        total, alarms = int(own["populations"].sum()), int(own["alarms"].sum())
+        untold = int(own["cannot_be_told"].sum())
+        low, high = wilson(alarms, total)
+        parts.append(
+            f"of {total} populations of {n:,} customers, of {len(own)} kinds of continuum, {alarms} "
+            f"were called natural kinds ({alarms / total:.1%}, 95% interval {low:.1%} to {high:.1%})"
+            + (f" and of {untold} nothing could be told" if untold else "")
+        )
+    right, n = int(planted["found"].sum()), int(planted["populations"].sum())
+    return (
+        f"In the last full run (`make evidence`) {'; '.join(parts)}. Of {n} sets of "
+        f"{planted['k'].min()} to {planted['k'].max()} planted blobs the rule found the right number "
+        f"in {right} ({right / n:.0%})."
+    )
+
+
+def kept(found: dict[str, Any]) -> None:
+    """The results so far, in the file."""
+    RESULT.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
 def main() -> None:
-    rows: list[dict[str, Any]] = []
+    """Draw, judge, keep what is found as it comes, write the page."""
+    found: dict[str, Any] = {"smooth": [], "planted": []}
+    for k in tqdm(PLANTED, desc="planted"):
+        right = sum(found_in(blobs(k, seed=seed), seed=42) == k for seed in range(EACH))
+        found["planted"].append({"k": k, "populations": EACH, "found": right})
+        kept(found)
     each = POPULATIONS // len(KINDS)
     for n in SIZES:
         for kind in tqdm(KINDS, desc=f"{n:,} customers"):
-            found = [judged(kind, n=n, number=number) for number in range(each)]
-            alarms, untold = found.count(True), found.count(None)
-            rows.append({"kind": kind, "customers": n, "populations": each, "alarms": alarms,
-                         "cannot_be_told": untold})  # fmt: skip
-            RESULT.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-    table = pd.DataFrame(rows)
+            told = [judged(kind, n=n, number=number) for number in range(each)]
+            found["smooth"].append({"kind": kind, "customers": n, "populations": each,
+                                    "alarms": told.count(True),
+                                    "cannot_be_told": told.count(None)})  # fmt: skip
+            kept(found)
+    PAGE.write_text(written(PAGE.read_text(encoding="utf-8"), sentence(found), BEGIN, END), "utf-8")
+    table = pd.DataFrame(found["smooth"])
     print(table.to_string(index=False))
-    for n, own in table.groupby("customers"):
-        total, alarms = int(own["populations"].sum()), int(own["alarms"].sum())
-        low, high = wilson(alarms, total)
-        print(
-            f"{n:,} customers: {alarms} of {total} ({alarms / total:.1%}, {low:.1%} to {high:.1%})"
-        )
-    if any(
-        own["alarms"].sum() > 0.05 * own["populations"].sum()
-        for _, own in table.groupby("customers")
-    ):
+    print(sentence(found))
+    of = table.groupby("customers")[["alarms", "populations"]].sum()
+    if (of["alarms"] > 0.05 * of["populations"]).any():
         sys.exit("more than one in twenty is called natural kinds")
 
 

@@ -123,7 +123,8 @@ def compare(before: RunResult, after: RunResult) -> Comparison:
     customers = customer_movements(before, after, matching)
     agreement, not_assignable = model_agreement(before, after, matching)
     changed = _without_counterpart(after, matching)
-    verdict, reasons = _verdict(changed, drifted, agreement, not_assignable)
+    unknown = (not_assignable, not_assignable / max(len(after.customers), 1))
+    verdict, reasons = _verdict(changed, drifted, agreement, unknown)
     return Comparison(
         matching,
         migration(customers),
@@ -392,47 +393,49 @@ def _without_counterpart(after: RunResult, matching: pd.DataFrame) -> tuple[int,
 
 
 def _verdict(
-    changed: tuple[int, float], drifted: pd.DataFrame, agreement: float, not_assignable: int
+    changed: tuple[int, float],
+    drifted: pd.DataFrame,
+    agreement: float,
+    unknown: tuple[int, float],
 ) -> tuple[str, tuple[str, ...]]:
-    used = drifted[drifted["in_use"]]
-    # days since an order grow as time passes; where the same segments come out, that is all
-    aged = used["feature"].isin(DATES) & (agreement >= AGREEMENT_REFIT)
-    older, used = used[aged & (used["finding"] == "shifted")], used[~aged]
-    shifted = used.loc[used["finding"] == "shifted", "feature"]
-    shifting = used.loc[used["finding"] == "shifting", "feature"]
+    """A new fit is asked for by who would move by it on the later day, and by nothing else.
+
+    Features drift as time passes and as a shop grows; where the earlier model gives today's
+    segments all the same, that is to be looked at and moves nobody. ``changed`` (segments)
+    and ``unknown`` (customers) are numbers with their share of today's customers.
+    """
+    stays = agreement >= AGREEMENT_REFIT
+    same = f"the earlier model gives today's segment to {agreement:.1%} of customers"
     refit: list[str] = []
     watch: list[str] = []
-    if len(shifted):
-        words = ", ".join(FEATURES[name].label.lower() for name in shifted)
-        refit.append(f"the distribution of {words} has shifted (index {PSI_REFIT} or more)")
-    if not agreement >= AGREEMENT_REFIT:
-        refit.append(
-            f"the earlier model gives today's segment to {agreement:.0%} of customers only"
-            if np.isfinite(agreement)
-            else "the earlier model knows none of today's groups"
-        )
-    if not_assignable:
-        refit.append(f"{not_assignable:,} customers are of a group that it was not fitted on")
+    if not stays:
+        known = np.isfinite(agreement)
+        refit.append(f"{same} only" if known else "the earlier model knows none of today's groups")
+    if unknown[0]:
+        reached = refit if unknown[1] >= CHANGED_SHARE_REFIT else watch
+        reached.append(f"{unknown[0]:,} customers are of a group that it was not fitted on")
     if changed[0]:
-        reached = refit if changed[1] >= CHANGED_SHARE_REFIT else watch
+        would_move = changed[1] if np.isnan(agreement) else min(changed[1], 1 - agreement)
+        reached = refit if would_move >= CHANGED_SHARE_REFIT else watch
         reached.append(
             f"{changed[0]} of today's segments, with {changed[1]:.1%} of customers, resemble no "
             "earlier one"
         )
+    used = drifted[drifted["in_use"]]
+    aged = used["feature"].isin(DATES) & stays
+    for found, least in (("shifted", PSI_REFIT), ("shifting", PSI_WATCH)):
+        names = used.loc[~aged & (used["finding"] == found), "feature"]
+        if len(names):
+            words = listed([FEATURES[name].label.lower() for name in names])
+            how = "has shifted" if found == "shifted" else "is shifting"
+            reached = watch if stays else refit
+            reached.append(f"the distribution of {words} {how} (index {least} or more)")
     if refit:
         return "refit", tuple(refit)
-    if len(shifting):
-        words = ", ".join(FEATURES[name].label.lower() for name in shifting)
-        watch.append(f"the distribution of {words} is shifting (index {PSI_WATCH} or more)")
     if watch:
-        return "watch", tuple(watch)
+        return "watch", (*watch, same)
+    older = used.loc[aged & (used["finding"] == "shifted"), "feature"]
     if len(older):
-        words = listed([FEATURES[name].label.lower() for name in older["feature"]])
-        return "keep", (
-            f"{words} moved as time passed, and the earlier model gives today's segment to "
-            f"{agreement:.1%} of customers",
-        )
-    return "keep", (
-        f"no feature in use has an index of {PSI_WATCH} or more, and the earlier model gives "
-        f"today's segment to {agreement:.1%} of customers",
-    )
+        words = listed([FEATURES[name].label.lower() for name in older])
+        return "keep", (f"{words} moved as time passed, and {same}",)
+    return "keep", (f"no feature in use has an index of {PSI_WATCH} or more, and {same}",)

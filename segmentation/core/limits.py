@@ -30,7 +30,7 @@ PSI_WATCH = 0.1
 Why: the customary level of attention.
 Source: Siddiqi 2006, Credit Risk Scorecards"""
 PSI_REFIT = 0.25
-"""Population stability index from which a feature has shifted and asks for a new fit.
+"""Population stability index from which a feature has shifted and asks who would move by a new fit.
 Why: the customary level of action.
 Source: Siddiqi 2006, Credit Risk Scorecards"""
 LEAST_CUSTOMERS = 30

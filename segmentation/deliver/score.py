@@ -145,7 +145,10 @@ def drift_sentences(drift: pd.DataFrame) -> list[str]:
         )
     found = set(drift["finding"])
     if SHIFTED in found:
-        lines.append(f"Refit: a feature has an index of {PSI_REFIT} or more.")
+        lines.append(
+            f"Look before you go on: a feature has an index of {PSI_REFIT} or more. Run the profile "
+            "again; `segmentation compare` says who would move, and whether to refit."
+        )
     elif SHIFTING in found:
         lines.append(f"Watch: a feature has an index of {PSI_WATCH} or more.")
     elif found == {TOO_FEW}:

@@ -22,6 +22,7 @@ from segmentation.core.threads import in_parallel
 from segmentation.customers.prepare import prepare_group
 from segmentation.evidence.forecast import fitted
 from segmentation.evidence.resampling import fit, seed_of
+from segmentation.evidence.stability import TOO_FEW
 from segmentation.segments.forecast import DAYS_PER_WEEK, MbgNbd
 from segmentation.segments.silhouettes import silhouettes
 
@@ -196,6 +197,7 @@ def verdict(
         own = features[features["segment_type"] == kind]
         found = against_smooth(own, kind, k, silhouette, parameters)
         tried = stability[stability["segment_type"] == kind]["verdict"]
+        tried = tried[tried != TOO_FEW]
         one = {
             "k_used": k,
             "k_evidence": int(k_rule[kind]["k"]) if kind in k_rule else None,

@@ -175,6 +175,7 @@ def treatments(*, zero_amount: str, duplicates: str, returns: str) -> dict[str, 
     return dict.fromkeys(always, "set aside") | {
         **dict.fromkeys(signs, "kept" if returns == "net" else "set aside"),
         "repeated_total": "kept",
+        "cancelled_same_day": "kept",
         "zero_amount": "set aside" if zero_amount == "exclude" else "kept",
         "duplicate_line": "set aside" if duplicates == "drop" else "kept",
     }

@@ -225,6 +225,15 @@ def _left_out(row: Any, facts: Facts, currency: str) -> str:
     )
 
 
+def _cancelled(row: Any, facts: Facts, currency: str) -> str:
+    return (
+        "No purchase was left by the evening, yet under `returns: exclude` they count as sales and "
+        f"orders (the largest {_money(Decimal(facts['largest']), currency)}); "
+        f"of {plural(facts['nothing_else'], 'customer')} nothing else counts. `returns: net` takes "
+        "the money off again."
+    )
+
+
 def _always(facts: Facts, share: float) -> bool:
     return True
 
@@ -304,6 +313,9 @@ KINDS: dict[str, Kind] = {
         "refunds, let `is_valid` be true of them and `is_return` too.",
         parameter="returns",
         is_severe=GRAVE_SHARE,
+    ),
+    "cancelled_same_day": Kind(
+        "bought and given back on the same day", _cancelled, "returns", GRAVE_SHARE
     ),
     "mixed_currencies": Kind(
         "several currencies",

@@ -155,6 +155,7 @@ _FIRST = (
     "return_with_positive_quantity",
     "unmarked_return",
     "refund_as_invalid",
+    "cancelled_same_day",
     "mixed_currencies",
     "left_out",
     "repeated_line_id",

@@ -18,7 +18,14 @@ from segmentation.sources.source import Source
 
 _SQL = {
     name: (Path(__file__).parent / "sql" / "findings" / f"{name}.sql").read_text(encoding="utf-8")
-    for name in ("orphans", "repeated", "repeated_totals", "known_in_part")
+    for name in (
+        "orphans",
+        "repeated",
+        "repeated_totals",
+        "known_in_part",
+        "cancelled_same_day",
+        "cancelled_totals",
+    )
 }
 CURRENCY = re.compile(
     r"(^|_)(currency|currencies|ccy|waehrung|währung|devise|moneda)(_code)?$", re.I
@@ -33,6 +40,7 @@ def order_findings(engine: Engine, source: Source) -> list[dict[str, Any]]:
         *_links(engine, source, columns),
         _repeated_totals(engine),
         *_known_in_part(engine),
+        _cancelled(engine),
         *_currencies(engine, source, query),
         *_left_out(engine, source, query),
     ]
@@ -82,6 +90,22 @@ def _known_in_part(engine: Engine) -> list[dict[str, Any]]:
         people, money = int(row["customers"]), row["amount"]
         found.append(finding("known_in_part", place, n, people, money, examples=few, **facts))
     return found
+
+
+def _cancelled(engine: Engine) -> dict[str, Any]:
+    """Purchases that count, though they were given back on the day on which they were made."""
+    engine.create("cancelled", _SQL["cancelled_same_day"])
+    row = record_of(engine.query(_SQL["cancelled_totals"]))
+    if not (n := row["rows"] or 0):
+        return finding("cancelled_same_day", "", 0, 0, None)
+    query = (
+        exp.select("order_id").from_("cancelled").where("is_cancelled").group_by("order_id")
+        .order_by("SUM(amount) DESC", "order_id").limit(3)
+    )  # fmt: skip
+    few = named_examples("order_id", engine.query(query.sql("duckdb"))["order_id"])
+    facts = {"largest": Decimal(row["largest"]), "nothing_else": row["nothing_else"]}
+    people, money = row["customers"], row["amount"]
+    return finding("cancelled_same_day", "", n, people, money, examples=few, **facts)
 
 
 def _currencies(engine: Engine, source: Source, query: Any) -> list[dict[str, Any]]:

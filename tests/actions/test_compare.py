@@ -193,7 +193,7 @@ def test_values_that_go_missing_are_drift():
 
 
 @pytest.mark.parametrize(
-    ("factor", "verdict"), [(1.0, "keep"), (1.02, "keep"), (1.6, "refit")], ids=str
+    ("factor", "verdict"), [(1.0, "keep"), (1.02, "keep"), (1.6, "watch")], ids=str
 )
 def test_the_verdict_follows_the_drift_of_features_in_use(factor, verdict):
     before = run_of(population(300))
@@ -205,17 +205,26 @@ def test_the_verdict_follows_the_drift_of_features_in_use(factor, verdict):
 
 @pytest.mark.parametrize(
     ("feature", "agreement", "verdict"),
-    [("recency", 0.998, "keep"), ("recency", 0.85, "refit"), ("total_spent", 0.998, "refit")],
-)
-def test_days_that_grew_as_time_passed_ask_for_no_new_fit(feature, agreement, verdict):
+    [("recency", 0.998, "keep"), ("recency", 0.85, "refit"),
+     ("total_spent", 0.998, "watch"), ("total_spent", 0.85, "refit")],
+)  # fmt: skip
+def test_drift_asks_for_no_new_fit_where_nobody_would_move(feature, agreement, verdict):
     drifted = pd.DataFrame({"feature": [feature], "in_use": [True], "finding": ["shifted"]})
-    found, reasons = _verdict((0, 0.0), drifted, agreement, 0)
+    found, reasons = _verdict((0, 0.0), drifted, agreement, (0, 0.0))
     assert found == verdict
+    assert (verdict != "refit") == (reasons[-1].endswith("to 99.8% of customers"))
     if verdict == "keep":
         assert reasons == (
             "days since last order moved as time passed, and the earlier model gives today's "
             "segment to 99.8% of customers",
         )
+
+
+@pytest.mark.parametrize(("share", "verdict"), [(0.01, "watch"), (0.06, "refit")])
+def test_a_few_unknown_customers_or_renamed_profiles_ask_for_no_new_fit(share, verdict):
+    none = pd.DataFrame({"feature": [], "in_use": np.array([], bool), "finding": []})
+    assert _verdict((0, 0.0), none, 0.998, (3, share))[0] == verdict
+    assert _verdict((1, 0.5), none, 1 - share, (0, 0.0))[0] == verdict
 
 
 def test_agreement_is_the_share_of_equal_answers():

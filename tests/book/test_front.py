@@ -11,6 +11,7 @@ from segmentation.book.words import front
 from segmentation.core.errors import ParameterError
 from segmentation.core.notebook_parameters import parameters_from_notebook
 from segmentation.core.parameters import load_yaml, parameters_from, profile_title, resolve
+from segmentation.evidence.stability import TOO_FEW
 from segmentation.run.run import Run
 
 
@@ -129,6 +130,9 @@ def test_trust_turns_red_with_an_unstable_segment_and_green_without_a_doubt(run)
 
     assert light() == "amber"
     assert light(stability=given["stability"].assign(verdict="unstable")) == "red"
+    few = front.trust(*{**given, "stability": given["stability"].assign(verdict=TOO_FEW)}.values())
+    assert few[0] == "amber" and "has too few customers to say" in few[2]
+    assert "uncertain" not in few[2]
     kinds = {"natural_kinds": True}
     clear = {
         "verdict": {kind: one | kinds for kind, one in given["verdict"].items()},

@@ -46,11 +46,14 @@ def test_the_fitted_customers_themselves_have_not_drifted(shipped_run, tmp_path)
     assert ("had not registered" in outcome.out) == (profile == "marketplace")
 
 
-def test_customers_who_stayed_away_longer_ask_for_a_refit(cdnow_run, customers, tmp_path):
+def test_customers_who_stayed_away_longer_ask_for_a_comparison(cdnow_run, customers, tmp_path):
     outcome = scored(cdnow_run, customers.assign(recency=customers["recency"] + 200), tmp_path)
     assert "Drift of days since last order: index" in outcome.out
     assert "shifted (n = 23,570" in outcome.out
-    assert "Refit: a feature has an index of 0.25 or more." in outcome.out
+    assert (
+        "a feature has an index of 0.25 or more. Run the profile again; `segmentation compare`"
+        in outcome.out
+    )
     frequency = next(line for line in outcome.out.splitlines() if "Drift of orders" in line)
     assert "index 0.000, stable" in frequency
 

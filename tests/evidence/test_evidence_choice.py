@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import calinski_harabasz_score, davies_bouldin_score, silhouette_score
 
+from benchmarks.false_alarms import blobs
 from segmentation.evidence import gap
 from segmentation.evidence.by_group import k_scores_of
 from segmentation.evidence.choose_k import Choice, choose_k
@@ -30,22 +31,6 @@ def evidence_of(values: np.ndarray, *, scan_to: int = 8) -> pd.DataFrame:
 
 def chosen(values: np.ndarray) -> Choice:
     return choose_k(evidence_of(scaled(values)))
-
-
-def blobs(k: int, *, seed: int, width: int = 3) -> np.ndarray:
-    """Round clouds of unequal size (30 to 240) and spread (0.5 to 1.5), six spreads apart."""
-    random = np.random.default_rng(seed)
-    spread = random.uniform(0.5, 1.5, k)
-    least = 6 * (spread[:, None] + spread[None, :]) / 2
-    while True:
-        centers = random.uniform(-10, 10, (k, width))
-        distance = np.linalg.norm(centers[:, None] - centers[None], axis=2)
-        if (distance + np.eye(k) * 1e9 >= least).all():
-            break
-    sizes = random.integers(30, 240, k)
-    return np.concatenate(
-        [random.normal(c, s, (n, width)) for c, s, n in zip(centers, spread, sizes, strict=True)]
-    )
 
 
 @pytest.mark.parametrize("k", range(2, 8))

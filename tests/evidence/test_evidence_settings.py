@@ -319,7 +319,7 @@ def test_the_model_card_calls_an_unstable_segment_unstable(unstable):
     )  # fmt: skip
 
     assert "Shaky **unstable** (0.41; 0.30 to 0.52)" in card
-    few = stability.assign(customers=29, verdict="stable")
+    few = stability.assign(customers=29, verdict="too few to say")
     said = insights.evidence_summary(few, whole, none, pd.DataFrame(), ["normal"])
     assert "Shaky too small to say (n = 29)" in said
     assert "Prediction: not tested, the source is a customer table without dates." in card

@@ -243,7 +243,7 @@ def test_the_verdict_on_stability_follows_the_figures(verdict, jaccard, words):
 
 
 def test_no_segment_of_few_customers_is_called_stable():
-    alone = table_of("stable", 0.9, customers=29)
+    alone = table_of("too few to say", 0.9, customers=29)
     assert "too small to say more" in stability_sentence(alone, WHOLE, ["normal"])
     both = pd.concat([table_of("stable", 0.95), alone.assign(segment="Few")])
     said = stability_sentence(both, WHOLE, ["normal"])

@@ -17,6 +17,7 @@ from segmentation.customers.prepare import prepare_group
 from segmentation.evidence import verdict
 from segmentation.evidence.forecast import fitted
 from segmentation.evidence.resampling import fit
+from segmentation.evidence.stability import TOO_FEW
 from segmentation.evidence.verdict import (
     _predicts,
     _sentence,
@@ -160,6 +161,22 @@ def test_prediction_is_judged_by_the_interval_beside_past_spend(low, high, word)
     table = pd.DataFrame([row | {"difference_low": low, "difference_high": high}])
     assert _predicts(table) == word
     assert _predicts(table.iloc[:0]) is None
+
+
+@pytest.mark.parametrize(
+    ("words", "stable"),
+    [(["stable", TOO_FEW], True), ([TOO_FEW], None), (["unstable", TOO_FEW], False)],
+)
+def test_a_cluster_of_too_few_customers_is_neither_stable_nor_not(words, stable):
+    found = verdict.verdict(
+        features=pd.DataFrame({"segment_type": ["normal"] * 2}), k_rule={},
+        tuning_k=pd.DataFrame({"segment_type": [], "k": [], "silhouette": []}),
+        chosen={"normal": {"k": 1}}, holdout_rankings=pd.DataFrame(
+            {"ranking": [], "customers_share": []}
+        ), stability=pd.DataFrame({"segment_type": "normal", "verdict": words}),
+        parameters=resolve("cdnow")[1],
+    )  # fmt: skip
+    assert found["verdict"]["normal"]["stable"] is stable
 
 
 def test_a_stable_cut_is_not_called_a_kind():

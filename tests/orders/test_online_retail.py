@@ -63,6 +63,26 @@ def test_its_true_dates_raise_no_alarm_and_its_closed_days_are_found(published):
     assert found.loc["dominating_line", "amount"] == Decimal("168469.600")
 
 
+def test_purchases_cancelled_on_their_own_day_are_said_with_their_money(published):
+    """The published totals count them: customer 12346 spent nothing and stands among the best."""
+    table = pd.read_parquet(PARQUET).dropna(subset=["CustomerID"])
+    table = table.assign(day=table["InvoiceDate"].dt.date, units=table["Quantity"].abs())
+    is_return = table["InvoiceNo"].str.startswith("C")
+    key = ["CustomerID", "day", "StockCode", "units"]
+    bought = table[~is_return & (table["UnitPrice"] > 0)]
+    bought = bought.assign(money=(bought["Quantity"] * bought["UnitPrice"]).round(3))
+    back = table[is_return].groupby(key).size().rename("n").reset_index()
+    bought = bought.sort_values("money").assign(place=lambda t: t.groupby(key).cumcount())
+    both = bought.merge(back, on=key).query("place < n")
+
+    found = published["findings"].set_index("finding").loc["cancelled_same_day"]
+
+    assert (found["rows"], found["customers"]) == (len(both), both["CustomerID"].nunique())
+    assert float(found["amount"]) == pytest.approx(both["money"].sum(), abs=0.005)
+    assert found["examples"].startswith("order_id: 581483, 541431")
+    assert "the largest £168.5K" in found["what_to_do"]
+
+
 def matched_one_by_one() -> int:
     """Matched returns of Online Retail by going through its lines with a purse of purchases."""
     table = pd.read_parquet(PARQUET)

@@ -151,6 +151,25 @@ def test_goods_that_come_back_with_positive_units_are_said(shop):
     assert found["return_with_positive_quantity"] == ("notable", 1, 1, Decimal("-5.00"))
 
 
+@pytest.mark.parametrize(
+    ("price", "day", "returns", "severity"),
+    [
+        (9000, "2023-06-01", "exclude", "severe"), (9, "2023-06-01", "exclude", "notable"),
+        (9000, "2023-06-02", "exclude", ""), (9000, "2023-06-01", "net", ""),
+    ],
+)  # fmt: skip
+def test_what_was_bought_and_given_back_on_one_day_is_said(shop, price, day, returns, severity):
+    shop.sql(PRODUCTS)
+    lines = [line | {"category": "a"} for line in ordinary_orders()]
+    for n in range(2):  # bought twice and given back once: one purchase stays
+        lines.append(order("0003", f"B{n}", "2023-06-01", 7, price) | {"category": "b"})
+    lines.append(order("0003", "C", day, -7, -price, is_return="true") | {"category": "b"})
+
+    found = found_in(run_of(shop.lines(lines), returns=returns)).get("cancelled_same_day")
+
+    assert found == ((severity, 1, 1, Decimal(price)) if severity else None)
+
+
 @pytest.mark.parametrize("column", ["is_valid", "is_return", "is_non_product"])
 def test_a_flag_that_holds_two_is_refused_with_its_values(shop, column):
     flag = "CAST(CAST(grade AS INTEGER) AS BOOLEAN)"

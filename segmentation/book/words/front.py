@@ -32,9 +32,15 @@ from segmentation.core.limits import (
 from segmentation.core.parameters import Parameters
 from segmentation.customers import concentration
 from segmentation.deliver.workbook.sheets import list_name
+from segmentation.evidence.stability import TOO_FEW
 from segmentation.evidence.verdict import beside_smooth
 
 MOST_BARS, MOST_ACTIONS, MOST_DOUBTS = 4, 3, 3
+DOUBTED = {
+    "unstable": "is unstable",
+    "uncertain": "has uncertain borders",
+    TOO_FEW: "has too few customers to say whether it comes back",
+}
 
 
 def front_page(run: Any, *, title: str, link: str, colours: Mapping[str, str]) -> str:
@@ -384,8 +390,7 @@ def trust(
     """A traffic light, what it means for use, and the evidence in one sentence."""
     shaky = stability[stability["verdict"] != "stable"]
     against = [
-        f"{inert(named(row.segment, row.segment_type, list(chosen)))} "
-        f"{'is unstable' if row.verdict == 'unstable' else 'has uncertain borders'}"
+        f"{inert(named(row.segment, row.segment_type, list(chosen)))} {DOUBTED[row.verdict]}"
         for row in shaky.itertuples()
     ]
     for kind, entry in chosen.items():
@@ -400,9 +405,9 @@ def trust(
     against += _beaten(holdout, rankings)
     drawn = whole[whole["method"] == "bootstrap"]
     grounds = (
-        f"They come back on new samples (agreement {drawn['agreement'].min():.2f} of 1)"
+        f"They come back when customers are drawn again (agreement {drawn['agreement'].min():.2f} of 1)"
         if len(drawn)
-        else "Whether they come back on new samples was not tested"
+        else "Whether they come back when customers are drawn again was not tested"
     )
     doubts = list(dict.fromkeys(against))
     if len(doubts) > MOST_DOUBTS:

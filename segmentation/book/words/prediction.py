@@ -20,6 +20,7 @@ from segmentation.book.words.text import (
 )
 from segmentation.core.columns import column_of, format_money, format_percent, group_labels
 from segmentation.core.limits import LEAST_CUSTOMERS, LIKE_TODAY
+from segmentation.evidence.stability import TOO_FEW
 
 VERDICTS = {
     "stable": "stable",
@@ -59,11 +60,13 @@ def holdout_sentence(holdout: dict[str, Any], segments: pd.DataFrame, *, currenc
         f"({format_percent(worst['share_again_low'])} to {format_percent(worst['share_again_high'])}, "
         f"n = {worst['customers']:,}), {dollars(format_money(worst['revenue_per_customer'], currency))} each."
     )
-    apart = best["revenue_per_customer_low"] > worst["revenue_per_customer_high"]
+    low, high = best["revenue_per_customer_low"], worst["revenue_per_customer_high"]
     compared += (
-        " The intervals do not touch: the segments made at the cut foretold who would spend."
-        if apart
-        else " The intervals overlap: **the segments made at the cut did not foretell who would spend.**"
+        " The intervals of this money do not touch: the segments made at the cut foretold who would spend."
+        if low > high
+        else " The intervals of this money overlap: **whether the segments made at the cut foretell who spends cannot be told.**"
+        if low <= high
+        else " So few of them brought most of the money that it has no interval: **whether the segments made at the cut foretell who spends cannot be told.**"
     )
     return f"{compared} {text}{_other_customers(large, kinds)}"
 
@@ -96,8 +99,12 @@ def holdout_table(segments: pd.DataFrame, *, currency: str) -> Html:
             "revenue": [format_money(float(value), currency) for value in segments["revenue"]],
             "per customer": [
                 f"{format_money(row.revenue_per_customer, currency)} "
-                f"({format_money(row.revenue_per_customer_low, currency)}–"
-                f"{format_money(row.revenue_per_customer_high, currency)})"
+                + (
+                    f"({format_money(row.revenue_per_customer_low, currency)}–"
+                    f"{format_money(row.revenue_per_customer_high, currency)})"
+                    if pd.notna(row.revenue_per_customer_low)
+                    else "(hangs on few)"
+                )
                 for row in segments.itertuples()
             ],
             "share of revenue": [
@@ -110,7 +117,7 @@ def holdout_table(segments: pd.DataFrame, *, currency: str) -> Html:
         rows = rows.drop(columns="group")
     return table_of(
         rows,
-        caption="What each segment did after the cut; in brackets 95% bootstrap intervals. Same today: share of its customers whom today's borders would have put into the segment of the same name. Lift: share of revenue divided by share of customers.",
+        caption="What each segment did after the cut; in brackets 95% bootstrap intervals, which money that hangs on few customers does not have. Same today: share of its customers whom today's borders would have put into the segment of the same name. Lift: share of revenue divided by share of customers.",
         numeric=[name for name in rows.columns if name not in ("group", "segment at the cut")],
     )
 
@@ -171,7 +178,7 @@ def _keep(stability: pd.DataFrame) -> str:
     n = len(stability)
     if n == 0:
         return "With one segment there is nothing to act on beyond the list itself."
-    stability = stability[stability["customers"] >= LEAST_CUSTOMERS]
+    stability = stability[stability["verdict"] != TOO_FEW]
     if stability.empty:
         return (
             "As a list of whom to contact, sorting by spend is enough: every segment is too small."
@@ -194,7 +201,12 @@ def _keep(stability: pd.DataFrame) -> str:
 
 
 def _model_words(holdout: dict[str, Any], rows: pd.DataFrame, best: str) -> str:
-    text = f" Best of all other rankings at this size is {best} ({format_percent(rows.at[best, 'revenue_share'])})."
+    first = rows.loc[best]
+    ends = f"{100 * first['difference_low']:.1f} to {100 * first['difference_high']:.1f}"
+    text = (
+        f" Best of all other rankings at this size is {best} ({format_percent(first['revenue_share'])}; "
+        f"beside the lists by segment {100 * first['difference']:+.1f} points, 95% interval {ends})."
+    )
     if holdout["model"] is None:
         return text + " Too few customers bought again before the cut to fit BG/NBD."
     expected = holdout["model"]["predicted_revenue"] / float(holdout["revenue"])
@@ -230,7 +242,7 @@ def evidence_summary(
             [
                 f"{row.segment} {VERDICTS[row.verdict]} "
                 f"({row.jaccard:.2f}; {row.jaccard_low:.2f} to {row.jaccard_high:.2f})"
-                if row.customers >= LEAST_CUSTOMERS
+                if row.verdict != TOO_FEW
                 else f"{row.segment} too small to say (n = {row.customers})"
                 for row in rows.itertuples()
             ]

@@ -16,11 +16,11 @@ from segmentation.book.words.text import (
 from segmentation.core.columns import format_money, format_percent, format_share, group_labels
 from segmentation.core.limits import (
     BORDERLINE_MARGIN,
-    LEAST_CUSTOMERS,
     LITTLE_MOVED,
     MUCH_MOVED,
     SENSITIVE,
 )
+from segmentation.evidence.stability import TOO_FEW
 
 NOT_TESTED = "There is one segment or too few customers, so there is nothing to test."
 
@@ -58,8 +58,8 @@ def _cluster_words(rows: pd.DataFrame) -> str:
         named = listed([f"{row.segment} ({row.jaccard:.2f})" for row in uncertain.itertuples()])
         return f"No segment is unstable; the borders of {named} are uncertain (Jaccard below 0.75)."
     few, large = (
-        rows[rows["customers"] < LEAST_CUSTOMERS],
-        rows[rows["customers"] >= LEAST_CUSTOMERS],
+        rows[rows["verdict"] == TOO_FEW],
+        rows[rows["verdict"] != TOO_FEW],
     )
     if large.empty:
         return "Every segment is too small to say more."

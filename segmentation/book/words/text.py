@@ -229,10 +229,12 @@ def highest_first(profile: pd.DataFrame) -> pd.DataFrame:
 def score_range(row: Any, name: str) -> str:
     """A score with the ends of its interval, from a row of a table."""
     low, high = getattr(row, f"{name}_low"), getattr(row, f"{name}_high")
-    return f"{getattr(row, name):.2f} ({low:.2f}–{high:.2f})"
+    ends = f" ({low:.2f}–{high:.2f})" if low == low else ""  # an interval may be withheld
+    return f"{getattr(row, name):.2f}{ends}"
 
 
 def percent_range(row: Any, name: str) -> str:
     """A share with the ends of its interval, from a row of a table."""
     low, high = getattr(row, f"{name}_low"), getattr(row, f"{name}_high")
-    return f"{format_percent(getattr(row, name))} ({format_percent(low)}–{format_percent(high)})"
+    ends = f" ({format_percent(low)}–{format_percent(high)})" if low == low else ""
+    return f"{format_percent(getattr(row, name))}{ends}"

@@ -217,8 +217,8 @@ def _by_segment(customers: pd.DataFrame, counts: np.ndarray) -> pd.DataFrame:
             ends = np.array([_interval(column) for column in
                              np.array([d[top] / d[below] for d in drawn]).T])  # fmt: skip
             table[f"{name}_low"], table[f"{name}_high"] = ends[:, 0], ends[:, 1]
-        ends = _mean_ends(own, drawn)
-        table["revenue_per_customer_low"], table["revenue_per_customer_high"] = ends
+        low, high = _mean_ends(own, drawn)
+        table["revenue_per_customer_low"], table["revenue_per_customer_high"] = low, high
         # the bootstrap sees no doubt where none or all of a few customers came back
         limits = [wilson(c, n) for c, n in zip(own["bought_again"], own["customers"], strict=True)]
         table[["share_again_low", "share_again_high"]] = np.array(limits)

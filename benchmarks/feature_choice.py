@@ -86,7 +86,7 @@ def judged(
     seed = parameters.random_state
     spent = customers["total_spent"].to_numpy(dtype=float)
     tier = np.zeros(len(customers))
-    halves, told = [], []
+    halves, told, large = [], [], []
     for kind in customers["segment_type"].unique():
         rows, values, raw, k = divided(customers, kind, parameters, choice)
         if len(rows) < LEAST_CUSTOMERS:
@@ -98,14 +98,16 @@ def judged(
         means = pd.Series(spent[rows]).groupby(labels).transform("mean")
         tier[rows] = means.to_numpy()
         agreed = split_half_agreement(values, [k], random_state=seed)["agreement"].item()
-        plain = explain(raw, values, labels, random_state=seed).fidelity["held_out"]
+        plain = explain(raw, values, labels, random_state=seed).fidelity
         halves.append(agreed * len(rows))
-        told.append(plain * len(rows))
+        told.append(plain["held_out"] * len(rows))
+        large.append(plain["largest"] * len(rows))
     n = len(customers)
     lists = pd.Series(tier).rank(method="dense") + pd.Series(spent).rank(pct=True) / 2
     revenue = customers["revenue_next"].to_numpy(dtype=float)
     caught = Ranking.by(lists.to_numpy()).caught(np.ones(n), revenue, CAMPAIGN_SHARES[-1])
-    found = {"revenue_share": caught, "agreement": sum(halves) / n, "fidelity": sum(told) / n}
+    found = {"revenue_share": caught, "agreement": sum(halves) / n, "fidelity": sum(told) / n,
+             "largest": sum(large) / n}  # fmt: skip
     return {name: round(float(value), 4) for name, value in found.items()}
 
 
@@ -140,7 +142,8 @@ def summary(rows: list[dict[str, Any]]) -> pd.DataFrame:
     found["ahead"] = found["gain"] > 0
     found["cuts"] = 1
     how = {"revenue_share": "mean", "gain": "mean", "ahead": "sum", "cuts": "sum",
-           "agreement": "mean", "fidelity": "mean", "customers": "max"}  # fmt: skip
+           "agreement": "mean", "fidelity": "mean", "largest": "mean",
+           "customers": "max"}  # fmt: skip
     return found.groupby(["data", "choice"], sort=False).agg(how).reset_index()
 
 
@@ -174,13 +177,13 @@ def section(rows: list[dict[str, Any]]) -> str:
     """The table and the sentence under it, in Markdown."""
     found = summary(rows)
     columns = ["data (customers at the last cut)", "choice", "later revenue", "beside shipped",
-               "cuts ahead", "halves agree", "rules are true of"]  # fmt: skip
+               "cuts ahead", "halves agree", "rules are true of", "largest segment"]  # fmt: skip
     cells = [
         [
             f"{row.data} ({row.customers:,})", row.choice, f"{row.revenue_share:.1%}",
             "–" if row.choice == SHIPPED else f"{100 * row.gain:+.1f}",
             "–" if row.choice == SHIPPED else f"{row.ahead} of {row.cuts}",
-            f"{row.agreement:.2f}", f"{row.fidelity:.0%}",
+            f"{row.agreement:.2f}", f"{row.fidelity:.0%}", f"{row.largest:.0%}",
         ]
         for row in found.itertuples()
     ]  # fmt: skip

@@ -62,7 +62,8 @@ def concentration(customers: pd.DataFrame, *, random_state: int) -> pd.DataFrame
     -----
     Percentile bootstrap (Efron and Tibshirani 1993) over customers. It says how much the
     figure would differ in another sample of the same kind of customers, not what happens
-    next year.
+    next year. What the largest few brought has no interval: no resample holds a customer larger
+    than the largest seen, so that its quantiles say too little (Bickel and Freedman 1981).
     """
     ascending = np.sort(customers["total_spent"].to_numpy(dtype=np.float64))
     if not ascending.sum() > 0:
@@ -76,6 +77,8 @@ def concentration(customers: pd.DataFrame, *, random_state: int) -> pd.DataFrame
         weights[: len(drawn)] = drawn
         draws.append(list(_measures(ascending, weights).values()))
     low, high = np.nanquantile(np.array(draws), MIDDLE_95, axis=0)
+    few = [name == "lost_if_top_leave" and at < LEAST_CUSTOMERS for name, at in observed]
+    low[few] = high[few] = np.nan
     rows = [
         (*key, value, float(bottom), float(top))
         for (key, value), bottom, top in zip(observed.items(), low, high, strict=True)

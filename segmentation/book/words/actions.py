@@ -19,12 +19,14 @@ def concentration_table(table: pd.DataFrame, *, customers: int) -> Html:
         {
             "figure": _figure_words(row.measure, row.at),
             "value": _figure(row.measure, row.value),
-            "95% interval": f"{_figure(row.measure, row.low)} to {_figure(row.measure, row.high)}",
+            "95% interval": f"{_figure(row.measure, row.low)} to {_figure(row.measure, row.high)}"
+            if np.isfinite(row.low)
+            else "–",
         }
         for row in table.itertuples()
     ]
     shown = pd.DataFrame(rows, columns=["figure", "value", "95% interval"])
-    caption = f"Concentration of revenue, n = {customers:,}; intervals by bootstrap over customers."
+    caption = f"Concentration of revenue, n = {customers:,}; intervals by bootstrap over customers, which cannot tell how large the largest few might have been."
     return table_of(shown, caption=caption, numeric=("value", "95% interval"))
 
 

@@ -136,6 +136,7 @@ def rows_of(data: str, parameters: Parameters, runs: Path) -> list[dict[str, Any
 def summary(rows: list[dict[str, Any]]) -> pd.DataFrame:
     """One row per data set and choice: means over the cuts, beside the shipped choice."""
     found = pd.DataFrame(rows)
+    found["choice"] = pd.Categorical(found["choice"], list(CHOICES))
     own = found[found["choice"] == SHIPPED].set_index(["data", "cut"])["revenue_share"]
     beside = own.loc[list(zip(found["data"], found["cut"], strict=True))].to_numpy()
     found["gain"] = found["revenue_share"] - beside
@@ -144,7 +145,9 @@ def summary(rows: list[dict[str, Any]]) -> pd.DataFrame:
     how = {"revenue_share": "mean", "gain": "mean", "ahead": "sum", "cuts": "sum",
            "agreement": "mean", "fidelity": "mean", "largest": "mean",
            "customers": "max"}  # fmt: skip
-    return found.groupby(["data", "choice"], sort=False).agg(how).reset_index()
+    table = found.groupby(["data", "choice"], sort=False, observed=True).agg(how).reset_index()
+    order = table["data"].map({data: place for place, data in enumerate(found["data"].unique())})
+    return table.assign(order=order).sort_values(["order", "choice"], ignore_index=True)
 
 
 def conclusion(found: pd.DataFrame) -> str:
@@ -152,7 +155,7 @@ def conclusion(found: pd.DataFrame) -> str:
     n = found["data"].nunique()
     rule = (
         f"A choice is clearly better where, on each of the {n} data sets, it is ahead at every cut, "
-        f"by {CLEAR:.0%} of later revenue or more on average, and its halves agree to "
+        f"by {100 * CLEAR:g} point of later revenue or more on average, and its halves agree to "
         f"{LEAST_AGREEMENT} or more."
     )
     held = (
@@ -160,11 +163,12 @@ def conclusion(found: pd.DataFrame) -> str:
         & (found["ahead"] == found["cuts"])
         & (found["agreement"] >= LEAST_AGREEMENT)
     )
-    wins = held.groupby(found["choice"]).sum()
+    wins = held.groupby(found["choice"], observed=True).sum()
     clear = [name for name in CHOICES if wins.get(name, 0) == n]
     if clear:
         return f"{rule} **These are: {', '.join(clear)}.**"
-    others = found[found["choice"] != SHIPPED].groupby("choice", sort=False)["gain"].mean()
+    others = found[found["choice"] != SHIPPED]
+    others = others.groupby("choice", sort=False, observed=True)["gain"].mean()
     best = others.idxmax()
     return (
         f"{rule} **None is**, so the shipped choice stays. The best of the others on average, "

@@ -7,7 +7,7 @@ import json
 import pytest
 from conftest import ROOT
 
-from benchmarks import false_alarms, feature_choice, page
+from benchmarks import feature_choice, page
 from benchmarks.__main__ import RESULTS, compare
 from benchmarks.cases import CASES
 from benchmarks.harness import _compared, _exponent
@@ -23,17 +23,6 @@ def test_page_and_readme_say_what_the_results_say():
     assert page.PAGE.read_text("utf-8") == page.page(RESULT), "python -m benchmarks.page"
     text = page.README.read_text("utf-8")
     assert text == page.readme(text, RESULT), "python -m benchmarks.page"
-
-
-@pytest.mark.parametrize(
-    ("module", "said"),
-    [(feature_choice, feature_choice.section), (false_alarms, false_alarms.sentence)],
-    ids=["choices", "false-alarms"],
-)
-def test_the_method_says_what_the_simulations_gave(module, said):
-    text = feature_choice.PAGE.read_text("utf-8")
-    part = said(json.loads(module.RESULT.read_text("utf-8")))
-    assert text == feature_choice.written(text, part, module.BEGIN, module.END)
 
 
 def test_a_choice_is_better_only_where_it_is_ahead_on_every_data_set():

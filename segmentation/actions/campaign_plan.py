@@ -149,7 +149,10 @@ def trial_without_campaign(customers: pd.DataFrame, *, days: int, seed: int) -> 
     DataFrame of `AA_COLUMNS`, one row per segment of two customers or more
     """
     rows = []
-    for (kind, segment), members in customers.groupby(["segment_type", "segment"], sort=True):
+    groups = customers.groupby(["segment_type", "segment"], sort=True)
+    for (kind, segment), members in sorted(
+        groups, key=lambda one: (one[0][0], -one[1]["total_spent"].mean())
+    ):
         if len(members) < LEAST_ARM:
             continue
         arms = campaign.split(members, seed=seed).merge(

@@ -22,6 +22,7 @@ import pandas as pd
 import pytest
 from workbooks import names_of
 
+from segmentation.core.columns import RULE_WORDS
 from segmentation.core.errors import OutputError
 from segmentation.deliver import workbook
 from segmentation.deliver.workbook import inert_file, sheet_writer, sheets, write_workbook
@@ -400,6 +401,23 @@ def test_missing_texts_flags_and_counts_are_empty_cells(path):
     assert column_of_sheet(sheet, "segment") == ["Loyal", None, None]
     assert column_of_sheet(sheet, "is_anomaly") == ["yes", None, None]
     assert column_of_sheet(sheet, "cluster") == [1, None, 0]
+
+
+def test_profile_names_and_ledger_are_shown_as_people_read_them(path):
+    tables = tables_of(segments_of(IDS))
+    both = {"segment_type": ["normal"] * 2, "cluster": [0, 1], "segment": ["Few", "Many"]}
+    spent = {"recency_mean": [1.0, 9.0], "recency_median": [1.0, 8.0]}
+    tables |= {"profile": pd.DataFrame(both | spent), "facts": pd.DataFrame(both | {"fact": ""})}
+
+    write_workbook(path, **tables, csv_folder=path.parent)
+
+    book = openpyxl.load_workbook(path)
+    assert column_of_sheet(book["Segment profile"], "segment") == ["Many", "Few"]
+    rows = [[cell.value for cell in row] for row in book["Segment profile"].iter_rows(min_row=2)]
+    assert rows == [["normal", "Many", 8.0], ["normal", "Few", 1.0]]  # the mean is in the twin
+    assert "recency_mean" in pd.read_csv(path.parent / "profile.csv")
+    assert column_of_sheet(book["Why these names"], "segment") == ["Many", "Few"]
+    assert column_of_sheet(book["Ledger"], "rule")[1] == RULE_WORDS["returned"] != "returned"
 
 
 def test_ledger_amounts_are_exact_to_the_cent(path):

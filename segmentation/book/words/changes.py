@@ -170,7 +170,10 @@ def migration_table(changes: Any, *, currency: str) -> Html:
     """Every pair of segments that share customers, in customers and money."""
     if changes is None:
         return NOTHING
-    table = changes.migration
+    table = changes.migration.sort_values(
+        ["segment_type_before", "cluster_before", "cluster_after"],
+        ascending=[True, False, False], kind="stable",
+    )  # fmt: skip
     kinds = {*table["segment_type_before"].dropna(), *table["segment_type_after"].dropna()}
     rows = [
         {
@@ -192,7 +195,8 @@ def matching_table(changes: Any) -> Html:
     """Which earlier segment each later one is, and how near their profiles are."""
     if changes is None:
         return NOTHING
-    table = changes.matching
+    keys = ["segment_type", "cluster_after"]
+    table = changes.matching.sort_values(keys, ascending=[True, False], kind="stable")
     labels = group_labels(table["segment_type"])
     rows = []
     for row in table.itertuples():

@@ -10,6 +10,7 @@ from segmentation.book.words.text import (
     Html,
     customers_of,
     dollars,
+    interval,
     listed,
     named,
     of_kind,
@@ -53,8 +54,8 @@ def holdout_sentence(holdout: dict[str, Any], segments: pd.DataFrame, *, currenc
             f"{text} There are no two segments of {LEAST_CUSTOMERS} customers or more to compare."
         )
     compared = (
-        f"Of **{named(best['segment'], best['segment_type'], kinds)}** {format_percent(best['share_again'])} bought again after {holdout['cut']} (95% interval "
-        f"{format_percent(best['share_again_low'])} to {format_percent(best['share_again_high'])}, "
+        f"Of **{named(best['segment'], best['segment_type'], kinds)}** {format_percent(best['share_again'])} bought again after {holdout['cut']} ("
+        f"{interval(best['share_again_low'], best['share_again_high'])}, "
         f"n = {best['customers']:,}), {dollars(format_money(best['revenue_per_customer'], currency))} each "
         f"on average; of **{named(worst['segment'], worst['segment_type'], kinds)}** {format_percent(worst['share_again'])} "
         f"({format_percent(worst['share_again_low'])} to {format_percent(worst['share_again_high'])}, "

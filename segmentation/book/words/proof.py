@@ -8,6 +8,7 @@ from segmentation.book.words.text import (
     Html,
     dollars,
     in_group,
+    interval,
     listed,
     of_kind,
     score_range,
@@ -168,7 +169,7 @@ def flips_sentence(margin_flips: pd.DataFrame, kinds: list[str]) -> str:
         far = (high["flips"] * high["customers"]).sum() / high["customers"].sum()
         n = int(rows["customers"].sum())
         share = format_share(low["customers"].sum() / n, n)
-        ends = f"95% interval {format_percent(low['flips_low'].min())} to {format_percent(low['flips_high'].max())}"
+        ends = interval(low["flips_low"].min(), low["flips_high"].max())
         if near > far and low["flips_low"].min() > far:
             text = (
                 f"The margin means what it says: borderline customers ({share}, margin below "

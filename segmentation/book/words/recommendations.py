@@ -15,6 +15,7 @@ from segmentation.book.words.text import (
     customers_of,
     dollars,
     inert,
+    interval,
     named,
     plural,
     with_code,
@@ -88,14 +89,13 @@ def anyway_words(row: Any, cut: str) -> str:
         return "Not known from these data."
     text = (
         f"{format_percent(row.base)} of its {row.base_customers:,.0f} customers are expected to order "
-        f"within {row.outcome_days} days without any campaign of this report (95% interval "
-        f"{format_percent(row.base_low)} to {format_percent(row.base_high)}, by what earlier "
-        "quarters missed)."
+        f"within {row.outcome_days} days without any campaign of this report ("
+        f"{interval(row.base_low, row.base_high)}, by what earlier quarters missed)."
         if row.base_is == FORECAST
         else f"Of the {row.base_customers:,.0f} customers whom the borders of this segment held on {cut}, "
         f"{format_percent(row.base)} ordered within {row.outcome_days} days after, without any "
-        f"campaign of this report (95% interval {format_percent(row.base_low)} to "
-        f"{format_percent(row.base_high)}).{_silent_words(row)}"
+        f"campaign of this report ("
+        f"{interval(row.base_low, row.base_high)}).{_silent_words(row)}"
     )
     if row.base + row.break_even_response <= 1:
         points = f"{100 * row.break_even_response:.1f}"

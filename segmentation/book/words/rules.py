@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from segmentation.book.words.text import dollars, in_group, label, listed, named, of_kind
+from segmentation.book.words.text import dollars, in_group, interval, label, listed, named, of_kind
 from segmentation.core.columns import FEATURES, format_percent, format_share, format_value
 from segmentation.core.limits import HIDDEN_SPLIT, LOOSE_RULES
 
@@ -80,8 +80,8 @@ def fidelity_sentence(fidelity: dict[str, Any], separation: pd.DataFrame, kinds:
         parts.append(
             f"{in_group(kind, kinds)}These rules put {format_share(own['own'], own['customers'])} of "
             f"the customers where K-Means does; learnt on four fifths and tried on the rest, "
-            f"**{format_percent(own['held_out'])}** (95% interval {format_percent(own['held_out_low'])} to "
-            f"{format_percent(own['held_out_high'])}; always naming the largest segment: "
+            f"**{format_percent(own['held_out'])}** ({interval(own['held_out_low'], own['held_out_high'])}; "
+            f"always naming the largest segment: "
             f"{format_percent(own['largest'])}). They are {judged}. Features by the share of their "
             f"differences that lies between segments: {ranked}."
         )

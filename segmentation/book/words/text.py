@@ -226,6 +226,18 @@ def highest_first(profile: pd.DataFrame) -> pd.DataFrame:
     return order.drop(columns=["_mean", "_place"])
 
 
+def interval(low: float, high: float) -> str:
+    """The 95% interval of a share in words; no ends that read alike.
+
+    Examples
+    --------
+    >>> interval(0.911, 0.934), interval(0.921, 0.922)
+    ('95% interval 91% to 93%', '95% interval within the last digit')
+    """
+    ends = [format_percent(low), format_percent(high)]
+    return f"95% interval {f'{ends[0]} to {ends[1]}' if ends[0] != ends[1] else 'within the last digit'}"
+
+
 def score_range(row: Any, name: str) -> str:
     """A score with the ends of its interval, from a row of a table."""
     low, high = getattr(row, f"{name}_low"), getattr(row, f"{name}_high")

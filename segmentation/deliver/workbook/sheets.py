@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from segmentation.core.columns import FEATURES, amount_scale
+from segmentation.core.columns import FEATURES, RULE_WORDS, amount_scale
 from segmentation.deliver.workbook.cells import MAX_DIGITS
 from segmentation.deliver.workbook.definitions import LIST, SHEET_COLUMNS, TITLES
 
@@ -39,6 +39,7 @@ _IN_TWIN_ONLY = {
     "names": {"cluster"},
 }
 """Columns that programs need and that a sheet would be too wide to be read with."""
+_BY_VALUE = ("profile", "names")
 _LONGEST_NAME = 31  # UTF-16 units in the name of a sheet
 # What the name of a sheet, or of its twin's file, may not hold.
 _NOT_IN_NAMES = re.compile(r"[\[\]:*?/\\<>\"|\x00-\x1f\x7f\ud800-\udfff\ufffe\uffff]+")
@@ -66,9 +67,17 @@ class Sheet:
 
     @property
     def shown(self) -> pd.DataFrame:
-        """The columns that people read; the twin has them all."""
-        hidden = _IN_TWIN_ONLY.get(self.kind, set())
-        return self.table.loc[:, [name not in hidden for name in self.table.columns]]
+        """What people read: fewer columns than the twin, in words, highest value first."""
+        table, hidden = self.table, _IN_TWIN_ONLY.get(self.kind, set())
+        if self.kind in _BY_VALUE and {"segment_type", "cluster"} <= set(table.columns):
+            keys = ["segment_type", "cluster"]
+            table = table.sort_values(keys, ascending=[True, False], kind="stable")
+        if self.kind == "profile":
+            medians = [str(name) for name in table.columns if str(name).endswith("_median")]
+            hidden = hidden | {f"{name.removesuffix('_median')}_mean" for name in medians}
+        if self.kind == "ledger" and "rule" in table.columns:
+            table = table.assign(rule=table["rule"].map(lambda rule: RULE_WORDS.get(rule, rule)))
+        return table.loc[:, [name not in hidden for name in table.columns]]
 
 
 @dataclass(frozen=True)

@@ -198,7 +198,7 @@ def test_ci_runs_the_two_commands_of_the_readme_and_the_checks():
 
     assert re.findall(r"^(?:log=.*|make [a-z]+)", script, re.MULTILINE)[:1] == ["make report"]
     assert re.findall(r"\bmake [a-z-]+", script) == [
-        "make report", "make check", "make setup", "make setup", "make test-faults", "make test",
+        "make report", "make check", "make setup", "make setup",
     ]  # fmt: skip
     assert "export CI=true" in script
     assert run("bash", "-n", ".ci/run", cwd=ROOT).returncode == 0
@@ -206,7 +206,9 @@ def test_ci_runs_the_two_commands_of_the_readme_and_the_checks():
 
 
 MAKE = """#!/bin/sh
-echo "make $1 with CI=$CI"
+echo "make $1 with CI=$CI$NO_SKIPS"
+[ "$1" = test-faults ] && echo "FAILED tests/faults.py::test_one - {long}"
+[ "$1" = test ] && echo "ERROR tests/other.py::test_two"
 if [ "$1" = test ]; then
   echo "==== {closing} in 4.20s (0:00:04) ===="
   echo "make: told more"
@@ -216,10 +218,12 @@ fi
 
 
 @pytest.mark.parametrize(("closing", "code"), [("3 passed", 0), ("1 failed, 2 passed", 2)])
-def test_ci_prints_the_closing_line_of_pytest_last_and_ends_as_it_did(tmp_path, closing, code):
+def test_ci_names_what_failed_and_then_prints_the_closing_line_and_ends_as_it_did(
+    tmp_path, closing, code
+):
     (tmp_path / ".ci").mkdir()
     shutil.copy(ROOT / ".ci" / "run", tmp_path / ".ci" / "run")
-    programs = {"make": MAKE.format(closing=closing, code=code)}
+    programs = {"make": MAKE.format(closing=closing, code=code, long="x" * 300)}
     programs |= dict.fromkeys(
         ("chromium", "soffice", "curl", "node", "nginx", "openssl", "systemd-analyze"),
         "#!/bin/sh\n",
@@ -228,7 +232,8 @@ def test_ci_prints_the_closing_line_of_pytest_last_and_ends_as_it_did(tmp_path, 
     for name, text in programs.items():
         (tmp_path / "bin" / name).write_text(text, "utf-8")
         (tmp_path / "bin" / name).chmod(0o755)
-    environment = CLEAN | {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
+    environment = {name: value for name, value in CLEAN.items() if name != "NO_SKIPS"}
+    environment |= {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
 
     done = subprocess.run(
         [tmp_path / ".ci" / "run"], env=environment, capture_output=True, text=True, timeout=60
@@ -237,8 +242,13 @@ def test_ci_prints_the_closing_line_of_pytest_last_and_ends_as_it_did(tmp_path, 
     assert done.returncode == code
     lines = done.stdout.splitlines()
     targets = ("report", "check", "setup", "test-faults", "test")
-    assert lines[:5] == [f"make {target} with CI=true" for target in targets]
-    assert lines[-1] == f"==== {closing} in 4.20s (0:00:04) ===="
+    assert [line for line in lines if "CI=" in line] == [
+        f"make {target} with CI=true" for target in targets
+    ]
+    *_, test_two, test_one, last = lines
+    assert test_one.startswith("FAILED tests/faults.py::test_one - x") and len(test_one) == 200
+    assert test_two == "ERROR tests/other.py::test_two"
+    assert last == f"==== {closing} in 4.20s (0:00:04) ===="
 
 
 PASSES = "def test_one():\n    assert 1"
@@ -249,7 +259,7 @@ def small_suite(tmp_path: Path, test: str, **environment: str) -> subprocess.Com
     (tmp_path / "test_small.py").write_text(f"import pytest\n\n\n{test}\n", "utf-8")
     (tmp_path / "test_other.py").write_text(PASSES, "utf-8")
     command = [sys.executable, "-m", "pytest", "-p", "no_skips", "-p", "no:cacheprovider"]
-    clean = {name: value for name, value in os.environ.items() if name != "CI"}
+    clean = {name: value for name, value in os.environ.items() if name not in ("CI", "NO_SKIPS")}
     return subprocess.run(
         [*command, "-c", os.devnull, "--rootdir", str(tmp_path), str(tmp_path)],
         env=clean | {"PYTHONPATH": str(ROOT / "tests" / "support")} | environment,
@@ -258,6 +268,17 @@ def small_suite(tmp_path: Path, test: str, **environment: str) -> subprocess.Com
         cwd=tmp_path,
         timeout=60,
     )
+
+
+def test_a_difference_of_many_values_is_cut_and_hides_no_other_failure(tmp_path):
+    """Where ``CI`` says something pytest prints it whole, in minutes; `.ci/run` leaves it empty."""
+    many = "def test_many():\n    assert list(range(20_000)) == list(range(1, 20_001))"
+
+    done = small_suite(tmp_path, f"{many}\n\n\n{SKIPS}", CI="", NO_SKIPS="true")
+
+    assert done.returncode == 1
+    assert len(done.stdout) < 20_000
+    assert "skipped, which fails" in done.stdout
 
 
 @pytest.mark.parametrize("kind", ["test", "module", "mark"])

@@ -7,7 +7,7 @@ import json
 import pytest
 from conftest import ROOT
 
-from benchmarks import feature_choice, page
+from benchmarks import false_alarms, feature_choice, page
 from benchmarks.__main__ import RESULTS, compare
 from benchmarks.cases import CASES
 from benchmarks.harness import _compared, _exponent
@@ -23,6 +23,24 @@ def test_page_and_readme_say_what_the_results_say():
     assert page.PAGE.read_text("utf-8") == page.page(RESULT), "python -m benchmarks.page"
     text = page.README.read_text("utf-8")
     assert text == page.readme(text, RESULT), "python -m benchmarks.page"
+
+
+def test_the_method_says_what_the_comparison_of_choices_gave():
+    text = feature_choice.PAGE.read_text("utf-8")
+    part = feature_choice.section(json.loads(feature_choice.RESULT.read_text("utf-8")))
+    assert text == feature_choice.written(text, part)
+
+
+def test_the_sentence_on_false_alarms_counts_every_population():
+    smooth = [
+        {"kind": kind, "customers": n, "populations": 25, "alarms": 1, "cannot_be_told": 0}
+        for n in (2_000, 10_000) for kind in "ab"
+    ]  # fmt: skip
+    planted = [{"k": k, "populations": 5, "found": 4} for k in (2, 3)]
+    said = false_alarms.sentence({"smooth": smooth, "planted": planted})
+    assert "of 50 populations of 10,000 customers, of 2 kinds of continuum, 2 were called" in said
+    assert "(4.0%, 95% interval 1.1% to 13.5%)" in said
+    assert "Of 10 sets of 2 to 3 planted blobs the rule found the right number in 8 (80%)." in said
 
 
 def test_a_choice_is_better_only_where_it_is_ahead_on_every_data_set():

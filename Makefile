@@ -41,8 +41,8 @@ test-integrations: setup $(INTEGRATIONS_NEEDED:%=$(INTEGRATIONS)/%/.installed)  
 	  --no-loadscope-reorder tests/integrations/integration_of_*.py
 
 $(INTEGRATIONS)/%/.installed: tests/integrations/requirements-%.txt
-	$(PYTHON) -m venv --clear $(@D)
-	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile -r $<
+	$(PYTHON) -m venv --clear --without-pip $(@D)
+	$(BIN)/uv pip install --quiet --python $(@D)/bin/python --no-deps -r $<
 	@touch $@
 
 check: setup  ## lint, formats, types, notebook pairing, links, licences

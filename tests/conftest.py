@@ -56,9 +56,10 @@ _PROGRESS = re.compile(r"\d+%\|.*\||\d+(k|stage|notebook|book|[kMG]?B)? \[\d\d:\
 
 
 LONGEST = (
-    "test_spark.py", "test_book.py", "test_mysql.py", "test_compare.py",
-    "test_api_server.py", "test_bad_input.py", "test_notebooks.py", "test_api_contract.py",
-    "test_own_shop.py", "test_evidence_settings.py", "test_params.py", "test_warm_kernels.py",
+    "test_book.py", "test_mysql.py", "test_notebooks.py", "test_spark.py", "test_own_shop.py",
+    "test_remembered_notebooks.py", "test_api_server.py", "test_compare.py", "test_bad_input.py",
+    "test_helping_process.py", "test_api_contract.py", "test_warm_kernels.py",
+    "test_evidence_settings.py", "test_run_places.py", "test_params.py",
 )  # fmt: skip
 
 
@@ -117,6 +118,7 @@ def call_cli(*arguments: object) -> Outcome:
         warnings.catch_warnings(),
         mock.patch.multiple("segmentation.evidence.stability", **FEWER),
         mock.patch.dict("os.environ"),  # a server's settings are not those of the next test
+        mock.patch("os.fsync"),  # 300 a run; who reads at once needs no disk
     ):
         warnings.simplefilter("error", RuntimeWarning)  # a user would see it printed
         try:

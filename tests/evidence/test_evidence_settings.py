@@ -147,8 +147,8 @@ def test_a_cell_of_the_sensitivity_panel_is_what_a_run_with_these_parameters_giv
         assert cell["top_revenue"] == pytest.approx(top["total_spent"].sum())
 
 
-def test_centres_fitted_without_anomalies_are_those_of_scikit_learn(marketplace_run, tmp_path):
-    run = run_of(marketplace_run, tmp_path, anomalies_in_fit=False)
+def test_centres_fitted_without_anomalies_are_those_of_scikit_learn(marketplace_run, runs_dir):
+    run = run_of(marketplace_run, runs_dir, anomalies_in_fit=False)
     segments = run["segments"].set_index("customer_id")
     model = load_model(run.stage("segments") / "model").groups["normal"]
     own = segments[segments["segment_type"] == "normal"]
@@ -189,19 +189,16 @@ def test_rules_as_printed_have_the_fidelity_that_is_printed(name, request, runs_
     for kind, own in rules.groupby("segment_type"):
         customers = segments[segments["segment_type"] == kind]
         names = [n for n in customers.columns if f"{n}_upto" in own.columns]
-        right = 0
-        for customer in customers[[*names, "cluster"]].to_dict("records"):
-            said = [
-                rule["cluster"]
-                for rule in own.to_dict("records")
-                if all(
-                    not customer[n] <= rule[f"{n}_above"] and not customer[n] > rule[f"{n}_upto"]
-                    for n in names
-                )
-            ]
-            assert len(said) <= 1
-            right += said == [customer["cluster"]]
-        assert right / len(customers) == pytest.approx(fidelity[kind]["own"])
+        right = times = np.zeros(len(customers))
+        for rule in own.to_dict("records"):
+            holds = np.ones(len(customers), dtype=bool)
+            for n in names:
+                value = customers[n].to_numpy(dtype=float)
+                holds &= ~(value <= rule[f"{n}_above"]) & ~(value > rule[f"{n}_upto"])
+            times = times + holds
+            right = right + (holds & (customers["cluster"].to_numpy() == rule["cluster"]))
+        assert times.max() <= 1
+        assert right.sum() / len(customers) == pytest.approx(fidelity[kind]["own"])
 
 
 def test_rules_find_two_groups_that_one_threshold_divides():

@@ -32,6 +32,7 @@ from conftest import (
 )
 
 from segmentation.core.parameters import Parameters
+from segmentation.run.forks import LEAST_BYTES
 from segmentation.run.stages import STAGES
 
 HEADER = ",".join(SHOP_COLUMNS) + "\n"
@@ -857,13 +858,13 @@ def test_demo_folder_that_cannot_be_written_is_named(tmp_path, place):
 # --- interruption ---------------------------------------------------------------------
 
 
-def start_run(runs_dir: Path, *more: object, **environment: str) -> subprocess.Popen:
+def start_run(shop: TinyShop, *more: object, **environment: str) -> subprocess.Popen:
     """A run that somebody watches: its progress is shown on a terminal only."""
+    (shop.folder / "notes.txt").write_bytes(b" " * LEAST_BYTES)  # with its second process
     terminal, command_side = os.openpty()
     termios.tcsetwinsize(terminal, (24, 120))
-    command = [sys.executable, "-m", "segmentation", "run", "marketplace", "--name", "kept"]
     process = subprocess.Popen(
-        [*command, "--runs-dir", str(runs_dir), *map(str, more)],
+        [sys.executable, "-m", "segmentation", *map(str, [*shop.arguments(), *more])],
         stdout=subprocess.PIPE,
         stderr=command_side,
         cwd=ROOT,
@@ -908,18 +909,15 @@ ALL_STAGES_DONE = f"| {len(STAGES)}/{len(STAGES)} ["
         pytest.param("k-means, normal", signal.SIGTERM, id="terminated-by-a-scheduler"),
     ],
 )
-def test_ctrl_c_leaves_the_previous_run_and_nothing_half_done(
-    tmp_path, marketplace_run, when, kind
-):
-    shutil.copytree(marketplace_run, tmp_path / "kept")
-    before = contents_of(tmp_path)
+def test_ctrl_c_leaves_the_previous_run_and_nothing_half_done(shop, when, kind):
+    before = contents_of(shop.runs_dir)
 
-    outcome = interrupt(start_run(tmp_path, "-p", "random_state", 7), when=when, kind=kind)
+    outcome = interrupt(start_run(shop, "-p", "random_state", 7), when=when, kind=kind)
 
     assert_refused(outcome, "interrupted", "unchanged")
     assert outcome.out == ""
-    assert contents_of(tmp_path) == before
-    assert leftovers_in(tmp_path) == []
+    assert contents_of(shop.runs_dir) == before
+    assert leftovers_in(shop.runs_dir) == []
 
 
 @pytest.mark.parametrize(
@@ -929,37 +927,26 @@ def test_ctrl_c_leaves_the_previous_run_and_nothing_half_done(
         pytest.param("segmentation.core.atomic", id="its-stages"),
     ],
 )
-def test_ctrl_c_while_python_loads_is_one_sentence_too(tmp_path, module):
-    process = start_run(tmp_path, PYTHONPROFILEIMPORTTIME="1")  # prints what is imported
+def test_ctrl_c_while_python_loads_is_one_sentence_too(shop, module):
+    before = contents_of(shop.runs_dir)
+    process = start_run(shop, PYTHONPROFILEIMPORTTIME="1")  # prints what is imported
 
     outcome = interrupt(process, when=module)
 
     err = re.sub(r"import time:[^\n]*\n", "", outcome.err)
     assert_refused(Outcome(outcome.code, outcome.out, err), "interrupted")
-    assert contents_of(tmp_path) == {}
+    assert contents_of(shop.runs_dir) == before
 
 
-def test_run_after_an_interrupted_one_ends_as_if_nothing_had_been(tmp_path, marketplace_run):
-    interrupt(start_run(tmp_path), when="flags customers")
+def test_run_after_an_interrupted_one_ends_as_if_nothing_had_been(shop):
+    """After one that was killed: tests/faults, at thirty points."""
+    before = (shop.result / "segments.parquet").read_bytes()
+    shutil.rmtree(shop.result)
+    interrupt(start_run(shop), when="flags customers")
 
-    outcome = process_cli("run", "marketplace", "--name", "kept", "--runs-dir", tmp_path)
+    assert shop.run().code == 0
 
-    assert outcome.code == 0, outcome.said
-    again = (tmp_path / "kept" / "segments.parquet").read_bytes()
-    assert again == (marketplace_run / "segments.parquet").read_bytes()
-
-
-def test_killed_run_leaves_the_previous_one_and_the_next_one_tidies_up(tmp_path, marketplace_run):
-    shutil.copytree(marketplace_run, tmp_path / "kept")
-    before = contents_of(tmp_path)
-
-    interrupt(start_run(tmp_path), when=ALL_STAGES_DONE, kind=signal.SIGKILL)
-
-    assert contents_of(tmp_path / "kept") == contents_of(marketplace_run)
-    assert process_cli("run", "marketplace", "--name", "kept", "--runs-dir", tmp_path).code == 0
-    assert leftovers_in(tmp_path) == []
-    files = {name.split("/", 1)[1] for name in before}
-    assert {name.split("/", 1)[1] for name in contents_of(tmp_path)} == files
+    assert (shop.result / "segments.parquet").read_bytes() == before
 
 
 def test_parameters_of_the_run_are_those_asked(shop):

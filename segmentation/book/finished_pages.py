@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from segmentation.book.drawings import Drawings
+
 _ICON_SCRIPT = re.compile(r'\s*<script[^>]*src="[^"]*/fontawesome\.js[^"]*"[^>]*></script>')
 _SEARCH = re.compile(r'(<button class="btn search-button-field[^>]*) aria-label="Search"')
 """A button that says "Search Ctrl+K" is not to be called otherwise to those who hear it."""
@@ -50,7 +52,7 @@ _EVERYDAY = frozenset(
 """Words of the glossary that pages use in their plain meaning too, or that name another thing."""
 
 
-def finish_pages(built: Path, titles: Mapping[str, str]) -> None:
+def finish_pages(built: Path, titles: Mapping[str, str], drawings: Drawings) -> None:
     """Finish every page of the book; ``titles`` of the parts by the folder of their chapters."""
     terms = glossary_terms((built / _GLOSSARY).read_text("utf-8"))
     for page in built.rglob("*.html"):
@@ -62,7 +64,9 @@ def finish_pages(built: Path, titles: Mapping[str, str]) -> None:
         )
         if "_static" not in where.parts and "<article" in text:
             text = _finished(text, where, titles.get(where.parts[0]), terms)
+            text = drawings.in_place(text, page)
         page.write_text(text, encoding="utf-8")
+    drawings.write_font(built / "_static")
     for script in built.rglob("fontawesome.js*"):
         script.unlink()  # all icons there are, 1.5 MB; its style sheet draws the same ones
 

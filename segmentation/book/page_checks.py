@@ -25,6 +25,8 @@ _DASHES = re.compile("[-‐‑‒–—−]+")
 _SIGNS = str.maketrans(dict.fromkeys("“”„", '"') | dict.fromkeys("‘’‚", "'") | {"…": "..."})
 _POINT = re.compile(r'(?<=\d)</span><span class="\w+">\.</span><span class="\w+">(?=\d)')
 """The point of a number that the colours of code have cut up."""
+_PICTURE_DATA = re.compile(r"data:image/png;base64,[\s\w+/=]*")
+"""Points of a picture within a drawing, whose letters are nobody's."""
 _QUOTED = re.compile(r'"((?:[^"]|"")*)"')
 _NUMBER = re.compile(r"\d+([.,]\d+)+%?|\d{4}-\d\d-\d\d")
 
@@ -149,7 +151,7 @@ def _stands_alone(text: str, start: int, end: int) -> bool:
 
 def _texts_of(page: str) -> list[str]:
     """What a page says: between its tags, whole where tags cut it up, and in attributes."""
-    page = _POINT.sub(".", page).replace("<!--", " ")
+    page = _POINT.sub(".", _PICTURE_DATA.sub("", page)).replace("<!--", " ")
     values = (
         value or other
         for tag in _TAG.findall(page)

@@ -22,6 +22,7 @@ from segmentation.book import words as insights
 from segmentation.book.behind import KIND, bundle, of_groups
 from segmentation.book.brief import brief_page, write_brief
 from segmentation.book.data_files import link_to, put_beside, quiet
+from segmentation.book.drawings import Drawings, set_aside
 from segmentation.book.explorer_page import explorer_script, explorer_section
 from segmentation.book.finished_pages import finish_pages
 from segmentation.book.page_checks import check_pages
@@ -85,7 +86,8 @@ def build_book(
     }
     assemble(runs, folders, source, shown)
     built = _run_jupyter_book(source, working / "output")
-    finish_pages(built, {chapter_folder(name): title for name, title in shown.items()})
+    drawings = Drawings(working / "drawings")
+    finish_pages(built, {chapter_folder(name): title for name, title in shown.items()}, drawings)
     check_pages(built, runs, PROJECT_ROOT)
     (built / ".nojekyll").touch()  # whoever publishes it wants every folder shown
     return built
@@ -114,8 +116,8 @@ def assemble(
         for path in sorted((folder / "notebooks").glob("*.ipynb")):
             notebook = nbformat.read(path, as_version=4)
             labelled = own_labels(notebook, chapters.name, path.stem, labels)
-            shown = put_beside(for_readers(labelled), chapters)
-            nbformat.write(shown, chapters / path.name)
+            shown = set_aside(for_readers(labelled), source.parent / "drawings")
+            nbformat.write(put_beside(shown, chapters), chapters / path.name)
     _write_generated(runs, folders, source, titles)
 
 

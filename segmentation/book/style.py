@@ -17,8 +17,8 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import Formatter, FuncFormatter, LogFormatterMathtext, LogitFormatter
 
-from segmentation.book import behind
-from segmentation.book.figure_room import fit
+from segmentation.book import behind, drawings
+from segmentation.book.figure_room import NARROW, fit, on_phone
 from segmentation.book.figure_words import let_pictures_speak
 from segmentation.core import columns as schema
 from segmentation.core.palette import (
@@ -38,6 +38,9 @@ from segmentation.core.palette import (
 )
 from segmentation.core.palette import (
     PAPER as PAPER,
+)
+from segmentation.core.palette import (
+    PLAIN as PLAIN,
 )
 from segmentation.core.palette import (
     QUIET as QUIET,
@@ -62,6 +65,7 @@ SEQUENTIAL = LinearSegmentedColormap.from_list("sequential", ["#EEF3F8", "#8FB1C
 DIVERGING = LinearSegmentedColormap.from_list("diverging", [PALETTE[3], PAPER, PALETTE[0]])
 
 WIDTH = 8.0  # inches; about 750 px on a page, so 9 pt stays 12 px
+NARROW_WIDTH = 3.25  # inches; about 342 px on a phone
 SMALLEST_TEXT = 9.0
 
 RC_PARAMS: Any = {
@@ -129,20 +133,35 @@ def report_figure(draw: Callable[P, Figure]) -> Callable[P, Figure]:
 
     @functools.wraps(draw)
     def styled(*args: P.args, **kwargs: P.kwargs) -> Figure:
-        apply_style()
-        open_before = set(plt.get_fignums())
-        try:
-            fitting = fit(lambda: draw(*args, **kwargs)) or sentence_figure(TOO_CROWDED)
-            data = getattr(fitting, "data", None)
-            if data is None:
-                data = _data_of(draw, args, kwargs)
-            fitting._repr_mimebundle_ = lambda **_: behind.bundle(data)  # type: ignore[attr-defined]
-            return fitting
-        finally:
-            for number in set(plt.get_fignums()) - open_before:
-                plt.close(number)
+        def once() -> Figure:
+            return draw(*args, **kwargs)
+
+        fitting = _closed(lambda: fit(once) or sentence_figure(TOO_CROWDED))
+        assert fitting is not None
+        data = getattr(fitting, "data", None)
+        if data is None:
+            data = _data_of(draw, args, kwargs)
+
+        def bundle(**_: Any) -> dict[str, Any]:
+            if fitting.get_size_inches()[1] < 1:
+                return behind.bundle(data)  # a sentence
+            narrow = _closed(lambda: on_phone(once))
+            return behind.bundle(data) | drawings.bundle(fitting, narrow)
+
+        fitting._repr_mimebundle_ = bundle  # type: ignore[attr-defined]
+        return fitting
 
     return styled
+
+
+def _closed(make: Callable[[], Figure | None]) -> Figure | None:
+    apply_style()
+    open_before = set(plt.get_fignums())
+    try:
+        return make()
+    finally:
+        for number in set(plt.get_fignums()) - open_before:
+            plt.close(number)
 
 
 def of_customers(draw: Callable[P, Figure]) -> Callable[P, Figure]:
@@ -160,6 +179,11 @@ def _data_of(draw: Callable[..., Figure], args: Any, given: Any) -> pd.DataFrame
         return behind.of_groups(table)
     drawn = {*given.get("names", table.columns), *behind.GROUPS}
     return behind.quantiles(table[[name for name in table.columns if name in drawn]])
+
+
+def width() -> float:
+    """How wide a figure is drawn, in inches."""
+    return NARROW_WIDTH if NARROW.get() else WIDTH
 
 
 def sentence_figure(sentence: str) -> Figure:

@@ -15,6 +15,9 @@ INK = "#1F1F1F"
 QUIET = "#595959"
 
 
+PLAIN = "#56789A"  # what is about no segment: no colour of the palette, which segments have
+
+
 CONTEXT = "#8A8A8A"  # what is drawn only to compare with
 
 

@@ -44,12 +44,23 @@ LOOK = """
       file: image.getAttribute('src').split('/').pop(),
       drawn: image.complete && image.naturalWidth > 0,
     })),
+    drawings: [...document.querySelectorAll('.drawing')].map(node => ({
+      alt: node.getAttribute('aria-label'),
+      text: Math.min(...[...node.querySelectorAll('text')].filter(shown).map(words => {
+        const scale = words.getScreenCTM();
+        return parseFloat(getComputedStyle(words).fontSize) * Math.hypot(scale.a, scale.b);
+      })),
+      font: [...document.fonts].some(font => font.family.includes('DejaVu Sans')
+        && font.status === 'loaded'),
+      whole: node.scrollWidth <= node.clientWidth,
+    })),
     headings: [...document.querySelectorAll('article h1, article h2, article h3')]
       .map(node => node.firstChild.textContent.trim()),
     titles: [...document.querySelectorAll('h1')]
       .filter(node => !node.closest('#jb-print-docs-body')).length,
     ids: [...document.querySelectorAll('[id]')].map(node => node.id),
-    boxes: [...document.querySelectorAll('.table-scroll, .pst-scrollable-table-container, pre')]
+    boxes: [...document.querySelectorAll(
+      '.table-scroll, .pst-scrollable-table-container, .drawing.scrolls, pre')]
       .filter(shown)
       .map(node => ({
         what: node.tagName + ' ' + text(node).slice(0, 40),
@@ -69,7 +80,7 @@ LOOK = """
     bars: [...document.querySelectorAll('details summary')].map(text)
       .filter(words => /code cell source/i.test(words)).length,
     code: [...document.querySelectorAll('.cell_input')].filter(shown).length,
-    chart: Math.min(...[...document.querySelectorAll('article :is(img, .front-bars)')]
+    chart: Math.min(...[...document.querySelectorAll('article :is(img, .drawing, .front-bars)')]
       .map(image => image.getBoundingClientRect()).filter(box => box.height > 100)
       .map(box => box.top + scrollY)),
     cards: [...document.querySelectorAll('.segment-card dd')].map(text),
@@ -318,13 +329,25 @@ def test_no_page_names_a_script_style_or_font_elsewhere(built):
 
 def test_every_image_is_drawn_and_says_in_words_what_it_shows(pages):
     images = [(p.path, image) for p in pages for image in p.looks[1280]["images"]]
+    drawings = [(p.path, one) for p in pages for one in p.looks[1280]["drawings"]]
 
-    assert len(images) > 3 * 15
+    assert len(drawings) > 3 * 15
+    assert [where for where, one in drawings if len((one["alt"] or "").split()) < 5] == []
     for where, image in images:
         alt = image["alt"] or ""
         assert image["drawn"], (where, image)
         assert len(alt.split()) >= 5, (where, image)
         assert image["file"] not in alt and Path(image["file"]).stem not in alt, (where, image)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_every_text_of_a_chart_is_twelve_pixels_high_in_the_books_own_font(pages, width):
+    charts = [(p.path, one) for p in pages for one in p.looks[width]["drawings"]]
+
+    assert [(path, one["alt"][:60], one["text"]) for path, one in charts if one["text"] < 12] == []
+    assert [path for path, one in charts if not one["font"]] == []
+    whole = sum(one["whole"] for _, one in charts)
+    assert whole == len(charts) if width > 1000 else whole > 0.8 * len(charts)
 
 
 def test_every_internal_link_leads_somewhere(built):
@@ -493,16 +516,16 @@ def test_the_switch_shows_the_code_of_a_chapter(tab, built):
 
 
 def test_the_first_chart_is_seen_without_scrolling(pages):
-    late = {p.path: p.looks[1280]["chart"] for p in pages if p.looks[1280]["images"]}
+    late = {p.path: p.looks[1280]["chart"] for p in pages if p.looks[1280]["drawings"]}
 
     assert late
     assert {path: top for path, top in late.items() if 800 < top < math.inf} == {}
 
 
 def test_every_chart_of_a_chapter_says_a_number_to_the_blind(pages):
-    images = [(p.path, i["alt"]) for p in pages for i in p.looks[1280]["images"]]
+    charts = [(p.path, i["alt"]) for p in pages for i in p.looks[1280]["drawings"]]
 
-    assert [one for one in images if not re.search(r"\d", one[1])] == []
+    assert [one for one in charts if not re.search(r"\d", one[1])] == []
 
 
 def test_every_tab_of_a_chapter_names_its_data_set(pages, runs_dir):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 
 from segmentation.book import style
+from segmentation.book.figure_room import LINE, NARROW
 
 
 def bare_bars(
@@ -21,18 +23,27 @@ def bare_bars(
 ) -> None:
     """Horizontal bars from the top down, each labelled at its end, so ticks are not needed.
 
-    Labels may leave the axes: the constrained layout makes room for them.
+    Labels may leave the axes: the constrained layout makes room for them. On a phone the name of
+    a bar stands above it.
     """
     sizes = np.nan_to_num(np.asarray(values, dtype=float))
     places = np.arange(len(sizes))
-    ax.barh(places, sizes, height=0.62, color=colours)
+    is_narrow = NARROW.get()
+    ax.barh(places, sizes, height=0.34 if is_narrow else 0.62, color=colours)
     ends = [max(size, 0) for size in sizes]
     for place, size, text in zip(places, ends, texts, strict=True):
         ax.annotate(
             text, (size, place), (4, 0), textcoords="offset points", va="center",
             linespacing=1.15,
         )  # fmt: skip
-    ax.set_yticks(places, labels=list(labels))
+    if is_narrow:
+        for place, name in zip(places, labels, strict=True):
+            words = textwrap.fill(name.replace("\n", " "), LINE)
+            ax.annotate(
+                words, (0, place - 0.17), (3, 2), textcoords="offset points", va="bottom",
+                linespacing=1.05,
+            )  # fmt: skip
+    ax.set_yticks([] if is_narrow else places, labels=[] if is_narrow else list(labels))
     ax.set_ylim(len(sizes) - 0.4, -0.6)
     low, high = min(sizes.min(), 0), max(*ends, 0)
     ax.set_xlim(low, high if high > low else 1)

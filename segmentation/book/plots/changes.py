@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from segmentation.book import style
+from segmentation.book.figure_room import narrowed
 from segmentation.book.plots import common
 from segmentation.book.plots.bars import bare_bars
 from segmentation.core import columns as schema
@@ -168,7 +169,7 @@ def plot_movement(movement: pd.DataFrame, *, colours: Mapping[str, str]) -> Figu
     middles = [bottoms.at[last, name] + sizes.at[last, name] / 2 for name in names]
     places = common.spread(middles, LABEL / height * top, 0, top)
     for name, place in zip(names, places, strict=True):
-        text = f"{schema.shorten(name, 30)}\n{sizes.at[last, name]:,}"
+        text = f"{schema.shorten(name, narrowed(30))}\n{sizes.at[last, name]:,}"
         ax.annotate(text, (len(days) - 1 + wide, place), (5, 0), textcoords="offset points",
                     va="center")  # fmt: skip
     totals = sizes.sum(axis=1)
@@ -202,7 +203,7 @@ def plot_retention(retention: pd.DataFrame, *, colours: Mapping[str, str]) -> Fi
         ends.append((places_at[-1], share.iloc[-1]))
         counted = f"n = {own['customers'].iloc[-1]:,}"
         texts.append(
-            f"{schema.shorten(str(name), 30)}\n{schema.format_percent(share.iloc[-1])}, {counted}"
+            f"{schema.shorten(str(name), narrowed(30))}\n{schema.format_percent(share.iloc[-1])}, {counted}"
         )
     top = max(1.1 * (kept["ordered"] / kept["customers"]).max(), 0.05)
     places = common.spread([share for _, share in ends], LABEL / height * top * 1.2, 0, top)
@@ -232,7 +233,7 @@ def plot_drift(drift: pd.DataFrame | None) -> Figure:
         for row in ordered.itertuples()
     ]
     fig, (ax,) = common.panels(1, columns=1, height=0.9 + 0.42 * len(names))
-    fills = [style.PALETTE[0] if used else style.CONTEXT for used in ordered["in_use"]]
+    fills = [style.PLAIN if used else style.CONTEXT for used in ordered["in_use"]]
     texts = [f"{row.psi:.3f}, {row.finding}" for row in ordered.itertuples()]
     bare_bars(
         ax, names, ordered["psi"].tolist(), texts, colours=fills,

@@ -18,6 +18,7 @@ from matplotlib.ticker import FixedLocator, MaxNLocator
 from matplotlib.transforms import ScaledTranslation
 
 from segmentation.book import figure_room, style
+from segmentation.book.figure_room import narrowed
 from segmentation.core import columns as schema
 
 GROUP_GREYS = (style.INK, style.QUIET, style.CONTEXT)
@@ -39,13 +40,13 @@ def panels(
 
     `ratios` are the heights of the rows' axes alone, without titles and labels.
     """
-    columns = min(columns, count)
+    columns = 1 if figure_room.NARROW.get() else min(columns, count)
     rows = -(-count // columns)
     heights = [height] * rows if isinstance(height, int | float) else list(height)
     fig, grid = plt.subplots(
         rows,
         columns,
-        figsize=(style.WIDTH, sum(heights)),
+        figsize=(style.width(), sum(heights)),
         sharex=sharex,
         sharey=sharey,
         squeeze=False,
@@ -108,7 +109,9 @@ def panel_title(
         extra,
     ]
     words = [part for part in parts if part]
-    ax.set_title("\n".join(words) if len(" · ".join(words)) > width else " · ".join(words))
+    ax.set_title(
+        "\n".join(words) if len(" · ".join(words)) > narrowed(width) else " · ".join(words)
+    )
 
 
 def n_of(n: int, unit: str = "customers") -> str:
@@ -125,7 +128,7 @@ def n_of(n: int, unit: str = "customers") -> str:
 def note(fig: Figure, text: str) -> None:
     """A remark about how the figure was drawn, below it."""
     fig.supxlabel(
-        textwrap.fill(text, 108),
+        textwrap.fill(text, narrowed(108)),
         x=0.012,
         ha="left",
         fontsize=style.SMALLEST_TEXT,
@@ -135,7 +138,9 @@ def note(fig: Figure, text: str) -> None:
 
 def wrap(text: str, width: int, *, break_words: bool = True) -> str:
     """Break a long name over lines; a word longer than a line is broken too."""
-    lines = textwrap.wrap(str(text), width, break_on_hyphens=False, break_long_words=break_words)
+    lines = textwrap.wrap(
+        str(text), narrowed(width), break_on_hyphens=False, break_long_words=break_words
+    )
     return "\n".join(lines) or str(text)
 
 
@@ -361,7 +366,7 @@ def draw_segments(
 
 
 def segment_keys(group: pd.DataFrame, colours: Mapping[str, str], *, width: int) -> list[Line2D]:
-    """Legend entries: each segment with its n, in ascending order of value.
+    """Legend entries: each segment with its n, the highest value first.
 
     Of more than there is room for only the largest, and how many more there are.
     """
@@ -371,7 +376,7 @@ def segment_keys(group: pd.DataFrame, colours: Mapping[str, str], *, width: int)
     )
     most = figure_room.MOST_KEYS.get()
     named = counts if len(counts) <= most else counts.iloc[:most]
-    known = [name for name in colours if name in named.index]
+    known = [name for name in reversed(list(colours)) if name in named.index]
     names = known + sorted(set(named.index) - set(known))
     keys = [
         point_key(
@@ -391,6 +396,8 @@ def key_below(ax: Axes, keys: Sequence[Line2D], *, columns: int) -> None:
     """Legend just below a panel's axis label, in the panel's own width."""
     if columns > 2 and max(len(str(key.get_label())) for key in keys) > 30:
         columns = 2
+    if figure_room.NARROW.get():
+        columns = 1
     fig = ax.get_figure(root=True)
     assert fig is not None
     below = 0.47 + 0.15 * ax.get_xlabel().count("\n")

@@ -29,8 +29,8 @@ def plot_concentration_over_time(quarters: pd.DataFrame) -> Figure:
         ("gini", "gini", "Gini coefficient", "Gini (0 to 1)"),
         ("top_share", "top", "From the best tenth of customers", "Share of revenue (%)"),
     )
-    for ax, colour, (value, ends, title, label) in zip(axes, style.PALETTE, drawn, strict=False):
-        _intervals(ax, quarters, value, ends, colour)
+    for ax, (value, ends, title, label) in zip(axes, drawn, strict=True):
+        _intervals(ax, quarters, value, ends, style.PLAIN)
         ax.set_title(title)
         ax.set_ylabel(label)
         ax.grid(axis="y")
@@ -57,6 +57,6 @@ def _intervals(ax: Axes, table: pd.DataFrame, value: str, ends: str, colour: str
         )  # fmt: skip
     quarters = pd.PeriodIndex(pd.DatetimeIndex(table["quarter"]), freq="Q")
     step = -(-len(table) // 6)
-    ax.set_xticks(places[::step], labels=[f"{q.year} Q{q.quarter}" for q in quarters[::step]])
+    ax.set_xticks(places[::step], labels=[f"{q.year}\nQ{q.quarter}" for q in quarters[::step]])
     ax.set_xlabel("Quarter")
     ax.set_xlim(-0.6, len(table) - 0.4)

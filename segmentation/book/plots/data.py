@@ -56,7 +56,7 @@ def plot_ledger(ledger: pd.DataFrame, *, currency: str) -> Figure:
         words,
         rules["rows"].tolist(),
         [f"{n:,} ({_share_text(n, raw_rows)})" for n in rules["rows"]],
-        colours=style.PALETTE[0],
+        colours=style.PLAIN,
         label="Lines set aside (lines, share of raw)",
     )
     amounts = [float(amount) for amount in rules["amount"]]
@@ -65,7 +65,7 @@ def plot_ledger(ledger: pd.DataFrame, *, currency: str) -> Figure:
         words,
         amounts,
         [f"{style.money_label(a, currency)} ({_share_text(a, raw_amount)})" for a in amounts],
-        colours=style.PALETTE[1],
+        colours=style.PLAIN,
         label=f"Money set aside ({currency}, share of raw)",
     )
     lines.set_title(f"Lines · n = {raw_rows:,} raw")
@@ -114,13 +114,14 @@ def plot_monthly(monthly: pd.DataFrame, *, currency: str) -> Figure:
             f"New customers · {common.n_of(int(months['new_customers'].sum()))}",
         ),
     )
-    for ax, colour, (name, label, title) in zip(axes, style.PALETTE, drawn, strict=False):
+    for ax, (name, label, title) in zip(axes, drawn, strict=True):
         heights = months[name].astype("float64").fillna(0.0).to_numpy()
         last = places == places.max()
-        ax.bar(places[~last], heights[~last], width=0.8, color=colour)
+        ax.bar(places[~last], heights[~last], width=0.8, color=style.PLAIN)
         ax.bar(
-            places[last], heights[last], 0.74, color=style.PAPER, edgecolor=colour, linewidth=1.4
-        )
+            places[last], heights[last], 0.74, color=style.PAPER, edgecolor=style.PLAIN,
+            linewidth=1.4,
+        )  # fmt: skip
         if not heights.any():
             ax.set_ylim(0, 1)
         if heights.min() < 0:

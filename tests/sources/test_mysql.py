@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -35,11 +35,11 @@ from mariadb import MariaDbServer, private_server
 from segmentation.core.errors import SourceError
 from segmentation.core.parameters import parameters_from, resolve
 from segmentation.deliver import materialize
-from segmentation.deliver.make_run import make_run
 from segmentation.orders import clean
 from segmentation.orders import transactions as ingest
 from segmentation.run.run import Run
 from segmentation.run.stages import STAGES
+from segmentation.sources.demo import write_marketplace
 from segmentation.sources.mysql.engine import MySqlEngine
 from segmentation.sources.mysql.server import (
     Credentials,
@@ -124,7 +124,12 @@ def assert_equal_files(one: Path, other: Path) -> None:
         assert (one / file).read_bytes() == (other / file).read_bytes(), file
 
 
-def assert_equal_readings(shop_or_profile: TinyShop | str, folder: Path, *places: dict) -> Run:
+READING = tuple(name for name, stage in STAGES.items() if "snapshot" in stage.inputs)
+
+
+def assert_equal_readings(
+    shop_or_profile: TinyShop | str, folder: Path, *places: dict, stages: Sequence[str] = READING
+) -> Run:
     """Everything that is read of the same orders in two places is the same; gives the last run.
 
     All other results are made of these alone (`Stage.inputs`).
@@ -138,8 +143,8 @@ def assert_equal_readings(shop_or_profile: TinyShop | str, folder: Path, *places
         runs.append(Run(parameters, folder))
     own = {"sql", "raw_columns", "overview"}  # how it was read
     own |= STAGES["preferences"].gives.keys()  # made from files alone
-    for stage in (each for each in STAGES.values() if "snapshot" in each.inputs):
-        for name in stage.gives.keys() - own:
+    for stage in stages:
+        for name in STAGES[stage].gives.keys() - own:
             one, other = (run[name] for run in runs)
             if isinstance(one, pd.DataFrame):
                 assert one.to_csv() == other.to_csv(), name
@@ -161,32 +166,20 @@ def small(mariadb_server: MariaDbServer) -> tuple[MariaDbServer, str]:
 # --- the same results as from files ---------------------------------------------------
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def demo_database(mariadb_server: MariaDbServer) -> str:
+    """The demonstration with an eighth of its customers, and every defect that it has."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MYSQL_USER", "root")
-        materialize.load_marketplace(mariadb_server.location("demo"))
+        materialize.load_marketplace(mariadb_server.location("demo"), n_customers=500)
     return "demo"
 
 
-@pytest.fixture(scope="session")
-def demo_run(mariadb_server: MariaDbServer, demo_database: str, runs_dir: Path) -> Path:
-    location = mariadb_server.location(demo_database)
-    _, parameters = resolve("marketplace", overrides={"engine": "mysql", "location": location})
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MYSQL_USER", "root")
-        return make_run("marketplace", parameters, runs_dir=runs_dir, name="in_database")
-
-
-def test_demonstration_marketplace_gives_the_same_bytes_from_a_database(demo_run, marketplace_run):
-    assert_equal_files(demo_run, marketplace_run)
-
-
-def test_manifest_says_what_the_database_held(demo_run):
-    manifest = json.loads((demo_run / "manifest.json").read_text("utf-8"))
-    assert manifest["inputs"]["table order_detail"]["rows"] == 11359
-    assert "MariaDB" in manifest["database"]["server"]
-    assert "mysql-connector-python" in manifest["database"]["driver"]
+def test_demonstration_marketplace_agrees_exactly(mariadb_server, demo_database, tmp_path):
+    write_marketplace(tmp_path / "demo", n_customers=500)
+    here = {"location": str(tmp_path / "demo")}
+    there = {"engine": "mysql", "location": mariadb_server.location(demo_database)}
+    assert_equal_readings("marketplace", tmp_path, here, there)
 
 
 def test_demonstration_tables_are_wide_enough_and_say_that_they_are_synthetic(
@@ -250,7 +243,7 @@ def test_text_lines_of_cdnow_agree_exactly(mariadb_server, tmp_path):
         "CHARACTER SET latin1",
     )
     file = ROOT / "data" / "raw_data" / "cdnow" / "CDNOW_master.txt"
-    lines = file.read_text("utf-8").splitlines()[:6000]
+    lines = file.read_text("utf-8").splitlines()[:1500]
     fill(mariadb_server, name, "CDNOW_master", ["line_number", "line"], list(enumerate(lines, 1)))
     (tmp_path / "CDNOW_master.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     here = {"engine": "duckdb", "location": str(tmp_path)}
@@ -310,7 +303,7 @@ def test_ids_that_differ_in_capitals_stay_two_customers_and_blanks_at_the_ends_a
     create = ORDERS.replace("utf8mb4", f"{charset} COLLATE={collation}")
     name = load_orders(mariadb_server, "collated", lines, create)
     place = {"engine": "mysql", "location": mariadb_server.location(name)}
-    run = assert_equal_readings(shop.lines(lines), shop.runs_dir, {}, place)
+    run = assert_equal_readings(shop.lines(lines), shop.runs_dir, {}, place, stages=["orders"])
     assert len(run["customer_features"]) == 40 + len({"a", "A", "á"})
 
 
@@ -396,33 +389,24 @@ def test_lines_are_compared_only_where_somebody_asks_for_copies(
     assert counted.set_index("rule")["n"].to_dict() == whole["rule"].value_counts().to_dict()
 
 
-def test_every_table_of_the_exploration_agrees(mariadb_server, demo_run, runs_dir, demo_database):
-    """Monthly sales, cohorts, quarters, medians and categories, not only what ends in files."""
-    results = []
-    for values in ({}, {"engine": "mysql", "location": mariadb_server.location(demo_database)}):
-        run = Run(resolve("marketplace", overrides=values)[1], runs_dir)
-        results.append(
-            {n: run[n] for n in ("monthly", "cohorts", "quarters", "lines", "categories")}
-        )
-    for name, table in results[0].items():
-        pd.testing.assert_frame_equal(table, results[1][name], check_dtype=False, check_exact=True)
-
-
 # --- fresh data, one snapshot ---------------------------------------------------------
 
 
 def test_changed_rows_are_never_answered_from_the_cache(shop, small):
     server, name = small
-    location = server.location(name)
-    assert run_in(shop, location).code == 0
-    first = (shop.result / "ledger.csv").read_text("utf-8")
-    assert run_in(shop, location).code == 0
-    assert json.loads((shop.result / "manifest.json").read_text("utf-8"))["stages"][0]["reused"]
+
+    def read() -> tuple[pd.DataFrame, bool]:
+        place = {"engine": "mysql", "location": server.location(name)}
+        run = Run(parameters_from(shop.parameters | place), shop.runs_dir)
+        with contextlib.closing(run.snapshot):
+            return run["ledger"], run.reused["orders"]
+
+    first, _ = read()
+    assert read()[1]
     server.execute("UPDATE orders SET amount = amount + 0.01 LIMIT 1", database=name)
-    assert run_in(shop, location).code == 0
-    manifest = json.loads((shop.result / "manifest.json").read_text("utf-8"))
-    assert not manifest["stages"][0]["reused"]
-    assert (shop.result / "ledger.csv").read_text("utf-8") != first
+    changed, reused = read()
+    assert not reused
+    assert not changed.equals(first)
 
 
 def test_two_rows_that_swap_values_change_the_fingerprint(small):
@@ -705,13 +689,21 @@ def test_unexpected_values_are_counted_and_shown(kept, small, change, words):
     assert_refused(run_in(kept, server.location(name)), *words)
 
 
-def test_unsigned_ids_beyond_63_bits_stay_exact(shop, mariadb_server):
+def test_a_whole_run_with_ids_beyond_63_bits_gives_the_same_bytes_and_says_what_the_database_held(
+    shop, mariadb_server
+):
     lines = ordinary_orders(20)
     for line in lines:
         line["customer_id"] = str(2**64 - 1 - int(line["customer_id"]))
     create = ORDERS.replace("customer_id VARCHAR(64)", "customer_id BIGINT UNSIGNED")
     name = load_orders(mariadb_server, "wide_ids", lines, create)
     assert_equal_files(*both(shop.lines(lines), mariadb_server, name))
+    plain = yaml.safe_load((shop.result / "params.yaml").read_text("utf-8"))
+    assert (plain["engine"], plain["location"]) == ("mysql", mariadb_server.location(name))
+    manifest = json.loads((shop.result / "manifest.json").read_text("utf-8"))
+    assert manifest["inputs"]["table orders"]["rows"] == len(lines)
+    assert "MariaDB" in manifest["database"]["server"]
+    assert "mysql-connector-python" in manifest["database"]["driver"]
 
 
 @pytest.mark.parametrize(
@@ -954,14 +946,6 @@ def test_server_without_encryption_is_refused_where_it_is_asked_for(kept, small,
     options.write_text(f"[client]\nuser=root\nssl-ca={certificates}/good.pem\n")
     options.chmod(0o600)
     assert_refused(run_in(kept, server.location(name, tls="verify", option_file=options)), "TLS")
-
-
-def test_profile_with_the_database_round_trips_through_params_yaml(shop, small):
-    server, name = small
-    assert run_in(shop, server.location(name)).code == 0
-    plain = yaml.safe_load((shop.result / "params.yaml").read_text("utf-8"))
-    assert plain["engine"] == "mysql"
-    assert plain["location"] == server.location(name)
 
 
 # --- what a column may hold that it was not made for ------------------------------------------

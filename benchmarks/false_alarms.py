@@ -196,11 +196,13 @@ def sentence(found: dict[str, Any]) -> str:
             f"were called natural kinds ({alarms / total:.1%}, 95% interval {low:.1%} to {high:.1%})"
             + (f" and of {untold} nothing could be told" if untold else "")
         )
+    text = f"In the last run of `make evidence` {'; '.join(parts)}."
+    if planted.empty:
+        return text
     right, n = int(planted["found"].sum()), int(planted["populations"].sum())
     return (
-        f"In the last full run (`make evidence`) {'; '.join(parts)}. Of {n} sets of "
-        f"{planted['k'].min()} to {planted['k'].max()} planted blobs the rule found the right number "
-        f"in {right} ({right / n:.0%})."
+        f"{text} Of {n} sets of {planted['k'].min()} to {planted['k'].max()} planted blobs the rule "
+        f"found the right number in {right} ({right / n:.0%})."
     )
 
 

@@ -25,10 +25,15 @@ def test_page_and_readme_say_what_the_results_say():
     assert text == page.readme(text, RESULT), "python -m benchmarks.page"
 
 
-def test_the_method_says_what_the_comparison_of_choices_gave():
+@pytest.mark.parametrize(
+    ("module", "said"),
+    [(feature_choice, feature_choice.section), (false_alarms, false_alarms.sentence)],
+    ids=["choices", "false-alarms"],
+)
+def test_the_method_says_what_the_simulations_gave(module, said):
     text = feature_choice.PAGE.read_text("utf-8")
-    part = feature_choice.section(json.loads(feature_choice.RESULT.read_text("utf-8")))
-    assert text == feature_choice.written(text, part)
+    part = said(json.loads(module.RESULT.read_text("utf-8")))
+    assert text == feature_choice.written(text, part, module.BEGIN, module.END)
 
 
 def test_the_sentence_on_false_alarms_counts_every_population():

@@ -5,7 +5,10 @@ Ctrl-C while the libraries are still loading ends like any other interruption.
 
 import contextlib
 import os
+import signal
 import sys
+
+from segmentation.core.interruption import interrupt
 
 DATABASE_COMMANDS = ("run", "report", "check", "demo", "materialize")
 
@@ -37,6 +40,8 @@ def open_closed_streams() -> None:
 def main() -> None:
     """Load the command line and run it."""
     open_closed_streams()
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a shell may have it ignored
+        signal.signal(signal.SIGINT, interrupt)
     os.environ["PYTHONSAFEPATH"] = "1"  # whatever a library starts, no module of this folder
     preload_driver()
     try:

@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from segmentation.core.errors import ReportError, SegmentationError
-from segmentation.core.interruption import begin_command, came_too_late, outputs_replaced
+from segmentation.core.interruption import begin_command, came_too_late, interrupt, outputs_replaced
 
 MISTAKE = 2
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -25,10 +25,6 @@ def _fail(message: str, *, code: int = MISTAKE) -> None:
     sys.exit(code)
 
 
-def _interrupted(*_: object) -> None:
-    raise KeyboardInterrupt
-
-
 def _drop_what_is_left() -> None:
     """Let nothing be printed when Python ends: where it would go takes no more."""
     with contextlib.suppress(io.UnsupportedOperation):  # none but the real one
@@ -37,7 +33,7 @@ def _drop_what_is_left() -> None:
 
 def run_command(command: Callable[[], Any]) -> None:
     """Run a command; a user's mistake becomes one sentence and exit code 2."""
-    signal.signal(signal.SIGTERM, _interrupted)
+    signal.signal(signal.SIGTERM, interrupt)
     begin_command()
     try:
         command()

@@ -16,6 +16,19 @@ _replaced = False
 _too_late = False
 
 
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C or SIGTERM.
+
+    A plain KeyboardInterrupt that comes while a text is executed, as where a dataclass is made,
+    is remembered by Python: it ends by the signal, whatever was caught and said since.
+    """
+
+
+def interrupt(*_: object) -> None:
+    """What a signal does."""
+    raise Interrupted
+
+
 def outputs_replaced() -> bool:
     """Whether anything that readers see was replaced since the command began."""
     return _replaced

@@ -90,3 +90,19 @@ def test_other_defect_is_not_taken_for_a_full_disk():
 
     with pytest.raises(RuntimeError, match="did not build"):
         cli.run_command(defect)
+
+
+def test_ctrl_c_while_a_text_is_executed_ends_as_any_other(tmp_path):
+    """As where a dataclass is made; Python would end a module by the signal."""
+    (tmp_path / "ended.py").write_text(
+        "import sys; from segmentation import __main__, cli; from segmentation.core import endings\n"
+        "cli.main = lambda: endings.run_command(lambda: exec("
+        "'import os, signal; os.kill(os.getpid(), signal.SIGINT)'))\n"
+        "sys.argv = ['segmentation', 'params']; __main__.main()"
+    )
+
+    command = [sys.executable, "-m", "ended"]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == "segmentation: interrupted; previous outputs are unchanged.\n"

@@ -10,6 +10,7 @@ import logging
 import multiprocessing.forkserver
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,7 +22,15 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from conftest import ROOT, Outcome, assert_refused, contents_of, leftovers_in, ordinary_orders
+from conftest import (
+    ROOT,
+    Outcome,
+    TinyShop,
+    assert_refused,
+    contents_of,
+    leftovers_in,
+    ordinary_orders,
+)
 from matplotlib.image import imread
 
 from segmentation.book import notebooks
@@ -271,12 +280,21 @@ class Said:
         return self.text.decode()
 
 
+@pytest.fixture(scope="module")
+def computed(tmp_path_factory) -> Path:
+    """Results of a small shop: its report comes to the notebooks at once."""
+    made = TinyShop(tmp_path_factory.mktemp("computed")).lines(ordinary_orders())
+    assert made.run(n_clusters=2).code == 0
+    return made.runs_dir / ".cache"
+
+
 @linux
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_report_cut_short_among_its_notebooks_leaves_no_kernel_and_nothing_half_done(
-    shop, tmp_path, kind
+    shop, computed, kind
 ):
     shop.lines(ordinary_orders())
+    shutil.copytree(computed, shop.runs_dir / ".cache", symlinks=True)
     arguments = shop.arguments(n_clusters=2)
     mark = f"MARK_{uuid.uuid4().hex}"
     screen, theirs = os.openpty()  # progress is shown on terminals only

@@ -24,7 +24,6 @@ ROOMS = (
 )
 """In the order the data flows: a room imports only rooms above it in this list."""
 LONG_MODULES = {
-    "cli.py": (620, "every command of the contract, each with its options and their help"),
     "core/limits.py": (
         520,
         "every threshold of the method once, each with its reason and source",

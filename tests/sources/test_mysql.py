@@ -203,36 +203,27 @@ def test_demonstration_tables_are_wide_enough_and_say_that_they_are_synthetic(
     engine.close()
 
 
-@pytest.fixture(scope="module")
-def real_marketplace(mariadb_server) -> list[tuple[str, str]]:
-    """The real marketplace twice: engine and location of its files, and of its database."""
+def test_real_marketplace_agrees_exactly(mariadb_server, tmp_path):
+    """All that is read; with day and month exchanged, its findings and both outcomes."""
     if not REAL_MARKETPLACE.is_dir():
         pytest.skip("the real marketplace is not on this machine: ../shared/data/marketplace")
     name = database(mariadb_server, "real_marketplace")
     for table, definition in materialize._DEMO_TABLES.items():
         load_csv(mariadb_server, name, REAL_MARKETPLACE / f"{table}.csv", definition)
-    return [("duckdb", str(REAL_MARKETPLACE)), ("mysql", mariadb_server.location(name))]
+    there = {"engine": "mysql", "location": mariadb_server.location(name)}
+    places = [{"location": str(REAL_MARKETPLACE)}, there]
 
+    run = assert_equal_readings("marketplace", tmp_path, *places)
 
-def test_findings_and_both_outcomes_of_the_real_marketplace_agree_exactly(
-    real_marketplace, tmp_path
-):
+    assert len(run["customer_features"]) == 2864
     names = ("findings", "ledger", "customer_features", "days_found", "repair", "group_moves")
     for repair in ("off", "swap_day_month"):
-        runs = []
-        for engine, location in real_marketplace:
-            values = {"engine": engine, "location": location, "date_repair": repair}
-            runs.append(Run(resolve("marketplace", overrides=values)[1], tmp_path))
+        values = [place | {"date_repair": repair} for place in places]
+        runs = [Run(resolve("marketplace", overrides=each)[1], tmp_path) for each in values]
         for name in names:
             one, other = (run[name] for run in runs)
             assert one.to_csv() == other.to_csv(), (repair, name)
         assert (runs[1]["findings"]["rows"] > 0).sum() == 13
-
-
-def test_real_marketplace_agrees_exactly(real_marketplace, tmp_path):
-    places = [{"engine": engine, "location": location} for engine, location in real_marketplace]
-    run = assert_equal_readings("marketplace", tmp_path, *places)
-    assert len(run["customer_features"]) == 2864
 
 
 def test_text_lines_of_cdnow_agree_exactly(mariadb_server, tmp_path):

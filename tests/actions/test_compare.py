@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT, assert_refused, call_cli, order, ordinary_orders
+import yaml
+from conftest import ROOT, TinyShop, assert_refused, call_cli, order, ordinary_orders
 
 from segmentation.actions.compare import (
     RunResult,
@@ -26,8 +27,7 @@ from segmentation.book import words
 from segmentation.core.errors import SourceError
 from segmentation.core.parameters import resolve
 from segmentation.customers.preparation import Preparation
-from segmentation.deliver.make_run import make_run
-from segmentation.run.compare_runs import compare_folders, open_changes, read_run
+from segmentation.run.compare_runs import compare_folders, open_changes, read_run, result_of
 from segmentation.run.run import Run
 from segmentation.segments.model import GroupModel, SegmentModel
 
@@ -258,26 +258,15 @@ def test_a_run_compared_with_itself_shows_no_movement_at_all(shipped_run):
     assert (changes.agreement, changes.not_assignable, changes.verdict) == (1.0, 0, "keep")
 
 
-@pytest.fixture(scope="module")
-def variants(tmp_path_factory) -> Path:
-    """Both shipped profiles under another seed, and the marketplace with its rows shuffled."""
-    runs = tmp_path_factory.mktemp("variants")
-    for profile in ("cdnow", "marketplace"):
-        _, reseeded = resolve(profile, overrides={"random_state": 7, "k_max": 3})
-        make_run(profile, reseeded, runs_dir=runs, name=f"{profile}_reseeded")
-    shuffled = shutil.copytree(ROOT / "data" / "raw_data" / "marketplace", runs / "raw")
-    for path in sorted(shuffled.glob("*.csv")):
-        header, *lines = path.read_text("utf-8").splitlines(keepends=True)
-        np.random.default_rng(5).shuffle(lines)
-        path.write_text(header + "".join(lines), "utf-8")
-    _, moved = resolve("marketplace", overrides={"location": str(shuffled), "k_max": 3})
-    make_run("marketplace", moved, runs_dir=runs, name="marketplace_shuffled")
-    return runs
+def result_with(profile: str, runs_dir: Path, **changed: object) -> RunResult:
+    """What is compared of a run, without the folder that it would write."""
+    _, parameters = resolve(profile, overrides={"k_max": 3, **changed})
+    return result_of(Run(parameters, runs_dir))
 
 
-def test_a_reseeded_run_shows_no_movement(shipped_run, variants):
+def test_a_reseeded_run_shows_no_movement(shipped_run, runs_dir):
     profile, folder = shipped_run
-    changes = compare(read_run(folder), read_run(variants / f"{profile}_reseeded"))
+    changes = compare(read_run(folder), result_with(profile, runs_dir, random_state=7))
     assert set(changes.migration["movement"]) <= {"stayed", "redrawn"}
     redrawn = changes.migration.loc[changes.migration["movement"] == "redrawn", "customers"].sum()
     assert redrawn / changes.migration["customers"].sum() < 0.002
@@ -285,9 +274,14 @@ def test_a_reseeded_run_shows_no_movement(shipped_run, variants):
     assert changes.verdict != "refit"
 
 
-def test_a_shuffled_run_shows_no_movement(marketplace_run, variants):
-    shuffled = variants / "marketplace_shuffled"
-    changes = compare(read_run(marketplace_run), read_run(shuffled))
+def test_a_shuffled_run_shows_no_movement(marketplace_run, tmp_path):
+    shuffled = shutil.copytree(ROOT / "data" / "raw_data" / "marketplace", tmp_path / "raw")
+    for path in sorted(shuffled.glob("*.csv")):
+        header, *lines = path.read_text("utf-8").splitlines(keepends=True)
+        np.random.default_rng(5).shuffle(lines)
+        path.write_text(header + "".join(lines), "utf-8")
+    later = result_with("marketplace", tmp_path, location=str(shuffled))
+    changes = compare(read_run(marketplace_run), later)
     assert set(changes.migration["movement"]) == {"stayed"}
     assert (changes.agreement, changes.verdict) == (1.0, "keep")
 
@@ -299,11 +293,10 @@ def shop_run(shop, name: str, rows: list[dict]) -> Path:
     return shop.runs_dir / name
 
 
-@pytest.fixture
-def two_runs(shop) -> tuple[Path, Path]:
+@pytest.fixture(scope="module")
+def two_runs(tmp_path_factory) -> tuple[Path, Path]:
     """A shop before and after a year in which three customers left and two came."""
-
-    rows = ordinary_orders(60)
+    shop, rows = TinyShop(tmp_path_factory.mktemp("two_runs")), ordinary_orders(60)
     before = shop_run(shop, "before", rows)
     gone = {"0001", "0002", "0003"}
     later = [row for row in rows if row["customer_id"] not in gone]
@@ -366,8 +359,12 @@ def test_a_comparison_may_be_written_again(two_runs, tmp_path):
         assert call_cli("compare", *two_runs, "--output", tmp_path / "c").code == 0
 
 
-def test_differing_parameters_are_named(marketplace_run, variants):
-    said = words.folders_text(compare_folders(marketplace_run, variants / "marketplace_reseeded"))
+def test_differing_parameters_are_named(marketplace_run, tmp_path):
+    other = shutil.copytree(marketplace_run, tmp_path / "other")
+    values = yaml.safe_load((other / "params.yaml").read_text("utf-8"))
+    values |= {"k_max": 3, "random_state": 7}
+    (other / "params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    said = words.folders_text(compare_folders(marketplace_run, other))
     assert "differ in their parameters: k_max, random_state" in said
 
 

@@ -241,7 +241,7 @@ def test_ci_names_what_failed_and_then_prints_the_closing_line_and_ends_as_it_di
 
     assert done.returncode == code
     lines = done.stdout.splitlines()
-    targets = ("report", "check", "setup", "test-faults", "test")
+    targets = ("report", "check", "setup", "test-faults", "test", "test-integrations")
     assert [line for line in lines if "CI=" in line] == [
         f"make {target} with CI=true" for target in targets
     ]

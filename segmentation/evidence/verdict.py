@@ -222,11 +222,11 @@ def _predicts(rankings: pd.DataFrame) -> str | None:
 
 
 def beside_smooth(one: dict[str, Any]) -> str:
-    """What a smooth population of buyers gives beside these customers, in words."""
+    """What a smooth population of buyers, made up without kinds, gives beside these, in words."""
     if one["natural_kinds"] is None:
         return "whether they are natural kinds cannot be told from these data"
     return (
-        f"one smooth population of buyers gives {one['k_used']} groups "
+        f"made-up customers without any kinds divide into {one['k_used']} groups "
         f"{'less' if one['natural_kinds'] else 'about as'} distinct (silhouette "
         f"{one['smooth']:.2f} against {one['silhouette']:.2f})"
     )

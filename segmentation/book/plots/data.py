@@ -471,7 +471,7 @@ def plot_concentration(features: pd.DataFrame) -> Figure:
     steps = np.linspace(0, len(ranked), min(100, len(ranked) // LEAST_PUBLISHED) + 1).astype(int)
     fig.data = pd.DataFrame({"customers_share": customers[steps], "revenue_share": revenue[steps]})  # type: ignore[attr-defined]
     ax.plot([0, 1], [0, 1], color=style.CONTEXT, linewidth=1)
-    ax.text(0.99, 0.5, "every customer spends the same", ha="right", va="top", color=style.QUIET)
+    ax.text(0.99, 0.01, "grey: all spend the same", ha="right", va="bottom", color=style.QUIET)
     ax.plot(customers[shown], revenue[shown], color=style.PALETTE[0], linewidth=2.2)
     marks = [share for share in TOP_SHARES if share * len(ranked) >= 1]
     reached = np.interp(marks, customers, revenue)

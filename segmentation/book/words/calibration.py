@@ -72,8 +72,8 @@ def calibration_sentence(calibration: pd.DataFrame, facts: dict[str, Any]) -> st
     )
     if facts["possible"]:
         return (
-            f"{text} No tenth lies more than {100 * MISSED_DECILE:.0f} points outside: near enough to give "
-            "a chance to order for each customer."
+            f"{text} No tenth lies more than {100 * MISSED_DECILE:.0f} points outside: near enough to rank "
+            "customers by it; the chance of a single customer is rough."
         )
     return f"{text} **No customer is forecast**: {facts['reason']}."
 

@@ -340,7 +340,7 @@ def actions(run: Any) -> list[tuple[str, str]]:
             (
                 f"{row.play}: {name}, {plural(row.customers, 'customer')}",
                 f"{format_money(float(row.revenue), parameters.currency)} in the window · "
-                f"{_pays(row)} · {against}sheet “{sheets[row.segment_type, row.segment]}”",
+                f"{_pays(row)} · {against}workbook sheet “{sheets[row.segment_type, row.segment]}”",
             )
         )
     if slipped is None:
@@ -371,9 +371,9 @@ def _called_first(run: Any) -> tuple[float, str, str] | None:
         money,
         f"Call first: {plural(len(listed_first), 'customer')} {why} in the last quarter",
         f"{format_money(money, run.parameters.currency)} spent in the window · "
-        "by value at risk · sheet “Call first”"
+        "by value at risk · workbook sheet “Call first”"
         if possible
-        else f"{format_money(money, run.parameters.currency)} spent in the window · sheet “Call first”",
+        else f"{format_money(money, run.parameters.currency)} spent in the window · workbook sheet “Call first”",
     )
 
 

@@ -118,7 +118,7 @@ def holdout_table(segments: pd.DataFrame, *, currency: str) -> Html:
         rows = rows.drop(columns="group")
     return table_of(
         rows,
-        caption="What each segment did after the cut; in brackets 95% bootstrap intervals, which money that hangs on few customers does not have. Same today: share of its customers whom today's borders would have put into the segment of the same name. Lift: share of revenue divided by share of customers.",
+        caption="What each segment did after the cut; in brackets 95% bootstrap intervals; money that hangs on few customers is given without one. Same today: share of its customers whom today's borders would have put into the segment of the same name. Lift: share of revenue divided by share of customers.",
         numeric=[name for name in rows.columns if name not in ("group", "segment at the cut")],
     )
 
@@ -145,7 +145,7 @@ def ranking_table(rankings: pd.DataFrame) -> Html:
     order = rankings["customers_share"].rank(method="dense").to_numpy().argsort(kind="stable")
     return table_of(
         rows.iloc[order],
-        caption="The same number of customers chosen in different ways at the cut, and what they did after it; in brackets 95% bootstrap intervals. The workbook's lists go by segment, then spend; *segments* takes the customers of one segment by lot, so its figures are averages over the draw. Rank correlation (Spearman) is of the whole ranking with later revenue.",
+        caption="The same number of customers chosen in different ways at the cut, and what they did after it; in brackets 95% bootstrap intervals. The workbook's lists go by segment, then spend; “segments” takes the customers of one segment by lot, so its figures are averages over the draw. Rank correlation (Spearman) is of the whole ranking with later revenue.",
         numeric=("bought again", "share of later revenue", "lift", "rank correlation"),
     )
 
@@ -168,7 +168,7 @@ def ranking_sentence(
         f"(the first minus the second: {100 * gap:.1f} percentage points, {ends})."
     )
     if spend["difference_high"] < 0:
-        text += " **Lists by segment chose better than a plain spend ranking.**"
+        text += f" **Lists by segment chose better than a plain spend ranking, by {100 * gap:.1f} points.**"
         return text + _model_words(holdout, rows, best)
     word = "better" if spend["difference_low"] > 0 else "as well"
     text += f" **A plain spend ranking does {word}.** " + _keep(stability)

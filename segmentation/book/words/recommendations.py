@@ -121,7 +121,7 @@ def limit_words(row: Any) -> str:
     said = as_sentence(row.limits)
     if row.is_supported or not row.is_campaign:
         return said
-    return f"{said} The data cannot support more than a first, small trial."
+    return f"{said} The data cannot support more than a first, small trial: it limits what may be lost, and proves nothing by itself."
 
 
 def break_even_words(row: Any, currency: str) -> str:
@@ -176,7 +176,7 @@ def _worth_words(row: Any, currency: str) -> str:
             f"An order counts {value}: all that a customer spent, because these data hold no single "
             "orders. What is needed is really more."
         )
-    return f"{said} Who has to be asked may order for less."
+    return f"{said} Orders that come only because of a contact may be smaller."
 
 
 def stakes_sentence(recommendations: pd.DataFrame, *, currency: str) -> str:

@@ -73,7 +73,7 @@ def fidelity_sentence(fidelity: dict[str, Any], separation: pd.DataFrame, kinds:
             ]
         )
         judged = (
-            "good enough to explain segments in a meeting"
+            "good enough to describe segments in a meeting"
             if own["held_out"] >= LOOSE_RULES
             else "**too loose to stand in for the segments**: use them as a first idea only"
         )

@@ -246,7 +246,11 @@ def journey_words(row: Mapping[str, Any], currency: str) -> str:
         parts.append(text)
     if "recency" in known:
         quiet = known["recency"]
-        parts.append(f"quiet for the last {_period(quiet).removeprefix('1 ')}" if quiet else "ordered only just now")
+        parts.append(
+            f"quiet for the last {_period(quiet).removeprefix('1 ')}"
+            if quiet
+            else "ordered only just now"
+        )
     return "; ".join(parts) + "."
 
 

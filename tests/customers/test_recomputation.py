@@ -13,6 +13,7 @@ import pytest
 from conftest import ROOT
 from workbooks import names_of
 
+from segmentation.core.columns import RULE_WORDS
 from segmentation.core.parameters import parameters_from
 from segmentation.deliver.workbook.definitions import TITLES
 from segmentation.run.run import Run
@@ -209,7 +210,9 @@ def test_ledger_sheet_of_the_workbook_is_the_ledger(shipped_run, workbook):
     header, *rows = workbook["ledger"]
 
     sheet = pd.DataFrame(rows, columns=header)
-    assert sheet["rule"].tolist() == ledger["rule"].tolist()
+    assert (
+        sheet["rule"].tolist() == ledger["rule"].map(lambda one: RULE_WORDS.get(one, one)).tolist()
+    )
     for name in ("rows", "customers"):
         assert sheet[name].tolist() == ledger[name].astype(int).tolist()
     assert [Decimal(f"{a:.2f}") for a in sheet["amount"]] == ledger["amount"].map(Decimal).tolist()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -102,7 +103,11 @@ def test_ctrl_c_while_a_text_is_executed_ends_as_any_other(tmp_path):
     )
 
     command = [sys.executable, "-m", "ended"]
-    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    ended = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, check=False,
+        # where the tests themselves run in the background, Ctrl-C is ignored and inherited
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
 
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr == "segmentation: interrupted; previous outputs are unchanged.\n"

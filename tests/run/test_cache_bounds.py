@@ -145,4 +145,5 @@ def test_a_wrong_clock_changes_what_is_kept_and_no_result(shop, days_ago):
         os.utime(seal, (moment, moment))
     assert shop.run(n_clusters=2).code == 0
     again = contents_of(shop.result)
-    assert {name for name in again if again[name] != first[name]} == IDLE
+    # the moment of a run is told to the second, and both may be in one
+    assert {name for name in again if again[name] != first[name]} <= IDLE

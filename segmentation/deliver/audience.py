@@ -125,9 +125,13 @@ def write_audience(
             f"({'; '.join(told[1:][:4])})."
         )
     parts = _parts(_as_imported(sent, form, raw_values=raw_values), form)
-    paths = _write(parts, _both_arms(rows), output, raw_values=raw_values, replace=replace)
-    if form["ads"]:
-        told.append(f"{platform} takes no arm or campaign id: {ARMS_FILE} has them")
+    both = _both_arms(rows)
+    paths = _write(parts, both, output, raw_values=raw_values, replace=replace)
+    told += [form["say"]] if "say" in form else []
+    if both is not None and output.suffix != ".csv":
+        told.append(f"for campaign readout: {ARMS_FILE} has both arms and the campaign's id")
+    elif both is not None and not carry_control:
+        told.append(f"for campaign readout, which needs {ARMS_FILE} of both arms, {OTHER_OUTPUT}")
     return "\n".join(told), paths
 
 

@@ -30,8 +30,8 @@ DOCUMENTED = {
     "hubspot": (["Email", "Phone Number", *OUR_OWN], EMAIL, E164),
     # mailchimp.com format-guidelines-for-your-import-file: one address a contact
     "mailchimp": (["Email Address", "SMS Phone Number", *OUR_OWN], EMAIL, E164),
-    # facebook.com/business/help 2082575038703844: email, phone, nothing internal
-    "meta": (["email", "phone"], SHA256, SHA256),
+    # facebook.com/business/help 2082575038703844: email, phone; others are not uploaded
+    "meta": (["email", "phone", "arm", "campaign_id"], SHA256, SHA256),
     # support.google.com 7476159: English headers of a given list, SHA-256
     "google": (["Email", "Phone"], SHA256, SHA256),
     "csv": (["customer_id", "email", "phone", "segment", "arm", "campaign_id"], EMAIL, E164),
@@ -98,17 +98,27 @@ def test_each_format_is_what_the_platform_documents(run, tmp_path, platform):
         assert re.fullmatch(phone, row[phone_at])
         plain, digits = f"u{one}@example.com", f"4917010{one}"
         if platform == "meta":
-            assert row == {"email": hashlib.sha256(plain.encode()).hexdigest(),
-                           "phone": hashlib.sha256(digits.encode()).hexdigest()}  # fmt: skip
+            assert row[by_kind["email"]] == hashlib.sha256(plain.encode()).hexdigest()
+            assert row[phone_at] == hashlib.sha256(digits.encode()).hexdigest()
         elif platform == "google":
             assert row["Phone"] == hashlib.sha256(f"+{digits}".encode()).hexdigest()
         else:
             assert (row[by_kind["email"]], row[phone_at]) == (plain, f"+{digits}")
-            assert (row["customer_id"], row["arm"]) == (one, "treatment")
+            assert row["customer_id"] == one
+        if platform != "google":  # whose list of headers is closed
+            assert row["arm"] == "treatment"
             assert row["campaign_id"] == f"{run.resolve().name}-low-value"
-    # the list for the read-out has both arms, whatever the platform takes
-    both = Counter(row["arm"] for row in read(tmp_path / "out" / "arms.csv"))
+    # the one list for the read-out has both arms, whatever the platform takes
+    listed = read(tmp_path / "out" / "arms.csv")
+    both = Counter(row["arm"] for row in listed)
     assert both == Counter(r["arm"] for r in arms.values() if r["segment"] == "Low value")
+    assert {row["campaign_id"] for row in listed} == {f"{run.resolve().name}-low-value"}
+    assert "arms.csv has both arms and the campaign's id" in done.out
+    orders = [{"customer_id": row["customer_id"]} for row in listed if row["arm"] == "treatment"]
+    written(tmp_path / "orders.csv", orders)
+    said = call_cli("campaign", "readout", tmp_path / "out" / "arms.csv", tmp_path / "orders.csv")
+    assert said.code == 0, said.err
+    assert "a change is shown" in said.out
 
 
 def test_hashes_are_those_that_meta_publishes():
@@ -280,7 +290,9 @@ def test_the_control_arm_is_left_out_unless_carried_and_never_shown_ads(run, tmp
     assert carried.code == 0, carried.err
     assert {row["arm"] for row in read(tmp_path / "all.csv")} == {"treatment", "control"}
     assert_refused(call_cli(*asked, "meta", "--carry-control"), "--carry-control", "control arm")
-    # the file itself is the list of the read-out
+    assert "campaign readout" not in carried.out  # the file itself is its list
+    alone = call_cli(*asked, "google", "--output", tmp_path / "alone.csv")
+    assert "needs arms.csv of both arms, give --output a new folder" in alone.out
     buyers = [row["customer_id"] for row in read(tmp_path / "all.csv") if row["arm"] == "treatment"]
     results = written(tmp_path / "orders.csv", [{"customer_id": one} for one in buyers])
     said = call_cli("campaign", "readout", tmp_path / "all.csv", results)

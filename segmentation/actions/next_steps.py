@@ -15,6 +15,7 @@ from segmentation.evidence.holdout import known_at_cut, standing_by
 from segmentation.orders.customer_ids import perhaps_guests
 from segmentation.segments.forecast import MbgNbd
 from segmentation.segments.model import SegmentModel
+from segmentation.segments.own_labels import OWN_LABELS
 
 MOVEMENT_COLUMNS = ("as_of", "segment_from", "segment_to", "customers", "revenue")
 RETENTION_COLUMNS = ("as_of", "segment", "customers", "ordered")
@@ -60,10 +61,13 @@ def next_steps(
         for day, own in history.groupby("as_of", sort=True)
     }
     before = placed[max(placed)]
-    listed = customers[~customers["customer_id"].isin(perhaps_guests(line_findings))]
-    slipping = slipping_customers(before, listed, _ladder(customers))
+    # own labels: earlier segments are by the nearest centre, so today's that are compared, too
+    today = standing_by(model, customers) if OWN_LABELS in model.info else customers
+    is_guest = customers["customer_id"].isin(perhaps_guests(line_findings))
+    listed, alike = customers[~is_guest], today["segment"] == customers["segment"]
+    slipping = slipping_customers(before, customers[~is_guest & alike], _ladder(customers))
     return {
-        "movement": movement({**placed, overview["as_of"]: customers}),
+        "movement": movement({**placed, overview["as_of"]: today}),
         "retention": retention(placed),
         "slipping": slipping,
         "call_first": call_first(

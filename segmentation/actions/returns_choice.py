@@ -12,6 +12,7 @@ from segmentation.actions.compare import RunResult, customer_movements, match_se
 from segmentation.core.errors import SegmentationError
 from segmentation.core.parameters import Parameters
 from segmentation.segments.model import SegmentModel
+from segmentation.segments.own_labels import OWN_LABELS
 
 TOP_MOVERS = 5
 MOVED_KINDS = ("moved", "redrawn")
@@ -50,6 +51,8 @@ def whom_it_moves(
     """Compare with the other choice, where there is one to make."""
     if returned_lines.empty:
         return no_choice("the source marks no line of a customer as a return")
+    if OWN_LABELS in model.info:
+        return no_choice("the segments are labels of your own, which no choice moves")
     if parameters.fit_on != "all":
         return no_choice("all but a sample of the customers stay on the cluster")
     found: dict[str, RunResult] = {

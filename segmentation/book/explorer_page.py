@@ -14,6 +14,7 @@ from typing import Any
 from segmentation.book.words.text import inert
 from segmentation.core.columns import FEATURES, group_labels
 from segmentation.segments.model import GroupModel, SegmentModel
+from segmentation.segments.model_checks import why_not_exported
 
 
 def browser_model(model: SegmentModel) -> dict[str, Any]:
@@ -50,7 +51,12 @@ def _browser_group(group: GroupModel, kinds: Iterable[str]) -> dict[str, Any]:
 
 
 def explorer_section(name: str, title: str, model: SegmentModel) -> str:
-    """One data set's explorer: its numbers and a place for the sliders, as raw HTML."""
+    """One data set's explorer: its numbers and a place for the sliders, as raw HTML.
+
+    Or why there is none.
+    """
+    if why := why_not_exported(model.info):
+        return f"## {inert(title)}\n\nNo explorer: {why}.\n"
     numbers = json.dumps(browser_model(model), separators=(",", ":")).replace("<", "\\u003c")
     place = html.escape(name, quote=True)
     return (

@@ -193,6 +193,13 @@ Why: the lowest tenth of the scale; how often such customers flip is shown."""
 NAME_TRUE_OF = 0.7
 """Share of a segment's customers of whom its name must be true.
 Why: a name is heard as said of each customer; less, and it is the mean's, or one customer's."""
+MOST_LABELS = 50
+"""Different labels of the analyst's own, at most.
+Why: as many as there may be clusters; more is a number of each customer, not a segment."""
+LABELS_FOLLOWED = 0.99
+"""Share of the customers to whom the nearest segment centre must give the label of the \
+analyst's own, for the model to be exported.
+Why: a new customer gets by the centres what the labels would say, but for one in a hundred."""
 LEAST_ALIKE = 10
 """Customers behind a journey, a cohort or typical values, at least.
 Why: nobody can be recognised in the middle of ten."""

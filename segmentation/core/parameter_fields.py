@@ -25,8 +25,10 @@ SHIPPED_SOURCES = ("cdnow", "marketplace", "online_retail", "customer_segmentati
 Auto = Literal["auto"]
 SHIPPED = "shipped"
 NONE = "none"
-PATHS = ("source", "location", "own_features", "naming_rules", "plays")
+PATHS = ("source", "location", "own_features", "own_labels", "naming_rules", "plays")
 """Parameters that may hold a path; a page shows no more of one than `shown_path` does."""
+FILES = (".sql", ".yaml", ".yml", ".csv", ".parquet")
+"""How a path among them ends, where it is not a location."""
 
 
 def _unit(unit: str) -> dict[str, Any]:
@@ -161,6 +163,12 @@ class Parameters(BaseModel):
     anomalies_in_fit: bool = Field(
         True,
         description="Anomalies take part in fitting the centres; all customers are assigned anyway.",
+    )
+    own_labels: str = Field(
+        NONE,
+        pattern=r"^(none|.*\.(csv|parquet))$",
+        description="Segments of your own in the place of K-Means: a file of customer_id, label.",
+        json_schema_extra=_unit("none, *.csv or *.parquet"),
     )
     n_clusters: Annotated[int, Field(ge=1, le=50)] | Auto = Field(
         3,

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from segmentation.core.columns import SHIPPED_FEATURES
 from segmentation.core.errors import ParameterError, first_three
 from segmentation.core.parameter_fields import (
+    FILES,
     PATHS,
     Parameters,
 )
@@ -289,7 +290,7 @@ def _beside(file: Path, values: dict[str, Any]) -> dict[str, Any]:
     found = dict(values)
     for name in PATHS:
         text = str(values.get(name, ""))
-        is_file = name == "location" or text.endswith((".sql", ".yaml", ".yml"))
+        is_file = name == "location" or text.endswith(FILES)
         if not text or not is_file or "://" in text or Path(text).expanduser().is_absolute():
             continue
         beside, old = (

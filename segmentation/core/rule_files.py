@@ -30,7 +30,8 @@ LEAST_CONTRAST = 3.0
 _NAME = re.compile(r"[^\W_][\w ,.'&/()+%-]{0,59}")
 
 
-def _is_name(value: str) -> str:
+def is_name(value: str) -> str:
+    """A name of a segment or play; a ValueError says what one is."""
     if not _NAME.fullmatch(value) or value != value.strip():
         raise ValueError(
             "a name has at most 60 letters, digits, spaces and , . ' & / ( ) + % -, and begins "
@@ -57,7 +58,7 @@ def _is_colour(value: str) -> str:
     return value
 
 
-Name = Annotated[str, AfterValidator(_is_name)]
+Name = Annotated[str, AfterValidator(is_name)]
 Colour = Annotated[str, AfterValidator(_is_colour)]
 Feature = Annotated[str, AfterValidator(_is_feature)]
 Ratio = Annotated[float, Field(ge=0, allow_inf_nan=False)]

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import pyarrow.parquet as pq
 
 from segmentation.core.columns import column_of
+from segmentation.core.parameter_fields import FILES
 from segmentation.core.parameters import PATHS, Parameters, resolve_path, value_from_text
 from segmentation.deliver.run_places import MANIFEST, Asked
 
@@ -103,7 +104,7 @@ def command_of(asked: Asked, name: str) -> str:
 def _typed(parameter: str, value: Any) -> str:
     """A value as it is typed; a path so that it means the same from elsewhere."""
     if isinstance(value, str):
-        is_path = parameter == "location" or value.endswith((".sql", ".yaml", ".yml"))
+        is_path = parameter == "location" or value.endswith(FILES)
         if parameter in PATHS and is_path and "://" not in value:
             return str(resolve_path(value))
         if value_from_text(value) == value:

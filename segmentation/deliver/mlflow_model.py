@@ -61,7 +61,7 @@ def export_mlflow(run: Path, output: Path) -> SegmentModel:
     """
     folder = run / "model" if (run / "model").is_dir() else run
     with new_folder(output, MLFLOW_MODEL, "give --mlflow a new folder") as working:
-        model = load_model(folder)
+        model = load_model(folder, to_export=True)
         _write(model, folder, working)
     return model
 

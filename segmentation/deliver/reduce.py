@@ -60,7 +60,7 @@ def reduce_folder(model: Path, output: Path, *, tolerance: float) -> tuple[int, 
     if output.exists() and output.resolve() == model.resolve():
         raise ParameterError("--output: is the model itself; give another folder.")
     with new_folder(output, REDUCED_MODEL, "give --output a new folder") as working:
-        full = load_model(model)
+        full = load_model(model, to_export=True)
         small = reduced_model(full, tolerance=tolerance)
         small.save(working)
     counts = [sum(len(g.core_points) for g in m.groups.values()) for m in (full, small)]

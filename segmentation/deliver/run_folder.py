@@ -40,6 +40,7 @@ from segmentation.run.stages import STAGES
 from segmentation.segments.colours import colours_of
 from segmentation.segments.model import SegmentModel
 from segmentation.segments.names import fact_sentence
+from segmentation.segments.own_labels import OWN_LABELS
 
 WORKBOOK = "customer_segmentation_output.xlsx"
 WORKBOOK_CSV = "workbook_csv"
@@ -237,7 +238,7 @@ def manifest_of(run: Run, asked: Asked) -> dict[str, Any]:
     for stage in STAGES:
         cost = json.loads((run.stage(stage) / "cost.json").read_text(encoding="utf-8"))
         costs.append({"stage": stage, "key": run.key(stage), "reused": run.reused[stage]} | cost)
-    ledger = run["ledger"].set_index("rule")
+    ledger, info = run["ledger"].set_index("rule"), run["model"].info
     return {
         "profile": asked.profile,
         "profile_place": asked.place or asked.profile,
@@ -261,6 +262,7 @@ def manifest_of(run: Run, asked: Asked) -> dict[str, Any]:
             "raw": _exact(ledger.at["raw", "amount"]),
             "kept": _exact(ledger.at["kept", "amount"]),
         },
+        **{name: info[name] for name in (OWN_LABELS,) if name in info},
         "forecast": run["forecast_facts"],
         "stages": costs,
     }

@@ -9,12 +9,14 @@ from typing import Any
 
 import pandas as pd
 
-from segmentation.core.columns import shorten
+from segmentation.core.columns import format_share, shorten
 from segmentation.core.errors import SourceError
 from segmentation.core.parameters import load_yaml
 from segmentation.deliver.check import findings_found
 from segmentation.deliver.run_folder import WORKBOOK, stages_sentence
 from segmentation.deliver.run_places import manifest_in
+from segmentation.segments.model_checks import why_not_exported
+from segmentation.segments.own_labels import OWN_LABELS
 
 SLACK_LONGEST = {"header": 150, "section": 3_000}
 """Characters that a block of a Slack message may have (Slack's reference of blocks)."""
@@ -32,6 +34,7 @@ def summary(folder: Path, profile: str) -> dict[str, str]:
         "set aside": f"{aside / rows['raw']:.1%} of {rows['raw']:,} lines, {currency} {less:,}",
         "severe findings": _severe(folder),
         "segments": _segments(folder),
+        **_own_labels(manifest),
         "trust": _trust(folder),
         "stages": stages_sentence(folder),
         "open": _to_open(folder, profile),
@@ -83,6 +86,16 @@ def _segments(folder: Path) -> str:
     profile = pd.read_csv(folder / "profile.csv")
     parts = [f"{row.segment} {row.customers:,}" for row in profile.itertuples()]
     return f"{len(parts)}: {', '.join(parts)}"
+
+
+def _own_labels(manifest: dict[str, Any]) -> dict[str, str]:
+    """How far a model follows labels of the analyst's own, and so whether it is exported."""
+    if (labels := manifest.get(OWN_LABELS)) is None:
+        return {}
+    n, why = labels["customers"], why_not_exported(manifest)
+    share = format_share(labels["followed"] / n, n)
+    said = f"the nearest segment centre gives {share} of the customers theirs"
+    return {"own labels": f"no model is exported: {why}" if why else f"{said}; it is the model"}
 
 
 def _trust(folder: Path) -> str:

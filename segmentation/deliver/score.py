@@ -68,7 +68,7 @@ def score_file(
         raise OutputError(f"--output {output.name}: its ending must be .csv or .parquet.")
     if not replace:
         refuse_existing(output)
-    model = load_model(model_folder)
+    model = load_model(model_folder, to_export=True)
     if not customers.is_file():
         raise SourceError(f"{customers}: no such file.")
     if customers.suffix not in (".csv", ".parquet"):

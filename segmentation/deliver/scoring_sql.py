@@ -73,7 +73,7 @@ def scoring_sql(model_folder: Path, *, dialect: str) -> str:
     """
     if dialect not in DIALECTS:
         raise ParameterError(f"--dialect {dialect}: it is one of {', '.join(DIALECTS)}.")
-    select = scoring_select(load_model(model_folder))
+    select = scoring_select(load_model(model_folder, to_export=True))
     return select.sql(dialect=DIALECTS[dialect], pretty=True) + "\n"
 
 

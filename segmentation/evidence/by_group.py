@@ -25,6 +25,7 @@ from segmentation.segments import kmeans
 from segmentation.segments import names as naming
 from segmentation.segments.dbscan import GroupFlags
 from segmentation.segments.map import map_agreement
+from segmentation.segments.own_labels import OWN_LABELS
 from segmentation.segments.silhouettes import silhouette_interval
 
 K_COLUMNS = (
@@ -124,19 +125,21 @@ def stability(
     scaled: dict[str, PreparedGroup],
     features: pd.DataFrame,
     segments: pd.DataFrame,
+    chosen: dict[str, Any],
     naming_rules: dict[str, Any],
     parameters: Parameters,
     progress: bool,
 ) -> dict[str, Any]:
     """Clusters, names and margins under resampling, and what single starts would say.
 
-    Resamples are drawn of the customers that the centres were fitted on.
+    Resamples are drawn of the customers that the centres were fitted on. Labels of the
+    analyst's own have no starts.
     """
     random_state = parameters.random_state
     whole, clusters, bands, starts = [], [], [], []
     for kind, group in scaled.items():
-        own = segments.iloc[group.rows]
-        if not parameters.anomalies_in_fit:
+        own, given = segments.iloc[group.rows], chosen[kind]["asked"] == OWN_LABELS
+        if not parameters.anomalies_in_fit and not given:
             fitted_on = ~own["is_anomaly"].to_numpy()
             some = {n: getattr(group, n)[fitted_on] for n in ("rows", "values", "flag_values")}
             group = replace(group, **some)
@@ -147,11 +150,11 @@ def stability(
         label = kind if progress else ""
         found = resample_stability(
             group.values, labels, own["margin"].to_numpy(),
-            random_state=random_state, progress=label and f"resamples, {label}",
+            random_state=random_state, given=given, progress=label and f"resamples, {label}",
         )  # fmt: skip
         names = name_stability(
             group.values, own["segment"].to_numpy(), int(labels.max()) + 1,
-            _naming(features.iloc[group.rows], group, naming_rules),
+            None if given else _naming(features.iloc[group.rows], group, naming_rules),
             random_state=random_state, progress=label and f"names, {label}",
         )  # fmt: skip
         sizes = own.groupby(["cluster", "segment"]).size().rename("customers").reset_index()
@@ -162,6 +165,8 @@ def stability(
         )
         whole.append(found.whole.assign(segment_type=kind))
         bands.append(found.margins.assign(segment_type=kind))
+        if given:
+            continue
         starts.append(
             seed_sensitivity(
                 group.values, labels, _inertia(group.values, labels),
@@ -213,6 +218,7 @@ def anomaly_evidence(
     scaled: dict[str, PreparedGroup],
     features: pd.DataFrame,
     segments: pd.DataFrame,
+    chosen: dict[str, Any],
     tuning_dbscan: pd.DataFrame,
     flags: dict[str, GroupFlags],
     parameters: Parameters,
@@ -239,7 +245,8 @@ def anomaly_evidence(
         caught[["low", "high"]] = np.array(ends)
         planted.append(caught.assign(segment_type=kind))
         own = segments.iloc[group.rows]
-        without = _fit_without(group, features, own, parameters)
+        given = chosen[kind]["asked"] == OWN_LABELS  # no anomaly moves them
+        without = None if given else _fit_without(group, features, own, parameters)
         if without is not None:
             effects.append(_who_moves(own, without).assign(segment_type=kind))
             overall[kind] = agreement_of(own["cluster"].to_numpy(), without)

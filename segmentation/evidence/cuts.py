@@ -11,9 +11,16 @@ from segmentation.core.limits import CAMPAIGN_SHARES, LEAST_CUSTOMERS
 from segmentation.core.parameters import Parameters
 from segmentation.customers.prepare import PreparedGroup
 from segmentation.evidence.forecast import fitted, predict
-from segmentation.evidence.holdout import clusters_at_cut, known_at_cut, segments_at_cut
+from segmentation.evidence.holdout import (
+    clusters_at_cut,
+    known_at_cut,
+    labelled_at_cut,
+    segments_at_cut,
+)
 from segmentation.evidence.rankings import LISTS, RECENCY, RFM, SPEND, Ranking, rfm_score
 from segmentation.segments import kmeans
+from segmentation.segments.model import SegmentModel
+from segmentation.segments.own_labels import OWN_LABELS
 
 BY_VALUE, VALUE = "segment, then expected value", "expected value"
 CUT_COLUMNS = ("as_of", "customers", "ranking", "revenue_share")
@@ -23,6 +30,7 @@ def cuts(
     *,
     history: pd.DataFrame,
     chosen: dict[str, Any],
+    model: SegmentModel,
     naming_rules: dict[str, Any],
     parameters: Parameters,
 ) -> dict[str, Any]:
@@ -44,9 +52,12 @@ def cuts(
                 group, spent, parameters=parameters.model_copy(update={"n_clusters": k})
             )
 
-        placed = segments_at_cut(
-            customers, parameters=parameters, rules=naming_rules, clusters_of=clusters_of
-        )
+        if OWN_LABELS in model.info:
+            placed = labelled_at_cut(model, customers)
+        else:
+            placed = segments_at_cut(
+                customers, parameters=parameters, rules=naming_rules, clusters_of=clusters_of
+            )
         revenue = placed["revenue_next"].to_numpy(dtype=float)
         for name, score in _lists(placed, parameters.outcome_days).items():
             share = Ranking.by(score).caught(np.ones(len(score)), revenue, CAMPAIGN_SHARES[-1])

@@ -25,6 +25,7 @@ from segmentation.segments import kmeans
 from segmentation.segments import names as naming
 from segmentation.segments.dbscan import fit_dbscan
 from segmentation.segments.model import SegmentModel
+from segmentation.segments.own_labels import OWN_LABELS
 
 
 def known_at_cut(table: pd.DataFrame, *, split_pre_register: bool) -> pd.DataFrame:
@@ -118,6 +119,20 @@ def clusters_at_cut(
     if left_out.any():
         return kmeans.fit_without(group.values, spent, left_out, n_clusters=int(k), **fixed)
     return kmeans.fit_kmeans(group.values, spent, n_clusters=int(k), **fixed)
+
+
+def labelled_at_cut(model: SegmentModel, customers: pd.DataFrame) -> pd.DataFrame:
+    """As `segments_at_cut`, where segments are labels of the analyst's own.
+
+    Nobody had them at the cut: the nearest of today's segment centres stands for them.
+    """
+    placed = standing_by(model, customers).dropna(subset="segment")
+    keys = ["segment_type", "segment"]
+    number = {(kind, n): i for kind, g in model.groups.items() for i, n in enumerate(g.names)}
+    placed["cluster"] = [number[key] for key in placed[keys].itertuples(index=False, name=None)]
+    placed["tier"] = placed.groupby(keys)["total_spent"].transform("mean")
+    by_values = [*keys, *model.features, "total_spent"]
+    return placed.sort_values(list(dict.fromkeys(by_values)), ignore_index=True)
 
 
 def scores_at_cut(
@@ -244,12 +259,17 @@ def hold_out(
     table = known_at_cut(cut_features, split_pre_register=parameters.split_pre_register)
     if not any(name in table.columns for name in parameters.features):
         return no_holdout(f"none of the features was known on {day}")
-    customers = segments_at_cut(
-        table,
-        parameters=parameters,
-        rules=naming_rules,
-        clusters_of=lambda group, spent: clusters_at_cut(group, spent, parameters=parameters),
-    ).merge(followed, on="customer_id", how="left", validate="one_to_one")
+    by_borders = OWN_LABELS in model.info
+    if by_borders:
+        customers = labelled_at_cut(model, table)
+    else:
+        customers = segments_at_cut(
+            table,
+            parameters=parameters,
+            rules=naming_rules,
+            clusters_of=lambda group, spent: clusters_at_cut(group, spent, parameters=parameters),
+        )
+    customers = customers.merge(followed, on="customer_id", how="left", validate="one_to_one")
     if not (customers["orders_after"] > 0).any():
         return no_holdout(f"nobody bought between {day} and {last_day}")
     horizon = (last_day - day).days
@@ -286,5 +306,6 @@ def hold_out(
             "revenue": str(sum(customers["revenue_after"])),
             "model": fitted,
             "left_out": cut["left_out"],
+            **({"by_borders": True} if by_borders else {}),
         },
     }

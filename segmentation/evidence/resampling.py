@@ -36,6 +36,19 @@ def fit(values: np.ndarray, k: int, *, seed: int, starts: int = STARTS) -> Fitte
     return Fitted(model.cluster_centers_, float(model.inertia_))
 
 
+def follow_labels(values: np.ndarray, labels: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+    """Label of every customer by the nearest mean of those who were drawn.
+
+    Examples
+    --------
+    >>> follow_labels(np.array([[0.0], [1.0], [9.0]]), np.array([7, 8, 8]), np.array([0, 2])).tolist()
+    [7, 7, 8]
+    """
+    there = np.unique(labels[drawn])
+    centers = [values[drawn][labels[drawn] == label].mean(axis=0) for label in there]
+    return there[nearest_centres(values, np.array(centers))]
+
+
 def seed_of(*parts: int) -> int:
     """A seed made of several numbers, the same wherever and whenever it is asked for."""
     sequence = np.random.SeedSequence(parts)

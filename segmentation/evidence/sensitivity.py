@@ -17,6 +17,7 @@ from segmentation.customers.prepare import PreparedGroup
 from segmentation.evidence.agreement import agreement_interval
 from segmentation.evidence.by_group import labels_of, stacked
 from segmentation.segments.dbscan import fit_dbscan
+from segmentation.segments.own_labels import OWN_LABELS
 
 TRANSFORMS = ("none", "log", "yeo-johnson")
 SCALERS = ("standard", "robust")
@@ -44,7 +45,7 @@ def sensitivity(
     parameters: Parameters,
     progress: bool,
 ) -> dict[str, Any]:
-    """What other reasonable settings would have said, cell by cell.
+    """What other reasonable settings would have said, cell by cell; no setting moves own labels.
 
     Parameters
     ----------
@@ -59,7 +60,11 @@ def sensitivity(
         if excluding.set_index("rule").at["returned", "rows"]:
             tables[policy] = result_of("features")
     reference = segments.set_index("customer_id")
-    kinds = [kind for kind in SEGMENT_TYPES if kind in chosen and chosen[kind]["k"] > 1]
+    kinds = [
+        kind
+        for kind in SEGMENT_TYPES
+        if kind in chosen and chosen[kind]["k"] > 1 and chosen[kind]["asked"] != OWN_LABELS
+    ]
     cells = list(itertools.product(tables, TRANSFORMS, SCALERS, kinds))
 
     def job(cell: tuple[str, str, str, str]) -> list[dict[str, Any]]:

@@ -23,7 +23,7 @@ from segmentation.core.limits import (
 )
 from segmentation.core.threads import in_parallel
 from segmentation.evidence.agreement import agreement_of
-from segmentation.evidence.resampling import fit, matched, sample_rows, seed_of
+from segmentation.evidence.resampling import fit, follow_labels, matched, sample_rows, seed_of
 
 MARGIN_STEPS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
@@ -85,6 +85,7 @@ def resample_stability(
     margin: np.ndarray,
     *,
     random_state: int,
+    given: bool = False,
     progress: str = "",
 ) -> Stability:
     """Cluster resamples of the customers again and compare with the published clusters.
@@ -99,6 +100,8 @@ def resample_stability(
     values : array of shape (n_customers, n_features), prepared
     labels : int array of shape (n_customers,), published clusters from 0
     margin : array of shape (n_customers,), 1 - d1/d2
+    given : bool
+        Labels are the analyst's own: a resample is not clustered, it gives their centres anew.
     """
     rows = sample_rows(len(values), MOST_RESAMPLED, seed=seed_of(random_state, 11))
     values, labels, margin = values[rows], labels[rows], margin[rows]
@@ -111,9 +114,11 @@ def resample_stability(
         method, number = task
         drawn = _drawn(len(values), method, seed_of(random_state, number, 12))
         seed = seed_of(random_state, number, 13)
-        found = matched(
-            labels, fit(values[drawn], k, seed=seed, starts=RESAMPLE_STARTS).assign(values), k
-        )
+        if given:
+            found = follow_labels(values, labels, drawn)
+        else:
+            again = fit(values[drawn], k, seed=seed, starts=RESAMPLE_STARTS).assign(values)
+            found = matched(labels, again, k)
         inside = np.unique(drawn)
         return _Resample(
             agreement_of(labels[inside], found[inside]),
@@ -221,7 +226,7 @@ def name_stability(
     values: np.ndarray,
     names: np.ndarray,
     k: int,
-    naming: Callable[[np.ndarray, np.ndarray], dict[int, str]],
+    naming: Callable[[np.ndarray, np.ndarray], dict[int, str]] | None,
     *,
     random_state: int,
     progress: str = "",
@@ -235,7 +240,8 @@ def name_stability(
     ----------
     names : array of str, shape (n_customers,), published segment of each customer
     naming : callable
-        Gets labels of all customers and the centres; returns the name of each cluster.
+        Gets labels of all customers and the centres; returns the name of each cluster. None
+        where names are given with the analyst's own labels, and stay theirs.
 
     Returns
     -------
@@ -247,6 +253,9 @@ def name_stability(
 
     def job(number: int) -> list[float]:
         drawn = _drawn(len(values), "bootstrap", seed_of(random_state, number, 14))
+        if naming is None:
+            again = follow_labels(values, names, drawn)
+            return [float((again[names == name] == name).mean()) for name in segments]
         seed = seed_of(random_state, number, 15)
         fitted = fit(values[drawn], k, seed=seed, starts=RESAMPLE_STARTS)
         labels = fitted.assign(values)

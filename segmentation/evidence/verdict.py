@@ -24,6 +24,7 @@ from segmentation.evidence.forecast import fitted
 from segmentation.evidence.resampling import fit, seed_of
 from segmentation.evidence.stability import TOO_FEW
 from segmentation.segments.forecast import DAYS_PER_WEEK, MbgNbd
+from segmentation.segments.own_labels import OWN_LABELS
 from segmentation.segments.silhouettes import silhouettes
 
 BUYING = ("recency", "frequency", "tenure", "total_spent")
@@ -193,7 +194,8 @@ def verdict(
     for kind in chosen:
         k = int(chosen[kind]["k"])
         scores = tuning_k[tuning_k["segment_type"] == kind].set_index("k")["silhouette"]
-        silhouette = float(scores.get(k, np.nan))
+        given = chosen[kind]["asked"] == OWN_LABELS  # they are not what was scored
+        silhouette = np.nan if given else float(scores.get(k, np.nan))
         own = features[features["segment_type"] == kind]
         found = against_smooth(own, kind, k, silhouette, parameters)
         tried = stability[stability["segment_type"] == kind]["verdict"]

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from segmentation.core import rule_files
@@ -29,12 +30,13 @@ from segmentation.core.parameters import (
 from segmentation.orders import transactions as ingest
 from segmentation.run.cache import StageCache, code_fingerprint, load_result, save_results
 from segmentation.run.stages import GIVEN, GIVEN_BY, STAGES, Stage, stages_of
+from segmentation.segments.own_labels import OWN_LABELS, read_labels
 from segmentation.sources.snapshot import Snapshot
 from segmentation.sources.source import shown_path
 
 NOT_OF_THE_MODEL = {
     *("location", "tables", "columns", "currency", "gross_margin", "contact_cost"),
-    *("own_features", "naming_rules", "plays"),
+    *("own_features", "own_labels", "naming_rules", "plays"),
 }
 """Parameters that are no part of a model, or would put a path of this machine into it.
 
@@ -69,6 +71,7 @@ class Run:
         self.rules = rule_files.load_all(
             {name: getattr(parameters, name) for name in rule_files.SHIPPED_FILES}
         )
+        self.own_labels = read_labels(parameters)
 
     # made when asked for: a run is gone, and its locks with it, when nobody refers to it
     orders = property(lambda self: Results(self, "orders"))
@@ -125,6 +128,12 @@ class Run:
             return self.snapshot, said
         if name in self.rules:
             return self.rules[name], rule_files.fingerprint(self.rules[name])  # a file may change
+        if name == OWN_LABELS:
+            if self.own_labels is None:
+                return None, None
+            forgotten = self.source.forgotten.hold(self.own_labels["customer_id"])
+            left = self.own_labels[~np.array(forgotten)]
+            return left, left.to_csv(index=False)
         if name == "of_the_model":
             plain = self.parameters.as_plain()
             plain["source"] = shown_path(plain["source"])

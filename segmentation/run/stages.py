@@ -28,7 +28,9 @@ PREPARATION = (
 FITTING = ("n_init", "random_state")
 FLAGGING = ("dbscan_eps", "dbscan_min_samples")
 """Parameters that decide together: what prepares, what fits centres, what flags."""
-GIVEN = ("snapshot", "naming_rules", "plays", "of_the_model", "scan_to", "progress")
+GIVEN = (
+    *("snapshot", "naming_rules", "plays", "own_labels", "of_the_model", "scan_to", "progress"),
+)
 """Inputs that no stage gives: the run brings them along."""
 
 
@@ -200,7 +202,7 @@ STAGES: dict[str, Stage] = {
             table.build,
             inputs=(
                 *("features", "scaled", "fits", "flags", "ledger", "overview"),
-                *("naming_rules", "of_the_model"),
+                *("naming_rules", "own_labels", "of_the_model"),
             ),
             uses=(
                 *("n_clusters", *FITTING, "features", "split_pre_register", "fit_on"),
@@ -225,7 +227,7 @@ STAGES: dict[str, Stage] = {
             "evidence",
             "clusters resamples of the customers again",
             by_group.stability,
-            inputs=("scaled", "features", "segments", "naming_rules", "progress"),
+            inputs=("scaled", "features", "segments", "chosen", "naming_rules", "progress"),
             uses=("random_state", "anomalies_in_fit"),
             gives={
                 "stability": "how alike each segment comes back in resamples",
@@ -239,7 +241,9 @@ STAGES: dict[str, Stage] = {
             "evidence",
             "tries the anomaly flags",
             by_group.anomaly_evidence,
-            inputs=("scaled", "features", "segments", "tuning_dbscan", "flags", "progress"),
+            inputs=(
+                *("scaled", "features", "segments", "chosen", "tuning_dbscan", "flags", "progress"),
+            ),
             uses=(*FITTING, "dbscan_eps", "anomalies_in_fit"),
             gives={
                 "dbscan_evidence": "how steady flags are under every setting",
@@ -349,7 +353,7 @@ STAGES: dict[str, Stage] = {
             "evidence",
             "makes the lists again at the end of each quarter",
             cuts.cuts,
-            inputs=("history", "chosen", "naming_rules"),
+            inputs=("history", "chosen", "model", "naming_rules"),
             uses=(*PREPARATION, *FITTING, *FLAGGING, "anomalies_in_fit", "outcome_days"),
             gives={"holdout_cuts": "share of later revenue that each list caught, cut by cut"},
         ),

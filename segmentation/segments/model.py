@@ -23,7 +23,7 @@ from segmentation.core.own_features import labels_from
 from segmentation.customers.preparation import Preparation
 from segmentation.segments.forecast import MbgNbd
 from segmentation.segments.group_model import Assignment, GroupModel, in_order
-from segmentation.segments.model_checks import check_model
+from segmentation.segments.model_checks import check_model, why_not_exported
 
 if TYPE_CHECKING:  # what serves a model does without pandas: it starts faster and smaller
     import pandas as pd
@@ -265,8 +265,10 @@ def _group_document(group: GroupModel) -> dict[str, Any]:
     }
 
 
-def load_model(folder: str | Path) -> SegmentModel:
+def load_model(folder: str | Path, *, to_export: bool = False) -> SegmentModel:
     """Load a run's ``model/`` folder, verified.
+
+    ``to_export`` refuses one that does not follow the labels of the analyst's own it is made of.
 
     Raises
     ------
@@ -296,6 +298,8 @@ def load_model(folder: str | Path) -> SegmentModel:
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         said = str(error) if isinstance(error, ValueError) else type(error).__name__
         raise ModelError(f"{path}: is not a complete model ({said}); run again.") from None
+    if to_export and (why := why_not_exported(model.info)):
+        raise ModelError(f"{folder}: {why}.")
     return model
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from segmentation.core.columns import FEATURES, SEGMENT_TYPES
+from segmentation.core.columns import FEATURES, SEGMENT_TYPES, format_share
+from segmentation.core.limits import LABELS_FOLLOWED
 from segmentation.customers.preparation import TRANSFORMS, Preparation
 
 
@@ -25,11 +26,34 @@ def check_model(model: Any) -> None:
     named = set(forecast) in (set(), {"r", "alpha", "a", "b", "outcome_days"})
     numbers = all(isinstance(v, int | float) and 0 < v < np.inf for v in forecast.values())
     _refuse(not (named and numbers), "a forecast of another shape")
+    labels = model.info.get("own_labels", {"customers": 1, "followed": 1})
+    counted = labels["customers"], labels["followed"]
+    _refuse(not 0 <= counted[1] <= counted[0] != 0, "labels counted in another way")
     for kind, group in model.groups.items():
         unknown = set(group.preparation.features) - set(model.features)
         _refuse(unknown, f"group {kind}: features that the model does not have")
         _check_preparation(kind, group.preparation)
         _check_group(kind, group)
+
+
+def why_not_exported(info: dict[str, Any]) -> str:
+    """Why a model is not for new customers, and what to do; empty where it is.
+
+    Examples
+    --------
+    >>> why_not_exported({}), why_not_exported({"own_labels": {"customers": 100, "followed": 99}})
+    ('', '')
+    """
+    labels = info.get("own_labels", {"customers": 1, "followed": 1})
+    share = labels["followed"] / labels["customers"]
+    if share >= LABELS_FOLLOWED:
+        return ""
+    return (
+        f"the nearest segment centre gives {format_share(share, labels['customers'])} of the "
+        "customers the label of your own that they have, and a model for new ones needs "
+        f"{LABELS_FOLLOWED:.0%}; use the run's segments.parquet, or give labels that the features "
+        "tell apart and run again"
+    )
 
 
 def _check_preparation(kind: str, preparation: Preparation) -> None:

@@ -29,7 +29,9 @@ from segmentation.segments.kmeans import (
 )
 from segmentation.segments.map import Projection, project
 from segmentation.segments.model import GroupModel, SegmentModel
+from segmentation.segments.model_checks import why_not_exported
 from segmentation.segments.names import FACT_COLUMNS, cluster_profiles, name_clusters
+from segmentation.segments.own_labels import OWN_LABELS, cluster_by, in_order_of, margin_of
 from segmentation.segments.silhouettes import silhouettes
 
 
@@ -37,13 +39,15 @@ from segmentation.segments.silhouettes import silhouettes
 class GroupInputs:
     """Everything known about one group before its segments are built.
 
-    ``auto_k`` is the rule's answer where the profile leaves the number to it.
+    ``auto_k`` is the rule's answer where the profile leaves the number to it; ``labels`` are
+    the analyst's own, where they take the place of K-Means.
     """
 
     group: PreparedGroup
     fits: GroupFits
     flags: GroupFlags
     auto_k: int | None
+    labels: np.ndarray | None = None
 
 
 def build(
@@ -55,6 +59,7 @@ def build(
     ledger: pd.DataFrame,
     overview: dict[str, Any],
     naming_rules: dict[str, Any],
+    own_labels: pd.DataFrame | None,
     of_the_model: dict[str, Any],
     parameters: Parameters,
     k_rule: dict[str, Any] | None = None,
@@ -70,24 +75,33 @@ def build(
         exactly.
     naming_rules : dict
         As ``rule_files.load_rules`` gives them.
+    own_labels : DataFrame, optional
+        ``customer_id, label`` of the analyst's own: the segments are these, and the model is
+        that of the nearest segment centre.
     of_the_model : dict
         Parameters, inputs and naming rules that the model's card shows.
     k_rule : dict, optional
         The rule's answer by segment_type, where the profile leaves the number to it.
     """
+    given_by = None if own_labels is None else in_order_of(features["customer_id"], own_labels)
     inputs = {
-        kind: GroupInputs(group, fits[kind], flags[kind], k_rule[kind]["k"] if k_rule else None)
+        kind: GroupInputs(
+            group, fits[kind], flags[kind], k_rule[kind]["k"] if k_rule else None,
+            None if given_by is None else given_by[group.rows],
+        )
         for kind, group in scaled.items()
-    }
+    }  # fmt: skip
     info = {"source": overview["source"], "as_of": overview["as_of"]} | of_the_model
     available = tuple(name for name in FEATURES if name in features.columns)
     groups, chosen, facts, silhouette_rows, projections = {}, {}, [], [], []
+    clusterings = {}
     silhouette = pd.Series(np.nan, index=features.index)
     largest = max(len(given.group.rows) for given in inputs.values())
     for kind, given in inputs.items():
-        fit = _clustered(given, features, parameters, largest=largest)
+        fit, words = _clustered(given, features, parameters, largest=largest)
         customers = features.iloc[given.group.rows].assign(cluster=fit.labels)
-        names, group_facts = _names(customers, available, given, fit, naming_rules)
+        names, group_facts = _names(customers, available, given, fit, naming_rules, words)
+        clusterings[kind] = fit
         facts.append(group_facts.assign(segment_type=kind))
         groups[kind] = _group_model(kind, given, fit, names, customers)
         values = _silhouette(given, fit)
@@ -96,7 +110,7 @@ def build(
         projections.append((kind, project(given.group.values, given.group.preparation.features)))
         chosen[kind] = {
             "k": fit.n_clusters,
-            "asked": parameters.n_clusters,
+            "asked": parameters.n_clusters if given.labels is None else OWN_LABELS,
             "customers": len(customers),
             "features": list(given.group.preparation.features),
             "note": fit.note,
@@ -105,6 +119,12 @@ def build(
     model = SegmentModel(parameters.features, parameters.split_pre_register, groups, info)
     segments = model.assign(features[["customer_id", *parameters.features, "segment_type"]])
     _check_agreement(segments, inputs, groups)
+    if own_labels is not None:
+        followed = _as_labelled(segments, inputs, clusterings, groups)
+        counted = {"customers": len(segments), "followed": sum(followed.values())}
+        model = replace(model, info=info | {OWN_LABELS: counted})
+        for kind, entry in chosen.items():
+            entry |= {"followed": followed[kind], "exported": not why_not_exported(model.info)}
     extra = segments.drop(columns=["customer_id", *parameters.features, "segment_type"])
     customers = features.join(extra).assign(silhouette=silhouette)
     points, loadings, explained = _projection_tables(projections, inputs, segments)
@@ -133,12 +153,36 @@ def _asked(parameters: Parameters, given: GroupInputs) -> int:
 
 def _clustered(
     given: GroupInputs, features: pd.DataFrame, parameters: Parameters, *, largest: int
-) -> Clustering:
-    """Clusters as asked for; one, with the reason, where a group is too small for that."""
+) -> tuple[Clustering, dict[int, str] | None]:
+    """Clusters as asked for; one, with the reason, where a group is too small for that.
+
+    Beside them their names, where the analyst gave names.
+    """
+    if given.labels is not None:
+        spent = features["total_spent"].to_numpy()[given.group.rows]
+        return cluster_by(given.group.values, spent, given.labels)
     k = _asked(parameters, given)
     note = too_small_beside(len(given.group.rows), largest=largest, n_clusters=k)
     fit = _fit(given, features, 1 if note else k, parameters)
-    return replace(fit, note=note) if note else fit
+    return (replace(fit, note=note) if note else fit), None
+
+
+def _as_labelled(
+    segments: pd.DataFrame,
+    inputs: dict[str, GroupInputs],
+    clusterings: dict[str, Clustering],
+    groups: dict[str, GroupModel],
+) -> dict[str, int]:
+    """Write labels over what the model says; to how many of each group it gave theirs."""
+    followed = {}
+    for kind, fit in clusterings.items():
+        group = inputs[kind].group
+        rows = segments.index[group.rows]
+        followed[kind] = int((segments.loc[rows, "cluster"].to_numpy() == fit.labels).sum())
+        segments.loc[rows, "cluster"] = fit.labels
+        segments.loc[rows, "segment"] = np.array(groups[kind].names, dtype=object)[fit.labels]
+        segments.loc[rows, "margin"] = margin_of(group.values, fit)
+    return followed
 
 
 def _fit(given: GroupInputs, features: pd.DataFrame, k: int, parameters: Parameters) -> Clustering:
@@ -159,10 +203,15 @@ def _names(
     given: GroupInputs,
     fit: Clustering,
     rules: dict[str, Any],
+    words: dict[int, str] | None,
 ) -> tuple[dict[int, str], pd.DataFrame]:
+    """Names by the rules with what earned them; the analyst's own words with the same facts."""
     centers = pd.DataFrame(fit.centers, columns=list(given.group.preparation.features))
     profiles = cluster_profiles(customers, available, centers)
-    return name_clusters(profiles, given.group.preparation.features, rules=rules)
+    names, facts = name_clusters(profiles, given.group.preparation.features, rules=rules)
+    if words is None:
+        return names, facts
+    return words, facts.assign(segment=facts["cluster"].map(words), true_of=np.nan)
 
 
 def _group_model(

@@ -15,7 +15,7 @@ from segmentation.book import style
 from segmentation.book.plots import common
 from segmentation.core.limits import LEAST_AGREEMENT, STABLE_JACCARD, UNSTABLE_JACCARD
 
-NOT_TESTED = "One segment or too few customers: nothing to test."
+NOT_TESTED = "One segment, too few customers or own labels: nothing to test."
 
 
 @style.report_figure

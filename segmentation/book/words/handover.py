@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from segmentation.actions.recommend import NOT_AT_THIS_COST
-from segmentation.book.words.structure import FAILED_WORDS, structure_word
+from segmentation.book.words.structure import FAILED_WORDS, own_labels_sentence, structure_word
 from segmentation.book.words.text import customers_of, in_group, inert, label, listed, named, plural
 from segmentation.core.columns import format_percent
 from segmentation.core.limits import (
@@ -18,6 +18,7 @@ from segmentation.core.limits import (
     MANY_BORDERLINE,
     REASONABLE_STRUCTURE,
 )
+from segmentation.segments.own_labels import OWN_LABELS
 
 
 def weaknesses(
@@ -57,6 +58,9 @@ def _of_structure(
     for kind, entry in chosen.items():
         who = in_group(kind, kinds)
         k = entry["k"]
+        if entry["asked"] == OWN_LABELS:
+            lines += [] if entry["exported"] else [f"{who}{own_labels_sentence(entry)}"]
+            continue
         if entry["note"]:
             lines.append(f"{who}Not divided: {entry['note']}.")
             continue

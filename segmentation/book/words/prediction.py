@@ -44,8 +44,14 @@ def holdout_sentence(holdout: dict[str, Any], segments: pd.DataFrame, *, currenc
         worst = large.loc[large["revenue_per_customer"].idxmin()]
     own = listed([column_of(name).label.lower() for name in holdout.get("left_out", [])])
     left_out = f" and without {own}, of which no day is known" if own else ""
+    made = f"Segments were made again from orders up to {holdout['cut']} alone{left_out}"
+    if "by_borders" in holdout:
+        made = (
+            "Nobody had the analyst's own labels then: customers were put by orders up to "
+            f"{holdout['cut']} alone into the segment whose centre of today is nearest"
+        )
     text = (
-        f"Segments were made again from orders up to {holdout['cut']} alone{left_out}, and the same "
+        f"{made}, and the same "
         f"{n:,} customers followed for {plural(holdout['days_after'], 'day')}, up to "
         f"{holdout['last_day']}. {again:,} of them ({format_percent(again / n)}) bought again, for {money}."
     )

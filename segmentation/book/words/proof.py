@@ -23,7 +23,10 @@ from segmentation.core.limits import (
 )
 from segmentation.evidence.stability import TOO_FEW
 
-NOT_TESTED = "There is one segment or too few customers, so there is nothing to test."
+NOT_TESTED = (
+    "There is one segment or too few customers, or the segments are labels of the analyst's own, "
+    "so there is nothing to test."
+)
 
 
 def stability_sentence(stability: pd.DataFrame, whole: pd.DataFrame, kinds: list[str]) -> str:
@@ -36,7 +39,7 @@ def stability_sentence(stability: pd.DataFrame, whole: pd.DataFrame, kinds: list
             continue
         one = overall.loc["bootstrap"]
         text = (
-            f"Clustered again on {int(one['resamples'])} bootstrap resamples, the whole division "
+            f"Made again on {int(one['resamples'])} bootstrap resamples, the whole division "
             f"agrees with the published one to **{one['agreement']:.2f}** (adjusted Rand index, "
             f"95% of resamples {one['agreement_low']:.2f} to {one['agreement_high']:.2f}; half of "
             f"the customers alone: {overall.at['subsample', 'agreement']:.2f})."

@@ -79,7 +79,7 @@ def fidelity_sentence(fidelity: dict[str, Any], separation: pd.DataFrame, kinds:
         )
         parts.append(
             f"{in_group(kind, kinds)}These rules put {format_share(own['own'], own['customers'])} of "
-            f"the customers where K-Means does; learnt on four fifths and tried on the rest, "
+            f"the customers where the segments do; learnt on four fifths and tried on the rest, "
             f"**{format_percent(own['held_out'])}** ({interval(own['held_out_low'], own['held_out_high'])}; "
             f"always naming the largest segment: "
             f"{format_percent(own['largest'])}). They are {judged}. Features by the share of their "

@@ -17,6 +17,7 @@ from segmentation.core.limits import (
     STRONG_STRUCTURE,
     WEAK_STRUCTURE,
 )
+from segmentation.segments.own_labels import OWN_LABELS
 
 STRUCTURE = (
     (STRONG_STRUCTURE, "strong"),
@@ -59,12 +60,29 @@ def _k_choice(table: pd.DataFrame, rule: dict[str, Any], entry: dict[str, Any]) 
     if entry["note"]:
         return f"{entry['note'][0].upper()}{entry['note'][1:]}."
     by_k = table.set_index("k")
+    if entry["asked"] == OWN_LABELS:
+        text = own_labels_sentence(entry)
+        return text if len(by_k) < 2 else f"{_what_stands(by_k, rule)} {text}"
     if len(by_k) < 2:
         return "The group is too small to compare numbers of segments."
     text = f"{_what_stands(by_k, rule)} {_on_use(by_k, rule, entry)}"
     if entry["customers"] < ILLUSTRATION:
         text += f" So few customers ({entry['customers']:,}) make this an illustration only."
     return text
+
+
+def own_labels_sentence(entry: dict[str, Any]) -> str:
+    """Whose segments they are, and how far a model of nearest centres follows them."""
+    share = format_share(entry["followed"] / entry["customers"], entry["customers"])
+    return (
+        f"This report uses **labels of the analyst's own** instead, {plural(entry['k'], 'segment')}. "
+        f"The nearest segment centre gives {share} of the customers their label: "
+        + (
+            "so new customers are scored."
+            if entry["exported"]
+            else "**too few to score new customers by it**, so the model is not exported."
+        )
+    )
 
 
 def _what_stands(by_k: pd.DataFrame, rule: dict[str, Any]) -> str:

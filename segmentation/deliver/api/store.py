@@ -137,7 +137,7 @@ class ModelStore:
         return self.path.parent / named
 
     def _loaded(self) -> Serving:
-        model = load_model(self.folder())
+        model = load_model(self.folder(), to_export=True)
         serving = Serving(model, model.sha256)
         serving.warm_up()
         return serving

@@ -42,7 +42,7 @@ Markdown(words.trust_sentence(run["stability"], run["stability_whole"], run["cho
 # %% [markdown]
 # ## Would other customers give the same segments?
 #
-# Customers are drawn again, with replacement, and clustered from scratch, a hundred times. The
+# Customers are drawn again, with replacement, and segments made anew, a hundred times. The
 # Jaccard index says how much of a segment comes back: 1 = the same customers, below 0.6 the
 # segment is called unstable.
 

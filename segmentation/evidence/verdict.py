@@ -194,7 +194,7 @@ def verdict(
     for kind in chosen:
         k = int(chosen[kind]["k"])
         scores = tuning_k[tuning_k["segment_type"] == kind].set_index("k")["silhouette"]
-        given = chosen[kind]["asked"] == OWN_LABELS  # they are not what was scored
+        given = chosen[kind].get("asked") == OWN_LABELS  # they are not what was scored
         silhouette = np.nan if given else float(scores.get(k, np.nan))
         own = features[features["segment_type"] == kind]
         found = against_smooth(own, kind, k, silhouette, parameters)

@@ -131,8 +131,8 @@ class Run:
         if name == OWN_LABELS:
             if self.own_labels is None:
                 return None, None
-            forgotten = self.source.forgotten.hold(self.own_labels["customer_id"])
-            left = self.own_labels[~np.array(forgotten)]
+            gone = self.source.forgotten.hold(self.own_labels["customer_id"])
+            left = self.own_labels[~np.array(gone)]
             return left, left.to_csv(index=False)
         if name == "of_the_model":
             plain = self.parameters.as_plain()

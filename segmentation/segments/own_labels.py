@@ -75,13 +75,15 @@ def _checked(table: pd.DataFrame, called: str) -> pd.DataFrame:
             f"write 2 to {MOST_LABELS} there."
         )
     if different.str.fullmatch(r"-?\d{1,15}").all():
-        return pd.DataFrame({"customer_id": ids, "label": labels.astype("int64")})
-    for name in different:
-        try:
-            is_name(name)
-        except ValueError as error:
-            raise SourceError(f"{called}: label {name[:80]!r} is no name: {error}.") from None
-    return pd.DataFrame({"customer_id": ids, "label": labels.astype(object)})
+        labels = labels.astype("int64")
+    else:
+        for name in different:
+            try:
+                is_name(name)
+            except ValueError as error:
+                raise SourceError(f"{called}: label {name[:80]!r} is no name: {error}.") from None
+    read = pd.DataFrame({"customer_id": ids, "label": labels})
+    return read.sort_values("customer_id", ignore_index=True)
 
 
 def _as_text(column: pd.Series) -> pd.Series:

@@ -56,6 +56,7 @@ CONTRACT = [
     "transform",
     "scaler",
     "anomalies_in_fit",
+    "own_labels",
     "n_clusters",
     "k_max",
     "n_init",

@@ -11,6 +11,7 @@ from segmentation.core.parameters import resolve
 from segmentation.core.rule_files import load_rules
 from segmentation.evidence.cuts import BY_VALUE, VALUE, cuts
 from segmentation.evidence.rankings import LISTS, RECENCY, RFM, SPEND
+from segmentation.segments.model import SegmentModel
 
 PARAMETERS = resolve("cdnow")[1]
 DAYS = ("1997-09-30", "1997-12-31", "1998-03-31", "1998-06-30")
@@ -38,7 +39,7 @@ def history(days: tuple[str, ...] = DAYS, n: int = 400) -> pd.DataFrame:
 def found(table: pd.DataFrame) -> pd.DataFrame:
     return cuts(
         history=table, chosen={"normal": {"k": 3}}, naming_rules=load_rules("naming_rules"),
-        parameters=PARAMETERS,
+        model=SegmentModel(("recency",), False, {}), parameters=PARAMETERS,
     )["holdout_cuts"]  # fmt: skip
 
 

@@ -592,6 +592,7 @@ BAD_VALUES = {
     "winsor_quantile": [0.5, 1.0, "0.9", float("nan"), True],
     "transform": ["sqrt", 1],
     "scaler": ["minmax", None],
+    "own_labels": [5, "", "labels.txt", None],
     "n_clusters": [0, 51, 2.5, "three", True, None, [3]],
     "k_max": [1, 51, 2.5, "auto", True, float("nan")],
     "n_init": [0, 1001, "ten", 1.5],

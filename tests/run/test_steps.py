@@ -157,6 +157,6 @@ def test_every_public_name_is_on_the_books_page_and_its_example_runs(capsys):
         assert f"`{name}" in page, name
     for name in steps.__dict__.keys() & set(segmentation.__all__):
         assert getattr(steps, name).__doc__ or name in ("plots", "words")
-    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    example, *_ = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     exec(compile(example, "step_by_step.md", "exec"), {})
     assert "High value" in capsys.readouterr().out

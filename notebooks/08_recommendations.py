@@ -61,7 +61,7 @@ words.what_if_sliders(run["recommendations"], run["stability"], gross_margin=gro
 # ## Segment by segment
 
 # %% tags=["remove-input"]
-words.recommendation_cards(run["recommendations"], currency=currency, customers=len(run["customers"]), cut=run["holdout"].get("cut", ""))
+words.recommendation_cards(run["recommendations"], currency=currency, customers=len(run["customers"]), cut=run["holdout"].get("cut", ""), colours=plots.colours_of(run["profile"], run.rules["naming_rules"]))
 
 # %% [markdown]
 # ## Could a test show that it pays?
@@ -110,6 +110,9 @@ Markdown(words.trial_sentence(run["holdout_aa"], no_holdout=run["holdout"]["reas
 
 # %% tags=["hide-input"]
 shares = concentration.concentration(run["customers"], random_state=random_state)
+Markdown(words.few_sentence(shares, customers=len(run["customers"])))
+
+# %% tags=["hide-input"]
 words.concentration_table(shares, customers=len(run["customers"]))
 
 # %% tags=["hide-input"]

@@ -25,7 +25,9 @@ const whatIf = {
 
   cells(row, rank) {
     const count = (n) => n.toLocaleString("en-US");
-    const share = row.breakEven <= 1 ? `${(100 * row.breakEven).toFixed(1)}%` : "more than all";
+    const isTiny = row.breakEven > 0 && row.breakEven < 0.0005;
+    const few = isTiny ? "under 0.1%" : `${(100 * row.breakEven).toFixed(1)}%`;
+    const share = row.breakEven <= 1 ? few : "more than all";
     const advice = row.supported ? "contact" : "first a small trial";
     return [
       row.contact ? String(rank) : "–",

@@ -114,6 +114,7 @@ def advise(
         customers,
         gross_margin=parameters.gross_margin,
         contact_cost=parameters.contact_cost,
+        currency=parameters.currency,
         responses=who_orders_anyway(holdout_responses, order_anyway),
         random_state=parameters.random_state,
         plays=plays["plays"],

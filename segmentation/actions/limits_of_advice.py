@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from segmentation.actions.recommend import NOT_AT_THIS_COST
-from segmentation.core.columns import format_percent
+from segmentation.core.columns import format_percent, format_points
 from segmentation.core.limits import ONE_CUSTOMER, WIDE
 
 UNSTABLE = "unstable"
@@ -72,7 +72,7 @@ def _of_money(row: Any) -> list[str]:
             f"{format_percent(needed)} that it needs"
         ]
     return [
-        f"break-even asks for {100 * needed:.1f} points more where {format_percent(base)} order "
+        f"break-even asks for {format_points(needed)} points more where {format_percent(base)} order "
         "anyway: that is more than twice as many"
     ]
 
@@ -96,7 +96,7 @@ def _of_response(row: Any, size: Any, no_holdout: str) -> list[str]:
         else "no rise, however large, is found by a test of the whole segment, "
     )
     return [
-        f"{found}break-even is {100 * row.break_even_response:.1f}: a campaign may pay and "
+        f"{found}break-even is {format_points(row.break_even_response)}: a campaign may pay and "
         "nobody could tell"
     ]
 

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from segmentation.core import rule_files
+from segmentation.core.columns import format_money
 from segmentation.core.intervals import MIDDLE_95
 from segmentation.core.limits import (
     FEW_DRAWS,
@@ -121,6 +122,7 @@ def recommend(
     *,
     gross_margin: float,
     contact_cost: float,
+    currency: str = "",
     responses: pd.DataFrame | None = None,
     random_state: int = 0,
     plays: list[dict[str, Any]] | None = None,
@@ -137,6 +139,8 @@ def recommend(
         Share of revenue left after the cost of goods; an assumption of the profile.
     contact_cost : float
         Account currency per contact; an assumption of the profile.
+    currency : str
+        Its code, for the sentence that says at what cost a contact would make sense.
     responses : DataFrame, as `who_orders_anyway` gives it
         Who orders anyway; none where neither forecast nor hold-out tells.
     random_state : int
@@ -149,12 +153,13 @@ def recommend(
     DataFrame sorted by revenue, largest first
         ``segment_type, segment, play, is_campaign, why, gap, do, measure, customers, revenue,
         revenue_low, revenue_high, revenue_share, largest_share, revenue_per_customer,
-        one_time_share, median_recency, response_value, response_is, value_in_period,
+        one_time_share, median_recency, response_value, response_is, typical_order, value_in_period,
         break_even_response, cost_limit, campaign_cost, outcome_days, base, base_low, base_high,
         base_customers, base_ordered, base_recency, base_is, anomalies``. ``response_value`` is the mean
         first order of those who ordered within ``outcome_days``; of fewer than
         `LEAST_RESPONSES`, the mean order of the segment in the window (``response_is`` says
-        which); ``value_in_period`` all that they spent within those days. ``cost_limit`` as
+        which), ``typical_order`` the median of its customers' own mean orders;
+        ``value_in_period`` all that they spent within those days. ``cost_limit`` as
         `sensible_cost` gives it: where a contact costs more, the play is not to contact.
         ``base`` is the share of ``base_customers`` that orders within ``outcome_days``
         without any campaign, with its 95% interval: of today's customers as forecast, or of
@@ -181,7 +186,7 @@ def recommend(
         limit = sensible_cost(gross_margin, value, base=anyway["base"], high=anyway["base_high"])
         is_campaign = play.get("is_campaign", True)
         if is_campaign and contact_cost > limit:
-            is_campaign, play = False, _left_alone(play, limit)
+            is_campaign, play = False, _left_alone(play, limit, currency)
         rows.append(
             {
                 "segment_type": kind,
@@ -203,6 +208,7 @@ def recommend(
                 "median_recency": facts["median_recency"],
                 "response_value": value,
                 "response_is": value_is,
+                "typical_order": facts["typical_order"],
                 "value_in_period": anyway.pop("value_in_period"),
                 "break_even_response": break_even_response(contact_cost, gross_margin, value),
                 "cost_limit": limit,
@@ -275,11 +281,12 @@ def _ordered_anyway(
     ).to_dict("records")[0]  # fmt: skip
 
 
-def _left_alone(play: dict[str, Any], limit: float) -> dict[str, Any]:
+def _left_alone(play: dict[str, Any], limit: float, currency: str) -> dict[str, Any]:
     """A play whose contacts cost more than they can bring back, and when it would be one."""
+    most = format_money(limit, currency, exact=True) if currency else f"{limit:,.2f}"
     return play | {
         "play": NOT_AT_THIS_COST,
-        "do": f"Spend nothing on contacts here. At {limit:,.2f} a contact or less: {play['play']}.",
+        "do": f"Spend nothing on contacts here. At {most} a contact or less: {play['play']}.",
         "why": f"more would have to order than a campaign can move; else {play['play']}",
         "measure": "nothing: nobody is contacted",
     }
@@ -306,6 +313,7 @@ def _facts(members: pd.DataFrame, group: pd.DataFrame) -> dict[str, Any]:
         "median_recency": recency,
         "recency_over_group": recency / usual if usual > 0 else np.nan,
         "mean_order": float(order.mean()),
+        "typical_order": float(order.median()),
         "order_is": WINDOW_ORDER if known else ALL_SPENT,
         "gap": max(apart, key=lambda name: apart[name][1] / apart[name][0]) if apart else "",
         "gap_words": _gap_words(better, apart),
@@ -359,9 +367,14 @@ def _gap_words(better: str, apart: dict[str, tuple[float, float]]) -> str:
     if not apart:
         return ""
     parts = [
-        f"{GAPS[name]} {own:,.2f} against {other:,.2f}" for name, (own, other) in apart.items()
+        f"{GAPS[name]} {_short(own)} against {_short(other)}"
+        for name, (own, other) in apart.items()
     ]
     return f"next better segment {better}: {', '.join(parts)}"
+
+
+def _short(value: float) -> str:
+    return f"{value:,.{0 if value >= 100 else 1 if value >= 10 else 2}f}"
 
 
 def _fits(facts: dict[str, Any], when: dict[str, Any]) -> bool:

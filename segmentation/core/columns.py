@@ -303,8 +303,10 @@ def symbol_of(currency: str) -> str:
     return CURRENCY_SYMBOLS.get(currency, f"{currency} ")
 
 
-def format_money(value: float, currency: str) -> str:
-    """Money as people read it: short above ten thousand, exact below.
+def format_money(value: float, currency: str, *, exact: bool = False) -> str:
+    """Money as people read it: short above ten thousand, whole above a hundred.
+
+    ``exact`` keeps the cents below ten thousand, for a limit that a reader may apply.
 
     Examples
     --------
@@ -312,8 +314,10 @@ def format_money(value: float, currency: str) -> str:
     '£1.23M'
     >>> format_money(45_678.4, "USD"), format_money(12.5, "XYZ")
     ('$45.7K', 'XYZ 12.50')
-    >>> format_money(-3.0, "EUR")
-    '-€3.00'
+    >>> format_money(-3.0, "EUR"), format_money(935.32, "EUR")
+    ('-€3.00', '€935')
+    >>> format_money(935.32, "EUR", exact=True)
+    '€935.32'
     """
     symbol = symbol_of(currency)
     if not math.isfinite(value):
@@ -325,16 +329,18 @@ def format_money(value: float, currency: str) -> str:
         return f"{sign}{symbol}{size / 1e6:.2f}M"
     if size >= 10_000:
         return f"{sign}{symbol}{size / 1e3:.1f}K"
-    return f"{sign}{symbol}{size:,.2f}"
+    return f"{sign}{symbol}{size:,.{2 if exact or round(size, 2) < 100 else 0}f}"
 
 
-def format_value(value: float, name: str, currency: str = "USD") -> str:
+def format_value(value: float, name: str, currency: str = "USD", *, exact: bool = False) -> str:
     """A value of a column with its unit, the same in every table and sentence.
 
     Examples
     --------
     >>> format_value(1234.5, "total_unit"), format_value(1.0, "frequency")
-    ('1,234.5 units', '1 order')
+    ('1,234 units', '1 order')
+    >>> format_value(13.46, "recency"), format_value(1234.5, "total_unit", exact=True)
+    ('13.5 days', '1,234.5 units')
     >>> format_value(30, "recency"), format_value(12.5, "total_spent", "USD")
     ('30 days', '$12.50')
     """
@@ -342,10 +348,11 @@ def format_value(value: float, name: str, currency: str = "USD") -> str:
     if _is_missing(value):
         return "–"
     if column.kind == "money":
-        return format_money(float(value), currency)
+        return format_money(float(value), currency, exact=exact)
     if column.kind == "share":
         return format_percent(float(value))
-    number = f"{value:,.0f}" if abs(value - round(value)) < 0.05 else f"{value:,.1f}"
+    whole = abs(value - round(value)) < 0.05 or (abs(value) >= 100 and not exact)
+    number = f"{value:,.0f}" if whole else f"{value:,.1f}"
     unit = column.unit[:-1] if number in ("1", "-1") and column.unit.endswith("s") else column.unit
     return f"{number} {unit}".strip()
 
@@ -377,7 +384,7 @@ def format_percent(share: float) -> str:
     Examples
     --------
     >>> format_percent(0.5), format_percent(0.034), format_percent(0.0), format_percent(0.9996)
-    ('50%', '3.4%', '0%', '99.96%')
+    ('50%', '3.4%', '0%', '99.9%')
     """
     if _is_missing(share):
         return "–"
@@ -387,8 +394,22 @@ def format_percent(share: float) -> str:
     if percent < 0.095:
         return "under 0.1%"
     if 99.5 <= percent < 100:
-        return f"{min(percent, 99.99):.2f}%"
+        return f"{min(percent, 99.9):.1f}%"
     return f"{percent:.1f}%" if percent < 10 else f"{percent:.0f}%"
+
+
+def format_points(share: float) -> str:
+    """A difference of shares in percentage points; never "0.0" for one that is not nothing.
+
+    Examples
+    --------
+    >>> format_points(0.0631), format_points(0.0001), format_points(0.0)
+    ('6.3', 'under 0.1', '0')
+    """
+    points = 100 * share
+    if points == 0:
+        return "0"
+    return "under 0.1" if 0 < points < 0.05 else f"{points:.1f}"
 
 
 def amount_scale(amounts: pd.Series) -> int:

@@ -432,6 +432,18 @@ Why: fewer are single persons, not a list."""
 MUCH_CALLED = 0.05
 """Share of all revenue that those to call first must have spent to be the first action.
 Why: one in twenty of all money; less is not where to begin."""
+MOST_CONTACTS_AN_ORDER = 10_000
+"""Contacts that cost as much as one order, above which cost and orders hardly share a currency.
+Why: a printed and posted letter is about a hundredth of an order, an e-mail a ten-thousandth."""
+MEAN_OF_FEW = 1.5
+"""Mean order over the typical customer's own from which the difference is said.
+Why: the reader has seen the median beside it, and half as much again looks like a mistake."""
+ONE_INTAKE = 0.5
+"""Share of all months, the last ones, without a new customer, from which the page warns of it.
+Why: then most of what falls or rises from month to month is one intake growing older."""
+LEAST_MONTHS = 6
+"""Months of orders below which nothing is said of intakes.
+Why: in a shorter window a month without newcomers may be chance."""
 LIKE_TODAY = 0.8
 """Share of its customers below which a segment of the cut is not the one of that name today.
 Why: another group may have earned the name then."""

@@ -56,3 +56,29 @@ def contrast_ratio(
 def text_colour_on(background: str | tuple[float, ...]) -> str:
     """The readable one of black and white text on a background: 4.5:1 or better."""
     return max(("#000000", PAPER), key=lambda text: contrast_ratio(text, background))
+
+
+def in_the_dark(colour: str) -> str:
+    """The colour that ``invert(0.92) hue-rotate(180deg)`` makes of one: as charts show it at night.
+
+    So cards and bars outside charts have the very colour of the charts. Matrix of the hue:
+    Filter Effects Module Level 1, feColorMatrix.
+
+    Examples
+    --------
+    >>> in_the_dark("#FFFFFF"), in_the_dark("#000000")
+    ('#141414', '#ebebeb')
+    """
+    from matplotlib.colors import to_hex, to_rgb  # slow to load, and rarely needed
+
+    red, green, blue = (0.92 - 0.84 * part for part in to_rgb(colour))
+
+    def held(part: float) -> float:
+        return min(max(part, 0.0), 1.0)
+
+    turned = (
+        held(-0.574 * red + 1.430 * green + 0.144 * blue),
+        held(0.426 * red + 0.430 * green + 0.144 * blue),
+        held(0.426 * red + 1.430 * green - 0.856 * blue),
+    )
+    return str(to_hex(turned))

@@ -243,7 +243,7 @@ def _sure(facts: Facts, share: float) -> bool:
 
 
 def _money(value: Any, currency: str) -> str:
-    return format_money(float(value), currency)
+    return format_money(float(value), currency, exact=True)
 
 
 KINDS: dict[str, Kind] = {

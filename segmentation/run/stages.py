@@ -375,7 +375,7 @@ STAGES: dict[str, Stage] = {
                 *("customers", "stability", "holdout", "holdout_responses", "order_anyway"),
                 *("line_findings", "naming_rules", "plays"),
             ),
-            uses=("gross_margin", "contact_cost", "random_state"),
+            uses=("gross_margin", "contact_cost", "currency", "random_state"),
             gives={
                 "recommendations": "one play per segment with audience, money and break-even",
                 "campaign_sizes": "what a test of each size can show",

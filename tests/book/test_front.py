@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 
 from segmentation.book.words import front
+from segmentation.book.words.trust import trust
+from segmentation.book.words.warnings import warnings
 from segmentation.core.errors import ParameterError
 from segmentation.core.notebook_parameters import parameters_from_notebook
 from segmentation.core.parameters import load_yaml, parameters_from, profile_title, resolve
@@ -79,15 +81,15 @@ def test_a_margin_that_the_costs_contradict_is_said_beside_the_assumed_one(run):
     known = Given(run, margins=pd.DataFrame(costs))
     none = Given(run, margins=pd.DataFrame(costs).head(0))
 
-    assert any("(by this shop's costs it is 25%)" in said for said in front.warnings(known))
-    assert not any("shop's costs" in said for said in front.warnings(none))
+    assert any("(by this shop's costs it is 25%)" in said for said in warnings(known))
+    assert not any("shop's costs" in said for said in warnings(none))
 
 
 def test_assumed_costs_are_called_assumptions_until_they_are_set(run):
-    assert any("are assumptions" in said for said in front.warnings(run))
+    assert any("are assumptions" in said for said in warnings(run))
     own = Given(run)
     own.parameters = run.parameters.model_copy(update={"gross_margin": 0.224})
-    assert not any("are assumptions" in said for said in front.warnings(own))
+    assert not any("are assumptions" in said for said in warnings(own))
 
 
 def test_one_customer_of_a_large_share_is_told_with_the_headline_without(run):
@@ -95,16 +97,16 @@ def test_one_customer_of_a_large_share_is_told_with_the_headline_without(run):
     total = customers["total_spent"].sum()
     row = customers["total_spent"].idxmax()
     customers.loc[row, "total_spent"] += total  # now more than half
-    (said,) = [s for s in front.warnings(Given(run, customers=customers)) if "One customer" in s]
+    (said,) = [s for s in warnings(Given(run, customers=customers)) if "One customer" in s]
 
     shares = [float(share) for share in re.findall(r"([\d.]+)%", said)]
     assert shares[0] >= 50 and shares[1] > shares[2]
-    assert not any("One customer" in said for said in front.warnings(run))
+    assert not any("One customer" in said for said in warnings(run))
 
 
 def test_exchanged_dates_are_told_first_after_what_is_made_up(run):
     swap = {"order_date": {"strength": "strong"}}
-    said = list(front.warnings(Given(run, swap=swap)))
+    said = list(warnings(Given(run, swap=swap)))
 
     assert "exchanged" in said[1 if run["overview"]["synthetic"] else 0]
 
@@ -126,11 +128,11 @@ def test_trust_turns_red_with_an_unstable_segment_and_green_without_a_doubt(run)
     given = {name: run[name] for name in (*names, "holdout_rankings", "verdict")}
 
     def light(**changed):
-        return front.trust(*{**given, **changed}.values())[0]
+        return trust(*{**given, **changed}.values())[0]
 
     assert light() == "amber"
     assert light(stability=given["stability"].assign(verdict="unstable")) == "red"
-    few = front.trust(*{**given, "stability": given["stability"].assign(verdict=TOO_FEW)}.values())
+    few = trust(*{**given, "stability": given["stability"].assign(verdict=TOO_FEW)}.values())
     assert few[0] == "amber" and "has too few customers to say" in few[2]
     assert "uncertain" not in few[2]
     kinds = {"natural_kinds": True}
@@ -145,7 +147,7 @@ def test_trust_turns_red_with_an_unstable_segment_and_green_without_a_doubt(run)
     clear["verdict"] = {
         kind: one | {"natural_kinds": False} for kind, one in given["verdict"].items()
     }
-    found = front.trust(*{**given, **clear}.values())
+    found = trust(*{**given, **clear}.values())
     assert found[0] == "amber" and "made-up customers without any kinds divide into" in found[2]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import tracemalloc
 from decimal import Decimal
+from itertools import takewhile
 from pathlib import Path
 
 import openpyxl
@@ -47,6 +48,7 @@ def six(tmp_path: Path):
 
 def rows_of(sheet) -> list[dict]:
     _, *rows = sheet.iter_rows(values_only=True)
+    rows = list(takewhile(any, rows))  # notes stand beneath an empty row
     return [dict(zip(names_of_sheet(sheet), row, strict=True)) for row in rows]
 
 

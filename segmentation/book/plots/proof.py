@@ -259,7 +259,8 @@ def plot_sensitivity(sensitivity: pd.DataFrame) -> Figure:
     several = len({kind for kind, _, _ in panels}) > 1
     policies = len({policy for _, policy, _ in panels}) > 1
     fig, axes = common.panels(len(panels), columns=2, height=3.7)
-    for ax, (kind, policy, part) in zip(axes, panels, strict=True):
+    named_before: list[str] = []
+    for place, (ax, (kind, policy, part)) in enumerate(zip(axes, panels, strict=True)):
         grid = part.pivot_table(
             index=["transform", "scaler", "anomalies"], columns="k", values="agreement"
         )
@@ -268,10 +269,13 @@ def plot_sensitivity(sensitivity: pd.DataFrame) -> Figure:
         common.heat_map(ax, values, texts, cmap=style.SEQUENTIAL, norm=Normalize(0, 1))
         ax.set_xticks(range(len(grid.columns)), labels=[f"{k:.0f}" for k in grid.columns])
         names = [f"{t}, {s}, {a}" for t, s, a in grid.index]
-        ax.set_yticks(range(len(names)), labels=names)
+        # beside a panel of the same rows they are not named again: there is no room for them
+        is_named = names != named_before or place % 2 == 0 or style.NARROW.get()
+        ax.set_yticks(range(len(names)), labels=names if is_named else [""] * len(names))
+        named_before = names
         for row in part[part["is_chosen"].astype(bool)].itertuples():
-            place = list(grid.index).index((row.transform, row.scaler, row.anomalies))
-            common.frame(ax, list(grid.columns).index(row.k), place)
+            at = list(grid.index).index((row.transform, row.scaler, row.anomalies))
+            common.frame(ax, list(grid.columns).index(row.k), at)
         words = [common.type_label(kind)] if several else []
         words += [f"returns: {policy}"] if policies else []
         words.append(common.n_of(int(part["customers"].iloc[0])))

@@ -8,6 +8,7 @@ from segmentation.book.words.actions import (
     concentration_table,
     concentration_trend,
     dependence_table,
+    few_sentence,
     plan_table,
     sample_size_sentence,
     sample_size_table,
@@ -72,7 +73,7 @@ from segmentation.book.words.evidence import (
     silhouette_sentence,
 )
 from segmentation.book.words.findings import findings_sentence, findings_table
-from segmentation.book.words.front import front_page, trust_sentence
+from segmentation.book.words.front import front_page
 from segmentation.book.words.handover import handover, model_card, weaknesses
 from segmentation.book.words.prediction import (
     evidence_summary,
@@ -133,6 +134,7 @@ from segmentation.book.words.structure import (
     scores_sentence,
 )
 from segmentation.book.words.text import Prose, table_of
+from segmentation.book.words.trust import trust_sentence
 from segmentation.book.words.what_if import what_if_sliders
 
 __all__ = [
@@ -168,6 +170,7 @@ __all__ = [
     "facts_list",
     "feature_table",
     "features_sql",
+    "few_sentence",
     "fidelity_sentence",
     "files_table",
     "findings_sentence",

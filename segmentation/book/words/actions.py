@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from segmentation.book.words.text import Html, plural, table_of
-from segmentation.core.columns import format_percent, group_labels
+from segmentation.core.columns import format_percent, format_points, group_labels
 from segmentation.core.intervals import Z95
 from segmentation.core.limits import LEAST_CUSTOMERS
 
@@ -30,6 +30,17 @@ def concentration_table(table: pd.DataFrame, *, customers: int) -> Html:
     return table_of(shown, caption=caption, numeric=("value", "95% interval"))
 
 
+def few_sentence(table: pd.DataFrame, *, customers: int) -> str:
+    """How much hangs on few: the ten largest customers, and who brings half."""
+    found = table.set_index(["measure", "at"])["value"]
+    half = float(found["customers_for_half", 0.5])
+    text = f"{half:,.0f} of {plural(customers, 'customer')} bring half of the revenue"
+    if ("lost_if_top_leave", 10.0) in found.index:
+        lost = float(found["lost_if_top_leave", 10.0])
+        text += f"; the ten largest alone bring {format_percent(lost)}"
+    return f"{text}."
+
+
 def _figure_words(measure: str, at: float) -> str:
     if measure == "gini":
         return "Gini coefficient (0 = equal, 1 = one customer brings all)"
@@ -37,7 +48,8 @@ def _figure_words(measure: str, at: float) -> str:
         return f"share of revenue from the top {at:.0%} of customers"
     if measure == "customers_for_half":
         return "customers who bring half of the revenue"
-    return f"share of revenue lost if the top {plural(round(at), 'customer')} had not come"
+    few = "largest customer" if round(at) == 1 else f"{round(at)} largest customers"
+    return f"share of revenue lost if the {few} had not come"
 
 
 def _figure(measure: str, value: float) -> str:
@@ -127,8 +139,10 @@ def sample_size_sentence(sizes: pd.DataFrame, *, no_holdout: str) -> str:
         )
     enough = int(known["can_show"].sum())
     text = (
-        f"In {enough} of {plural(len(known), 'segment')} a test of the whole segment would show a "
-        "rise at the break-even point."
+        f"In {enough or 'none'} of {plural(len(known), 'segment')} would a test of the whole segment "
+        "show a rise at the break-even point."
+        if enough < len(known)
+        else "In every segment a test of the whole segment would show a rise at the break-even point."
     )
     if enough < len(known):
         text += (
@@ -145,7 +159,7 @@ def sample_size_sentence(sizes: pd.DataFrame, *, no_holdout: str) -> str:
 
 
 def _points(value: float) -> str:
-    return f"{100 * value:.1f}" if np.isfinite(value) else "none"
+    return format_points(value) if np.isfinite(value) else "none"
 
 
 def plan_table(plan: pd.DataFrame) -> Html:
@@ -241,21 +255,16 @@ def concentration_trend(quarters: pd.DataFrame) -> str:
     reach = Z95 * float(np.hypot(first["top_error"], last["top_error"]))
     word = "more" if gap > 0 else "less"
     verdict = (
-        f"revenue has become **{word}** concentrated."
+        f"Revenue has become **{word}** concentrated"
         if abs(gap) > reach
-        else "**no change is shown.**"
+        else "**No change is shown**"
     )
-
-    def said(row: pd.Series) -> str:
-        return (
-            f"{format_percent(row['top_share'])} ({format_percent(row['top_low'])} to "
-            f"{format_percent(row['top_high'])}, n = {row['customers']:,})"
-        )
-
+    ns = [f"{row['customers']:,}" for row in (first, last)]
     return (
-        f"The best tenth of a quarter's customers brought {said(first)} of its revenue in {names[0]} "
-        f"and {said(last)} in {names[1]}: a difference of {_rise(gap)} points "
-        f"(95% interval {_rise(gap - reach)} to {_rise(gap + reach)}), so {verdict} The "
-        f"largest customer of the quarter brought "
+        f"{verdict}: the best tenth of a quarter's customers brought "
+        f"{format_percent(first['top_share'])} of its revenue in {names[0]} and "
+        f"{format_percent(last['top_share'])} in {names[1]}.\n\nThe difference is {_rise(gap)} "
+        f"points (95% interval {_rise(gap - reach)} to {_rise(gap + reach)}; n = {ns[0]} and {ns[1]}). "
+        f"The largest customer of the quarter brought "
         f"{format_percent(first['largest_share'])} and {format_percent(last['largest_share'])}."
     )

@@ -13,13 +13,14 @@ from segmentation.book.words.text import (
     Html,
     customers_of,
     highest_first,
+    in_colour,
     label,
     named,
     plural,
 )
 from segmentation.core.columns import FEATURES, format_money, format_percent, format_value
 from segmentation.core.limits import LARGE_DIFFERENCE, LEAST_ALIKE, NEGLIGIBLE_DIFFERENCE
-from segmentation.segments.names import fact_sentence, truth_sentence
+from segmentation.segments.names import truth_sentence
 
 SHORT_SCALE = 2.0
 """Bars of all cards reach to the largest standardised difference, but at least to this one."""
@@ -69,12 +70,11 @@ def segment_cards(
             _typical(parts["typical"], currency, full=full),
             _journeys(parts["journeys"], currency),
             _cohorts(parts["cohorts"], most=most),
-            _names(parts["facts"], row.customers, currency),
+            _names(parts["facts"], row.customers),
         ]
         colour = colours.get(str(row.segment), "")
-        style = f' style="--own: {html.escape(colour)}"' if colour else ""
         markup.append(
-            f'<section class="profile-card"{style} aria-label="{html.escape(row.segment)}">'
+            f'<section class="profile-card"{in_colour(colour)} aria-label="{html.escape(row.segment)}">'
             f'<p class="profile-name">{html.escape(row.segment)}<span>{html.escape(who)}</span></p>'
             f"{''.join(sections)}</section>"
         )
@@ -278,12 +278,14 @@ def _cohorts(table: pd.DataFrame, *, most: float) -> str:
     )
 
 
-def _names(facts: pd.DataFrame, customers: int, currency: str) -> str:
-    if facts.empty:
+def _names(facts: pd.DataFrame, customers: int) -> str:
+    truth = "" if facts.empty else truth_sentence(facts, customers)
+    if not truth:
         return ""
-    parts = [fact_sentence(fact, currency=currency) for _, fact in facts.iterrows()]
-    said = "; ".join([*([truth] if (truth := truth_sentence(facts, customers)) else []), *parts])
-    return f'<p class="profile-why"><b>Why this name.</b> {html.escape(said[0].upper() + said[1:])}.</p>'
+    return (
+        f'<p class="profile-why">The name is {html.escape(truth)}; what earned it stands under '
+        "<em>Why these names</em>.</p>"
+    )
 
 
 def _text(row: Any, name: str, parts: Mapping[str, pd.DataFrame], currency: str) -> str:

@@ -96,8 +96,9 @@ def movement_sentence(
     fell = slipping["what"] == FELL
     falls = slipping[fell].groupby(["segment_from", "segment"])["total_spent"].agg(["size", "sum"])
     period = f"between {days[-2]} and {days[-1]}"
+    silent = slipping[~fell]
     if falls.empty:
-        parts = [f"Nobody fell a segment {period}."]
+        parts = [] if len(silent) else [f"Nobody fell a segment {period}."]
     else:
         (begin, end), count, spent = next(falls.nlargest(1, "sum").itertuples(name=None))
         of = int(last.loc[last["segment_from"] == begin, "customers"].sum())
@@ -107,10 +108,14 @@ def movement_sentence(
         ]
         if rest := int(fell.sum()) - count:
             parts.append(f"{plural(rest, 'customer')} fell elsewhere.")
-    silent = slipping[~fell]
     if len(silent):
         spent = format_money(float(silent["total_spent"].sum()), currency)
-        parts.append(f"{plural(len(silent), 'further customer')} fell silent, worth {spent}.")
+        told = f"fell silent, worth {spent}"
+        parts.append(
+            f"{plural(len(silent), 'customer')} {told}, {period}; nobody fell a segment."
+            if falls.empty
+            else f"{plural(len(silent), 'further customer')} {told}."
+        )
     place = {name: number for number, name in enumerate(names)}
     rose = last[last["segment_to"].map(place) > last["segment_from"].map(place)]
     came = last[last["segment_from"] == NEW]

@@ -237,9 +237,10 @@ def ledger_sentence(ledger: pd.DataFrame, *, currency: str) -> str:
     named = listed(
         [f"{RULE_WORDS[row.rule]} ({plural(row.rows, 'line')})" for row in hit.head(3).itertuples()]
     )
-    share = format_share(int(taken["rows"].sum()) / raw["rows"], int(raw["rows"]))
+    lines = plural(int(raw["rows"]), "line")
+    share = f"{format_percent(int(taken['rows'].sum()) / raw['rows'])}** of {lines}"
     return (
-        f"Rules set aside **{share}** of the lines, most of all: {named}. "
+        f"Rules set aside **{share}, most of all: {named}. "
         f"They carry {sum(taken['amount']):,} {currency} in all; "
         f"**{kept['amount']:,} {currency}** is kept. {check}"
     )
@@ -285,7 +286,7 @@ def group_sentence(features: pd.DataFrame, *, currency: str) -> str:
     revenue = features.groupby("segment_type")["total_spent"].sum()
     parts = [
         f"- {plural(int(sizes[kind]), 'customer')} {group_words(kind, sizes.index)}: "
-        f"{format_share(sizes[kind] / total, total)} of customers, "
+        f"{format_percent(sizes[kind] / total)} of all {total:,}, "
         f"{format_percent(revenue[kind] / revenue.sum() if revenue.sum() else 0)} of "
         f"{dollars(format_money(revenue.sum(), currency))} revenue"
         for kind in ("normal", "pre_register", "unregistered")
@@ -371,7 +372,7 @@ def outlier_sentence(features: pd.DataFrame, *, names: Sequence[str], currency: 
     spent = features["total_spent"]
     share = spent[far].sum() / spent.sum() if spent.sum() else 0.0
     return (
-        f"**{format_share(far.mean(), total)}** of customers lie beyond the far-out fence (third "
+        f"**{format_percent(far.mean())}** of {plural(total, 'customer')} lie beyond the far-out fence (third "
         f"quartile + {FAR_OUT:g} interquartile ranges) of at least one feature and bring "
         f"{format_percent(share)} of revenue; {label(worst)} has most ({counts[worst]:,}). They are "
         f"kept: the best customers are outliers too.{note}"

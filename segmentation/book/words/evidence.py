@@ -34,7 +34,7 @@ def silhouette_sentence(silhouettes: pd.DataFrame, scan: dict[str, Any]) -> str:
         negative = (rows["silhouette"] < 0).mean()
         text = (
             f"Mean silhouette {rows['silhouette'].mean():.2f}; "
-            f"{format_share(negative, len(rows))} of customers lie closer to another segment than "
+            f"{format_percent(negative)} of {plural(len(rows), 'customer')} lie closer to another segment than "
             f"to their own. Tightest is **{means.index[-1]}** ({means.iloc[-1]:.2f}), loosest "
             f"**{means.index[0]}** ({means.iloc[0]:.2f})"
         )

@@ -30,7 +30,9 @@ def findings_table(findings: pd.DataFrame, *, currency: str) -> Html:
                 "severity": row.severity,
                 "how many": plural(row.rows, KINDS[row.finding].unit),
                 "customers": f"{row.customers:,}" if row.customers else "–",
-                "money": format_money(float(row.amount), currency) if row.amount else "–",
+                "money": format_money(float(row.amount), currency, exact=True)
+                if row.amount
+                else "–",
                 "in this report": row.treatment,
                 MEANING: row.what_to_do,
             }

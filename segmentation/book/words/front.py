@@ -3,45 +3,32 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
-from segmentation.book.words.preferences import own_margin
 from segmentation.book.words.recommendations import one_in
-from segmentation.book.words.structure import FAILED_WORDS
 from segmentation.book.words.text import (
     group_words,
     highest_first,
-    inert,
-    listed,
+    in_colour,
     named,
-    of_kind,
     plural,
 )
+from segmentation.book.words.trust import trust
+from segmentation.book.words.warnings import warnings
 from segmentation.core.columns import format_money, format_percent
 from segmentation.core.limits import (
-    CUSTOMER_SHARE,
     LEAST_CALLED,
-    MANY_SET_ASIDE,
     MUCH_CALLED,
-    REASONABLE_STRUCTURE,
+    ONE_CUSTOMER,
     UNREACHABLE,
 )
-from segmentation.core.parameters import Parameters
 from segmentation.customers import concentration
 from segmentation.deliver.workbook.sheets import list_name
-from segmentation.evidence.stability import TOO_FEW
-from segmentation.evidence.verdict import beside_smooth
-from segmentation.segments.own_labels import OWN_LABELS
 
-MOST_BARS, MOST_ACTIONS, MOST_DOUBTS = 4, 3, 3
-DOUBTED = {
-    "unstable": "is unstable",
-    "uncertain": "has uncertain borders",
-    TOO_FEW: "has too few customers to say whether it comes back",
-}
+MOST_BARS, MOST_ACTIONS = 4, 3
 
 
 def front_page(run: Any, *, title: str, link: str, colours: Mapping[str, str]) -> str:
@@ -98,56 +85,6 @@ def _about(run: Any) -> str:
     return (
         f"Orders from {overview['first_order']} to {overview['last_order']}, observed up to "
         f"{overview['as_of']}"
-    )
-
-
-def warnings(run: Any) -> Iterator[str]:
-    """What makes the page less than true, each in one sentence of HTML, the gravest first."""
-    parameters, currency = run.parameters, run.parameters.currency
-    if run["overview"]["synthetic"]:
-        yield "Synthetic data, made up by a seeded generator: nothing here is true of a real shop."
-    for column, found in run["swap"].items():
-        if found["strength"] != "none" and parameters.date_repair == "off":
-            yield (
-                f"Day and month of <code>{html.escape(column)}</code> look exchanged "
-                f"({found['strength']} evidence): recency and periods are not to be trusted."
-            )
-    yield from _one_customer(run)
-    ledger = run["ledger"].set_index("rule")["rows"]
-    raw, kept = run["overview"]["raw_rows"], int(ledger.get("kept", 0))
-    if raw and 1 - kept / raw > MANY_SET_ASIDE and not run["overview"]["is_customer_table"]:
-        yield (
-            f"{format_percent(1 - kept / raw)} of {plural(raw, 'line')} are set aside by cleaning "
-            "rules."
-        )
-    plain, default = parameters.as_plain(), Parameters().as_plain()
-    if all(plain[name] == default[name] for name in ("gross_margin", "contact_cost")):
-        own = own_margin(run["margins"])
-        but = f" (by this shop's costs it is {format_percent(own)})" if own is not None else ""
-        yield (
-            f"A margin of {format_percent(parameters.gross_margin)}{but} and "
-            f"{format_money(parameters.contact_cost, currency)} per contact are assumptions: set "
-            "<code>gross_margin</code> and <code>contact_cost</code>."
-        )
-
-
-def _one_customer(run: Any) -> Iterator[str]:
-    """The headline with and without a customer who brings a large share of all revenue."""
-    customers = run["customers"]
-    spent = customers["total_spent"].astype(float)
-    total, largest = float(spent.sum()), float(spent.max())
-    if total <= 0 or largest / total < CUSTOMER_SHARE:
-        return
-    own = customers.loc[spent.idxmax()]
-    same = (customers["segment_type"] == own["segment_type"]) & (
-        customers["segment"] == own["segment"]
-    )
-    share = float(spent[same].sum())
-    name = named(own["segment"], own["segment_type"], list(run["chosen"]))
-    yield (
-        f"One customer brings {format_percent(largest / total)} of revenue: "
-        f"{html.escape(name)} brings {format_percent(share / total)} with this customer, "
-        f"{format_percent((share - largest) / (total - largest))} without."
     )
 
 
@@ -224,7 +161,7 @@ def _expected(
     return (
         f"Expected to order, next {facts['outcome_days']} days",
         f"{chance.sum():,.0f}",
-        f"{format_percent(chance.mean())}; {guessed:,.0f} last time, {came:,.0f} came",
+        f"{format_percent(chance.mean())}. Last time {guessed:,.0f} expected, {came:,.0f} came",
         [],
         "Customers, summed from each one's chance to order if nothing is done. The same forecast "
         f"made on {facts['cut']} is compared with the {facts['days_after']} days after it.",
@@ -296,8 +233,8 @@ def _chart(run: Any, colours: Mapping[str, str], link: str) -> str:
     best = shown.iloc[0]
     most = max(float(shown[["customers_share", "revenue_share"]].max().max()), 1e-9)
     rows = "".join(
-        f'<li style="--own: {html.escape(colours.get(row.segment, ""))}">'
-        f"<b>{html.escape(named(row.segment, row.segment_type, kinds))}</b>"
+        f"<li{in_colour(colours.get(row.segment, ''))}>"
+        f"<b>{html.escape(str(row.segment))}{_group(row.segment_type, kinds)}</b>"
         f'<span><i class="hollow" style="width: {65 * row.customers_share / most:.1f}%"></i>'
         f"{format_percent(row.customers_share)} of customers</span>"
         f'<span><i style="width: {65 * row.revenue_share / most:.1f}%"></i>'
@@ -314,6 +251,10 @@ def _chart(run: Any, colours: Mapping[str, str], link: str) -> str:
         + (f"; {plural(rest, 'smaller segment')} not drawn" if rest else "")
         + f'. <a href="{link}/06_segments.html">Segments</a></p>'
     )
+
+
+def _group(kind: str, kinds: Sequence[str]) -> str:
+    return f"<small>{html.escape(group_words(kind, kinds))}</small>" if len(set(kinds)) > 1 else ""
 
 
 def actions(run: Any) -> list[tuple[str, str]]:
@@ -337,10 +278,13 @@ def actions(run: Any) -> list[tuple[str, str]]:
     for row in plays.itertuples():
         name = named(row.segment, row.segment_type, kinds)
         against = "" if row.is_supported else "first a small trial · "
+        if row.largest_share >= ONE_CUSTOMER:
+            share = format_percent(row.largest_share)
+            against = f"one customer brought {share} of this, so first a small trial · "
         found.append(
             (
                 f"{row.play}: {name}, {plural(row.customers, 'customer')}",
-                f"{format_money(float(row.revenue), parameters.currency)} in the window · "
+                f"{row.do} {format_money(float(row.revenue), parameters.currency)} in the window · "
                 f"{_pays(row)} · {against}workbook sheet “{sheets[row.segment_type, row.segment]}”",
             )
         )
@@ -357,6 +301,8 @@ def _pays(row: Any) -> str:
         return "any extra order pays"
     if not row.break_even_response <= UNREACHABLE:
         return "one extra order does not pay for one contact"
+    if row.break_even_response * row.customers <= 1:
+        return "a single order because of it pays for all"
     return f"pays if {one_in(row.break_even_response)} orders because of it"
 
 
@@ -368,72 +314,10 @@ def _called_first(run: Any) -> tuple[float, str, str] | None:
     money = float(listed_first["total_spent"].sum())
     possible = run["forecast_facts"]["possible"]
     why = "whose chance to order fell" if possible else "who fell or fell silent"
+    first = "the largest value at risk" if possible else "the largest spender"
     return (
         money,
         f"Call first: {plural(len(listed_first), 'customer')} {why} in the last quarter",
-        f"{format_money(money, run.parameters.currency)} spent in the window · "
-        "by value at risk · workbook sheet “Call first”"
-        if possible
-        else f"{format_money(money, run.parameters.currency)} spent in the window · workbook sheet “Call first”",
+        f"Ring or write to each, {first} first. {format_money(money, run.parameters.currency)} "
+        "spent in the window · workbook sheet “Call first”",
     )
-
-
-def trust(
-    stability: pd.DataFrame,
-    whole: pd.DataFrame,
-    chosen: dict[str, Any],
-    k_rule: dict[str, Any],
-    k_evidence: pd.DataFrame,
-    holdout: dict[str, Any],
-    rankings: pd.DataFrame,
-    verdict: dict[str, Any],
-) -> tuple[str, str, str]:
-    """A traffic light, what it means for use, and the evidence in one sentence."""
-    shaky = stability[stability["verdict"] != "stable"]
-    against = [
-        f"{inert(named(row.segment, row.segment_type, list(chosen)))} {DOUBTED[row.verdict]}"
-        for row in shaky.itertuples()
-    ]
-    for kind, entry in chosen.items():
-        failed = k_rule.get(kind, {}).get("failed", {}).get(str(entry["k"]), [])
-        failed = [] if entry["asked"] == OWN_LABELS else failed  # the tests are of K-Means
-        against += [f"a division into {entry['k']} {FAILED_WORDS[name]}" for name in failed]
-        scores = of_kind(k_evidence, kind).set_index("k")["silhouette"]
-        if entry["k"] > 1 and not verdict[kind]["natural_kinds"]:
-            of = f"of those who {group_words(kind, list(chosen))}, " if len(chosen) > 1 else ""
-            against.append(of + beside_smooth(verdict[kind]))
-        elif entry["k"] > 1 and scores.get(entry["k"], 1.0) < REASONABLE_STRUCTURE:
-            against.append(f"the groups overlap (silhouette {scores[entry['k']]:.2f})")
-    against += _beaten(holdout, rankings)
-    drawn = whole[whole["method"] == "bootstrap"]
-    grounds = (
-        f"They come back when customers are drawn again (agreement {drawn['agreement'].min():.2f} of 1)"
-        if len(drawn)
-        else "Whether they come back when customers are drawn again was not tested"
-    )
-    doubts = list(dict.fromkeys(against))
-    if len(doubts) > MOST_DOUBTS:
-        more = len(doubts) - MOST_DOUBTS + 1
-        doubts = [*doubts[: MOST_DOUBTS - 1], f"there are {more} more doubts"]
-    grounds += f", but {listed(doubts)}." if doubts else "."
-    if (shaky["verdict"] == "unstable").any():
-        return "red", "Do not build on these groups yet.", grounds
-    if against or drawn.empty:
-        return "amber", "Use the groups to act, not to explain.", grounds
-    return "green", "Use the groups to act and to explain.", grounds
-
-
-def trust_sentence(*evidence: Any) -> str:
-    """`trust` in Markdown."""
-    _, lead, grounds = trust(*evidence)
-    return f"**{lead}** {grounds}"
-
-
-def _beaten(holdout: dict[str, Any], rankings: pd.DataFrame) -> list[str]:
-    if not holdout["possible"]:
-        return ["whether they foretell anything is not tested"]
-    row = rankings[(rankings["customers_share"] == 0.2) & (rankings["ranking"] == "past spend")]
-    if len(row) and row["difference_high"].iloc[0] < 0:
-        return []
-    better = len(row) and row["difference_low"].iloc[0] > 0
-    return [f"a plain list by past spend finds later revenue {'better' if better else 'as well'}"]

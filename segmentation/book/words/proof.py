@@ -11,10 +11,11 @@ from segmentation.book.words.text import (
     interval,
     listed,
     of_kind,
+    plural,
     score_range,
     table_of,
 )
-from segmentation.core.columns import format_money, format_percent, format_share, group_labels
+from segmentation.core.columns import format_money, format_percent, group_labels
 from segmentation.core.limits import (
     BORDERLINE_MARGIN,
     LITTLE_MOVED,
@@ -171,7 +172,7 @@ def flips_sentence(margin_flips: pd.DataFrame, kinds: list[str]) -> str:
         near = (low["flips"] * low["customers"]).sum() / low["customers"].sum()
         far = (high["flips"] * high["customers"]).sum() / high["customers"].sum()
         n = int(rows["customers"].sum())
-        share = format_share(low["customers"].sum() / n, n)
+        share = f"{format_percent(low['customers'].sum() / n)} of {n:,}"
         ends = interval(low["flips_low"].min(), low["flips_high"].max())
         if near > far and low["flips_low"].min() > far:
             text = (
@@ -212,8 +213,8 @@ def sensitivity_sentence(sensitivity: pd.DataFrame, kinds: list[str], *, currenc
         )
         text += f", that of {SETTINGS[best]} least ({known[best]:.2f})" if best != worst else ""
         text += (
-            f". The segment with the highest spend per customer holds {format_share(chosen['top_share'], int(chosen['customers']))} of "
-            f"the customers and {dollars(format_money(chosen['top_revenue'], currency))} here; over all "
+            f". The segment with the highest spend per customer holds {format_percent(chosen['top_share'])} of "
+            f"{plural(int(chosen['customers']), 'customer')} and {dollars(format_money(chosen['top_revenue'], currency))} here; over all "
             f"settings its revenue lies between {dollars(format_money(low, currency))} and "
             f"{dollars(format_money(high, currency))}."
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -14,18 +15,24 @@ from segmentation.book.words.text import (
     as_sentence,
     customers_of,
     dollars,
+    in_colour,
     inert,
     interval,
     named,
     plural,
     with_code,
 )
-from segmentation.core.columns import format_money, format_percent, format_value
-from segmentation.core.limits import LONGER_SILENT, UNREACHABLE
+from segmentation.core.columns import format_money, format_percent, format_points, format_value
+from segmentation.core.limits import LONGER_SILENT, MEAN_OF_FEW, UNREACHABLE
 
 
 def recommendation_cards(
-    recommendations: pd.DataFrame, *, currency: str, customers: int, cut: str
+    recommendations: pd.DataFrame,
+    *,
+    currency: str,
+    customers: int,
+    cut: str,
+    colours: Mapping[str, str],
 ) -> Html:
     """One card per segment: who, why, what to do, what it takes to pay, what stands against it."""
     kinds = list(recommendations["segment_type"].unique())
@@ -48,8 +55,9 @@ def recommendation_cards(
             f"<dt>{html.escape(name)}</dt><dd>{with_code(text)}</dd>"
             for name, text in lines.items()
         )
+        colour = colours.get(str(row.segment), "")
         cards.append(
-            f'<div class="segment-card"><p class="segment-name">{html.escape(row.segment)}'
+            f'<div class="segment-card"{in_colour(colour)}><p class="segment-name">{html.escape(row.segment)}'
             f"<span>{html.escape(group)}</span></p>"
             f"<p><strong>{html.escape(row.play)}.</strong> {html.escape(row.do)}</p>"
             f"<dl>{items}</dl></div>"
@@ -63,7 +71,7 @@ def _who(row: Any, currency: str, customers: int) -> str:
         f"{plural(row.customers, 'customer')} ({format_percent(row.customers / customers)} of "
         f"{customers:,}), {format_money(row.revenue_per_customer, currency)} each on average."
     ]
-    if pd.notna(row.one_time_share):
+    if row.one_time_share > 0:
         parts.append(f"{format_percent(row.one_time_share)} ordered on one occasion only.")
     if pd.notna(row.median_recency):
         parts.append(
@@ -98,7 +106,7 @@ def anyway_words(row: Any, cut: str) -> str:
         f"{interval(row.base_low, row.base_high)}).{_silent_words(row)}"
     )
     if row.base + row.break_even_response <= 1:
-        points = f"{100 * row.break_even_response:.1f}"
+        points = format_points(row.break_even_response)
         text += f" A campaign pays when it raises this share by {points} percentage points."
     return text
 
@@ -133,6 +141,8 @@ def break_even_words(row: Any, currency: str) -> str:
     if not row.break_even_response <= UNREACHABLE:
         return f"{told} One extra order does not pay for one contact."
     orders = math.ceil(row.break_even_response * row.customers - 1e-9)
+    if orders <= 1:
+        return f"{told} So a single order that comes because of it pays for all of them."
     text = (
         f"{told} So it pays if {one_in(row.break_even_response)} orders because of it "
         f"({format_percent(row.break_even_response)}, at least {plural(orders, 'customer')})."
@@ -167,16 +177,28 @@ def _worth_words(row: Any, currency: str) -> str:
     if row.response_is == FIRST_ORDER:
         said = (
             f"An order counts {value}: the mean first order of the {row.base_ordered:,.0f} who "
-            f"ordered within {row.outcome_days} days after the cut."
+            f"ordered within {row.outcome_days} days after the cut"
+            f"{_carried_words(row, currency)}."
         )
     elif row.response_is == WINDOW_ORDER:
-        said = f"An order counts {value}: the mean order of this segment in the window."
+        said = (
+            f"An order counts {value}: the mean order of this segment in the window"
+            f"{_carried_words(row, currency)}."
+        )
     else:
         return (
             f"An order counts {value}: all that a customer spent, because these data hold no single "
             "orders. What is needed is really more."
         )
     return f"{said} Orders that come only because of a contact may be smaller."
+
+
+def _carried_words(row: Any, currency: str) -> str:
+    """Where the mean lies far above the order of the typical customer, what that one is."""
+    if not row.response_value > MEAN_OF_FEW * row.typical_order:
+        return ""
+    typical = format_money(row.typical_order, currency)
+    return f", which a few large ones raise (the order of the typical customer is {typical})"
 
 
 def stakes_sentence(recommendations: pd.DataFrame, *, currency: str) -> str:

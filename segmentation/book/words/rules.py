@@ -6,8 +6,17 @@ from typing import Any
 
 import pandas as pd
 
-from segmentation.book.words.text import dollars, in_group, interval, label, listed, named, of_kind
-from segmentation.core.columns import FEATURES, format_percent, format_share, format_value
+from segmentation.book.words.text import (
+    dollars,
+    in_group,
+    interval,
+    label,
+    listed,
+    named,
+    of_kind,
+    plural,
+)
+from segmentation.core.columns import FEATURES, format_percent, format_value
 from segmentation.core.limits import HIDDEN_SPLIT, LOOSE_RULES
 
 NOT_TESTED = "There is one segment or too few customers, so there is no rule to find."
@@ -25,8 +34,10 @@ def rules_list(rules: pd.DataFrame, kinds: list[str], *, currency: str) -> str:
             lines.append(f"\n**{named(segment, kind, kinds)}**\n")
             for _, leaf in leaves.iterrows():
                 words = rule_words(leaf, currency)
-                share = format_share(leaf["faithful"], int(leaf["customers"]))
-                lines.append(f"- {dollars(words)}: {share} are in this segment")
+                share = format_percent(leaf["faithful"])
+                lines.append(
+                    f"- {dollars(words)}: {share} of {plural(int(leaf['customers']), 'customer')} are in this segment"
+                )
         parts.append("\n".join(lines))
     return "\n\n".join(parts) or NOT_TESTED
 
@@ -48,13 +59,13 @@ def rule_words(leaf: pd.Series, currency: str) -> str:
         )
         if has_above and has_upto:
             words.append(
-                f"{label(name)} over {format_value(above, name, currency)} and up to "
-                f"{format_value(upto, name, currency)}"
+                f"{label(name)} over {format_value(above, name, currency, exact=True)} and up to "
+                f"{format_value(upto, name, currency, exact=True)}"
             )
         elif has_above:
-            words.append(f"{label(name)} over {format_value(above, name, currency)}")
+            words.append(f"{label(name)} over {format_value(above, name, currency, exact=True)}")
         elif has_upto:
-            words.append(f"{label(name)} up to {format_value(upto, name, currency)}")
+            words.append(f"{label(name)} up to {format_value(upto, name, currency, exact=True)}")
     order = sorted(words, key=lambda text: "over" in text)
     return listed(order) or "everybody"
 
@@ -78,8 +89,8 @@ def fidelity_sentence(fidelity: dict[str, Any], separation: pd.DataFrame, kinds:
             else "**too loose to stand in for the segments**: use them as a first idea only"
         )
         parts.append(
-            f"{in_group(kind, kinds)}These rules put {format_share(own['own'], own['customers'])} of "
-            f"the customers where the segments do; learnt on four fifths and tried on the rest, "
+            f"{in_group(kind, kinds)}These rules put {format_percent(own['own'])} of "
+            f"{plural(own['customers'], 'customer')} where the segments do; learnt on four fifths and tried on the rest, "
             f"**{format_percent(own['held_out'])}** ({interval(own['held_out_low'], own['held_out_high'])}; "
             f"always naming the largest segment: "
             f"{format_percent(own['largest'])}). They are {judged}. Features by the share of their "
@@ -95,11 +106,11 @@ def map_sentence(map_agreement: dict[str, Any], kinds: list[str]) -> str:
         if kind not in map_agreement:
             continue
         own = map_agreement[kind]
-        share = format_share(own["agreement"], own["customers"])
+        share = f"{format_percent(own['agreement'])} of {plural(own['customers'], 'customer')}"
         text = (
-            f"On the map {share} of the customers lie nearest to their own segment: it shows the split."
+            f"On the map {share} lie nearest to their own segment: it shows the split."
             if own["agreement"] >= HIDDEN_SPLIT
-            else f"**Caution:** on the map only {share} of the customers lie nearest to their own "
+            else f"**Caution:** on the map only {share} lie nearest to their own "
             "segment. Two components hide a part of the split, so overlap on the map is not overlap "
             "of segments."
         )

@@ -26,7 +26,6 @@ from segmentation.core.columns import (
     SEGMENT_COLUMNS,
     format_money,
     format_percent,
-    format_share,
     format_value,
     group_labels,
 )
@@ -44,7 +43,7 @@ def share_sentence(profile: pd.DataFrame, *, currency: str) -> str:
     best = ranked.iloc[0]
     name = named(best["segment"], best["segment_type"], list(profile["segment_type"]))
     text = (
-        f"**{name}**: {format_share(best['customers_share'], total)} of customers "
+        f"**{name}**: {format_percent(best['customers_share'])} of {plural(total, 'customer')} "
         f"bring **{format_percent(best['revenue_share'])}** of revenue "
         f"({dollars(format_money(best['revenue'], currency))})."
     )
@@ -120,7 +119,7 @@ def facts_list(
     """Each name with its rule in words and the facts that earned it."""
     parts = []
     given = with_names(naming_rules)
-    kinds = list(profile["segment_type"].unique())
+    kinds, said_before = list(profile["segment_type"].unique()), ""
     for row in highest_first(profile).itertuples():
         own = facts[(facts["segment_type"] == row.segment_type) & (facts["cluster"] == row.cluster)]
         who = f", {customers_of(row.segment_type, kinds)}" if len(kinds) > 1 else ""
@@ -130,11 +129,14 @@ def facts_list(
                 "\n- one segment holds the whole group, so there is nothing to tell apart\n"
             )
             continue
-        sentences = []
+        sentences, rule = [], given.get(row.segment, {}).get("words", "")
         if row.segment not in given:
             sentences = ["- no rule names it, so it is described by what sets it apart"]
-        elif "words" in given[row.segment]:
-            sentences = [f"- rule: {inert(given[row.segment]['words'])}"]
+        elif rule and rule != said_before:
+            sentences = [f"- rule: {inert(rule)}"]
+        elif rule:
+            sentences = ["- the same rule"]
+        said_before = rule
         if truth := truth_sentence(own, row.customers):
             sentences.append(f"- {truth}")
         sentences += [
@@ -150,13 +152,13 @@ def margin_sentence(customers: pd.DataFrame) -> str:
     if known.empty:
         return "Every group has one segment, so no customer is between two."
     borderline = known["margin"] < BORDERLINE_MARGIN
-    share = format_share(borderline.mean(), len(known))
+    share = format_percent(borderline.mean())
     keys = [known["segment_type"], known["segment"]]
     worst = borderline.groupby(keys).mean().sort_values(kind="stable")
     kind, segment = worst.index[-1]
     name = named(segment, kind, list(customers["segment_type"].unique()))
     return (
-        f"**{share}** of customers are borderline: their margin is below {BORDERLINE_MARGIN:g}, so "
+        f"**{share}** of {plural(len(known), 'customer')} are borderline: their margin is below {BORDERLINE_MARGIN:g}, so "
         f"the next segment is almost as near as their own. {name} has the largest share "
         f"of them ({format_percent(worst.iloc[-1])}). Do not promise such a customer anything that "
         "only one segment gets."

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from segmentation.book.words.text import Html, in_group, listed, of_kind, plural, table_of
-from segmentation.core.columns import format_percent, format_share, group_labels
+from segmentation.core.columns import format_percent, group_labels
 from segmentation.core.limits import (
     AUTO_K_RANGE,
     HARDLY_PULLED,
@@ -310,7 +310,7 @@ def effect_sentence(
         )
         parts.append(
             f"{in_group(kind, kinds)}Fitted {other} the {plural(int(rows['anomalies'].sum()), 'anomaly')}, "
-            f"K-Means would put {format_share(1 - stay / n, n)} of all customers into another segment "
+            f"K-Means would put {format_percent(1 - stay / n)} of {plural(n, 'customer')} into another segment "
             f"(adjusted Rand index {agreement[kind]:.2f}). {judged}"
         )
         if most["moved"] > 0:

@@ -17,6 +17,7 @@ from segmentation.core.columns import (
     format_value,
     group_labels,
 )
+from segmentation.core.palette import in_the_dark
 from segmentation.core.phrases import listed, plural
 
 __all__ = ["listed", "plural"]
@@ -92,6 +93,15 @@ def with_code(text: object) -> str:
     'set by <code>a &lt; b</code>'
     """
     return re.sub("`([^`]+)`", r"<code>\1</code>", html.escape(str(text)))
+
+
+def in_colour(colour: str) -> str:
+    """The attribute that gives an element the colour of its segment, by day and by night."""
+    return (
+        f' style="--own: {html.escape(colour)}; --own-dark: {in_the_dark(colour)}"'
+        if colour
+        else ""
+    )
 
 
 def as_sentence(text: str) -> str:

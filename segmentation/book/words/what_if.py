@@ -42,9 +42,7 @@ def what_if_sliders(
                 "order": f"{rank}" if row.contact else "–",
                 "segment": about.at[(row.segment_type, row.segment), "name"],
                 "what to do": _advice(row, about.loc[(row.segment_type, row.segment)]),
-                "must order because of it": f"{100 * row.break_even:.1f}%"
-                if row.break_even <= 1
-                else "more than all",
+                "must order because of it": _must_order(row.break_even),
                 "contacts in the budget": f"{row.contacts:,} of {row.customers:,}"
                 if row.contact
                 else "–",
@@ -80,6 +78,12 @@ def what_if_sliders(
         f'<script type="application/json">{numbers}</script></section>'
     )
     return Html(markup, shown.text, shown.data)
+
+
+def _must_order(share: float) -> str:
+    if share > 1:
+        return "more than all"
+    return "under 0.1%" if 0 < share < 0.0005 else f"{100 * share:.1f}%"
 
 
 def _advice(row: pd.Series, part: pd.Series) -> str:

@@ -167,7 +167,9 @@ def write_workbook(
             if csv_folder is not None:
                 _write_twin(sheet, csv_folder)
 
-        for sheet in _sheets(segments, customers, fixed, next_steps or {}, currency, max_rows):
+        notes = sheets.summary_notes(overview, currency)
+        given = (segments, customers, fixed, next_steps or {}, currency, max_rows)
+        for sheet in _sheets(*given, notes=notes):
             write(sheet)
         money = _money(customers, ledger)
         table = sheets.about(overview, currency, titles, vars(writer.counts), money)
@@ -182,12 +184,14 @@ def _sheets(
     next_steps: Mapping[str, pd.DataFrame],
     currency: str,
     max_rows: int,
+    *,
+    notes: tuple[str, ...],
 ) -> Iterator[Sheet]:
     """Every sheet but the last one, one at a time, so that only one list is in memory."""
     scale = sheets.exact_scale(fixed["ledger"])
     lists = sheets.segment_lists(customers, scale)
     summary = sheets.summary(customers, lists, fixed["recommendations"], scale)
-    yield Sheet("summary", "summary", summary)
+    yield Sheet("summary", "summary", summary, notes=notes)
     for name, table in next_steps.items():
         yield from sheets.parts(sheets.numbered(name), name, table, max_rows, repeats=True)
     yield from sheets.list_sheets(customers, lists, max_rows)

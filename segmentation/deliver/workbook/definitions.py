@@ -125,6 +125,13 @@ SHEET_COLUMNS: dict[str, dict[str, Column]] = {
         ),
         Column("response_is", "Worth is of", "", "text", "Which mean the worth of a response is."),
         Column(
+            "typical_order",
+            "Order of the typical customer",
+            "currency",
+            "money",
+            "Median of the customers' own mean orders.",
+        ),
+        Column(
             "value_in_period",
             "Spent in the period",
             "currency",

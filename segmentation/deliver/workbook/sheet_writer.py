@@ -81,7 +81,8 @@ class SheetWriter:
         header_lines = max(map(lines_of, labels, (column.width for column in columns)))
         _checked(sheet.set_row(0, LINE * header_lines))
         sheet.freeze_panes(1, 0)
-        _set_up_print(sheet, min(len(table), MOST_PRINTED), len(labels))
+        beneath = len(one.notes) + 1 if one.notes else 0
+        _set_up_print(sheet, min(len(table), MOST_PRINTED) + beneath, len(labels))
         _checked(sheet.autofilter(0, 0, len(table), len(labels) - 1))
         # Ids are digits stored as text on purpose: no warning triangle in every cell.
         last = f"{_letters(len(labels) - 1)}{len(table) + 1}"
@@ -110,6 +111,8 @@ class SheetWriter:
                 for (at, write), value in zip(writes, cells, strict=True):
                     if value is not None and write(row, at, value):
                         raise RuntimeError(f"XlsxWriter refused {one.title}, row {row + 1}.")
+        for at, note in enumerate(one.notes, len(table) + 2):
+            _checked(sheet.write_string(at, 0, self.clean(note), self._format("@")))
         return len(table)
 
     def clean(self, text: str) -> str:

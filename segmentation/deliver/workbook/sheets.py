@@ -30,7 +30,14 @@ _IN_TWIN_ONLY = {
             "revenue_share",
         ),
         *("largest_share", "revenue_per_customer", "one_time_share", "median_recency"),
-        *("response_value", "response_is", "value_in_period", "campaign_cost", "base_low"),
+        *(
+            "response_value",
+            "response_is",
+            "typical_order",
+            "value_in_period",
+            "campaign_cost",
+            "base_low",
+        ),
         *("base_high", "base_customers", "base_ordered", "base_recency", "anomalies"),
         *("detectable", "is_supported"),
     },
@@ -50,13 +57,14 @@ class Sheet:
     """One sheet: the name of its CSV twin, the kind of its columns, and its rows.
 
     ``repeats`` says that its customers stand on another sheet as well, so that what had to
-    change in their texts is not counted twice.
+    change in their texts is not counted twice. ``notes`` are lines beneath the table.
     """
 
     name: str
     kind: str
     table: pd.DataFrame
     repeats: bool = False
+    notes: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
@@ -77,6 +85,12 @@ class Sheet:
             hidden = hidden | {f"{name.removesuffix('_median')}_mean" for name in medians}
         if self.kind == "ledger" and "rule" in table.columns:
             table = table.assign(rule=table["rule"].map(lambda rule: RULE_WORDS.get(rule, rule)))
+        if self.kind == "findings":
+            table = table.map(lambda cell: cell.replace("`", "") if isinstance(cell, str) else cell)
+        if "segment_type" in table.columns and table["segment_type"].nunique() == 1:
+            hidden = hidden | {"segment_type"}
+        if self.kind == "call_first" and len(table):
+            hidden = hidden | set(table.columns[table.isna().all()])
         return table.loc[:, [name not in hidden for name in table.columns]]
 
 
@@ -238,6 +252,18 @@ def exact_scale(ledger: pd.DataFrame) -> int:
     amounts = ledger["amount"] if "amount" in ledger.columns else []
     exact = [value for value in amounts if isinstance(value, Decimal) and value.is_finite()]
     return min(max(amount_scale(pd.Series(exact, dtype=object)), 0), MAX_DIGITS)
+
+
+def summary_notes(overview: Mapping[str, Any], currency: str) -> tuple[str, ...]:
+    """What the first sheet is about: source, days, money."""
+    said = [f"Source: {overview.get('source', 'not named')}. Money in {currency}."]
+    if overview.get("first_order"):
+        said.append(
+            f"Orders from {overview['first_order']} to {overview['last_order']}; days are counted "
+            f"to {overview['as_of']}."
+        )
+    said.append("What every column means stands on the sheet Definitions.")
+    return tuple(said)
 
 
 def about(

@@ -1,0 +1,98 @@
+"""How far to believe the segments, in a light and a few sentences."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from segmentation.book.words.structure import FAILED_WORDS
+from segmentation.book.words.text import (
+    as_sentence,
+    group_words,
+    inert,
+    named,
+    of_kind,
+)
+from segmentation.core.limits import (
+    REASONABLE_STRUCTURE,
+)
+from segmentation.evidence.stability import TOO_FEW
+from segmentation.evidence.verdict import beside_smooth
+from segmentation.segments.own_labels import OWN_LABELS
+
+MOST_DOUBTS = 3
+DOUBTED = {
+    "unstable": "is unstable",
+    "uncertain": "has uncertain borders",
+    TOO_FEW: "has too few customers to say whether it comes back",
+}
+
+
+def trust(
+    stability: pd.DataFrame,
+    whole: pd.DataFrame,
+    chosen: dict[str, Any],
+    k_rule: dict[str, Any],
+    k_evidence: pd.DataFrame,
+    holdout: dict[str, Any],
+    rankings: pd.DataFrame,
+    verdict: dict[str, Any],
+) -> tuple[str, str, str]:
+    """A traffic light, what it means for use, and the evidence in one sentence."""
+    shaky = stability[stability["verdict"] != "stable"]
+    against = [
+        f"{inert(named(row.segment, row.segment_type, list(chosen)))} {DOUBTED[row.verdict]}"
+        for row in shaky.itertuples()
+    ]
+    for kind, entry in chosen.items():
+        failed = k_rule.get(kind, {}).get("failed", {}).get(str(entry["k"]), [])
+        failed = [] if entry["asked"] == OWN_LABELS else failed  # the tests are of K-Means
+        smooth = entry["k"] > 1 and not verdict[kind]["natural_kinds"]
+        against += [
+            f"a division into {entry['k']} {FAILED_WORDS[name]}"
+            for name in failed
+            if not (smooth and name == "excess")  # the smooth population says the same in full
+        ]
+        scores = of_kind(k_evidence, kind).set_index("k")["silhouette"]
+        if smooth:
+            of = f"of those who {group_words(kind, list(chosen))}, " if len(chosen) > 1 else ""
+            slices = "the groups are slices of a smooth range, not kinds: "
+            known = verdict[kind]["natural_kinds"] is not None
+            against.append(f"{of}{slices if known else ''}{beside_smooth(verdict[kind])}")
+        elif entry["k"] > 1 and scores.get(entry["k"], 1.0) < REASONABLE_STRUCTURE:
+            against.append(f"the groups overlap (silhouette {scores[entry['k']]:.2f})")
+    against += _beaten(holdout, rankings)
+    drawn = whole[whole["method"] == "bootstrap"]
+    grounds = (
+        f"They come back when customers are drawn again (agreement {drawn['agreement'].min():.2f} of 1)"
+        if len(drawn)
+        else "Whether they come back when customers are drawn again was not tested"
+    )
+    doubts = list(dict.fromkeys(against))
+    if len(doubts) > MOST_DOUBTS:
+        more = len(doubts) - MOST_DOUBTS + 1
+        doubts = [*doubts[: MOST_DOUBTS - 1], f"there are {more} more doubts"]
+    grounds = " ".join([f"{grounds}.", *map(as_sentence, doubts)])
+    if (shaky["verdict"] == "unstable").any():
+        return "red", "Do not build on these groups yet.", grounds
+    if against or drawn.empty:
+        return "amber", "Use the groups to act, not to explain.", grounds
+    return "green", "Use the groups to act and to explain.", grounds
+
+
+def trust_sentence(*evidence: Any) -> str:
+    """`trust` in Markdown."""
+    _, lead, grounds = trust(*evidence)
+    return f"**{lead}** {grounds}"
+
+
+def _beaten(holdout: dict[str, Any], rankings: pd.DataFrame) -> list[str]:
+    if not holdout["possible"]:
+        return ["whether they foretell anything is not tested"]
+    row = rankings[(rankings["customers_share"] == 0.2) & (rankings["ranking"] == "past spend")]
+    if len(row) and row["difference_high"].iloc[0] < 0:
+        return []
+    better = len(row) and row["difference_low"].iloc[0] > 0
+    how = "better" if better else "just as well"
+    return [f"a plain list by past spend finds later revenue {how}"]

@@ -1,0 +1,101 @@
+"""What makes a first page less than true, said on it before anything else."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from segmentation.book.words.preferences import own_margin
+from segmentation.book.words.text import (
+    named,
+    plural,
+)
+from segmentation.core.columns import format_money, format_percent
+from segmentation.core.limits import (
+    CUSTOMER_SHARE,
+    LEAST_MONTHS,
+    MANY_SET_ASIDE,
+    MOST_CONTACTS_AN_ORDER,
+    ONE_INTAKE,
+)
+from segmentation.core.parameters import Parameters
+
+
+def warnings(run: Any) -> Iterator[str]:
+    """What makes the page less than true, each in one sentence of HTML, the gravest first."""
+    parameters, currency = run.parameters, run.parameters.currency
+    if run["overview"]["synthetic"]:
+        yield "Synthetic data, made up by a seeded generator: nothing here is true of a real shop."
+    for column, found in run["swap"].items():
+        if found["strength"] != "none" and parameters.date_repair == "off":
+            yield (
+                f"Day and month of <code>{html.escape(column)}</code> look exchanged "
+                f"({found['strength']} evidence): recency and periods are not to be trusted."
+            )
+    yield from _one_customer(run)
+    yield from _one_intake(run)
+    ledger = run["ledger"].set_index("rule")["rows"]
+    raw, kept = run["overview"]["raw_rows"], int(ledger.get("kept", 0))
+    if raw and 1 - kept / raw > MANY_SET_ASIDE and not run["overview"]["is_customer_table"]:
+        yield (
+            f"{format_percent(1 - kept / raw)} of {plural(raw, 'line')} are set aside by cleaning "
+            "rules."
+        )
+    plain, default = parameters.as_plain(), Parameters().as_plain()
+    if all(plain[name] == default[name] for name in ("gross_margin", "contact_cost")):
+        own = own_margin(run["margins"])
+        but = f" (by this shop's costs it is {format_percent(own)})" if own is not None else ""
+        yield (
+            f"A margin of {format_percent(parameters.gross_margin)}{but} and "
+            f"{format_money(parameters.contact_cost, currency)} per contact are assumptions: set "
+            "<code>gross_margin</code> and <code>contact_cost</code>."
+            f"{_cost_beside_orders(run)}"
+        )
+
+
+def _cost_beside_orders(run: Any) -> str:
+    """Whether a contact costs so little beside an order that their currencies must differ."""
+    cost, plays = run.parameters.contact_cost, run["recommendations"]
+    usual = float(plays["typical_order"].median()) if len(plays) else 0.0
+    if not usual > MOST_CONTACTS_AN_ORDER * cost > 0:
+        return ""
+    return (
+        f" Beside orders of {format_money(usual, run.parameters.currency)} such a cost looks like "
+        "another currency: no break-even here can be believed until it is set."
+    )
+
+
+def _one_customer(run: Any) -> Iterator[str]:
+    """The headline with and without a customer who brings a large share of all revenue."""
+    customers = run["customers"]
+    spent = customers["total_spent"].astype(float)
+    total, largest = float(spent.sum()), float(spent.max())
+    if total <= 0 or largest / total < CUSTOMER_SHARE:
+        return
+    own = customers.loc[spent.idxmax()]
+    same = (customers["segment_type"] == own["segment_type"]) & (
+        customers["segment"] == own["segment"]
+    )
+    share = float(spent[same].sum())
+    name = named(own["segment"], own["segment_type"], list(run["chosen"]))
+    yield (
+        f"One customer brings {format_percent(largest / total)} of revenue: "
+        f"{html.escape(name)} brings {format_percent(share / total)} with this customer, "
+        f"{format_percent((share - largest) / (total - largest))} without."
+    )
+
+
+def _one_intake(run: Any) -> Iterator[str]:
+    """Nobody new for half of the window or longer: then what falls is an intake that ages."""
+    monthly = run["monthly"] if run["overview"]["first_order"] else pd.DataFrame()
+    if len(monthly) < LEAST_MONTHS:
+        return
+    came = monthly[monthly["new_customers"] > 0]["month"]
+    if (monthly["month"] > came.max()).mean() >= ONE_INTAKE:
+        yield (
+            f"Nobody new since {pd.Timestamp(came.max()):%B %Y}: what falls is one intake growing "
+            "older, and new customers may behave otherwise."
+        )

@@ -434,7 +434,7 @@ def _verdict(
         return "refit", tuple(refit)
     if watch:
         return "watch", (*watch, same)
-    older = used.loc[aged & (used["finding"] == "shifted"), "feature"]
+    older = used.loc[aged & (used["finding"].isin(["shifted", "shifting"])), "feature"]
     if len(older):
         words = listed([FEATURES[name].label.lower() for name in older])
         return "keep", (f"{words} moved as time passed, and {same}",)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from segmentation.book.words.text import Html, listed, plural, table_of
+from segmentation.book.words.text import Html, listed, plural, points, table_of
 from segmentation.core.columns import format_percent
 from segmentation.core.limits import CAMPAIGN_SHARES, LEAST_CUTS, MISSED_DECILE
 from segmentation.evidence.rankings import LISTS, SPEND
@@ -23,13 +23,13 @@ def cuts_sentence(cuts: pd.DataFrame) -> str:
     if cuts.empty:
         return "No quarter's end has a quarter of orders before and after it: one cut has to do."
     wide = _by_cut(cuts).dropna()  # lists that were possible at every cut
-    ahead = 100 * (wide.loc[LISTS] - wide.loc[SPEND])
+    ahead = wide.loc[LISTS] - wide.loc[SPEND]
     n, best = len(ahead), wide.index[0]
     few = f" The window allows {plural(n, 'such cut')} only." if n < LEAST_CUTS else ""
     return (
         f"The same lists made at {plural(n, 'quarter')}' ends, each followed for the quarter after "
-        f"it: {LISTS} was ahead of {SPEND} at {(ahead > 0).sum()} of {n}, by {ahead.mean():.1f} points "
-        f"of later revenue on average ({ahead.min():.1f} to {ahead.max():.1f}). Best on average was "
+        f"it: {LISTS} was ahead of {SPEND} at {(ahead > 0).sum()} of {n}, by {points(ahead.mean())} points "
+        f"of later revenue on average ({points(ahead.min())} to {points(ahead.max())}). Best on average was "
         f"**{best}** ({format_percent(wide.loc[best].mean())}, {format_percent(wide.loc[best].min())} "
         f"to {format_percent(wide.loc[best].max())}).{few}"
     )

@@ -10,12 +10,14 @@ from segmentation.book.words.text import (
     Html,
     customers_of,
     dollars,
+    from_the_top,
     interval,
     listed,
     named,
     of_kind,
     percent_range,
     plural,
+    points,
     score_range,
     table_of,
 )
@@ -95,6 +97,7 @@ def _other_customers(segments: pd.DataFrame, kinds: list[str]) -> str:
 
 def holdout_table(segments: pd.DataFrame, *, currency: str) -> Html:
     """Every segment after the cut, with intervals."""
+    segments = from_the_top(segments)
     rows = pd.DataFrame(
         {
             "group": segments["segment_type"].map(group_labels(segments["segment_type"])),
@@ -167,14 +170,14 @@ def ranking_sentence(
     own, spend = rows.loc[used], rows.loc["past spend"]
     best = rows["revenue_share"].drop([used, "segments"]).idxmax()
     gap = -spend["difference"]
-    ends = f"95% interval {-100 * spend['difference_high']:.1f} to {-100 * spend['difference_low']:.1f}"
+    ends = f"95% interval {points(-spend['difference_high'])} to {points(-spend['difference_low'])}"
     text = (
         f"A fifth of the customers, chosen by {used}, brought **{format_percent(own['revenue_share'])}** "
         f"of later revenue; chosen by past spend alone, {format_percent(spend['revenue_share'])} "
-        f"(the first minus the second: {100 * gap:.1f} percentage points, {ends})."
+        f"(the first minus the second: {points(gap)} percentage points, {ends})."
     )
     if spend["difference_high"] < 0:
-        text += f" **Lists by segment chose better than a plain spend ranking, by {100 * gap:.1f} points.**"
+        text += f" **Lists by segment chose better than a plain spend ranking, by {points(gap)} points.**"
         return text + _model_words(holdout, rows, best)
     word = "better" if spend["difference_low"] > 0 else "as well"
     text += f" **A plain spend ranking does {word}.** " + _keep(stability)
@@ -209,10 +212,10 @@ def _keep(stability: pd.DataFrame) -> str:
 
 def _model_words(holdout: dict[str, Any], rows: pd.DataFrame, best: str) -> str:
     first = rows.loc[best]
-    ends = f"{100 * first['difference_low']:.1f} to {100 * first['difference_high']:.1f}"
+    ends = f"{points(first['difference_low'])} to {points(first['difference_high'])}"
     text = (
         f" Best of all other rankings at this size is {best} ({format_percent(first['revenue_share'])}; "
-        f"beside the lists by segment {100 * first['difference']:+.1f} points, 95% interval {ends})."
+        f"beside the lists by segment {points(first['difference'])} points, 95% interval {ends})."
     )
     if holdout["model"] is None:
         return text + " Too few customers bought again before the cut to fit BG/NBD."
@@ -251,7 +254,7 @@ def evidence_summary(
                 f"({row.jaccard:.2f}; {row.jaccard_low:.2f} to {row.jaccard_high:.2f})"
                 if row.verdict != TOO_FEW
                 else f"{row.segment} too small to say (n = {row.customers})"
-                for row in rows.itertuples()
+                for row in from_the_top(rows).itertuples()
             ]
         )
         lines.append(

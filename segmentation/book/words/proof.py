@@ -7,6 +7,7 @@ import pandas as pd
 from segmentation.book.words.text import (
     Html,
     dollars,
+    from_the_top,
     in_group,
     interval,
     listed,
@@ -79,6 +80,7 @@ def _cluster_words(rows: pd.DataFrame) -> str:
 
 def stability_table(stability: pd.DataFrame) -> Html:
     """Jaccard and name agreement of every segment."""
+    stability = from_the_top(stability)
     rows = pd.DataFrame(
         {
             "group": stability["segment_type"].map(group_labels(stability["segment_type"])),

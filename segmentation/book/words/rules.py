@@ -8,6 +8,7 @@ import pandas as pd
 
 from segmentation.book.words.text import (
     dollars,
+    from_the_top,
     in_group,
     interval,
     label,
@@ -30,7 +31,7 @@ def rules_list(rules: pd.DataFrame, kinds: list[str], *, currency: str) -> str:
         if own.empty:
             continue
         lines = [in_group(kind, kinds).strip()]
-        for (_, segment), leaves in own.groupby(["cluster", "segment"], sort=True):
+        for (_, segment), leaves in from_the_top(own).groupby(["cluster", "segment"], sort=False):
             lines.append(f"\n**{named(segment, kind, kinds)}**\n")
             for _, leaf in leaves.iterrows():
                 words = rule_words(leaf, currency)

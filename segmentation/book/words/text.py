@@ -236,6 +236,26 @@ def highest_first(profile: pd.DataFrame) -> pd.DataFrame:
     return order.drop(columns=["_mean", "_place"])
 
 
+def points(share: float) -> str:
+    """A signed difference of shares in percentage points, and no "-0.0".
+
+    Examples
+    --------
+    >>> points(0.012), points(-0.0002)
+    ('+1.2', '0.0')
+    """
+    rounded = round(100 * share, 1)
+    return f"{rounded:+.1f}" if rounded else "0.0"
+
+
+def from_the_top(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows of segments as `highest_first` orders them, by their clusters' numbers, which climb."""
+    place = {kind: n for n, kind in enumerate(table["segment_type"].unique())}
+    return table.assign(_place=table["segment_type"].map(place)).sort_values(
+        ["_place", "cluster"], ascending=[True, False], kind="stable"
+    ).drop(columns="_place")  # fmt: skip
+
+
 def interval(low: float, high: float) -> str:
     """The 95% interval of a share in words; no ends that read alike.
 

@@ -7,6 +7,7 @@ a segment of the long absent orders nothing because of how it was made.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -374,7 +375,8 @@ def _gap_words(better: str, apart: dict[str, tuple[float, float]]) -> str:
 
 
 def _short(value: float) -> str:
-    return f"{value:,.{0 if value >= 100 else 1 if value >= 10 else 2}f}"
+    """Three digits, as far as two such figures are compared by eye."""
+    return f"{Decimal(f'{value:.3g}'):,f}"
 
 
 def _fits(facts: dict[str, Any], when: dict[str, Any]) -> bool:

@@ -88,7 +88,11 @@ def test_who_orders_anyway_is_asked_of_those_within_todays_borders(marketplace_r
     units = inside.loc[held, "total_unit"]
     assert units.median() > 0.5 * today["total_unit"].median(), "bulk buyers, as today's are"
     card = recommendation_cards(
-        run["recommendations"], currency="USD", customers=1, cut=run["holdout"]["cut"]
+        run["recommendations"],
+        currency="USD",
+        customers=1,
+        cut=run["holdout"]["cut"],
+        colours={},
     ).text
     assert f"of its {len(today)} customers are expected to order within" in card
     said = holdout_sentence(run["holdout"], run["holdout_segments"], currency="USD")

@@ -52,7 +52,10 @@ def test_whom_to_call_comes_first_where_they_spent_much(run):
 
     assert what == "Call first: 6 customers whose chance to order fell in the last quarter"
     money = front.format_money(total / 10, run.parameters.currency)
-    assert more == f"{money} spent in the window · by value at risk · workbook sheet “Call first”"
+    assert more == (
+        f"Ring or write to each, the largest value at risk first. {money} spent in the window · "
+        "workbook sheet “Call first”"
+    )
     little = Given(run, call_first=pd.DataFrame(row | {"total_spent": total / 6000}), **facts)
     assert "Call first" not in front.actions(little)[0][0]
     few = Given(run, call_first=pd.DataFrame(row).head(4), **facts)
@@ -70,7 +73,7 @@ def test_the_fourth_number_is_the_forecast_beside_how_it_turned_out_before(run):
     assert value == f"{run['forecast']['chance'].sum():,.0f}"
     tried = run["forecast_calibration"]
     came = (tried["observed"] * tried["customers"]).sum()
-    assert change.endswith(f" last time, {came:,.0f} came")
+    assert change.endswith(f" expected, {came:,.0f} came")
     withheld = Given(run, forecast_facts={"possible": False, "reason": "too few came back"})
     what, *_, meaning = list(front.numbers(withheld))[3]
     assert what.startswith("From the best tenth") and "too few came back" in meaning

@@ -20,6 +20,7 @@ import numpy as np
 import openpyxl
 import pandas as pd
 import pytest
+from openpyxl.utils import get_column_letter
 from workbooks import names_of
 
 from segmentation.core.columns import RULE_WORDS
@@ -202,14 +203,29 @@ def test_sheets_are_in_reading_order_and_the_summary_is_first(written):
     assert written.active.title == "Summary"
 
 
+NOTES_BENEATH = [
+    "Source: cdnow. Money in USD.",
+    "What every column means stands on the sheet Definitions.",
+]
+
+
+def test_the_summary_says_beneath_its_table_what_it_is_about(written):
+    sheet = written["Summary"]
+
+    beneath = [row[0] for row in list(sheet.iter_rows(values_only=True))[-3:]]
+
+    assert beneath == [None, *NOTES_BENEATH]
+    assert sheet.print_area.endswith(f"${sheet.max_row}")
+
+
 def test_headers_are_words_and_each_is_another(written):
     for sheet in written:
         words = [cell.value for cell in sheet[1]]
         assert len(set(words)) == len(words)
         assert all(word[0].isupper() and "_" not in word for word in words), sheet.title
     assert [cell.value for cell in written["1 Loyal"][1]][:6] == [
-        *("Customer", "Group", "Segment", "Total spent", "Days since last order", "Orders"),
-    ]
+        *("Customer", "Segment", "Total spent", "Days since last order", "Orders", "Margin"),
+    ]  # of one group only, which goes without saying
 
 
 def test_last_order_stands_beside_the_days_since_it(path):
@@ -414,7 +430,7 @@ def test_profile_names_and_ledger_are_shown_as_people_read_them(path):
     book = openpyxl.load_workbook(path)
     assert column_of_sheet(book["Segment profile"], "segment") == ["Many", "Few"]
     rows = [[cell.value for cell in row] for row in book["Segment profile"].iter_rows(min_row=2)]
-    assert rows == [["normal", "Many", 8.0], ["normal", "Few", 1.0]]  # the mean is in the twin
+    assert rows == [["Many", 8.0], ["Few", 1.0]]  # the mean is in the twin
     assert "recency_mean" in pd.read_csv(path.parent / "profile.csv")
     assert column_of_sheet(book["Why these names"], "segment") == ["Many", "Few"]
     assert column_of_sheet(book["Ledger"], "rule")[1] == RULE_WORDS["returned"] != "returned"
@@ -543,7 +559,9 @@ def test_more_columns_than_a_sheet_holds_is_refused(path):
 def test_header_is_frozen_bold_and_filterable_over_all_rows(written):
     for sheet in written:
         assert sheet.freeze_panes == "A2"
-        assert sheet.auto_filter.ref == sheet.dimensions
+        notes = len(NOTES_BENEATH) + 1 if sheet.title == "Summary" else 0
+        rows, columns = sheet.max_row - notes, sheet.max_column
+        assert sheet.auto_filter.ref == f"A1:{get_column_letter(columns)}{rows}"
         assert all(cell.font.bold and cell.comment is None for cell in sheet[1])
 
 

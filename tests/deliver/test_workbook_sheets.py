@@ -108,7 +108,7 @@ def test_every_sheet_has_a_twin_of_the_same_cells(six):
         header, *rows = twin_of(folder, kind)
         table = pd.DataFrame(columns=header)
         words = labels_of(LIST if kind == sheet.title else kind, table)
-        cells = list(sheet.iter_rows(values_only=True))
+        cells = list(takewhile(any, sheet.iter_rows(values_only=True)))
         assert len(rows) == len(cells) - 1
         for row, expected in zip(rows, cells[1:], strict=True):
             of = dict(zip(words, row, strict=True))
@@ -233,9 +233,7 @@ def test_a_campaign_has_its_sheet_and_the_lists_say_who_is_left_alone(tmp_path):
     write_workbook(tmp_path / "x.xlsx", csv_folder=tmp_path, **tables)
 
     book = openpyxl.load_workbook(tmp_path / "x.xlsx")
-    assert rows_of(book["Campaign"]) == [
-        {"segment_type": "normal", "segment": "Low", "treatment": 1, "control": 1}
-    ]
+    assert rows_of(book["Campaign"]) == [{"segment": "Low", "treatment": 1, "control": 1}]
     arms = {
         row["customer_id"]: row["campaign_arm"]
         for name in ("1 Low", "2 Top")

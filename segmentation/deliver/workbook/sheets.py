@@ -87,7 +87,8 @@ class Sheet:
             table = table.assign(rule=table["rule"].map(lambda rule: RULE_WORDS.get(rule, rule)))
         if self.kind == "findings":
             table = table.map(lambda cell: cell.replace("`", "") if isinstance(cell, str) else cell)
-        if "segment_type" in table.columns and table["segment_type"].nunique() == 1:
+        is_one_group = "segment_type" in table.columns and table["segment_type"].nunique() == 1
+        if is_one_group and self.kind != "segments":
             hidden = hidden | {"segment_type"}
         if self.kind == "call_first" and len(table):
             hidden = hidden | set(table.columns[table.isna().all()])

@@ -311,8 +311,7 @@ EVERYBODY_ALIVE = 0.01
 Why: silence then tells it nothing, which is to be said beside its figures."""
 DRIFT = 0.35
 """Usual error of a predicted share, in log odds, before any back-test has been made.
-Why: a share of 10% then turns out as 7% or 14%; back-tests take its place as they come.
-Source: own choice"""
+Why: a share of 10% then turns out as 7% or 14%; back-tests take its place as they come."""
 DRIFT_WEIGHT = 3
 """Back-tests that this usual error counts as.
 Why: the intervals of a first year stay wide."""
@@ -441,16 +440,12 @@ Why: the reader has seen the median beside it, and half as much again looks like
 ONE_INTAKE = 0.5
 """Share of all months, the last ones, without a new customer, from which the page warns of it.
 Why: then most of what falls or rises from month to month is one intake growing older."""
-LEAST_MONTHS = 6
-"""Months of orders below which nothing is said of intakes.
-Why: in a shorter window a month without newcomers may be chance."""
 LIKE_TODAY = 0.8
 """Share of its customers below which a segment of the cut is not the one of that name today.
 Why: another group may have earned the name then."""
 LEAST_CUTS = 4
 """Quarters' ends below which a sentence says that the window allows no more.
-Why: a spread of three cuts says little of the next.
-Source: own choice"""
+Why: a spread of three cuts says little of the next."""
 LEAST_PUBLISHED = 5
 """Customers behind a figure of a published table or file, at least.
 Why: figures of fewer are about persons; statistical offices hide them likewise.
@@ -515,8 +510,7 @@ def listed() -> list[Limit]:
         if line.startswith("# ")
     }
     found = []
-    body = ast.parse(source).body
-    for one, after in pairwise(body):
+    for one, after in pairwise(ast.parse(source).body):
         if isinstance(one, ast.Assign) and isinstance(after, ast.Expr):
             said = ast.literal_eval(after.value)
             meaning, why, *whose = re.split("\n(?:Why|Source): ", said)

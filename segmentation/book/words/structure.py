@@ -73,10 +73,10 @@ def _k_choice(table: pd.DataFrame, rule: dict[str, Any], entry: dict[str, Any]) 
 
 def own_labels_sentence(entry: dict[str, Any]) -> str:
     """Whose segments they are, and how far a model of nearest centres follows them."""
-    share = format_share(entry["followed"] / entry["customers"], entry["customers"])
+    share = format_percent(entry["followed"] / entry["customers"])
     return (
         f"This report uses **labels of the analyst's own** instead, {plural(entry['k'], 'segment')}. "
-        f"The nearest segment centre gives {share} of the customers their label: "
+        f"The nearest segment centre gives {share} of {plural(entry['customers'], 'customer')} their label: "
         + (
             "so new customers are scored."
             if entry["exported"]

@@ -16,7 +16,6 @@ from segmentation.book.words.text import (
 from segmentation.core.columns import format_money, format_percent
 from segmentation.core.limits import (
     CUSTOMER_SHARE,
-    LEAST_MONTHS,
     MANY_SET_ASIDE,
     MOST_CONTACTS_AN_ORDER,
     ONE_INTAKE,
@@ -91,7 +90,7 @@ def _one_customer(run: Any) -> Iterator[str]:
 def _one_intake(run: Any) -> Iterator[str]:
     """Nobody new for half of the window or longer: then what falls is an intake that ages."""
     monthly = run["monthly"] if run["overview"]["first_order"] else pd.DataFrame()
-    if len(monthly) < LEAST_MONTHS:
+    if monthly.empty:
         return
     came = monthly[monthly["new_customers"] > 0]["month"]
     if (monthly["month"] > came.max()).mean() >= ONE_INTAKE:

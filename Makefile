@@ -38,7 +38,7 @@ test-faults: setup  ## kill, crowd and starve run and report of a tiny shop: not
 
 test-integrations: setup $(INTEGRATIONS_NEEDED:%=$(INTEGRATIONS)/%/.installed)  ## try MLflow, Airflow and datacontract-cli, each in an environment of its own
 	INTEGRATIONS=$(abspath $(INTEGRATIONS)) $(BIN)/python -m pytest --numprocesses 2 --dist loadfile \
-	  --no-loadscope-reorder tests/integrations/integration_of_*.py
+	  --no-loadscope-reorder $(WITH) tests/integrations/integration_of_*.py
 
 $(INTEGRATIONS)/%/.installed: tests/integrations/requirements-%.txt
 	$(PYTHON) -m venv --clear --without-pip $(@D)

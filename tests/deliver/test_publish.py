@@ -198,7 +198,7 @@ def test_ci_runs_the_two_commands_of_the_readme_and_the_checks():
 
     assert re.findall(r"^(?:log=.*|make [a-z]+)", script, re.MULTILINE)[:1] == ["make report"]
     assert re.findall(r"\bmake [a-z-]+", script) == [
-        "make report", "make check", "make setup", "make setup",
+        "make report", "make check", "make setup",
     ]  # fmt: skip
     assert "export CI=true" in script
     assert run("bash", "-n", ".ci/run", cwd=ROOT).returncode == 0
@@ -207,7 +207,7 @@ def test_ci_runs_the_two_commands_of_the_readme_and_the_checks():
 
 MAKE = """#!/bin/sh
 echo "make $1 with CI=$CI$NO_SKIPS"
-[ "$1" = test-faults ] && echo "FAILED tests/faults.py::test_one - {long}"
+[ "$1" = test-integrations ] && echo "FAILED tests/faults.py::test_one - {long}"
 [ "$1" = test ] && echo "ERROR tests/other.py::test_two"
 if [ "$1" = test ]; then
   echo "==== {closing} in 4.20s (0:00:04) ===="
@@ -216,8 +216,15 @@ if [ "$1" = test ]; then
 fi
 """
 
+PYTHON = """#!/bin/sh
+case "$2" in
+  *print*) echo {version} ;;
+  venv) mkdir -p "$4/bin" && ln -s /bin/{runs} "$4/bin/segmentation" ;;
+esac
+"""
 
-@pytest.mark.parametrize(("closing", "code"), [("3 passed", 0), ("1 failed, 2 passed", 2)])
+
+@pytest.mark.parametrize(("closing", "code"), [("3 passed", 0), ("1 failed, 2 passed", 2), ("", 1)])
 def test_ci_names_what_failed_and_then_prints_the_closing_line_and_ends_as_it_did(
     tmp_path, closing, code
 ):
@@ -225,15 +232,27 @@ def test_ci_names_what_failed_and_then_prints_the_closing_line_and_ends_as_it_di
     shutil.copy(ROOT / ".ci" / "run", tmp_path / ".ci" / "run")
     programs = {"make": MAKE.format(closing=closing, code=code, long="x" * 300)}
     programs |= dict.fromkeys(
-        ("chromium", "soffice", "curl", "node", "nginx", "openssl", "systemd-analyze"),
+        ("chromium", "soffice", "curl", "node", "nginx", "openssl", "systemd-analyze",
+         "../.venv/bin/uv"),
         "#!/bin/sh\n",
-    )
-    (tmp_path / "bin").mkdir()
+    )  # fmt: skip
+    (tmp_path / "tools").mkdir()
+    shutil.copy(ROOT / "tools" / "check_python.sh", tmp_path / "tools")
+    programs |= {f"python3.{minor}": "#!/bin/sh\nexit 1\n" for minor in (11, 12, 13, 15)}
+    found = {"python3": "3.11", "python3.14": "3.14"} | {
+        f"../pyenv/versions/{version}/bin/python3": version[:4]
+        for version in ("3.12.1", "3.13.0", "3.13.9", "3.14.2")
+    }
+    runs = "false" if code == 1 else "true"
+    programs |= {name: PYTHON.format(version=said, runs=runs) for name, said in found.items()}
     for name, text in programs.items():
-        (tmp_path / "bin" / name).write_text(text, "utf-8")
-        (tmp_path / "bin" / name).chmod(0o755)
+        program = tmp_path / "bin" / name
+        program.resolve().parent.mkdir(parents=True, exist_ok=True)
+        program.resolve().write_text(text, "utf-8")
+        program.resolve().chmod(0o755)
     environment = {name: value for name, value in CLEAN.items() if name != "NO_SKIPS"}
     environment |= {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
+    environment |= {"PYENV_ROOT": str(tmp_path / "pyenv")}
 
     done = subprocess.run(
         [tmp_path / ".ci" / "run"], env=environment, capture_output=True, text=True, timeout=60
@@ -241,7 +260,10 @@ def test_ci_names_what_failed_and_then_prints_the_closing_line_and_ends_as_it_di
 
     assert done.returncode == code
     lines = done.stdout.splitlines()
-    targets = ("report", "check", "setup", "test-faults", "test", "test-integrations")
+    if code == 1:  # another Python does not run the small shop
+        assert "make check with CI=true" in lines and "make setup with CI=true" not in lines
+        return
+    targets = ("report", "check", "setup", "test-integrations", "test")
     assert [line for line in lines if "CI=" in line] == [
         f"make {target} with CI=true" for target in targets
     ]
@@ -249,6 +271,10 @@ def test_ci_names_what_failed_and_then_prints_the_closing_line_and_ends_as_it_di
     assert test_one.startswith("FAILED tests/faults.py::test_one - x") and len(test_one) == 200
     assert test_two == "ERROR tests/other.py::test_two"
     assert last == f"==== {closing} in 4.20s (0:00:04) ===="
+    # each other version once, wherever it is found; 3.11 is that of the whole run
+    assert [line for line in lines if "small shop" in line] == [
+        f"Python {version} runs the small shop" for version in ("3.14", "3.12", "3.13")
+    ]
 
 
 PASSES = "def test_one():\n    assert 1"

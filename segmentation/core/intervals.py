@@ -48,9 +48,9 @@ def wilson(successes: float, n: float) -> tuple[float, float]:
     return low, high
 
 
-def bootstrap_counts(n: int, *, resamples: int, seed: int) -> np.ndarray:
-    """How often each of n customers is drawn in each resample, (n_resamples, n)."""
-    generator = np.random.default_rng(seed)
+def bootstrap_counts(n: int, *, resamples: int, seed: int, part: float = 1.0) -> np.ndarray:
+    """How often each of n customers is drawn, (n_resamples, n); ``part`` of n draws each."""
+    generator, size = np.random.default_rng(seed), int(np.ceil(part * n))
     return np.array(
-        [np.bincount(generator.integers(0, n, n), minlength=n) for _ in range(resamples)]
+        [np.bincount(generator.integers(0, n, size), minlength=n) for _ in range(resamples)]
     )

@@ -44,6 +44,14 @@ Why: the ends of a 95% interval rest on ten draws each."""
 BOOTSTRAPS = 200
 """Resamples of customers behind an interval of the hold-out or of the agreement of two settings.
 Why: the ends of a 95% interval rest on five draws each; every draw ranks all customers again."""
+MONEY_RESAMPLE = 0.25
+"""Part of the customers in each resample behind an interval of a segment's later money.
+Why: where few customers bring most, as many draws as customers hold the truth too seldom.
+Source: Romano and Wolf 1999, subsampling for the mean of heavy tails"""
+MOST_MEANS = 20.0
+"""Times a segment's later money per customer above which the upper end of its interval says \
+nothing, so that none is given.
+Why: resamples without the few who bring most are then told apart from those with them, not more."""
 MANY_CUSTOMERS = 100_000
 """Customers above which fewer resamples are drawn.
 Why: intervals are narrow then anyway."""

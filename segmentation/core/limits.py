@@ -49,8 +49,7 @@ MONEY_RESAMPLE = 0.25
 Why: where few customers bring most, as many draws as customers hold the truth too seldom.
 Source: Romano and Wolf 1999, subsampling for the mean of heavy tails"""
 MOST_MEANS = 20.0
-"""Times a segment's later money per customer above which the upper end of its interval says \
-nothing, so that none is given.
+"""Times the later money per customer above which the end of its interval says nothing.
 Why: resamples without the few who bring most are then told apart from those with them, not more."""
 MANY_CUSTOMERS = 100_000
 """Customers above which fewer resamples are drawn.
@@ -78,12 +77,10 @@ LONE_LEAST_DAYS = 20
 Why: of fewer nobody knows how quiet the shop is."""
 SURPRISING_GAP = 0.01
 """Runs of days without a line that are to be expected by chance, below which one is a gap.
-Why: quiet days of a small shop are no finding.
-Source: own choice, the 1% level"""
+Why: quiet days of a small shop are no finding."""
 LEAST_EXPECTED = 20
 """Customers expected to have registered after the 28th from which none at all is a finding.
-Why: chance alone gives none less often than once in 100 million.
-Source: own choice (Poisson)"""
+Why: chance alone gives none less often than once in 100 million."""
 PRECISION_DAYS = 31
 """Days by which a first order may lie before a registration that is right to the month only.
 Why: no month is longer.
@@ -201,12 +198,8 @@ Why: the lowest tenth of the scale; how often such customers flip is shown."""
 NAME_TRUE_OF = 0.7
 """Share of a segment's customers of whom its name must be true.
 Why: a name is heard as said of each customer; less, and it is the mean's, or one customer's."""
-MOST_LABELS = 50
-"""Different labels of the analyst's own, at most.
-Why: as many as there may be clusters; more is a number of each customer, not a segment."""
 LABELS_FOLLOWED = 0.99
-"""Share of the customers to whom the nearest segment centre must give the label of the \
-analyst's own, for the model to be exported.
+"""Share of customers to whom the nearest centre must give their own label, to export the model.
 Why: a new customer gets by the centres what the labels would say, but for one in a hundred."""
 LEAST_ALIKE = 10
 """Customers behind a journey, a cohort or typical values, at least.
@@ -225,8 +218,7 @@ SURE = 3.0
 Why: stricter than the customary one error, for several numbers of clusters are tried at once.
 Source: own choice (Tibshirani, Walther and Hastie 2001 take one)"""
 LEAST_AGREEMENT = 0.8
-"""Adjusted Rand index that two halves must reach, and below which another setting gives \
-another division.
+"""Adjusted Rand index that two halves must reach; below it another setting divides otherwise.
 Why: lower, who is in which segment depends on who was drawn or on taste."""
 KEPT_EXCESS = 0.75
 """Part of the largest excess silhouette that a finer split must keep to be considered.

@@ -27,6 +27,8 @@ SHIPPED = "shipped"
 NONE = "none"
 PATHS = ("source", "location", "own_features", "own_labels", "naming_rules", "plays")
 """Parameters that may hold a path; a page shows no more of one than `shown_path` does."""
+MOST_CLUSTERS = 50
+"""Clusters of a group, or different labels of the analyst's own: more are no segments."""
 FILES = (".sql", ".yaml", ".yml", ".csv", ".parquet")
 """How a path among them ends, where it is not a location."""
 
@@ -170,7 +172,7 @@ class Parameters(BaseModel):
         description="Segments of your own in the place of K-Means: a file of customer_id, label.",
         json_schema_extra=_unit("none, *.csv or *.parquet"),
     )
-    n_clusters: Annotated[int, Field(ge=1, le=50)] | Auto = Field(
+    n_clusters: Annotated[int, Field(ge=1, le=MOST_CLUSTERS)] | Auto = Field(
         3,
         description="Clusters per group; auto: by gap, separation and agreement, among 2 to 8 or none.",
         json_schema_extra=_unit("clusters"),
@@ -178,7 +180,7 @@ class Parameters(BaseModel):
     k_max: int = Field(
         10,
         ge=2,
-        le=50,
+        le=MOST_CLUSTERS,
         description="Largest number of clusters that the tuning chapter scans.",
         json_schema_extra=_unit("clusters"),
     )

@@ -10,8 +10,7 @@ import pandas as pd
 
 from segmentation.core.errors import ParameterError, SourceError, first_three
 from segmentation.core.guarded_csv import unguarded_ids
-from segmentation.core.limits import MOST_LABELS
-from segmentation.core.parameter_fields import NONE
+from segmentation.core.parameter_fields import MOST_CLUSTERS, NONE
 from segmentation.core.parameters import Parameters, resolve_path
 from segmentation.core.rule_files import is_name
 from segmentation.segments.distances import centre_distances
@@ -69,10 +68,10 @@ def _checked(table: pd.DataFrame, called: str) -> pd.DataFrame:
             f"({first_three(ids[twice])}); keep one row each there."
         )
     different = labels.drop_duplicates()
-    if not 2 <= len(different) <= MOST_LABELS:
+    if not 2 <= len(different) <= MOST_CLUSTERS:
         raise SourceError(
             f"{called}: has {len(different):,} different label(s) ({first_three(different)}); "
-            f"write 2 to {MOST_LABELS} there."
+            f"write 2 to {MOST_CLUSTERS} there."
         )
     if different.str.fullmatch(r"-?\d{1,15}").all():
         labels = labels.astype("int64")

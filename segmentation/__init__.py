@@ -25,16 +25,17 @@ if TYPE_CHECKING:
     from segmentation.book import words as words
     from segmentation.core.parameters import Parameters as Parameters
     from segmentation.run.compare_runs import open_changes as open_changes
+    from segmentation.run.order_steps import clean as clean
+    from segmentation.run.order_steps import customer_features as customer_features
+    from segmentation.run.order_steps import hold_out as hold_out
+    from segmentation.run.order_steps import read_orders as read_orders
     from segmentation.run.run import Run as Run
     from segmentation.run.run import open_run as open_run
     from segmentation.run.steps import choose_k as choose_k
-    from segmentation.run.steps import clean as clean
-    from segmentation.run.steps import customer_features as customer_features
     from segmentation.run.steps import dbscan as dbscan
-    from segmentation.run.steps import hold_out as hold_out
     from segmentation.run.steps import kmeans as kmeans
     from segmentation.run.steps import name_segments as name_segments
-    from segmentation.run.steps import read_orders as read_orders
+    from segmentation.run.steps import profile_segments as profile_segments
     from segmentation.run.steps import scale as scale
     from segmentation.run.steps import score_k as score_k
     from segmentation.run.steps import stability as stability
@@ -46,10 +47,11 @@ _WHERE = {
     "Parameters": "core.parameters",
     "open_changes": "run.compare_runs",
     "load_model": "segments.model",
+    **dict.fromkeys(("read_orders", "clean", "customer_features", "hold_out"), "run.order_steps"),
     **dict.fromkeys(
         (
-            *("read_orders", "clean", "customer_features", "scale", "score_k", "choose_k"),
-            *("kmeans", "dbscan", "name_segments", "stability", "hold_out"),
+            *("scale", "score_k", "choose_k", "kmeans", "dbscan", "name_segments"),
+            *("profile_segments", "stability"),
         ),
         "run.steps",
     ),

@@ -54,7 +54,7 @@ def canonical_order(values: np.ndarray) -> np.ndarray:
     >>> canonical_order(np.array([[2.0, 1.0], [1.0, 9.0], [1.0, 3.0]])).tolist()
     [2, 1, 0]
     """
-    return np.lexsort(values.T[::-1])
+    return np.lexsort(values.T[::-1]) if values.shape[1] else np.arange(len(values))
 
 
 def prepare_group(
@@ -89,7 +89,7 @@ def prepare_group(
     group = features.iloc[rows]
     kept, notes = _usable(group, names)
     raw = group[list(kept)].to_numpy(dtype=np.float64)
-    order = canonical_order(raw) if kept else np.arange(len(rows))
+    order = canonical_order(raw)
     raw, rows = raw[order], rows[order]
     settings = (outliers, winsor_quantile, transform, scaler)
     preparation = _fit(raw, kept, *settings)
@@ -102,6 +102,9 @@ def prepare_group(
         raw = raw[:, varies]
         preparation = _fit(raw, kept, *settings)
         values = preparation.apply(raw)
+    if outliers == "winsor":  # which made values alike: the raw ones order no more
+        order = canonical_order(values)
+        raw, rows, values = raw[order], rows[order], values[order]
     flag_values = preparation.for_flags(raw, values)
     return PreparedGroup(segment_type, rows, values, flag_values, preparation, tuple(notes))
 

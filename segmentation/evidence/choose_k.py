@@ -103,7 +103,8 @@ class Choice:
 
     def as_plain(self) -> dict[str, Any]:
         """Plain values, as they are kept and printed."""
-        return asdict(self)
+        failed = {str(k): tests for k, tests in self.failed.items()}
+        return asdict(self) | {"failed": failed}
 
 
 def choose_k(evidence: pd.DataFrame) -> Choice:

@@ -36,6 +36,7 @@ NEEDED_BY_KERNELS = (
     *("IPython.core.completerlib", "matplotlib.backends.backend_agg", "PIL.PngImagePlugin"),
     *("segmentation.segments.portraits", "segmentation.book.words", "segmentation.book.plots"),
     *("segmentation.run.run", "segmentation.run.compare_runs", "segmentation.book.warm_kernels"),
+    *("segmentation.run.steps", "seaborn"),
 )
 AFTER = "segments"
 HELPED = ("sensitivity", "holdout", "returns_choice", "explanation")

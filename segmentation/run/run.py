@@ -10,6 +10,7 @@ import json
 import os
 import resource
 import time
+import weakref
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,9 @@ NOT_OF_THE_MODEL = {
 Of an own source it has the name of the file."""
 ASKED = "SEGMENTATION_ASKED"
 """Names the file in which the run of a report's notebook notes what it was asked for."""
+
+
+_OPENED: list[weakref.ref[Run]] = []
 
 
 class Run:
@@ -274,6 +278,9 @@ def _result_of(run: Run, stage: Stage, result: str) -> Any:
 def open_run(namespace: dict[str, Any]) -> Run:
     """The run that a notebook's parameters ask for, and again whenever they are changed.
 
+    From here on the steps that the notebook calls take their answers from it where they ask the
+    same (`run.answers`).
+
     Raises
     ------
     ParameterError
@@ -282,7 +289,13 @@ def open_run(namespace: dict[str, Any]) -> Run:
     parameters, runs_dir = parameters_from_notebook(namespace)
     run = Run(parameters, resolve_path(runs_dir))
     _note_asked(run.rules_fingerprint)
+    _OPENED[:] = [weakref.ref(run)]  # its locks go when nobody else refers to it
     return run
+
+
+def opened_run() -> Run | None:
+    """The run that was opened last, as long as somebody has it."""
+    return _OPENED[0]() if _OPENED else None
 
 
 def _note_asked(key: str) -> None:

@@ -186,6 +186,16 @@ class AnomalyFit:
     curve: pd.DataFrame
     reason: str
 
+    def as_plain(self) -> dict[str, Any]:
+        """The setting, its reason and how many it flags, in plain values."""
+        return {
+            "eps": self.eps,
+            "min_samples": self.min_samples,
+            "customers": len(self.is_noise),
+            "anomalies": int(self.is_noise.sum()),
+            "reason": self.reason,
+        }
+
 
 def fit_dbscan(
     prepared: np.ndarray, *, eps: float | str = "auto", min_samples: int | str = "auto"
@@ -298,13 +308,7 @@ def flag_groups(*, scaled: dict[str, PreparedGroup], parameters: Parameters) -> 
         fit = fit_dbscan(
             group.flag_values, eps=parameters.dbscan_eps, min_samples=parameters.dbscan_min_samples
         )
-        choice[kind] = {
-            "eps": fit.eps,
-            "min_samples": fit.min_samples,
-            "customers": len(group.rows),
-            "anomalies": int(fit.is_noise.sum()),
-            "reason": fit.reason,
-        }
+        choice[kind] = fit.as_plain()
         flags[kind] = GroupFlags(fit.eps, fit.min_samples, fit.is_noise, fit.core_points)
         grids.append(fit.grid.assign(segment_type=kind))
         curves.append(fit.curve.assign(segment_type=kind))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import numpy as np
 import openpyxl
@@ -380,4 +381,4 @@ def test_a_choice_is_plain_data():
 
     choice = Choice(3, 2, 0.1, False, {4: ["gap"]})
 
-    assert choice.as_plain() == dataclasses.asdict(choice)
+    assert choice.as_plain() == json.loads(json.dumps(dataclasses.asdict(choice)))  # as it is kept

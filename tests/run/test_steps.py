@@ -13,7 +13,7 @@ from sklearn.cluster import AgglomerativeClustering
 
 import segmentation
 from segmentation.core.errors import ParameterError, SegmentationError
-from segmentation.run import steps
+from segmentation.run import order_steps, steps
 
 SETTINGS = {"n_clusters": 3, "n_init": 2, "k_max": 4}
 
@@ -131,7 +131,18 @@ def test_amounts_typed_as_floats_are_the_decimals_they_are_written_as(lines):
         ),
         (lambda c: segmentation.scale(c, ["no_such"]), "lacks no_such"),
         (lambda c: segmentation.scale(c.assign(age=1.0), ["age"]), "age is no feature"),
-        (lambda c: segmentation.scale(c.assign(recency=np.nan), ["recency"]), "recency is empty"),
+        (
+            lambda c: segmentation.scale(
+                c.assign(recency=c["recency"].where(c.index > 0)), ["recency"]
+            ),
+            "recency is empty for 1 customer",
+        ),
+        (
+            lambda c: segmentation.kmeans(
+                segmentation.scale(c.assign(recency=np.nan), ["recency"]), 2
+            ),
+            "no feature tells these customers apart|too few",
+        ),
         (lambda c: segmentation.kmeans(c[["recency"]].iloc[:2], 3), "too few"),
         (lambda c: segmentation.kmeans(c[["recency"]] / 0.0, 3), "no finite numbers"),
         (lambda c: segmentation.choose_k(c), "lacks k, silhouette"),
@@ -155,8 +166,8 @@ def test_every_public_name_is_on_the_books_page_and_its_example_runs(capsys):
     page = (ROOT / "book" / "step_by_step.md").read_text("utf-8")
     for name in segmentation.__all__:
         assert f"`{name}" in page, name
-    for name in steps.__dict__.keys() & set(segmentation.__all__):
-        assert getattr(steps, name).__doc__ or name in ("plots", "words")
+    for name in (steps.__dict__ | order_steps.__dict__).keys() & set(segmentation.__all__):
+        assert getattr(segmentation, name).__doc__ or name in ("plots", "words")
     example, *_ = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     exec(compile(example, "step_by_step.md", "exec"), {})
     assert "High value" in capsys.readouterr().out

@@ -1,0 +1,191 @@
+"""Answers of the public steps: the opened run's own where it asked the same, else kept.
+
+What was asked is known by content alone: the values in the order that they themselves decide,
+the settings and the code. Where a table came from plays no part, for a table that was filtered
+since is another table. Where no run is open every call computes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from segmentation.core.errors import OutputError
+from segmentation.core.keys import key_of
+from segmentation.customers.prepare import PreparedGroup, canonical_order
+from segmentation.evidence.by_group import K_COLUMNS, k_scores_of
+from segmentation.evidence.k_scores import score_fits
+from segmentation.evidence.stability import resample_stability
+from segmentation.run.cache import SEAL, code_fingerprint, load_result, save_results
+from segmentation.run.run import Run, opened_run
+from segmentation.run.stages import GIVEN_BY
+from segmentation.segments.dbscan import AnomalyFit, GroupFlags, fit_dbscan
+from segmentation.segments.distances import centre_distances, margins
+from segmentation.segments.kmeans import Clustering, fit_kmeans, fit_range, fit_without
+
+Answer = dict[str, Any]
+"""Results by name, as a stage keeps them."""
+
+
+def scores(
+    values: np.ndarray, k_values: list[int], *, n_init: int, random_state: int
+) -> pd.DataFrame:
+    """Scores of every k; those of one k are the same whatever other k are scanned."""
+    settings = {"n_init": n_init, "random_state": random_state}
+
+    def compute() -> Answer:
+        fits = fit_range(
+            values,
+            first_column(values),
+            k_values=k_values,
+            n_init=n_init,
+            random_state=random_state,
+        )
+        found = score_fits(values, fits, random_state=random_state)
+        own = (values, found.scores, found.silhouettes)
+        table = k_scores_of(*own, random_state=random_state, progress="")
+        return {"scores": table[list(K_COLUMNS[1:])]}
+
+    def of_run(run: Run) -> Answer | None:
+        found = _group_of(run, values, settings, "k_evidence")
+        if found is None or not set(k_values) <= set(range(2, run.scan_to + 1)):
+            return None
+        table = _rows(run["k_evidence"], found[0])
+        return {"scores": table[table["k"].isin([1, *k_values])].reset_index(drop=True)}
+
+    asked = {"k_values": k_values, **settings}
+    return _answer("score_k", [values], asked, of_run, compute)["scores"]
+
+
+def clustering(
+    values: np.ndarray,
+    left_out: np.ndarray,
+    *,
+    n_clusters: int,
+    n_init: int,
+    random_state: int,
+) -> Clustering:
+    """K-Means of one group; how its clusters are numbered is no part of the answer."""
+    settings = {"n_init": n_init, "random_state": random_state}
+    asked = {"n_clusters": n_clusters, **settings}
+
+    def compute() -> Answer:
+        given = (values, first_column(values))
+        fit = (
+            partial(fit_without, *given, left_out)
+            if left_out.any()
+            else partial(fit_kmeans, *given)
+        )
+        found = fit(n_clusters=n_clusters, n_init=n_init, random_state=random_state)
+        return {"fit": {"": found}}
+
+    def of_run(run: Run) -> Answer | None:
+        found = None if left_out.any() else _group_of(run, values, settings, "fits")
+        fits = run["fits"][found[0]].by_k if found else {}
+        return {"fit": {"": fits[n_clusters]}} if n_clusters in fits else None
+
+    fit: Clustering = _answer("kmeans", [values, left_out], asked, of_run, compute)["fit"][""]
+    return fit
+
+
+def flags(values: np.ndarray, *, eps: float | str, min_samples: int | str) -> AnomalyFit:
+    """DBSCAN of one group, its customers in the order that their values decide."""
+    asked = {"dbscan_eps": eps, "dbscan_min_samples": min_samples}
+
+    def of_run(run: Run) -> Answer | None:
+        found = _group_of(run, values, asked, "flags", space="flag_values")
+        if found is None:
+            return None
+        kind, group = found
+        own = run["flags"][kind]
+        flagged = own.is_noise[canonical_order(group.flag_values)]
+        return {
+            "flags": {"": GroupFlags(own.eps, own.min_samples, flagged, own.core_points)},
+            "grid": _rows(run["tuning_dbscan"], kind),
+            "curve": _rows(run["k_distance"], kind),
+            "reason": run["dbscan_choice"][kind]["reason"],
+        }
+
+    def compute() -> Answer:
+        fit = fit_dbscan(values, eps=eps, min_samples=min_samples)
+        own = GroupFlags(fit.eps, fit.min_samples, fit.is_noise, fit.core_points)
+        return {"flags": {"": own}, "grid": fit.grid, "curve": fit.curve, "reason": fit.reason}
+
+    kept = _answer("dbscan", [values], asked, of_run, compute)
+    own = kept["flags"][""]
+    return AnomalyFit(
+        own.eps, own.min_samples, own.is_noise, own.core_points, kept["grid"], kept["curve"],
+        kept["reason"],
+    )  # fmt: skip
+
+
+def stability(values: np.ndarray, labels: np.ndarray, *, random_state: int) -> pd.DataFrame:
+    """How alike each cluster comes back; a run's own table holds names too and is another."""
+
+    def compute() -> Answer:
+        centers = pd.DataFrame(values).groupby(labels).mean().to_numpy()
+        margin = margins(centre_distances(values, centers))
+        found = resample_stability(values, labels, margin, random_state=random_state)
+        return {"clusters": found.clusters}
+
+    asked = {"random_state": random_state}
+    return _answer("stability", [values, labels], asked, lambda _: None, compute)["clusters"]
+
+
+def first_column(values: np.ndarray) -> np.ndarray:
+    """What numbers clusters where nothing else does."""
+    first: np.ndarray = values[:, 0] if values.shape[1] else np.zeros(len(values))
+    return first
+
+
+def _answer(
+    call: str,
+    arrays: list[np.ndarray],
+    settings: dict[str, Any],
+    of_run: Callable[[Run], Answer | None],
+    compute: Callable[[], Answer],
+) -> Answer:
+    if (run := opened_run()) is None:
+        return compute()
+    if (answer := of_run(run)) is not None:
+        return answer
+    content = [(a.dtype.str, a.shape, hashlib.sha256(a.tobytes()).hexdigest()) for a in arrays]
+    key = key_of(call, content, settings, code_fingerprint())
+
+    def write(folder: Path) -> None:
+        save_results(folder, compute())
+
+    try:
+        folder = run.cache.get_or_compute(f"call_{call}", key, write)
+    except OutputError:  # a cache that may only be read
+        return compute()
+    names = [path.stem for path in folder.iterdir() if path.name != SEAL]
+    return {name: load_result(folder, name) for name in names}
+
+
+def _group_of(
+    run: Run, values: np.ndarray, settings: dict[str, Any], result: str, *, space: str = "values"
+) -> tuple[str, PreparedGroup] | None:
+    """The group of a run with these very values, where its result has the settings and is there."""
+    plain = run.parameters.as_plain()
+    if any(plain[name] != value for name, value in settings.items()):
+        return None
+    stages = (GIVEN_BY["scaled"], GIVEN_BY[result])
+    if any(run.cache.find(stage, run.key(stage)) is None for stage in stages):
+        return None
+    for kind, group in run["scaled"].items():
+        own = getattr(group, space)
+        if own.shape == values.shape and np.array_equal(own[canonical_order(own)], values):
+            return kind, group
+    return None
+
+
+def _rows(table: pd.DataFrame, kind: str) -> pd.DataFrame:
+    own = table[table["segment_type"] == kind]
+    return own.drop(columns="segment_type").reset_index(drop=True)

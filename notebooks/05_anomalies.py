@@ -23,15 +23,26 @@
 # real kind of customer is rare enough to look like noise: a flag is a reason to look, not a
 # verdict.
 
-# %% tags=["parameters", "hide-input"]
+# %% tags=["parameters"]
 source: str = "cdnow"  # Where orders come from: a shipped source, or a path to a source SQL file.
+features: list = ["recency", "frequency", "total_spent"]  # Features that K-Means and DBSCAN see.
+outliers: str = "none"  # winsor: pull values beyond the winsor quantiles in to them before scaling.
+winsor_quantile: float = 0.99  # Upper quantile for winsorising; the lower one is 1 minus it.
+transform: str = "log"  # Shape before scaling; log is sign(x) * ln(1 + |x|).
+scaler: str = "standard"  # standard: mean 0, deviation 1; robust: median 0, interquartile range 1.
 anomalies_in_fit: bool = True  # Anomalies take part in fitting the centres; all customers are assigned anyway.
+dbscan_eps = "auto"  # Neighbourhood radius; auto: knee of the k-distance curve.
+dbscan_min_samples = "auto"  # Customers (self included) that make a neighbourhood dense; auto: 2 x features.
 currency: str = "USD"  # ISO 4217 code of the account currency; a label, nothing is converted.
 runs_dir: str = "runs"  # Folder of runs and of the stage cache.
 
-# %% tags=["hide-input"]
+# %%
+import numpy as np
+import pandas as pd
+import seaborn as sns
 from IPython.display import Markdown
 
+import segmentation
 from segmentation import open_run, plots, words
 
 run = open_run(globals())
@@ -39,15 +50,33 @@ words.banner(run["overview"])
 
 # %% [markdown]
 # ## Who is flagged
+#
+# DBSCAN looks at the same features as K-Means, each group of registration for itself; a late
+# date alone is no oddity, so dates stay in days.
 
-# %% mystnb={"figure": {"name": "fig-anomalies", "caption": "Total spent by units bought; flagged customers stand out."}, "image": {"alt": "Scatter of customers on log axes, ordinary ones grey, flagged ones in colour with another marker."}} tags=["hide-input"]
-plots.plot_anomalies(run["customers"], currency=currency)
+# %%
+customers = run["customers"]
+found = {}
+for group, own in customers.groupby("segment_type"):
+    scaled = segmentation.scale(
+        own, features, transform=transform, scaler=scaler, outliers=outliers, winsor_quantile=winsor_quantile, for_flags=True
+    )
+    found[group] = segmentation.dbscan(scaled, eps=dbscan_eps, min_samples=dbscan_min_samples)
+    customers.loc[own.index, "is_anomaly"] = found[group].is_noise
+customers["kind"] = np.where(customers["is_anomaly"], "anomaly", "ordinary")
 
-# %% tags=["remove-input"]
-Markdown(words.anomaly_sentence(run["customers"], currency=currency))
+# %%
+words.anomaly_reasons_table(customers, currency=currency)
 
-# %% tags=["remove-input"]
-words.anomaly_reasons_table(run["customers"], currency=currency)
+# %% mystnb={"figure": {"name": "fig-anomalies", "caption": "Total spent by units bought; flagged customers stand out."}, "image": {"alt": "Scatter of customers on log axes, ordinary ones grey, flagged ones in colour with another marker."}}
+x, y = plots.pair_of_features(customers)  # units and money, where there are both
+plots.draw(
+    sns.scatterplot, customers, x=x, y=y, hue="kind", col="segment_type",
+    palette=plots.UNUSUAL, currency=currency, height=4.0,
+)
+
+# %%
+Markdown(words.anomaly_sentence(customers, currency=currency))
 
 # %% [markdown]
 # ## Radius and neighbourhood
@@ -56,20 +85,25 @@ words.anomaly_reasons_table(run["customers"], currency=currency)
 # customer whom no dense place reaches is an anomaly. The curve sorts customers by the distance
 # to their `min_samples`-th neighbour: flat for ordinary customers, steep for unusual ones.
 
-# %% mystnb={"figure": {"name": "fig-k-distance", "caption": "Distance to the nearest neighbours, customers sorted; dashed line: the radius in use."}, "image": {"alt": "Curve per group that is flat for most customers and rises steeply at the right end, with a horizontal line at the radius in use."}} tags=["hide-input"]
-plots.plot_k_distance(run["k_distance"], choice=run["dbscan_choice"])
+# %%
+choice = {group: fit.as_plain() for group, fit in found.items()}
+curve = pd.concat([fit.curve.assign(segment_type=group) for group, fit in found.items()], ignore_index=True)
+grid = pd.concat([fit.grid.assign(segment_type=group) for group, fit in found.items()], ignore_index=True)
 
-# %% tags=["remove-input"]
-Markdown(words.anomaly_choice(run["dbscan_choice"]))
+# %% mystnb={"figure": {"name": "fig-k-distance", "caption": "Distance to the nearest neighbours, customers sorted; dashed line: the radius in use."}, "image": {"alt": "Curve per group that is flat for most customers and rises steeply at the right end, with a horizontal line at the radius in use."}}
+plots.plot_k_distance(curve, choice=choice)
+
+# %%
+Markdown(words.anomaly_choice(choice))
 
 # %% [markdown]
 # ## How much the choice matters
 
-# %% mystnb={"figure": {"name": "fig-dbscan-grid", "caption": "Share of customers flagged for settings around the one in use."}, "image": {"alt": "Heat map of radius by neighbourhood size with the flagged share printed in each cell and the chosen cell outlined."}} tags=["hide-input"]
-plots.plot_dbscan_grid(run["tuning_dbscan"], choice=run["dbscan_choice"])
+# %% mystnb={"figure": {"name": "fig-dbscan-grid", "caption": "Share of customers flagged for settings around the one in use."}, "image": {"alt": "Heat map of radius by neighbourhood size with the flagged share printed in each cell and the chosen cell outlined."}}
+plots.plot_dbscan_grid(grid, choice=choice)
 
-# %% tags=["remove-input"]
-Markdown(words.grid_sentence(run["tuning_dbscan"], run["dbscan_choice"]))
+# %%
+Markdown(words.grid_sentence(grid, choice))
 
 # %% [markdown]
 # ## Would the same customers be flagged again?
@@ -78,11 +112,11 @@ Markdown(words.grid_sentence(run["tuning_dbscan"], run["dbscan_choice"]))
 # dense groups says little: customers with as many orders may be one each, for a number of
 # orders is whole.
 
-# %% mystnb={"figure": {"name": "fig-dbscan-evidence", "caption": "Dense groups found, and share of flags that stay without a random tenth of the customers, for each setting."}, "image": {"alt": "Two heat maps of radius by neighbourhood size: number of dense groups, which falls as the radius grows, and share of flags that stay; the chosen cell is framed in both."}} tags=["hide-input"]
-plots.plot_dbscan_evidence(run["dbscan_evidence"], choice=run["dbscan_choice"])
+# %% mystnb={"figure": {"name": "fig-dbscan-evidence", "caption": "Dense groups found, and share of flags that stay without a random tenth of the customers, for each setting."}, "image": {"alt": "Two heat maps of radius by neighbourhood size: number of dense groups, which falls as the radius grows, and share of flags that stay; the chosen cell is framed in both."}}
+plots.plot_dbscan_evidence(run["dbscan_evidence"], choice=choice)
 
-# %% tags=["remove-input"]
-Markdown(words.dbscan_evidence_sentence(run["dbscan_evidence"], run["dbscan_choice"]))
+# %%
+Markdown(words.dbscan_evidence_sentence(run["dbscan_evidence"], choice))
 
 # %% [markdown]
 # ## Are planted anomalies found?
@@ -90,11 +124,11 @@ Markdown(words.dbscan_evidence_sentence(run["dbscan_evidence"], run["dbscan_choi
 # Customers made up to be odd should be flagged, and near copies of ordinary customers should
 # not. Each is judged as the model judges a new customer.
 
-# %% tags=["remove-input"]
+# %%
 words.planted_table(run["planted"])
 
 # %% [markdown]
 # ## What anomalies do to the segments
 
-# %% tags=["remove-input"]
+# %%
 Markdown(words.effect_sentence(run["anomaly_effect"], run["anomaly_agreement"], list(run["chosen"]), in_fit=anomalies_in_fit))

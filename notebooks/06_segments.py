@@ -21,15 +21,24 @@
 # **Reads** customers, clusters and flags. **Decides** the names, by rules on each cluster's
 # profile. **Can mislead when** a name is read as more than its facts: it sums up averages.
 
-# %% tags=["parameters", "hide-input"]
+# %% tags=["parameters"]
 source: str = "cdnow"  # Where orders come from: a shipped source, or a path to a source SQL file.
 features: list = ["recency", "frequency", "total_spent"]  # Features that K-Means and DBSCAN see.
+outliers: str = "none"  # winsor: pull values beyond the winsor quantiles in to them before scaling.
+winsor_quantile: float = 0.99  # Upper quantile for winsorising; the lower one is 1 minus it.
+transform: str = "log"  # Shape before scaling; log is sign(x) * ln(1 + |x|).
+scaler: str = "standard"  # standard: mean 0, deviation 1; robust: median 0, interquartile range 1.
+anomalies_in_fit: bool = True  # Anomalies take part in fitting the centres; all customers are assigned anyway.
+n_init: int = 10  # Random starts per K-Means fit; the best is kept.
+random_state: int = 42  # Seed of every random choice.
 currency: str = "USD"  # ISO 4217 code of the account currency; a label, nothing is converted.
 runs_dir: str = "runs"  # Folder of runs and of the stage cache.
 
-# %% tags=["hide-input"]
+# %%
+import seaborn as sns
 from IPython.display import Markdown
 
+import segmentation
 from segmentation import open_run, plots, words
 from segmentation.segments import portraits
 
@@ -37,16 +46,38 @@ run = open_run(globals())
 words.banner(run["overview"])
 
 # %% [markdown]
+# ## Scaled, clustered, named
+#
+# Each group of registration is scaled and clustered for itself; one that is too small to divide
+# stays one segment, and labels of one's own stay as they are. The rules of names look at each cluster's own figures.
+
+# %%
+rules = run.rules["naming_rules"]
+customers = run["customers"]
+divided = {group: entry for group, entry in run["chosen"].items() if entry["k"] > 1 and entry["asked"] != "own_labels"}
+for group, entry in divided.items():
+    own = customers[customers["segment_type"] == group]
+    scaled = segmentation.scale(own, features, transform=transform, scaler=scaler, outliers=outliers, winsor_quantile=winsor_quantile)
+    model = segmentation.kmeans(
+        scaled, entry["k"], numbered_by=own["total_spent"], left_out=None if anomalies_in_fit else own["is_anomaly"],
+        n_init=n_init, random_state=random_state,
+    )
+    customers.loc[own.index, "cluster"] = model.labels_
+    customers.loc[own.index, "segment"] = segmentation.name_segments(own, model.labels_, scaled, centers=model.cluster_centers_, rules=rules)
+
+# %% [markdown]
 # ## Size and revenue
 
-# %% mystnb={"figure": {"name": "fig-shares", "caption": "Share of customers and share of revenue of each segment."}, "image": {"alt": "Paired horizontal bars for every segment: its share of customers and its share of revenue."}} tags=["hide-input"]
-plots.plot_shares(run["profile"], colours=plots.colours_of(run["profile"], run.rules["naming_rules"]))
+# %%
+profile = segmentation.profile_segments(customers, decimals=run["overview"]["amount_scale"])
+colours = plots.colours_of(profile, rules)
+words.profile_table(profile, currency=currency)
 
-# %% tags=["remove-input"]
-Markdown(words.share_sentence(run["profile"], currency=currency))
+# %% mystnb={"figure": {"name": "fig-shares", "caption": "Share of customers and share of revenue of each segment."}, "image": {"alt": "Paired horizontal bars for every segment: its share of customers and its share of revenue."}}
+plots.plot_shares(profile, colours=colours)
 
-# %% tags=["remove-input"]
-words.profile_table(run["profile"], currency=currency)
+# %%
+Markdown(words.share_sentence(profile, currency=currency))
 
 # %% [markdown]
 # ## Segment by segment
@@ -56,31 +87,31 @@ words.profile_table(run["profile"], currency=currency)
 # Later cohorts have had less time to come back and to spend, so a falling row of bars alone is
 # no trend.
 
-# %% tags=["hide-input"]
-differences = portraits.differences(run["customers"])
-journeys = portraits.journeys(run["customers"])
-cohorts = portraits.cohort_shares(run["customers"], as_of=run["overview"]["as_of"])
-words.segment_cards(run["profile"], differences, journeys, cohorts, run["facts"], run["stability"], currency=currency, colours=plots.colours_of(run["profile"], run.rules["naming_rules"]))
+# %%
+differences = portraits.differences(customers)
+journeys = portraits.journeys(customers)
+cohorts = portraits.cohort_shares(customers, as_of=run["overview"]["as_of"])
+words.segment_cards(profile, differences, journeys, cohorts, run["facts"], run["stability"], currency=currency, colours=colours)
 
 # %% [markdown]
 # ## What sets them apart
 
-# %% mystnb={"figure": {"name": "fig-profile", "caption": "Median of each feature; colour: how far the segment's mean lies from the average of its group."}, "image": {"alt": "Grid with a row per segment and a column per feature, the median printed in each cell, coloured by distance from the group's average."}} tags=["hide-input"]
-plots.plot_profile(run["profile"], names=features, currency=currency)
+# %% mystnb={"figure": {"name": "fig-profile", "caption": "Median of each feature; colour: how far the segment's mean lies from the average of its group."}, "image": {"alt": "Grid with a row per segment and a column per feature, the median printed in each cell, coloured by distance from the group's average."}}
+plots.plot_profile(profile, names=features, currency=currency)
 
-# %% tags=["remove-input"]
-Markdown(words.profile_sentence(run["profile"], currency=currency))
+# %%
+Markdown(words.profile_sentence(profile, currency=currency))
 
 # %% [markdown]
 # ## What they buy
 
-# %% tags=["remove-input"]
+# %%
 words.Prose(words.preferences_sentence(run["preferences"]))
 
-# %% tags=["remove-input"]
+# %%
 words.preferences_table(run["preferences"])
 
-# %% tags=["remove-input"]
+# %%
 words.Prose(words.margins_sentence(run["margins"], assumed=run.parameters.gross_margin, currency=currency))
 
 # %% [markdown]
@@ -89,8 +120,8 @@ words.Prose(words.margins_sentence(run["margins"], assumed=run.parameters.gross_
 # A name is earned by figures. Each is listed with the facts behind it; a cluster that meets no
 # rule is described by what sets it apart.
 
-# %% tags=["remove-input"]
-Markdown(words.facts_list(run["facts"], run["profile"], run.rules["naming_rules"], currency=currency))
+# %%
+Markdown(words.facts_list(run["facts"], profile, rules, currency=currency))
 
 # %% [markdown]
 # ## Segments as rules
@@ -98,20 +129,24 @@ Markdown(words.facts_list(run["facts"], run["profile"], run.rules["naming_rules"
 # A shallow decision tree says in words what K-Means did with distances. The rules are a
 # translation: how faithful they are is measured, also on customers the tree did not see.
 
-# %% tags=["remove-input"]
+# %%
 Markdown(words.rules_list(run["rules"], list(run["chosen"]), currency=currency))
 
-# %% tags=["remove-input"]
+# %%
 Markdown(words.fidelity_sentence(run["fidelity"], run["separation"], list(run["chosen"])))
 
 # %% [markdown]
 # ## Spend by units
 
-# %% mystnb={"figure": {"name": "fig-scatter", "caption": "Total spent by units bought, coloured by segment, one panel per registration group."}, "image": {"alt": "Scatter of customers on log axes with a colour and marker per segment; segments occupy different regions."}} tags=["hide-input"]
-plots.plot_scatter(run["customers"], currency=currency, colours=plots.colours_of(run["profile"], run.rules["naming_rules"]))
+# %% mystnb={"figure": {"name": "fig-scatter", "caption": "Total spent by units bought, coloured by segment, one panel per registration group."}, "image": {"alt": "Scatter of customers on log axes with a colour and marker per segment; segments occupy different regions."}}
+x, y = plots.pair_of_features(customers)  # units and money, where there are both
+plots.draw(
+    sns.scatterplot, customers, x=x, y=y, hue="segment", col="segment_type",
+    palette=colours, currency=currency, height=4.0,
+)
 
-# %% tags=["remove-input"]
-Markdown(words.scatter_sentence(run["customers"], run["profile"], currency=currency))
+# %%
+Markdown(words.scatter_sentence(customers, profile, currency=currency))
 
 # %% [markdown]
 # ## Map of all features
@@ -119,23 +154,23 @@ Markdown(words.scatter_sentence(run["customers"], run["profile"], currency=curre
 # Principal components squeeze all features into two directions. Arrows show where a feature
 # grows.
 
-# %% mystnb={"figure": {"name": "fig-projection", "caption": "Customers on the first two principal components, with the direction of each feature."}, "image": {"alt": "Scatter of customers coloured by segment with labelled arrows from the centre, one per feature."}} tags=["hide-input"]
-plots.plot_projection(run["projection"], run["loadings"], run["explained"], colours=plots.colours_of(run["profile"], run.rules["naming_rules"]))
+# %% mystnb={"figure": {"name": "fig-projection", "caption": "Customers on the first two principal components, with the direction of each feature."}, "image": {"alt": "Scatter of customers coloured by segment with labelled arrows from the centre, one per feature."}}
+plots.plot_projection(run["projection"], run["loadings"], run["explained"], colours=colours)
 
-# %% tags=["remove-input"]
+# %%
 Markdown(words.explained_sentence(run["explained"], run["loadings"]))
 
-# %% tags=["remove-input"]
+# %%
 Markdown(words.map_sentence(run["map_agreement"], list(run["chosen"])))
 
-# %% mystnb={"figure": {"name": "fig-explained", "caption": "Share of the differences that each principal component shows."}, "image": {"alt": "Bars of explained variance, one per component, falling from left to right, with cumulative labels."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-explained", "caption": "Share of the differences that each principal component shows."}, "image": {"alt": "Bars of explained variance, one per component, falling from left to right, with cumulative labels."}}
 plots.plot_explained(run["explained"])
 
-# %% tags=["remove-input"]
+# %%
 Markdown(words.loading_sentence(run["loadings"]))
 
 # %% [markdown]
 # ## How certain each assignment is
 
-# %% tags=["remove-input"]
-Markdown(words.margin_sentence(run["customers"]))
+# %%
+Markdown(words.margin_sentence(customers))

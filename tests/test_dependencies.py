@@ -19,7 +19,6 @@ NOT_IMPORTED = {
     "jupytext": "keeps notebooks and scripts in step (tools/notebook_pairs.py)",
     "openpyxl": "pandas.read_excel and the tests read workbooks with it",
     "tzdata": "zoneinfo reads it where the system has no files of time zones",
-    "seaborn": "analysts who fork a notebook draw with it; the reason is in CONTRIBUTING.md",
 }
 
 

@@ -33,7 +33,7 @@ PARAMETERS_TAG, INJECTED_TAG = "parameters", "injected-parameters"
 REVIEWED = NOTEBOOK_FOLDER / "reviewed.json"
 SHOWN_BY = (
     *("ipykernel", "ipython", "matplotlib", "matplotlib-inline", "nbclient", "numpy", "pandas"),
-    *("papermill", "pillow"),
+    *("papermill", "pillow", "seaborn"),
 )
 _READ = re.compile(r"run\[[\"'](\w+)[\"']\]")
 

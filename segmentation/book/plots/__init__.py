@@ -22,6 +22,7 @@ from segmentation.book.plots.data import (
     plot_relationships,
 )
 from segmentation.book.plots.dates import plot_calendar
+from segmentation.book.plots.drawn import UNUSUAL, draw
 from segmentation.book.plots.evidence import (
     plot_dbscan_grid,
     plot_explained,
@@ -42,6 +43,7 @@ from segmentation.book.plots.proof import (
     plot_starts,
 )
 from segmentation.book.plots.segments import (
+    pair_of_features,
     plot_anomalies,
     plot_profile,
     plot_scatter,
@@ -51,7 +53,10 @@ from segmentation.book.plots.segments import (
 from segmentation.segments.colours import colours_of
 
 __all__ = [
+    "UNUSUAL",
     "colours_of",
+    "draw",
+    "pair_of_features",
     "plot_alluvial",
     "plot_anomalies",
     "plot_calendar",

@@ -6,25 +6,19 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from segmentation.book import style
 from segmentation.book.plots import common
+from segmentation.book.plots.drawn import draw
 from segmentation.core import columns as schema
 
-K_SCORES = {
-    "inertia": ("Inertia", "Inertia (squared distance)", "lower is tighter"),
-    "silhouette": ("Silhouette", "Mean silhouette (−1 to 1)", "higher is better"),
-    "calinski_harabasz": ("Calinski-Harabasz", "Calinski-Harabasz (ratio)", "higher is better"),
-    "davies_bouldin": ("Davies-Bouldin", "Davies-Bouldin (ratio)", "lower is better"),
-}
 KNIFE_POINTS = 400
 
 
-@style.report_figure
 def plot_k_scores(tuning_k: pd.DataFrame, *, chosen: Mapping[str, int]) -> Figure:
     """Four scores for each number of clusters, with the chosen number marked.
 
@@ -33,63 +27,11 @@ def plot_k_scores(tuning_k: pd.DataFrame, *, chosen: Mapping[str, int]) -> Figur
     tuning_k : DataFrame
         ``segment_type, k, inertia, silhouette, calinski_harabasz, davies_bouldin``.
     chosen : mapping of segment type to number of clusters
-        Ringed on every line; with one group a dashed line marks it too.
     """
-    if tuning_k.empty:
-        return style.sentence_figure("Only one number of clusters was possible: no scores.")
-    groups = common.by_type(tuning_k)
-    fig, axes = common.panels(4, columns=2, height=2.4)
-    for ax, (name, (title, label, reading)) in zip(axes, K_SCORES.items(), strict=True):
-        values = common.numbers(tuning_k, name)
-        scale = common.scale_for(values) if values.size and len(groups) > 1 else "linear"
-        if values.size:
-            label = label[:-1] + (", log scale)" if scale != "linear" else ")")
-            common.set_value_axis(ax, "y", values, scale=scale, label=label, most_ticks=5, air=0.12)
-        for segment_type, group in groups:
-            _draw_scores(ax, segment_type, group.sort_values("k"), name, chosen.get(segment_type))
-        if len(groups) == 1 and groups[0][0] in chosen:
-            ax.axvline(
-                chosen[groups[0][0]], color=style.CONTEXT, linestyle=(0, (4, 2)), linewidth=1
-            )
-        ax.set_title(f"{title} · {reading}")
-        ax.set_xlabel("Clusters (k)")
-        ax.set_ylabel(label)
-        ax.set_xlim(tuning_k["k"].min() - 0.5, tuning_k["k"].max() + 0.5)
-        ax.xaxis.set_major_locator(MaxNLocator(10, integer=True, min_n_ticks=1))
-        ax.grid(axis="y")
-    _key_below(fig, [name for name, _ in groups], chosen)
-    return fig
-
-
-def _draw_scores(
-    ax: Axes, segment_type: str, group: pd.DataFrame, name: str, chosen: int | None
-) -> None:
-    colour, marker = common.type_style(segment_type)
-    ax.plot(group["k"], group[name].astype("float64"), color=colour, marker=marker)
-    ringed = group[group["k"] == chosen]
-    ax.scatter(
-        ringed["k"], ringed[name], s=130, facecolors="none", edgecolors=style.INK, linewidths=1.3,
-        zorder=4,
-    )  # fmt: skip
-
-
-def _key_below(fig: Figure, types: list[str], chosen: Mapping[str, int]) -> None:
-    """Which line is which group, and what the ring means."""
-    choices = {name: f"k = {chosen[name]} chosen" for name in types if name in chosen}
-    keys = []
-    for name in types if len(types) > 1 else []:
-        colour, marker = common.type_style(name)
-        words = [common.type_label(name, types), choices.get(name, "")]
-        key = common.point_key(", ".join(word for word in words if word), colour, marker)
-        key.set_linestyle("-")
-        keys.append(key)
-    if choices:
-        alone = choices[types[0]] if len(types) == 1 else "chosen number of clusters"
-        ring = common.point_key(alone, style.INK, "o")
-        ring.set(markersize=10, markerfacecolor="none")
-        keys.append(ring)
-    if keys:
-        fig.legend(handles=keys, loc="outside lower center", ncols=2)
+    scores = ["inertia", "silhouette", "calinski_harabasz", "davies_bouldin"]
+    return draw(
+        sns.lineplot, tuning_k, x="k", y=scores, hue="segment_type", mark=chosen, of_groups=True
+    )
 
 
 @style.report_figure

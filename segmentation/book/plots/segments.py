@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
@@ -13,14 +14,13 @@ from matplotlib.figure import Figure
 from segmentation.book import style
 from segmentation.book.plots import common
 from segmentation.book.plots.bars import bare_bars
+from segmentation.book.plots.drawn import UNUSUAL, draw
 from segmentation.core import columns as schema
 
 ACROSS = ("total_unit", "frequency")
 STRONGEST = 2.0  # standard deviations from which a profile cell has its full colour
 
 
-@style.report_figure
-@style.of_customers
 def plot_anomalies(customers: pd.DataFrame, *, currency: str) -> Figure:
     """Where the customers flagged as anomalies stand among the others.
 
@@ -34,37 +34,11 @@ def plot_anomalies(customers: pd.DataFrame, *, currency: str) -> Figure:
     currency : str
         Code of the account currency.
     """
-    pair = _pair_of_features(customers)
-    if pair is None:
-        return style.sentence_figure("No customers with two features to chart.")
-    known = customers.dropna(subset=list(pair))
-    groups = common.by_type(known)
-    fig, axes = common.panels(len(groups), columns=3, height=4.0, sharey=True)
-    thinned = []
-    for ax, (segment_type, group) in zip(axes, groups, strict=True):
-        _fit_axes(ax, known, pair, currency, first=ax is axes[0], panels=len(groups))
-        flagged = group["is_anomaly"].astype(bool)
-        ordinary = common.thin(group[~flagged], pair)
-        odd = common.thin(group[flagged], pair)
-        _points(ax, ordinary, pair, style.CONTEXT, "o", 7)
-        _points(ax, odd, pair, style.ACCENT, "D", 18)
-        if len(ordinary) + len(odd) < len(group):
-            thinned.append(f"{len(ordinary) + len(odd):,} of {len(group):,}")
-        common.panel_title(ax, segment_type, len(group), alone=len(groups) == 1)
-        common.key_below(
-            ax,
-            [
-                common.point_key(f"ordinary (n = {int((~flagged).sum()):,})", style.CONTEXT, "o"),
-                common.point_key(f"anomaly (n = {int(flagged.sum()):,})", style.ACCENT, "D"),
-            ],
-            columns=2 if len(groups) < 3 else 1,
-        )
-    _note_thinned(fig, thinned)
-    return fig
+    flagged = customers.get("is_anomaly", pd.Series(False, customers.index)).astype(bool)
+    kind = np.where(flagged, "anomaly", "ordinary")
+    return _scatter(customers.assign(kind=kind), "kind", UNUSUAL, currency)
 
 
-@style.report_figure
-@style.of_customers
 def plot_scatter(customers: pd.DataFrame, *, currency: str, colours: Mapping[str, str]) -> Figure:
     """Where each segment stands by money and units.
 
@@ -76,67 +50,30 @@ def plot_scatter(customers: pd.DataFrame, *, currency: str, colours: Mapping[str
         Code of the account currency.
     colours : mapping of segment to colour, in ascending order of value
     """
-    pair = _pair_of_features(customers)
-    if pair is None:
-        return style.sentence_figure("No customers with two features to chart.")
-    known = customers.dropna(subset=list(pair))
-    groups = common.by_type(known)
-    most = max(group["segment"].nunique() for _, group in groups)
-    lines = -(-most // 3) if len(groups) == 1 else most
-    fig, axes = common.panels(len(groups), columns=3, height=3.9 + 0.2 * lines, sharey=True)
-    thinned = []
-    for ax, (segment_type, group) in zip(axes, groups, strict=True):
-        _fit_axes(ax, known, pair, currency, first=ax is axes[0], panels=len(groups))
-        drawn = common.draw_segments(ax, group, *pair, colours)
-        if drawn < len(group):
-            thinned.append(f"{drawn:,} of {len(group):,}")
-        common.panel_title(ax, segment_type, len(group), alone=len(groups) == 1)
-        alone = len(groups) == 1
-        keys = common.segment_keys(group, colours, width=44 if alone else 44 // len(groups) + 7)
-        common.key_below(ax, keys, columns=3 if alone else 1)
-    _note_thinned(fig, thinned)
-    return fig
+    return _scatter(customers, "segment", colours, currency)
 
 
-def _pair_of_features(customers: pd.DataFrame) -> tuple[str, str] | None:
-    """Features to draw across and up: units and money where the table has them."""
-    present = common.feature_names(customers, list(schema.FEATURES))
-    if len(present) < 2:
-        return None
-    up = "total_spent" if "total_spent" in present else present[0]
-    others = [name for name in present if name != up]
-    across = next((name for name in ACROSS if name in others), others[0])
-    return None if customers[[across, up]].dropna().empty else (across, up)
-
-
-def _fit_axes(
-    ax: Axes, known: pd.DataFrame, pair: tuple[str, str], currency: str, *, first: bool, panels: int
-) -> None:
-    """Equal scales in all panels, so that groups can be compared."""
-    ticks = 4 if panels > 2 else 6
-    across, up = pair
-    common.set_feature_axis(
-        ax, "x", common.numbers(known, across), across, currency, most_ticks=ticks
-    )
-    common.set_feature_axis(ax, "y", common.numbers(known, up), up, currency)
-    if panels > 1:
-        ax.set_xlabel(common.wrap(ax.get_xlabel(), 28))
-    if not first:
-        ax.set_ylabel("")
-
-
-def _points(
-    ax: Axes, rows: pd.DataFrame, pair: tuple[str, str], colour: str, marker: str, size: float
-) -> None:
-    ax.scatter(
-        rows[pair[0]], rows[pair[1]], s=size, color=colour, marker=marker, alpha=0.75,
-        linewidths=0, rasterized=True,
+def _scatter(
+    customers: pd.DataFrame, hue: str, colours: Mapping[str, str], currency: str
+) -> Figure:
+    x, y = pair_of_features(customers)
+    return draw(
+        sns.scatterplot, customers, x=x, y=y, hue=hue, col="segment_type",
+        palette=colours, currency=currency, height=4.0,
     )  # fmt: skip
 
 
-def _note_thinned(fig: Figure, thinned: list[str]) -> None:
-    if thinned:
-        common.note(fig, f"Points drawn: an evenly spaced sample, {'; '.join(thinned)} customers.")
+def pair_of_features(customers: pd.DataFrame) -> tuple[str, str | None]:
+    """Features to draw across and up: units and money where the table has them.
+
+    Of a table that has one feature there is none to draw up.
+    """
+    present = common.feature_names(customers, list(schema.FEATURES))
+    up = "total_spent" if "total_spent" in present else next(iter(present), "total_spent")
+    others = [name for name in present if name != up]
+    if not others:
+        return up, None
+    return next((name for name in ACROSS if name in others), others[0]), up
 
 
 @style.report_figure

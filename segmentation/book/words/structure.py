@@ -106,16 +106,16 @@ def _what_stands(by_k: pd.DataFrame, rule: dict[str, Any]) -> str:
         )
     return (
         f"{text} The runner-up is {other}, whose separation above that of one cloud is "
-        f"{-lead:.2f} higher{' (nearly as good)' if rule['is_narrow'] else ''}. {_standing(rule)} pass "
+        f"{-lead:.2f} higher{' (nearly as good)' if rule['is_narrow'] else ''}. {_standing(by_k, rule)} pass "
         "the three tests; of those that keep three quarters of the best separation, the finest is "
         f"taken up to which the gap still rises clearly, and that is k = {rule['k']}."
     )
 
 
-def _standing(rule: dict[str, Any]) -> str:
+def _standing(by_k: pd.DataFrame, rule: dict[str, Any]) -> str:
     """The numbers of clusters that pass the three tests, as the rule looked at them."""
     low, high = AUTO_K_RANGE
-    stand = [k for k in rule["scanned"] if low <= k <= high and str(k) not in rule["failed"]]
+    stand = [k for k in by_k.index if low <= k <= high and str(k) not in rule["failed"]]
     return f"k = {listed([str(k) for k in stand])}"
 
 
@@ -154,7 +154,7 @@ def _on_use(by_k: pd.DataFrame, rule: dict[str, Any], entry: dict[str, Any]) -> 
             f"{text}. **The evidence does not support it**: this split {why}. Treat its segments "
             "as a convenience for acting, not as kinds of customers."
         )
-    if used > max(rule.get("scanned", [used])) or used > AUTO_K_RANGE[1]:
+    if used > AUTO_K_RANGE[1]:
         return f"{text}; the rule does not look beyond {AUTO_K_RANGE[1]}."
     side = "finer" if used > rule["k"] else "coarser"
     return (

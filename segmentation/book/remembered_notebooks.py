@@ -25,6 +25,7 @@ from segmentation.core.errors import OutputError
 from segmentation.core.keys import key_of
 from segmentation.core.notebook_parameters import is_parameters_cell
 from segmentation.core.parameters import NOTEBOOK_FOLDER, PROJECT_ROOT, Parameters
+from segmentation.run.answers import ANSWERED_BY
 from segmentation.run.cache import code_fingerprint, package_fingerprint
 from segmentation.run.run import Run
 from segmentation.run.stages import STAGES
@@ -36,6 +37,7 @@ SHOWN_BY = (
     *("papermill", "pillow", "seaborn"),
 )
 _READ = re.compile(r"run\[[\"'](\w+)[\"']\]")
+_CALLED = re.compile(r"segmentation\.(\w+)\(")
 
 
 def code_of(notebook: nbformat.NotebookNode) -> list[str]:
@@ -71,14 +73,21 @@ def _fingerprint_of(code: list[str]) -> str:
 def stages_read(code: str) -> set[str]:
     """Stages whose results a notebook's code asks for; empty where it reads runs otherwise.
 
+    A step that it calls is answered by a stage too.
+
     Examples
     --------
     >>> sorted(stages_read('plot(run["ledger"], run["segments"])'))
     ['orders', 'segments']
+    >>> sorted(stages_read('model = segmentation.kmeans(scaled, 3)'))
+    ['tuning']
     >>> stages_read('found = open_changes(run); run["ledger"]')
     set()
     """
-    read = set() if "open_changes" in code else set(_READ.findall(code))
+    if "open_changes" in code:
+        return set()
+    called = {ANSWERED_BY[name] for name in _CALLED.findall(code) if name in ANSWERED_BY}
+    read = called | set(_READ.findall(code))
     return {stage.name for stage in STAGES.values() if read & set(stage.gives)}
 
 

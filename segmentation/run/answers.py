@@ -31,6 +31,8 @@ from segmentation.segments.kmeans import Clustering, fit_kmeans, fit_range, fit_
 
 Answer = dict[str, Any]
 """Results by name, as a stage keeps them."""
+ANSWERED_BY = {"score_k": "k_evidence", "kmeans": "fits", "dbscan": "flags"}
+"""The result of a run that answers a step: whoever calls the step does well to wait for it."""
 
 
 def scores(
@@ -53,7 +55,7 @@ def scores(
         return {"scores": table[list(K_COLUMNS[1:])]}
 
     def of_run(run: Run) -> Answer | None:
-        found = _group_of(run, values, settings, "k_evidence")
+        found = _group_of(run, values, settings, ANSWERED_BY["score_k"])
         if found is None or not set(k_values) <= set(range(2, run.scan_to + 1)):
             return None
         table = _rows(run["k_evidence"], found[0])
@@ -86,7 +88,7 @@ def clustering(
         return {"fit": {"": found}}
 
     def of_run(run: Run) -> Answer | None:
-        found = None if left_out.any() else _group_of(run, values, settings, "fits")
+        found = None if left_out.any() else _group_of(run, values, settings, ANSWERED_BY["kmeans"])
         fits = run["fits"][found[0]].by_k if found else {}
         return {"fit": {"": fits[n_clusters]}} if n_clusters in fits else None
 
@@ -99,7 +101,7 @@ def flags(values: np.ndarray, *, eps: float | str, min_samples: int | str) -> An
     asked = {"dbscan_eps": eps, "dbscan_min_samples": min_samples}
 
     def of_run(run: Run) -> Answer | None:
-        found = _group_of(run, values, asked, "flags", space="flag_values")
+        found = _group_of(run, values, asked, ANSWERED_BY["dbscan"], space="flag_values")
         if found is None:
             return None
         kind, group = found

@@ -133,6 +133,11 @@ def plot_dbscan_evidence(
     return fig
 
 
+def _from_the_top(segments: pd.DataFrame) -> pd.DataFrame:
+    ordered = segments.sort_values("cluster", ascending=False, kind="stable")
+    return pd.concat([group for _, group in common.by_type(ordered)])
+
+
 @style.report_figure
 def plot_stability(stability: pd.DataFrame, *, colours: Mapping[str, str]) -> Figure:
     """How whole each segment comes back when customers are drawn again.
@@ -144,7 +149,7 @@ def plot_stability(stability: pd.DataFrame, *, colours: Mapping[str, str]) -> Fi
     """
     if stability.empty:
         return style.sentence_figure(NOT_TESTED)
-    rows = pd.concat([group for _, group in common.by_type(stability)])
+    rows = _from_the_top(stability)
     kinds = set(rows["segment_type"])
     names = [
         common.wrap(
@@ -300,6 +305,7 @@ def plot_holdout(segments: pd.DataFrame, *, colours: Mapping[str, str]) -> Figur
     """
     if segments.empty:
         return style.sentence_figure("No period after a cut: nothing to follow.")
+    segments = _from_the_top(segments)
     kinds = set(segments["segment_type"])
     names = [
         common.wrap(

@@ -51,7 +51,7 @@ def front_page(run: Any, *, title: str, link: str, colours: Mapping[str, str]) -
         for what, *_, meaning in numbers(run)
     )
     listed_actions = "".join(
-        f"<li><b>{html.escape(what)}</b><span>{html.escape(more)} · "
+        f"<li><b>{html.escape(what)}</b><span>{html.escape(more)}&nbsp;·&nbsp;"
         f'<a href="{link}/08_recommendations.html">why</a></span></li>'
         for what, more in actions(run)
     )

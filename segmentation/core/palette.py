@@ -24,7 +24,7 @@ CONTEXT = "#8A8A8A"  # what is drawn only to compare with
 RULE_LINE = "#C9C9C9"
 
 
-ACCENT = "#3B4A57"  # limits and frames: of no segment either
+ACCENT = INK  # limits, frames, unusual customers: of no segment either
 PAPER = "#FFFFFF"
 
 

@@ -17,7 +17,7 @@ from segmentation.book.words.text import (
     plural,
 )
 from segmentation.book.words.trust import trust
-from segmentation.book.words.warnings import warnings
+from segmentation.book.words.warnings import cost_beside_orders, warnings
 from segmentation.core.columns import format_money, format_percent
 from segmentation.core.limits import (
     LEAST_CALLED,
@@ -274,6 +274,7 @@ def actions(run: Any) -> list[tuple[str, str]]:
     }
     slipped, found = _called_first(run), []
     plays = run["recommendations"]
+    pays = (lambda _: "break-even not known yet") if cost_beside_orders(run) else _pays
     plays = plays[plays["is_campaign"]].sort_values("is_supported", ascending=False, kind="stable")
     for row in plays.itertuples():
         name = named(row.segment, row.segment_type, kinds)
@@ -285,7 +286,7 @@ def actions(run: Any) -> list[tuple[str, str]]:
             (
                 f"{row.play}: {name}, {plural(row.customers, 'customer')}",
                 f"{row.do} {format_money(float(row.revenue), parameters.currency)} in the window · "
-                f"{_pays(row)} · {against}workbook sheet “{sheets[row.segment_type, row.segment]}”",
+                f"{pays(row)} · {against}workbook sheet “{sheets[row.segment_type, row.segment]}”",
             )
         )
     if slipped is None:

@@ -51,11 +51,11 @@ def warnings(run: Any) -> Iterator[str]:
             f"A margin of {format_percent(parameters.gross_margin)}{but} and "
             f"{format_money(parameters.contact_cost, currency)} per contact are assumptions: set "
             "<code>gross_margin</code> and <code>contact_cost</code>."
-            f"{_cost_beside_orders(run)}"
+            f"{cost_beside_orders(run)}"
         )
 
 
-def _cost_beside_orders(run: Any) -> str:
+def cost_beside_orders(run: Any) -> str:
     """Whether a contact costs so little beside an order that their currencies must differ."""
     cost, plays = run.parameters.contact_cost, run["recommendations"]
     usual = float(plays["typical_order"].median()) if len(plays) else 0.0

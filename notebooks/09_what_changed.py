@@ -38,7 +38,7 @@ changes = open_changes(run)
 found = changes.comparison
 words.banner(run["overview"])
 
-# %% mystnb={"figure": {"name": "fig-quarters", "caption": "Customers of each segment at every quarter's end, by today's borders; a band is the customers who were in both, in the colour of where they come from. What of a bar has no band before it is new."}, "image": {"alt": "Stacked bars, one per quarter's end, the segment of the highest value on top, joined by bands of the customers who stayed, rose or fell."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-quarters", "caption": "Customers of each segment at every quarter's end, by today's borders; a band is the customers who were in both, in the colour of where they come from. The part of a bar that no band leads to is new customers."}, "image": {"alt": "Stacked bars, one per quarter's end, the segment of the highest value on top, joined by bands of the customers who stayed, rose or fell."}} tags=["hide-input"]
 colours = plots.colours_of(run["profile"], run.rules["naming_rules"])
 plots.plot_movement(run["movement"], colours=colours)
 

@@ -28,7 +28,7 @@ const whatIf = {
     const isTiny = row.breakEven > 0 && row.breakEven < 0.0005;
     const few = isTiny ? "under 0.1%" : `${(100 * row.breakEven).toFixed(1)}%`;
     const share = row.breakEven <= 1 ? few : "more than all";
-    const advice = row.supported ? "contact" : "first a small trial";
+    const advice = row.supported ? "contact" : "first a trial of half";
     return [
       row.contact ? String(rank) : "–",
       row.name,

@@ -437,5 +437,5 @@ def _verdict(
     older = used.loc[aged & (used["finding"].isin(["shifted", "shifting"])), "feature"]
     if len(older):
         words = listed([FEATURES[name].label.lower() for name in older])
-        return "keep", (f"{words} moved as time passed, and {same}",)
+        return "keep", (f"{words} moved, as days do with time and season, and {same}",)
     return "keep", (f"no feature in use has an index of {PSI_WATCH} or more, and {same}",)

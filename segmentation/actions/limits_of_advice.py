@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -91,13 +92,14 @@ def _of_response(row: Any, size: Any, no_holdout: str) -> list[str]:
         return []
     smallest = size.detectable
     found = (
-        f"a test of the whole segment finds a rise of {100 * smallest:.1f} points or more, "
+        f"a test of the whole segment notices {math.ceil(smallest * row.customers):,} or more"
         if np.isfinite(smallest)
-        else "no rise, however large, is found by a test of the whole segment, "
+        else "a test of the whole segment notices no rise, however large"
     )
+    extra = math.ceil(row.break_even_response * row.customers - 1e-9)
     return [
-        f"{found}break-even is {format_points(row.break_even_response)}: a campaign may pay and "
-        "nobody could tell"
+        f"it pays from {extra:,} order{'' if extra == 1 else 's'} because of it, {found}: a campaign may "
+        "pay and nobody could tell"
     ]
 
 

@@ -288,7 +288,7 @@ def _left_alone(play: dict[str, Any], limit: float, currency: str) -> dict[str, 
     return play | {
         "play": NOT_AT_THIS_COST,
         "do": f"Spend nothing on contacts here. At {most} a contact or less: {play['play']}.",
-        "why": f"more would have to order than a campaign can move; else {play['play']}",
+        "why": f"more would have to order than a campaign can move; at a lower cost: {play['play']}",
         "measure": "nothing: nobody is contacted",
     }
 
@@ -376,7 +376,7 @@ def _gap_words(better: str, apart: dict[str, tuple[float, float]]) -> str:
 
 def _short(value: float) -> str:
     """Three digits, as far as two such figures are compared by eye."""
-    return f"{Decimal(f'{value:.3g}'):,f}"
+    return f"{Decimal(f'{value:.2e}'):,f}"
 
 
 def _fits(facts: dict[str, Any], when: dict[str, Any]) -> bool:

@@ -367,8 +367,8 @@ ONE_CUSTOMER = 0.2
 """Part of a segment's revenue from which one customer decides what is at stake.
 Why: a fifth of the sum goes with one decision."""
 WIDE = 0.25
-"""Half width of the interval, as a part of the revenue, from which the sum is a rough guess.
-Why: a plan a quarter off is no plan."""
+"""Half an interval beside its revenue, or orders to win beside those that come anyway, that is much.
+Why: a plan a quarter off is no plan, and few mailings move a quarter."""
 AGREEMENT_REFIT = 0.9
 """Share of equal answers below which the earlier model no longer gives today's segments.
 Why: one customer in ten would be treated otherwise."""
@@ -439,7 +439,7 @@ MEAN_OF_FEW = 1.5
 Why: the reader has seen the median beside it, and half as much again looks like a mistake."""
 ONE_INTAKE = 0.5
 """Share of all months, the last ones, without a new customer, from which the page warns of it.
-Why: then most of what falls or rises from month to month is one intake growing older."""
+Why: then most of what falls or rises is one intake growing older."""
 LIKE_TODAY = 0.8
 """Share of its customers below which a segment of the cut is not the one of that name today.
 Why: another group may have earned the name then."""

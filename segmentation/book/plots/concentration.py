@@ -34,7 +34,7 @@ def plot_concentration_over_time(quarters: pd.DataFrame) -> Figure:
         ax.set_title(title)
         ax.set_ylabel(label)
         ax.grid(axis="y")
-        ax.yaxis.set_major_locator(MaxNLocator(5))
+        ax.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
     axes[1].yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=""))
     total = int(quarters["customers"].min())
     common.note(

@@ -213,7 +213,7 @@ def trial_table(trial: pd.DataFrame) -> Html:
     days = int(trial["days"].iloc[0]) if len(trial) else 0
     caption = (
         f"Share that ordered within {days} days after the cut, in two arms of which neither was "
-        "contacted; differences in percentage points."
+        "contacted, by today's borders of the segments; differences in percentage points."
     )
     return table_of(rows, caption=caption, numeric=rows.columns[-4:])
 

@@ -29,7 +29,7 @@ def cuts_sentence(cuts: pd.DataFrame) -> str:
     return (
         f"The same lists made at {plural(n, 'quarter')}' ends, each followed for the quarter after "
         f"it: {LISTS} was ahead of {SPEND} at {(ahead > 0).sum()} of {n}, by {points(ahead.mean())} points "
-        f"of later revenue on average ({points(ahead.min())} to {points(ahead.max())}). Best on average was "
+        f"of later revenue on average ({points(ahead.min())} to {points(ahead.max())} from cut to cut). Best on average was "
         f"**{best}** ({format_percent(wide.loc[best].mean())}, {format_percent(wide.loc[best].min())} "
         f"to {format_percent(wide.loc[best].max())}).{few}"
     )

@@ -35,7 +35,10 @@ def compared_sentence(changes: Any) -> str:
     """What the run is compared with, or why with nothing."""
     if changes.comparison is None:
         return f"There is nothing to compare with: {inert(changes.with_what).rstrip('.')}."
-    return f"Compared with {inert(changes.with_what)}."
+    return (
+        f"Compared with {inert(changes.with_what)}. Above, every quarter is drawn by today's borders; "
+        "here the earlier report keeps its own, so sizes and moves are others."
+    )
 
 
 def changes_sentence(changes: Any, *, currency: str) -> str:
@@ -107,7 +110,7 @@ def movement_sentence(
             f"to {inert(end)} {period}; they have spent {format_money(spent, currency)} so far."
         ]
         if rest := int(fell.sum()) - count:
-            parts.append(f"{plural(rest, 'customer')} fell elsewhere.")
+            parts.append(f"{rest:,} more fell between other segments.")
     if len(silent):
         spent = format_money(float(silent["total_spent"].sum()), currency)
         told = f"fell silent, worth {spent}"

@@ -28,7 +28,6 @@ from segmentation.core.columns import (
     RULES,
     format_money,
     format_percent,
-    format_share,
     format_value,
     shorten,
 )
@@ -128,7 +127,7 @@ def column_sentence(raw_columns: pd.DataFrame) -> str:
     worst = gaps.sort_values(["missing", "column"], ascending=[False, True])
     named = listed(
         [
-            f"`{row.column}` of `{row.file}` ({format_share(row.missing / row.rows, row.rows)})"
+            f"`{row.column}` of `{row.file}` ({format_percent(row.missing / row.rows)} of {row.rows:,})"
             for row in worst.head(3).itertuples()
         ]
     )

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import html
+import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
+from segmentation.actions.recommend import NOT_AT_THIS_COST
 from segmentation.book.words.recommendations import one_in
 from segmentation.book.words.text import (
     group_words,
     highest_first,
     in_colour,
+    listed,
     named,
     plural,
 )
 from segmentation.book.words.trust import trust
 from segmentation.book.words.warnings import cost_beside_orders, warnings
 from segmentation.core.columns import format_money, format_percent
+from segmentation.core.intervals import Z95
 from segmentation.core.limits import (
     LEAST_CALLED,
     MUCH_CALLED,
@@ -29,6 +34,7 @@ from segmentation.customers import concentration
 from segmentation.deliver.workbook.sheets import list_name
 
 MOST_BARS, MOST_ACTIONS = 4, 3
+TRIAL = "first a trial of half"
 
 
 def front_page(run: Any, *, title: str, link: str, colours: Mapping[str, str]) -> str:
@@ -51,7 +57,7 @@ def front_page(run: Any, *, title: str, link: str, colours: Mapping[str, str]) -
         for what, *_, meaning in numbers(run)
     )
     listed_actions = "".join(
-        f"<li><b>{html.escape(what)}</b><span>{html.escape(more)}&nbsp;·&nbsp;"
+        f"<li><b>{html.escape(what)}</b>{f'<em>{TRIAL}</em>' * (TRIAL in more)}<span>{html.escape(more)}&nbsp;·&nbsp;"
         f'<a href="{link}/08_recommendations.html">why</a></span></li>'
         for what, more in actions(run)
     )
@@ -59,6 +65,7 @@ def front_page(run: Any, *, title: str, link: str, colours: Mapping[str, str]) -
         *(run[name] for name in ("stability", "stability_whole", "chosen", "k_rule", "k_evidence")),
         *(run[name] for name in ("holdout", "holdout_rankings", "verdict")),
     )
+    grounds = re.sub(r" \((?:agreement|silhouette) [^)]*\)", "", grounds)  # chapter 07 has them
     return (
         f'<section class="front" aria-label="{html.escape(title)}">'
         f'<p class="front-about">{html.escape(_about(run))}</p>'
@@ -70,7 +77,8 @@ def front_page(run: Any, *, title: str, link: str, colours: Mapping[str, str]) -
         + f'<div class="tiles">{tiles}</div>'
         f'<div class="front-two"><div>{_chart(run, colours, link)}</div>'
         f'<div><p class="front-head">What to do first</p>'
-        f"<ol>{listed_actions or '<li>No action is supported by these data.</li>'}</ol></div></div>"
+        f"<ol>{listed_actions or '<li>No action is supported by these data.</li>'}</ol>"
+        f"{left_alone(run)}</div></div>"
         f'<p class="front-trust"><i class="{light}" role="img" aria-label="{light}"></i>'
         f"<span><b>{lead}</b> {grounds} "
         f'<a href="{link}/07_do_the_segments_hold_up.html">Evidence</a></span></p>'
@@ -131,18 +139,20 @@ def numbers(run: Any) -> Iterator[tuple[str, str, str, list[float], str]]:
     yield (
         f"Active, {name}",
         format_percent(last["active"]),
-        f"{_moved(last['active'], before['active'])} ({last['customers']:,} of {last['known']:,})",
+        f"{last['customers']:,} customers, {_change(last['customers'] / before['customers'] - 1)} on {earlier}",
         list(quarters["active"]),
-        "Customers with an order in the quarter, of all who had ordered by its end.",
+        f"Customers with an order in the quarter, of all {last['known']:,} who had ordered by its "
+        "end: the share falls as that crowd grows, so the change is of their number.",
     )
     facts = run["forecast_facts"]
     if facts["possible"]:
         yield _expected(run["forecast"], run["forecast_calibration"], facts)
         return
+    reach = Z95 * math.hypot(last["top_error"], before["top_error"])
     yield (
         f"From the best tenth, {name}",
         format_percent(last["top_share"]),
-        f"{_moved(last['top_share'], before['top_share'])}, of its revenue",
+        f"{_moved(last['top_share'], before['top_share'], reach)}, of its revenue",
         list(quarters["top_share"]),
         "Share of the quarter's revenue from the tenth of its customers who spent most. It stands "
         f"here because nothing is forecast: {facts['reason']}.",
@@ -191,15 +201,17 @@ def _arrow(change: float) -> str:
     return "▲" if change > 0 else "▼" if change < 0 else "="
 
 
-def _moved(now: float, before: float) -> str:
-    """How a share moved, as far as its printed digits show it.
+def _moved(now: float, before: float, reach: float = 0.0) -> str:
+    """How a share moved, as far as its printed digits show it and beyond the ``reach`` of chance.
 
     Examples
     --------
-    >>> _moved(0.244, 0.238), _moved(0.244, 0.31)
-    ('as before', '▼ from 31%')
+    >>> _moved(0.244, 0.238), _moved(0.244, 0.31), _moved(0.54, 0.53, reach=0.09)
+    ('as before', '▼ from 31%', 'as before (53%)')
     """
     said = format_percent(before)
+    if abs(now - before) < reach:
+        return f"as before ({said})"
     return "as before" if said == format_percent(now) else f"{_arrow(now - before)} from {said}"
 
 
@@ -278,10 +290,10 @@ def actions(run: Any) -> list[tuple[str, str]]:
     plays = plays[plays["is_campaign"]].sort_values("is_supported", ascending=False, kind="stable")
     for row in plays.itertuples():
         name = named(row.segment, row.segment_type, kinds)
-        against = "" if row.is_supported else "first a small trial · "
+        against = "" if row.is_supported else f"{TRIAL} · "
         if row.largest_share >= ONE_CUSTOMER:
             share = format_percent(row.largest_share)
-            against = f"one customer brought {share} of this, so first a small trial · "
+            against = f"one customer brought {share} of this, so {TRIAL} · "
         found.append(
             (
                 f"{row.play}: {name}, {plural(row.customers, 'customer')}",
@@ -297,6 +309,21 @@ def actions(run: Any) -> list[tuple[str, str]]:
     return found[:MOST_ACTIONS]
 
 
+def left_alone(run: Any) -> str:
+    """Whom a contact costs more than it can bring back, and what leaving them alone saves."""
+    plays = run["recommendations"]
+    plays = plays[plays["play"] == NOT_AT_THIS_COST]
+    if plays.empty or cost_beside_orders(run):
+        return ""
+    kinds = list(run["profile"]["segment_type"])
+    names = listed([named(row.segment, row.segment_type, kinds) for row in plays.itertuples()])
+    saved = format_money(float(plays["campaign_cost"].sum()), run.parameters.currency)
+    return (
+        f'<p class="front-alone"><b>Leave alone at this cost:</b> {html.escape(names)}, '
+        f"{plural(int(plays['customers'].sum()), 'customer')}; saves {saved} a mailing.</p>"
+    )
+
+
 def _pays(row: Any) -> str:
     if row.campaign_cost == 0:
         return "any extra order pays"
@@ -304,7 +331,7 @@ def _pays(row: Any) -> str:
         return "one extra order does not pay for one contact"
     if row.break_even_response * row.customers <= 1:
         return "a single order because of it pays for all"
-    return f"pays if {one_in(row.break_even_response)} orders because of it"
+    return f"pays if {one_in(row.break_even_response)} because of it"
 
 
 def _called_first(run: Any) -> tuple[float, str, str] | None:

@@ -23,7 +23,7 @@ from segmentation.book.words.text import (
     with_code,
 )
 from segmentation.core.columns import format_money, format_percent, format_points, format_value
-from segmentation.core.limits import LONGER_SILENT, MEAN_OF_FEW, UNREACHABLE
+from segmentation.core.limits import LONGER_SILENT, MEAN_OF_FEW, UNREACHABLE, WIDE
 
 
 def recommendation_cards(
@@ -78,7 +78,7 @@ def _who(row: Any, currency: str, customers: int) -> str:
             f"The median customer last ordered {format_value(row.median_recency, 'recency')} "
             "before the last day of observation."
         )
-    if row.anomalies:
+    if row.anomalies and row.is_campaign:
         parts.append(f"{plural(row.anomalies, 'customer')} flagged as unusual: look at them first.")
     return " ".join(parts)
 
@@ -125,11 +125,20 @@ def _silent_words(row: Any) -> str:
 def limit_words(row: Any) -> str:
     """What stands against a recommendation, or that nothing was found."""
     if not row.limits:
-        return "Nothing was found: a test of this segment can show whether a campaign pays."
+        more = row.break_even_response / row.base if row.base else float("nan")
+        needs = (
+            f"It pays only if {format_percent(more)} more order than come anyway. "
+            if more >= WIDE
+            else ""
+        )
+        return (
+            f"{needs}A test of this segment notices a rise that pays, and proves that it pays only "
+            "of a larger one, as the table below says."
+        )
     said = as_sentence(row.limits)
     if row.is_supported or not row.is_campaign:
         return said
-    return f"{said} The data cannot support more than a first, small trial: it limits what may be lost, and proves nothing by itself."
+    return f"{said} The data cannot support more than a trial, half of them contacted and half left alone: it limits what may be lost, and need not prove anything."
 
 
 def break_even_words(row: Any, currency: str) -> str:
@@ -144,7 +153,7 @@ def break_even_words(row: Any, currency: str) -> str:
     if orders <= 1:
         return f"{told} So a single order that comes because of it pays for all of them."
     text = (
-        f"{told} So it pays if {one_in(row.break_even_response)} orders because of it "
+        f"{told} So it pays if {one_in(row.break_even_response)} because of it "
         f"({format_percent(row.break_even_response)}, at least {plural(orders, 'customer')})."
     )
     if row.response_is == FIRST_ORDER and row.value_in_period > row.response_value:
@@ -157,18 +166,18 @@ def break_even_words(row: Any, currency: str) -> str:
 
 
 def one_in(share: float) -> str:
-    """A share as people say it, rounded so that it never sounds easier than it is.
+    """Who must order, as people say it; rounded so that it hardly sounds easier than it is.
 
     Examples
     --------
     >>> one_in(0.077), one_in(0.6), one_in(1.0)
-    ('1 in 12', '60 in 100', 'everybody')
+    ('1 in 13 customers orders', '60 in 100 customers order', 'everybody orders')
     """
     if share >= 1:
-        return "everybody"
+        return "everybody orders"
     if share > 0.5:
-        return f"{math.ceil(100 * share - 1e-9)} in 100"
-    return f"1 in {math.floor(1 / share + 1e-9):,}"
+        return f"{math.ceil(100 * share - 1e-9)} in 100 customers order"
+    return f"1 in {math.floor(1 / share + 0.1):,} customers orders"
 
 
 def _worth_words(row: Any, currency: str) -> str:
@@ -198,7 +207,9 @@ def _carried_words(row: Any, currency: str) -> str:
     if not row.response_value > MEAN_OF_FEW * row.typical_order:
         return ""
     typical = format_money(row.typical_order, currency)
-    return f", which a few large ones raise (the order of the typical customer is {typical})"
+    needed = row.break_even_response * row.response_value / row.typical_order
+    by_it = f": by it, it pays if {one_in(needed)}" if 0 < needed <= 1 else ""
+    return f", which a few large ones raise (the order of the typical customer is {typical}{by_it})"
 
 
 def stakes_sentence(recommendations: pd.DataFrame, *, currency: str) -> str:

@@ -57,7 +57,7 @@ def trust(
         scores = of_kind(k_evidence, kind).set_index("k")["silhouette"]
         if smooth:
             of = f"of those who {group_words(kind, list(chosen))}, " if len(chosen) > 1 else ""
-            slices = "the groups are slices of a smooth range, not kinds: "
+            slices = "the groups are steps of one ladder of customers, not kinds: "
             known = verdict[kind]["natural_kinds"] is not None
             against.append(f"{of}{slices if known else ''}{beside_smooth(verdict[kind])}")
         elif entry["k"] > 1 and scores.get(entry["k"], 1.0) < REASONABLE_STRUCTURE:
@@ -90,9 +90,17 @@ def trust_sentence(*evidence: Any) -> str:
 def _beaten(holdout: dict[str, Any], rankings: pd.DataFrame) -> list[str]:
     if not holdout["possible"]:
         return ["whether they foretell anything is not tested"]
-    row = rankings[(rankings["customers_share"] == 0.2) & (rankings["ranking"] == "past spend")]
+    fifth = rankings[rankings["customers_share"] == 0.2].set_index("ranking")
+    others = fifth[fifth["difference_low"] > 0].drop(
+        index=["segments", "past spend"], errors="ignore"
+    )
+    row = fifth.loc[fifth.index == "past spend"]
     if len(row) and row["difference_high"].iloc[0] < 0:
-        return []
+        best = others["revenue_share"].idxmax() if len(others) else ""
+        return [f"a list by {best} finds later revenue better than these groups"] if best else []
     better = len(row) and row["difference_low"].iloc[0] > 0
     how = "better" if better else "just as well"
-    return [f"a plain list by past spend finds later revenue {how}"]
+    return [
+        f"a plain list by past spend finds later revenue {how}: sort by spend to choose whom, use "
+        "the groups to choose what to say"
+    ]

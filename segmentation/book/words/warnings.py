@@ -37,11 +37,13 @@ def warnings(run: Any) -> Iterator[str]:
     yield from _one_customer(run)
     yield from _one_intake(run)
     ledger = run["ledger"].set_index("rule")["rows"]
+    sums = run["ledger"].set_index("rule")["amount"]
+    money = {name: format_money(float(sums.get(name) or 0), currency) for name in ("raw", "kept")}
     raw, kept = run["overview"]["raw_rows"], int(ledger.get("kept", 0))
     if raw and 1 - kept / raw > MANY_SET_ASIDE and not run["overview"]["is_customer_table"]:
         yield (
             f"{format_percent(1 - kept / raw)} of {plural(raw, 'line')} are set aside by cleaning "
-            "rules."
+            f"rules; {money['kept']} of {money['raw']} are kept."
         )
     plain, default = parameters.as_plain(), Parameters().as_plain()
     if all(plain[name] == default[name] for name in ("gross_margin", "contact_cost")):
@@ -49,8 +51,8 @@ def warnings(run: Any) -> Iterator[str]:
         but = f" (by this shop's costs it is {format_percent(own)})" if own is not None else ""
         yield (
             f"A margin of {format_percent(parameters.gross_margin)}{but} and "
-            f"{format_money(parameters.contact_cost, currency)} per contact are assumptions: set "
-            "<code>gross_margin</code> and <code>contact_cost</code>."
+            f"{format_money(parameters.contact_cost, currency)} per contact are assumptions: replace them by "
+            "yours (<code>gross_margin</code>, <code>contact_cost</code>)."
             f"{cost_beside_orders(run)}"
         )
 

@@ -88,7 +88,7 @@ def _must_order(share: float) -> str:
 
 def _advice(row: pd.Series, part: pd.Series) -> str:
     if row.contact:
-        return "contact" if row.supported else "first a small trial"
+        return "contact" if row.supported else "first a trial of half"
     return "do not contact at this cost" if part["is_play"] else part["play"]
 
 

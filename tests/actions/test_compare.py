@@ -215,7 +215,7 @@ def test_drift_asks_for_no_new_fit_where_nobody_would_move(feature, agreement, v
     assert (verdict != "refit") == (reasons[-1].endswith("to 99.8% of customers"))
     if verdict == "keep":
         assert reasons == (
-            "days since last order moved as time passed, and the earlier model gives today's "
+            "days since last order moved, as days do with time and season, and the earlier model gives today's "
             "segment to 99.8% of customers",
         )
 

@@ -74,6 +74,10 @@ def test_the_fall_that_cost_most_leads_with_its_share_and_money():
         "they have spent £80.0K so far. 1 further customer fell silent, worth £20.0K. "
         "1 customer rose a segment and spent £80.00 in the quarter."
     )
+    silent = movement_sentence(flows, slipped.tail(1), names=["Low", "High"], currency="GBP")
+    assert silent.startswith(
+        "1 customer fell silent, worth £20.0K, between 2023-03-31 and 2023-06-30; nobody fell a segment."
+    )
     nobody = movement_sentence(flows, slipped.head(0), names=["Low", "High"], currency="GBP")
     assert nobody.startswith("Nobody fell a segment between")
 

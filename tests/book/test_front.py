@@ -165,3 +165,35 @@ def test_a_profile_names_its_part_and_a_title_is_no_parameter(tmp_path):
     path.write_text("title: [1]\n", "utf-8")
     with pytest.raises(ParameterError, match="title is a text"):
         resolve(str(path))
+
+
+def test_an_intake_that_ages_is_warned_of_and_newcomers_are_not(run):
+    monthly = run["monthly"].assign(new_customers=1)
+    aging = monthly.assign(new_customers=[1] + [0] * (len(monthly) - 1))
+
+    (said,) = [s for s in warnings(Given(run, monthly=aging)) if s.startswith("Nobody new")]
+
+    assert said.startswith(f"Nobody new since {monthly['month'].iloc[0]:%B %Y}: ")
+    assert not any("Nobody new" in s for s in warnings(Given(run, monthly=monthly)))
+
+
+def test_a_cost_that_is_no_part_of_an_order_is_taken_for_another_currency(run):
+    plays = run["recommendations"]
+    dear = Given(run, recommendations=plays.assign(typical_order=3e6))
+
+    assert any("looks like another currency" in said for said in warnings(dear))
+    assert not any("another currency" in said for said in warnings(run))
+    campaigns = [more for what, more in front.actions(dear) if not what.startswith("Call first")]
+    assert campaigns and all("break-even not known yet" in more for more in campaigns)
+
+
+def test_whom_to_leave_alone_stands_beneath_the_actions_with_what_it_saves(run):
+    plays = run["recommendations"].assign(play="Retain")
+    last = plays.index[-1]
+    alone = plays.assign(play=plays["play"].where(plays.index != last, front.NOT_AT_THIS_COST))
+    saved = front.format_money(plays.at[last, "campaign_cost"], run.parameters.currency)
+
+    said = front.left_alone(Given(run, recommendations=alone))
+
+    assert plays.at[last, "segment"] in said and f"saves {saved} a mailing" in said
+    assert front.left_alone(Given(run, recommendations=plays)) == ""

@@ -58,6 +58,12 @@ Markdown(words.break_even_sentence(gross_margin=gross_margin, contact_cost=conta
 words.what_if_sliders(run["recommendations"], run["stability"], gross_margin=gross_margin, contact_cost=contact_cost, currency=currency)
 
 # %% [markdown]
+# ## Whom to call first
+
+# %% tags=["remove-input"]
+Markdown(words.call_first_sentence(run["call_first"], run["forecast_facts"], list(run["chosen"]), currency=currency))
+
+# %% [markdown]
 # ## Segment by segment
 
 # %% tags=["remove-input"]

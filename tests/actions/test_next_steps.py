@@ -17,6 +17,7 @@ from segmentation.actions.next_steps import (
     slipping_customers,
 )
 from segmentation.book.words.changes import movement_sentence, retention_sentence
+from segmentation.book.words.recommendations import call_first_sentence
 from segmentation.core.parameters import load_yaml, parameters_from
 from segmentation.run.run import Run
 from segmentation.segments.model import load_model
@@ -162,3 +163,20 @@ def test_lists_of_a_run_leave_out_its_control_arms(run, cdnow_run):
     )
     slipping = pd.read_csv(cdnow_run / "slipping.csv", dtype={"customer_id": str})
     assert len(slipping) and set(slipping["what"]) <= {"fell a segment", "fell silent"}
+
+
+def test_the_list_is_told_with_its_segments_and_why_it_spoils_no_test():
+    rows = {"segment_type": "normal", "segment": ["High"] * 2 + ["Low"], "total_spent": 50.0}
+    table = pd.DataFrame(rows)
+
+    def said(table, **facts):
+        return call_first_sentence(table, facts, ["normal"], currency="GBP")
+
+    forecast = said(table, possible=True)
+    assert forecast.startswith(
+        "**3 customers** are on the list *Call first* (2 of High and 1 of Low); they have spent £150"
+    )
+    assert "more margin than one contact costs" in forecast and "no test is spoilt" in forecast
+    withheld = said(table, possible=False, reason="too few came back")
+    assert "because too few came back" in withheld and "margin" not in withheld
+    assert said(table.head(0), possible=True) == "Nobody is on the list of whom to call first."

@@ -53,7 +53,8 @@ def test_whom_to_call_comes_first_where_they_spent_much(run):
     assert what == "Call first: 6 customers whose chance to order fell in the last quarter"
     money = front.format_money(total / 10, run.parameters.currency)
     assert more == (
-        f"Ring or write to each, the largest value at risk first. {money} spent in the window · "
+        f"Ring or write to each, the largest value at risk first; nobody of a control group is "
+        f"among them. {money} spent in the window · "
         "workbook sheet “Call first”"
     )
     little = Given(run, call_first=pd.DataFrame(row | {"total_spent": total / 6000}), **facts)

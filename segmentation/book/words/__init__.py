@@ -98,6 +98,7 @@ from segmentation.book.words.proof import (
 )
 from segmentation.book.words.recommendations import (
     break_even_sentence,
+    call_first_sentence,
     recommendation_cards,
     stakes_sentence,
 )
@@ -147,6 +148,7 @@ __all__ = [
     "break_even_sentence",
     "calibration_sentence",
     "calibration_table",
+    "call_first_sentence",
     "campaign_steps",
     "category_sentence",
     "changes_sentence",

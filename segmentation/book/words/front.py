@@ -346,6 +346,6 @@ def _called_first(run: Any) -> tuple[float, str, str] | None:
     return (
         money,
         f"Call first: {plural(len(listed_first), 'customer')} {why} in the last quarter",
-        f"Ring or write to each, {first} first. {format_money(money, run.parameters.currency)} "
+        f"Ring or write to each, {first} first; nobody of a control group is among them. {format_money(money, run.parameters.currency)} "
         "spent in the window · workbook sheet “Call first”",
     )

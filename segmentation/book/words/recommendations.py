@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -18,6 +18,7 @@ from segmentation.book.words.text import (
     in_colour,
     inert,
     interval,
+    listed,
     named,
     plural,
     with_code,
@@ -210,6 +211,37 @@ def _carried_words(row: Any, currency: str) -> str:
     needed = row.break_even_response * row.response_value / row.typical_order
     by_it = f": by it, it pays if {one_in(needed)}" if 0 < needed <= 1 else ""
     return f", which a few large ones raise (the order of the typical customer is {typical}{by_it})"
+
+
+def call_first_sentence(
+    call_first: pd.DataFrame, facts: dict[str, Any], kinds: Sequence[str], *, currency: str
+) -> str:
+    """Who is on the list of whom to call first, why, and why no test is spoilt by it."""
+    if call_first.empty:
+        return "Nobody is on the list of whom to call first."
+    sizes = call_first.groupby(["segment_type", "segment"], observed=True).size()
+    of = listed(
+        [
+            f"{n:,} of {inert(named(segment, kind, kinds))}"
+            for (kind, segment), n in sizes.sort_values(ascending=False, kind="stable").items()
+        ]
+    )
+    spent = dollars(format_money(float(call_first["total_spent"].sum()), currency))
+    text = (
+        f"**{plural(len(call_first), 'customer')}** are on the list *Call first* ({of}); they have "
+        f"spent {spent} so far. "
+    )
+    if facts["possible"]:
+        text += (
+            "The chance of each to order fell in the last quarter, and what this puts at risk (the fall "
+            "times the customer's own mean order) leaves more margin than one contact costs. "
+        )
+    else:
+        text += (
+            "Each fell a segment or fell silent in the last quarter; no chance to order is told, "
+            f"because {facts['reason']}. "
+        )
+    return text + "Customers of the control groups below are not on it, so that no test is spoilt."
 
 
 def stakes_sentence(recommendations: pd.DataFrame, *, currency: str) -> str:

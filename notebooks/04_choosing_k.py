@@ -61,7 +61,7 @@ scaled = {
 }
 
 # %% tags=["hide-output"]
-pd.concat({group: customers.describe() for group, customers in scaled.items()}).round(2)
+pd.concat(scaled, names=["group"]).groupby("group").quantile([0.05, 0.25, 0.5, 0.75, 0.95]).round(2)
 
 # %% [markdown]
 # ## Is there anything to find?

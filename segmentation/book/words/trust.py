@@ -97,6 +97,7 @@ def _beaten(holdout: dict[str, Any], rankings: pd.DataFrame) -> list[str]:
     row = fifth.loc[fifth.index == "past spend"]
     if len(row) and row["difference_high"].iloc[0] < 0:
         best = others["revenue_share"].idxmax() if len(others) else ""
+        best = "a published model of buying" if best.startswith("BG/NBD") else best
         return [f"a list by {best} finds later revenue better than these groups"] if best else []
     better = len(row) and row["difference_low"].iloc[0] > 0
     how = "better" if better else "just as well"

@@ -58,7 +58,7 @@ def plot_k_evidence(k_evidence: pd.DataFrame, *, chosen: Mapping[str, int]) -> F
         _label_tests(three, table, kind, chosen, alone=len(groups) == 1)
     common.note(
         fig,
-        "Bars: 3 simulation errors (gap), 95% of the cuts into halves (agreement). Dashed red "
+        "Bars: 3 simulation errors (gap), 95% of the cuts into halves (agreement). Dashed level "
         "line: agreement that a split must reach. Dashed grey vertical line: number in use.",
     )
     return fig

@@ -138,7 +138,7 @@ Markdown(words.fidelity_sentence(run["fidelity"], run["separation"], list(run["c
 # %% [markdown]
 # ## Spend by units
 
-# %% mystnb={"figure": {"name": "fig-scatter", "caption": "Total spent by units bought, coloured by segment, one panel per registration group."}, "image": {"alt": "Scatter of customers on log axes with a colour and marker per segment; segments occupy different regions."}}
+# %% mystnb={"figure": {"name": "fig-scatter", "caption": "Total spent by units bought, coloured by segment."}, "image": {"alt": "Scatter of customers on log axes with a colour and marker per segment; segments occupy different regions."}}
 x, y = plots.pair_of_features(customers)  # units and money, where there are both
 plots.draw(
     sns.scatterplot, customers, x=x, y=y, hue="segment", col="segment_type",

@@ -76,8 +76,8 @@ def test_each_play_is_reached_by_the_segment_it_is_for(play):
 def test_the_gap_is_that_to_the_next_better_segment_and_its_factors_are_said():
     found = recommended(segment("S", spent=70.0, units=7.0, orders=2), REST, BEST).loc["S", "gap"]
     assert found == (
-        "next better segment Rest: orders per customer 2 against 3, "
-        "units per order 3.5 against 2.67, money per unit 10 against 10"
+        "next better segment Rest: orders per customer 2.00 against 3.00, "
+        "units per order 3.50 against 2.67, money per unit 10.0 against 10.0"
     )
 
 

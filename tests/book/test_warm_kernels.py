@@ -40,6 +40,7 @@ from segmentation.cli import run_command
 from segmentation.core.errors import ReportError
 from segmentation.core.parameters import Parameters
 from segmentation.run import forks
+from segmentation.run.answers import ANSWERED_BY
 from segmentation.run.stages import STAGES
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
@@ -184,6 +185,8 @@ def test_every_notebook_waits_for_the_stages_whose_results_it_reads():
             assert read == set(), path.name
             continue
         asked = set(re.findall(r'run\["(\w+)"\]', script))
+        steps = set(re.findall(r"segmentation\.(\w+)\(", script)) & ANSWERED_BY.keys()
+        asked |= {ANSWERED_BY[step] for step in steps}  # a step is answered by its stage
         assert asked, path.name
         assert asked <= results, path.name
         assert read == {s.name for s in STAGES.values() if asked & set(s.gives)}, path.name

@@ -64,7 +64,8 @@ def test_a_model_of_the_version_without_rooms_answers_as_it_did():
 
     assigned = load_model(folder / "model").assign(pd.read_parquet(folder / "features.parquet"))
 
-    pd.testing.assert_frame_equal(assigned, said, check_exact=True)
+    # the last bit of a distance is the processor's
+    pd.testing.assert_frame_equal(assigned, said, check_exact=False, rtol=1e-12, atol=1e-12)
 
 
 def test_model_saved_again_is_the_same_bytes(marketplace_run, tmp_path):

@@ -140,7 +140,7 @@ def numbers(run: Any) -> Iterator[tuple[str, str, str, list[float], str]]:
         f"Active, {name}",
         format_percent(last["active"]),
         f"{last['customers']:,} customers, {_change(last['customers'] / before['customers'] - 1)} on {earlier}",
-        list(quarters["active"]),
+        list(quarters["customers"]),
         f"Customers with an order in the quarter, of all {last['known']:,} who had ordered by its "
         "end: the share falls as that crowd grows, so the change is of their number.",
     )

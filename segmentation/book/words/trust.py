@@ -57,7 +57,7 @@ def trust(
         scores = of_kind(k_evidence, kind).set_index("k")["silhouette"]
         if smooth:
             of = f"of those who {group_words(kind, list(chosen))}, " if len(chosen) > 1 else ""
-            slices = "the groups are steps of one ladder of customers, not kinds: "
+            slices = "they are steps of one ladder of customers, not kinds: "
             known = verdict[kind]["natural_kinds"] is not None
             against.append(f"{of}{slices if known else ''}{beside_smooth(verdict[kind])}")
         elif entry["k"] > 1 and scores.get(entry["k"], 1.0) < REASONABLE_STRUCTURE:
@@ -65,9 +65,9 @@ def trust(
     against += _beaten(holdout, rankings)
     drawn = whole[whole["method"] == "bootstrap"]
     grounds = (
-        f"They come back when customers are drawn again (agreement {drawn['agreement'].min():.2f} of 1)"
+        f"The groups come back when customers are drawn again (agreement {drawn['agreement'].min():.2f} of 1)"
         if len(drawn)
-        else "Whether they come back when customers are drawn again was not tested"
+        else "Whether the groups come back when customers are drawn again was not tested"
     )
     doubts = list(dict.fromkeys(against))
     if len(doubts) > MOST_DOUBTS:

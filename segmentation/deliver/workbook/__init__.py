@@ -9,6 +9,7 @@ appears complete or not at all.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -169,8 +170,9 @@ def write_workbook(
 
         notes = sheets.summary_notes(overview, currency)
         given = (segments, customers, fixed, next_steps or {}, currency, max_rows)
+        of_one_group = customers["segment_type"].nunique() == 1
         for sheet in _sheets(*given, notes=notes):
-            write(sheet)
+            write(replace(sheet, of_one_group=of_one_group))
         money = _money(customers, ledger)
         table = sheets.about(overview, currency, titles, vars(writer.counts), money)
         write(Sheet("about", "about", table))

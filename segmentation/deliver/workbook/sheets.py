@@ -57,7 +57,8 @@ class Sheet:
     """One sheet: the name of its CSV twin, the kind of its columns, and its rows.
 
     ``repeats`` says that its customers stand on another sheet as well, so that what had to
-    change in their texts is not counted twice. ``notes`` are lines beneath the table.
+    change in their texts is not counted twice. ``notes`` are lines beneath the table. Where all
+    customers are ``of_one_group`` its name goes without saying.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Sheet:
     table: pd.DataFrame
     repeats: bool = False
     notes: tuple[str, ...] = ()
+    of_one_group: bool = False
 
     @property
     def title(self) -> str:
@@ -87,8 +89,7 @@ class Sheet:
             table = table.assign(rule=table["rule"].map(lambda rule: RULE_WORDS.get(rule, rule)))
         if self.kind == "findings":
             table = table.map(lambda cell: cell.replace("`", "") if isinstance(cell, str) else cell)
-        is_one_group = "segment_type" in table.columns and table["segment_type"].nunique() == 1
-        if is_one_group and self.kind != "segments":
+        if self.of_one_group and self.kind != "segments":
             hidden = hidden | {"segment_type"}
         if self.kind == "call_first" and len(table):
             hidden = hidden | set(table.columns[table.isna().all()])

@@ -354,7 +354,7 @@ def fact_sentence(fact: pd.Series, *, currency: str) -> str:
     >>> fact = pd.Series({"feature": "total_spent", "mean": 388.0, "median": 240.0,
     ...                   "group_mean": 106.0, "ratio": 3.66})
     >>> fact_sentence(fact, currency="USD")
-    'total spent: mean $388.00, 3.7 times the group mean of $106.00; median $240.00'
+    'total spent: mean $388, 3.7 times the group mean of $106; median $240'
     """
     name = fact["feature"]
     ratio = fact["ratio"]

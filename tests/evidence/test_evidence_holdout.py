@@ -471,7 +471,7 @@ def test_a_fit_by_which_nobody_stops_is_said_to_be_one():
     model = {"predicted_revenue": 9.0, "gamma": 1.0, "everybody_alive": True}
     said = _model_words({"model": model, "revenue": "10"}, rows, "past spend")
     assert "nobody ever stops buying" in said
-    assert "(60%; beside the lists by segment +10.0 points, 95% interval 5.0 to 20.0)" in said
+    assert "(60%; beside the lists by segment +10.0 points, 95% interval +5.0 to +20.0)" in said
     model["everybody_alive"] = False
     assert "nobody" not in _model_words({"model": model, "revenue": "10"}, rows, "past spend")
 

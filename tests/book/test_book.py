@@ -124,6 +124,9 @@ LOST_IN_PRINT = """
     || node.parentElement.scrollWidth > node.parentElement.clientWidth + 2)
   .map(node => node.innerText.slice(0, 60))
 """
+# Bootstrap fades a button's colour over 150 ms; halfway between two schemes it is in neither
+SETTLED = "() => document.getAnimations().forEach(fading => fading.finish())"
+
 FAULTS = """
 async only => (await axe.run(document, {
     preload: false, resultTypes: ['violations'], ...(only.length ? { runOnly: only } : {}),
@@ -267,6 +270,7 @@ def _looked_at(context, path: Path, built: Path) -> Page:
         seen.looks[width] = tab.evaluate(LOOK)
         for scheme in ("light", "dark"):
             tab.emulate_media(color_scheme=scheme)
+            tab.evaluate(SETTLED)
             seen.unreadable[f"{width} {scheme}"] = tab.evaluate(UNREADABLE)
             if width == WIDTHS[0] and AXE.exists():
                 if scheme == "light":

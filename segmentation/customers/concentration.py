@@ -8,12 +8,20 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from segmentation.core.intervals import MIDDLE_95, Z95
-from segmentation.core.limits import LEAST_CUSTOMERS, REVENUE_DRAWS, TOP_SHARES
+from segmentation.core.intervals import Z95, studentised
+from segmentation.core.limits import (
+    FEW_DRAWS,
+    LEAST_CUSTOMERS,
+    MANY_CUSTOMERS,
+    MONEY_RESAMPLE,
+    REVENUE_DRAWS,
+    TOP_SHARES,
+)
 from segmentation.sources.engine import Engine
 
 LEAVERS = (1, 10, 100)
 CONCENTRATION_SQL = (Path(__file__).parent / "sql" / "concentration.sql").read_text("utf-8")
+MEASURES = ("gini", "top_share", "customers_for_half", "lost_if_top_leave")
 MEASURE_COLUMNS = ("measure", "at", "value", "low", "high")
 
 
@@ -27,17 +35,11 @@ def gini(spent: np.ndarray) -> float:
     >>> gini(np.array([5.0, 5.0])), gini(np.array([0.0, 0.0, 0.0, 8.0]))
     (0.0, 0.75)
     """
-    return float(_gini(np.sort(spent), np.ones(len(spent))))
-
-
-def _gini(ascending: np.ndarray, weights: np.ndarray) -> float:
-    """Gini of values that count ``weights`` times: one minus twice the Lorenz curve's area."""
-    heads, money = weights.sum(), float(weights @ ascending)
-    if not money > 0:
+    values = np.sort(np.asarray(spent, dtype=np.float64))
+    if not values.sum() > 0:
         return float("nan")
-    running = np.cumsum(weights * ascending)
-    area = float(weights @ (running - weights * ascending / 2)) / (heads * money)
-    return 1 - 2 * area
+    # one minus twice the Lorenz curve's area
+    return float(1 - 2 * (np.cumsum(values) - values / 2).sum() / (len(values) * values.sum()))
 
 
 def concentration(customers: pd.DataFrame, *, random_state: int) -> pd.DataFrame:
@@ -60,55 +62,79 @@ def concentration(customers: pd.DataFrame, *, random_state: int) -> pd.DataFrame
 
     Notes
     -----
-    Percentile bootstrap (Efron and Tibshirani 1993) over customers. It says how much the
-    figure would differ in another sample of the same kind of customers, not what happens
-    next year. What the largest few brought has no interval: no resample holds a customer larger
-    than the largest seen, so that its quantiles say too little (Bickel and Freedman 1981).
+    Studentised bootstrap over customers on log odds (`studentised`), the variances from the
+    influence functions of the Gini coefficient and of a Lorenz curve's points (Davidson 2009,
+    Journal of Econometrics 150; Cowell and Victoria-Feser 1996, Econometrica 64). It says how
+    much a figure would differ in another sample of the same kind of customers, not what happens
+    next year. What fewer than `LEAST_CUSTOMERS` brought has no interval: no resample holds a
+    customer larger than the largest seen (Bickel and Freedman 1981).
     """
-    ascending = np.sort(customers["total_spent"].to_numpy(dtype=np.float64))
-    if not ascending.sum() > 0:
+    spent = np.sort(customers["total_spent"].to_numpy(dtype=np.float64))
+    n = len(spent)
+    if not spent.sum() > 0:
         return pd.DataFrame(columns=list(MEASURE_COLUMNS))
-    observed = _measures(ascending, np.ones(len(ascending)))
+    takers = {("top_share", share): max(1, int(np.ceil(share * n - 1e-9))) for share in TOP_SHARES}
+    takers |= {("lost_if_top_leave", float(count)): count for count in LEAVERS if count < n}
+    brought = spent[::-1].cumsum() / spent.sum()
+    half = int(np.argmax(brought >= 0.5 * (1 - 1e-12))) + 1
+    values = {("gini", 1.0): gini(spent)}
+    values |= {key: float(brought[count - 1]) for key, count in takers.items()}
+    values["customers_for_half", 0.5] = float(half)
+    shares = np.array([count / n for count in takers.values()])
     chance = np.random.default_rng(random_state)
-    draws = []
-    for _ in range(REVENUE_DRAWS):
-        drawn = np.bincount(chance.integers(len(ascending), size=len(ascending)))
-        weights = np.zeros(len(ascending))
-        weights[: len(drawn)] = drawn
-        draws.append(list(_measures(ascending, weights).values()))
-    low, high = np.nanquantile(np.array(draws), MIDDLE_95, axis=0)
-    few = [name == "lost_if_top_leave" and at < LEAST_CUSTOMERS for name, at in observed]
+    draws = REVENUE_DRAWS if n <= MANY_CUSTOMERS else FEW_DRAWS
+    size = int(np.ceil(MONEY_RESAMPLE * n))
+    # few distinct values, or all money with one, leave nothing to draw
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ends = studentised(
+            lambda counts: _log_odds(spent, counts, shares),
+            np.ones(n),
+            (np.bincount(chance.integers(n, size=size), minlength=n) for _ in range(draws)),
+        )
+    low, high = 1 / (1 + np.exp(-ends))
+    few = [False, *(count < LEAST_CUSTOMERS for count in takers.values()), False]
     low[few] = high[few] = np.nan
+    low[-1], high[-1] = low[-1] * n, high[-1] * n
     rows = [
         (*key, value, float(bottom), float(top))
-        for (key, value), bottom, top in zip(observed.items(), low, high, strict=True)
+        for (key, value), bottom, top in zip(values.items(), low, high, strict=True)
     ]
+    rows.sort(key=lambda row: MEASURES.index(row[0]))
     return pd.DataFrame(rows, columns=list(MEASURE_COLUMNS))
 
 
-def _measures(ascending: np.ndarray, weights: np.ndarray) -> dict[tuple[str, float], float]:
-    """Every figure of a weighted sample; nobody is counted in parts."""
-    counts, money = weights[::-1], (weights * ascending)[::-1]
-    heads, total = np.cumsum(counts), np.cumsum(money)
-    values = {("gini", 1.0): _gini(ascending, weights)}
+def _log_odds(
+    spent: np.ndarray, counts: np.ndarray, shares: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Gini, money of the top ``shares``, share of customers who bring half; and their variances.
 
-    def brought(leavers: int) -> float:
-        place = int(np.searchsorted(heads, leavers))
-        spare = heads[place] - leavers
-        return float((total[place] - spare * ascending[::-1][place]) / total[-1])
-
-    n = int(heads[-1])
-    for share in TOP_SHARES:
-        values["top_share", share] = brought(max(1, int(np.ceil(share * n - 1e-9))))
-    place = int(np.argmax(total >= total[-1] / 2 * (1 - 1e-12)))
-    before = total[place] - money[place]
-    each = ascending[::-1][place]
-    extra = np.ceil((total[-1] / 2 - before) / each - 1e-9) if each > 0 else 0.0
-    values["customers_for_half", 0.5] = float(heads[place] - counts[place] + extra)
-    for leavers in LEAVERS:
-        if leavers < n:
-            values["lost_if_top_leave", float(leavers)] = brought(leavers)
-    return values
+    Parameters
+    ----------
+    spent : array of shape (n_customers,), ascending
+    counts : array of shape (n_customers,)
+        How often each was drawn; a share takes its last customer in part.
+    """
+    seen = counts > 0
+    money, weight = spent[seen], counts[seen] / counts.sum()
+    mean = float(weight @ money)
+    below, rank = np.cumsum(weight * money), np.cumsum(weight)
+    between = money * (2 * rank - weight - 1) + mean - (2 * below - weight * money)  # E|x - Y|
+    apart = float(weight @ between)
+    inequality = apart / (2 * mean)
+    found = [inequality]
+    influence = [(between - apart - inequality * (money - mean)) / mean]
+    for share in shares:
+        last = money[min(int(np.searchsorted(rank, 1 - share, side="right")), len(money) - 1)]
+        part = float(weight @ np.maximum(money - last, 0) + share * last) / mean
+        found.append(part)
+        influence.append((np.maximum(money - last, 0) + share * last - part * money) / mean)
+    last = money[min(int(np.searchsorted(below, mean / 2, side="right")), len(money) - 1)]
+    share = (mean / 2 - float(weight @ np.maximum(money - last, 0))) / last
+    found.append(share)
+    influence.append((money / 2 - np.maximum(money - last, 0) - share * last) / last)
+    value = np.array(found)
+    variance = (np.array(influence) ** 2) @ weight / counts.sum()
+    return np.log(value / (1 - value)), variance / (value * (1 - value)) ** 2
 
 
 def by_segment(customers: pd.DataFrame) -> pd.DataFrame:

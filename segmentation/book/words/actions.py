@@ -26,7 +26,7 @@ def concentration_table(table: pd.DataFrame, *, customers: int) -> Html:
         for row in table.itertuples()
     ]
     shown = pd.DataFrame(rows, columns=["figure", "value", "95% interval"])
-    caption = f"Concentration of revenue, n = {customers:,}; intervals by bootstrap over customers, which cannot tell how large the largest few might have been."
+    caption = f"Concentration of revenue, n = {customers:,}; intervals by bootstrap over customers, which cannot tell how large the largest few might have been: none for what fewer than {LEAST_CUSTOMERS} brought."
     return table_of(shown, caption=caption, numeric=("value", "95% interval"))
 
 

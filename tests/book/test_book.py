@@ -124,7 +124,8 @@ LOST_IN_PRINT = """
     || node.parentElement.scrollWidth > node.parentElement.clientWidth + 2)
   .map(node => node.innerText.slice(0, 60))
 """
-# Bootstrap fades a button's colour over 150 ms; halfway between two schemes it is in neither
+# the theme hears of a scheme a moment later, and a button's colour fades for 150 ms after that
+HEARD = "scheme => document.documentElement.dataset.theme === scheme"
 SETTLED = "() => document.getAnimations().forEach(fading => fading.finish())"
 
 FAULTS = """
@@ -270,6 +271,7 @@ def _looked_at(context, path: Path, built: Path) -> Page:
         seen.looks[width] = tab.evaluate(LOOK)
         for scheme in ("light", "dark"):
             tab.emulate_media(color_scheme=scheme)
+            tab.wait_for_function(HEARD, arg=scheme)
             tab.evaluate(SETTLED)
             seen.unreadable[f"{width} {scheme}"] = tab.evaluate(UNREADABLE)
             if width == WIDTHS[0] and AXE.exists():

@@ -14,6 +14,7 @@ from segmentation.core.limits import (
     LEAST_CUSTOMERS,
     MANY_CUSTOMERS,
     MONEY_RESAMPLE,
+    MOST_MEANS,
     REVENUE_DRAWS,
     TOP_SHARES,
 )
@@ -95,6 +96,8 @@ def concentration(customers: pd.DataFrame, *, random_state: int) -> pd.DataFrame
     few = [False, *(count < LEAST_CUSTOMERS for count in takers.values()), False]
     low[few] = high[few] = np.nan
     low[-1], high[-1] = low[-1] * n, high[-1] * n
+    if not high[-1] <= MOST_MEANS * low[-1]:
+        low[-1] = high[-1] = np.nan
     rows = [
         (*key, value, float(bottom), float(top))
         for (key, value), bottom, top in zip(values.items(), low, high, strict=True)

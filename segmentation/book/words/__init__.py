@@ -39,13 +39,11 @@ from segmentation.book.words.changes import (
 from segmentation.book.words.data import (
     banner,
     category_sentence,
-    cleaning_sql,
     cohort_sentence,
     column_sentence,
     column_table,
     concentration_sentence,
     feature_table,
-    features_sql,
     group_sentence,
     ledger_sentence,
     ledger_table,
@@ -54,7 +52,6 @@ from segmentation.book.words.data import (
     overview_sentence,
     relationship_sentence,
     skew_sentence,
-    source_sql,
 )
 from segmentation.book.words.dates import (
     moves_sentence,
@@ -96,6 +93,7 @@ from segmentation.book.words.proof import (
     stability_table,
     starts_sentence,
 )
+from segmentation.book.words.queries import cleaning_sql, features_sql, source_sql
 from segmentation.book.words.recommendations import (
     break_even_sentence,
     call_first_sentence,

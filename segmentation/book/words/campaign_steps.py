@@ -47,7 +47,7 @@ def campaign_steps(plan: pd.DataFrame, folder_name: str) -> str:
         answer = size_sentence(base=float(base), effect=float(effect), customers=customers)
         steps.append(
             f"**Is it large enough?** {format_percent(row['base'])} order within {days} days "
-            f"anyway; the campaign pays from {100 * pays:.2f} percentage points more.\n\n"
+            f"anyway; {_pays(pays, customers)}.\n\n"
             + _block(f"campaign size --base {base} --effect {effect} --customers {customers}")
             + f"\n\nIt answers: {answer}"
         )
@@ -65,9 +65,26 @@ def campaign_steps(plan: pd.DataFrame, folder_name: str) -> str:
         f"**After {days} days**, `orders.csv` is what was ordered since: `customer_id`, a row an "
         "order. `audience/arms.csv` has both arms as far as they could be reached, so that like "
         "is compared with like.\n\n"
-        + _block(f"campaign readout audience/arms.csv orders.csv --break-even {pays:.4f}"),
+        + _block(f"campaign readout audience/arms.csv orders.csv --break-even {_decimals(pays)}"),
     ]
     return "\n\n".join(f"{number}. {_indented(step)}" for number, step in enumerate(steps, 1))
+
+
+def _pays(response: float, customers: int) -> str:
+    if response * customers <= 1:
+        return "by the cost set, a single order because of it pays for all of them"
+    return f"the campaign pays from {100 * response:.2f} percentage points more"
+
+
+def _decimals(share: float) -> str:
+    """As many decimals as show two digits, four at least.
+
+    Examples
+    --------
+    >>> _decimals(0.0772), _decimals(0.00000094)
+    ('0.0772', '0.00000094')
+    """
+    return f"{share:.{max(4, 1 - math.floor(math.log10(share)))}f}" if share > 0 else "0.0000"
 
 
 def _block(command: str) -> str:

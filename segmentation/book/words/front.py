@@ -21,7 +21,7 @@ from segmentation.book.words.text import (
     plural,
 )
 from segmentation.book.words.trust import trust
-from segmentation.book.words.warnings import cost_beside_orders, warnings
+from segmentation.book.words.warnings import cost_beside_orders, exchanged, warnings
 from segmentation.core.columns import format_money, format_percent
 from segmentation.core.intervals import Z95
 from segmentation.core.limits import (
@@ -152,7 +152,7 @@ def numbers(run: Any) -> Iterator[tuple[str, str, str, list[float], str]]:
     yield (
         f"From the best tenth, {name}",
         format_percent(last["top_share"]),
-        f"{_moved(last['top_share'], before['top_share'], reach)}, of its revenue",
+        f"of its revenue; {_moved(last['top_share'], before['top_share'], reach)}",
         list(quarters["top_share"]),
         "Share of the quarter's revenue from the tenth of its customers who spent most. It stands "
         f"here because nothing is forecast: {facts['reason']}.",
@@ -207,11 +207,11 @@ def _moved(now: float, before: float, reach: float = 0.0) -> str:
     Examples
     --------
     >>> _moved(0.244, 0.238), _moved(0.244, 0.31), _moved(0.54, 0.53, reach=0.09)
-    ('as before', '▼ from 31%', 'as before (53%)')
+    ('as before', '▼ from 31%', '53% before, no more than chance')
     """
     said = format_percent(before)
     if abs(now - before) < reach:
-        return f"as before ({said})"
+        return f"{said} before, no more than chance"
     return "as before" if said == format_percent(now) else f"{_arrow(now - before)} from {said}"
 
 
@@ -303,9 +303,14 @@ def actions(run: Any) -> list[tuple[str, str]]:
         )
     if slipped is None:
         return found[:MOST_ACTIONS]
-    money, *action = slipped
-    is_first = money >= MUCH_CALLED * float(sum(profile["revenue"]))
-    found.insert(0 if is_first else len(found), (action[0], action[1]))
+    money, what, more = slipped
+    place = 0 if money >= MUCH_CALLED * float(sum(profile["revenue"])) else len(found)
+    if exchanged(run):
+        place, more = (
+            MOST_ACTIONS - 1,
+            f"Only once the dates are put right, for silence is read off them. {more}",
+        )
+    found.insert(place, (what, more))
     return found[:MOST_ACTIONS]
 
 

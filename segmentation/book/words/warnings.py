@@ -28,12 +28,11 @@ def warnings(run: Any) -> Iterator[str]:
     parameters, currency = run.parameters, run.parameters.currency
     if run["overview"]["synthetic"]:
         yield "Synthetic data, made up by a seeded generator: nothing here is true of a real shop."
-    for column, found in run["swap"].items():
-        if found["strength"] != "none" and parameters.date_repair == "off":
-            yield (
-                f"Day and month of <code>{html.escape(column)}</code> look exchanged "
-                f"({found['strength']} evidence): recency and periods are not to be trusted."
-            )
+    for column, strength in exchanged(run).items():
+        yield (
+            f"Day and month of <code>{html.escape(column)}</code> look exchanged "
+            f"({strength} evidence): recency and periods are not to be trusted."
+        )
     yield from _one_customer(run)
     yield from _one_intake(run)
     ledger = run["ledger"].set_index("rule")["rows"]
@@ -55,6 +54,14 @@ def warnings(run: Any) -> Iterator[str]:
             "yours (<code>gross_margin</code>, <code>contact_cost</code>)."
             f"{cost_beside_orders(run)}"
         )
+
+
+def exchanged(run: Any) -> dict[str, str]:
+    """Columns of dates whose day and month look exchanged and were left so, and how clearly."""
+    if run.parameters.date_repair != "off":
+        return {}
+    found = {column: facts["strength"] for column, facts in run["swap"].items()}
+    return {column: strength for column, strength in found.items() if strength != "none"}
 
 
 def cost_beside_orders(run: Any) -> str:

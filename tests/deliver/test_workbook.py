@@ -574,6 +574,9 @@ def test_every_sheet_prints_across_one_page_with_its_header_and_not_to_the_end(w
         assert last == min(sheet.max_row, 1 + sheet_writer.MOST_PRINTED)
 
 
+SHARE = '[=0]0%;[<0.001]"under 0.1%";0.0%'
+
+
 @pytest.mark.parametrize(
     ("sheet", "column", "number_format"),
     [
@@ -584,11 +587,11 @@ def test_every_sheet_prints_across_one_page_with_its_header_and_not_to_the_end(w
         ("segments", "margin", "0.00"),
         ("segments", "customer_id", "@"),
         ("profile", "customers", "#,##0"),
-        ("profile", "customers_share", "0.0%"),
+        ("profile", "customers_share", SHARE),
         ("profile", "revenue", '"$"#,##0.00'),
         ("profile", "total_spent_mean", '"$"#,##0.00'),
         ("profile", "recency_median", "#,##0.00"),
-        ("recommendations", "break_even_response", "0.0%"),
+        ("recommendations", "break_even_response", SHARE),
         ("recommendations", "contact_cost", '"$"#,##0.00'),
         ("recommendations", "reach", "#,##0"),
         ("ledger", "rows", "#,##0"),

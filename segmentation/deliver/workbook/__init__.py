@@ -168,11 +168,11 @@ def write_workbook(
             if csv_folder is not None:
                 _write_twin(sheet, csv_folder)
 
-        notes = sheets.summary_notes(overview, currency)
+        notes = sheets.summary_notes(overview, currency, findings)
         given = (segments, customers, fixed, next_steps or {}, currency, max_rows)
-        of_one_group = customers["segment_type"].nunique() == 1
+        groups = frozenset(customers["segment_type"].unique())
         for sheet in _sheets(*given, notes=notes):
-            write(replace(sheet, of_one_group=of_one_group))
+            write(replace(sheet, groups=groups))
         money = _money(customers, ledger)
         table = sheets.about(overview, currency, titles, vars(writer.counts), money)
         write(Sheet("about", "about", table))

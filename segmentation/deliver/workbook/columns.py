@@ -30,7 +30,7 @@ NUMBER_FORMATS = {
     "count": "#,##0",
     "days": "#,##0",
     "score": "0.00",
-    "share": "0.0%",
+    "share": '[=0]0%;[<0.001]"under 0.1%";0.0%',
     "date": "yyyy-mm-dd",
     "flag": "General",
 }

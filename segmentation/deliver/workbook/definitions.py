@@ -38,7 +38,7 @@ _ARM = Column(
 _LAST_ORDER = Column("last_order", "Last order", "", "date", "Day of the last order that counts.")
 _BREAK_EVEN = Column(
     "break_even_response",
-    "Break-even response",
+    "Pays if so many order",
     "%",
     "share",
     "Part of the contacted who must order for the contact to pay for itself.",
@@ -79,6 +79,8 @@ SHEET_COLUMNS: dict[str, dict[str, Column]] = {
     "summary": _by_name(
         Column("anomalies", "Anomalies", "customers", "count", "Customers flagged as unusual."),
         _PLAY,
+        Column("do", "What to do", "", "text", "The next step."),
+        _BREAK_EVEN,
         Column("list", "List", "", "text", "Sheet that lists the customers by value."),
     ),
     "names": _by_name(

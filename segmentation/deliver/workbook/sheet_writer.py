@@ -134,7 +134,7 @@ class SheetWriter:
             return sheet.write_string(row, at, text, text_format)
 
         def write_segment(row: int, at: int, text: str) -> int:
-            own = self._format("@", colour=self._colour_of(text) or "")
+            own = self._format("@", wrap=True, colour=self._colour_of(text) or "")
             return sheet.write_string(row, at, text, own)
 
         def write_number(row: int, at: int, number: float) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from segmentation.core.columns import FEATURES, RULE_WORDS, amount_scale
+from segmentation.core.columns import FEATURES, RULE_WORDS, amount_scale, group_labels
 from segmentation.deliver.workbook.cells import MAX_DIGITS
 from segmentation.deliver.workbook.definitions import LIST, SHEET_COLUMNS, TITLES
 
@@ -46,6 +46,7 @@ _IN_TWIN_ONLY = {
     "names": {"cluster"},
 }
 """Columns that programs need and that a sheet would be too wide to be read with."""
+_ADVICE = ("play", "do", "break_even_response")
 _BY_VALUE = ("profile", "names")
 _LONGEST_NAME = 31  # UTF-16 units in the name of a sheet
 # What the name of a sheet, or of its twin's file, may not hold.
@@ -57,8 +58,8 @@ class Sheet:
     """One sheet: the name of its CSV twin, the kind of its columns, and its rows.
 
     ``repeats`` says that its customers stand on another sheet as well, so that what had to
-    change in their texts is not counted twice. ``notes`` are lines beneath the table. Where all
-    customers are ``of_one_group`` its name goes without saying.
+    change in their texts is not counted twice. ``notes`` are lines beneath the table. ``groups`` are those
+    of the run: the name of an only one goes without saying.
     """
 
     name: str
@@ -66,7 +67,7 @@ class Sheet:
     table: pd.DataFrame
     repeats: bool = False
     notes: tuple[str, ...] = ()
-    of_one_group: bool = False
+    groups: frozenset[str] = frozenset()
 
     @property
     def title(self) -> str:
@@ -89,8 +90,11 @@ class Sheet:
             table = table.assign(rule=table["rule"].map(lambda rule: RULE_WORDS.get(rule, rule)))
         if self.kind == "findings":
             table = table.map(lambda cell: cell.replace("`", "") if isinstance(cell, str) else cell)
-        if self.of_one_group and self.kind != "segments":
-            hidden = hidden | {"segment_type"}
+        if "segment_type" in table.columns and self.kind != "segments":
+            if len(self.groups) == 1:
+                hidden = hidden | {"segment_type"}
+            said = table["segment_type"].map(group_labels(self.groups))
+            table = table.assign(segment_type=said)
         if self.kind == "call_first" and len(table):
             hidden = hidden | set(table.columns[table.isna().all()])
         return table.loc[:, [name not in hidden for name in table.columns]]
@@ -205,6 +209,7 @@ def summary(
     minor, flagged = _minor_units(customers, scale), _is_anomaly(customers)
     total, rows = int(minor.sum()), []
     plays = _plays(recommendations)
+    silent = dict.fromkeys(_ADVICE)
     everybody = SegmentList(0, ALL, np.arange(len(customers)))
     for each in [*lists, everybody]:
         kind = customers["segment_type"].iloc[each.rows[0]] if each.number else None
@@ -218,7 +223,7 @@ def summary(
                 "revenue": Decimal(revenue).scaleb(-scale),
                 "revenue_share": revenue / total if total else None,
                 "anomalies": int(flagged[each.rows].sum()),
-                "play": plays.get((kind, each.segment)),
+                **plays.get((kind, each.segment), silent),
                 "list": list_name(each.number, each.segment)(1)
                 if each.number
                 else TITLES["segments"],
@@ -227,12 +232,12 @@ def summary(
     return pd.DataFrame(rows)
 
 
-def _plays(recommendations: pd.DataFrame) -> dict[tuple[Any, str], str]:
+def _plays(recommendations: pd.DataFrame) -> dict[tuple[Any, str], dict[str, Any]]:
     if not {"segment_type", "segment", "play"} <= set(recommendations.columns):
         return {}
     table = recommendations.drop_duplicates(["segment_type", "segment"])
     keys = zip(table["segment_type"], table["segment"], strict=True)
-    return dict(zip(keys, table["play"], strict=True))
+    return dict(zip(keys, table.reindex(columns=list(_ADVICE)).to_dict("records"), strict=True))
 
 
 def exact_revenue(customers: pd.DataFrame, scale: int) -> Decimal:
@@ -256,9 +261,16 @@ def exact_scale(ledger: pd.DataFrame) -> int:
     return min(max(amount_scale(pd.Series(exact, dtype=object)), 0), MAX_DIGITS)
 
 
-def summary_notes(overview: Mapping[str, Any], currency: str) -> tuple[str, ...]:
-    """What the first sheet is about: source, days, money."""
-    said = [f"Source: {overview.get('source', 'not named')}. Money in {currency}."]
+def summary_notes(
+    overview: Mapping[str, Any], currency: str, findings: pd.DataFrame | None
+) -> tuple[str, ...]:
+    """What may make the first sheet less than true, and what it is about: source, days, money."""
+    severe = () if findings is None else findings[findings["severity"] == "severe"].itertuples()
+    said = [
+        f"Read first: {row.title} ({row.rows:,} lines). The sheet {TITLES['findings']} says what to do."
+        for row in severe
+    ]
+    said.append(f"Source: {overview.get('source', 'not named')}. Money in {currency}.")
     if overview.get("first_order"):
         said.append(
             f"Orders from {overview['first_order']} to {overview['last_order']}; days are counted "

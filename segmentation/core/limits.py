@@ -45,11 +45,11 @@ BOOTSTRAPS = 200
 """Resamples of customers behind an interval of the hold-out or of the agreement of two settings.
 Why: the ends of a 95% interval rest on five draws each; every draw ranks all customers again."""
 MONEY_RESAMPLE = 0.25
-"""Part of the customers in each resample behind an interval of a segment's later money.
+"""Part of the customers in each resample behind an interval of later money or of concentration.
 Why: where few customers bring most, as many draws as customers hold the truth too seldom.
 Source: Romano and Wolf 1999, subsampling for the mean of heavy tails"""
 MOST_MEANS = 20.0
-"""Times the later money per customer above which the end of its interval says nothing.
+"""Times a measure of money (or the interval's low end) above which its interval says nothing.
 Why: resamples without the few who bring most are then told apart from those with them, not more."""
 MANY_CUSTOMERS = 100_000
 """Customers above which fewer resamples are drawn.

@@ -94,21 +94,22 @@ def _what_stands(by_k: pd.DataFrame, rule: dict[str, Any]) -> str:
             "**No cluster structure**: no number of segments passes all three tests. Even the "
             f"best separated split, into {best}, {why}."
         )
-    text = f"The evidence speaks for **k = {rule['k']}** ({_scores(by_k, rule['k'])})."
+    text = (
+        f"The scores favour **k = {rule['k']}** ({_scores(by_k, rule['k'])}). One round cloud would "
+        "score less, but a smooth range of customers may score as much: the chapter *Do the segments "
+        "hold up?* tries."
+    )
     if rule["runner_up"] is None:
         return f"{text} No other number passes the three tests."
-    lead, other = rule["lead"], f"k = {rule['runner_up']} ({_scores(by_k, rule['runner_up'])})"
-    if lead >= 0:
-        close = "nearly as good" if rule["is_narrow"] else "clearly behind"
-        return (
-            f"{text} The runner-up, {other}, is {close}: its separation, above that of one cloud, is "
-            f"{lead:.2f} lower."
-        )
+    other = f"k = {rule['runner_up']} ({_scores(by_k, rule['runner_up'])})"
+    if rule["lead"] >= 0:
+        close = "is nearly as good" if rule["is_narrow"] else "is clearly behind"
+        return f"{text} Next best, {other}, {close}."
+    ahead = "slightly better" if rule["is_narrow"] else "better"
     return (
-        f"{text} The runner-up is {other}, whose separation above that of one cloud is "
-        f"{-lead:.2f} higher{' (nearly as good)' if rule['is_narrow'] else ''}. {_standing(by_k, rule)} pass "
-        "the three tests; of those that keep three quarters of the best separation, the finest is "
-        f"taken up to which the gap still rises clearly, and that is k = {rule['k']}."
+        f"{text} A coarser split, {other}, is separated {ahead}; of the numbers that pass the three "
+        f"tests ({_standing(by_k, rule)}) and keep three quarters of the best separation, the finest is "
+        "taken up to which the gap still rises clearly."
     )
 
 
@@ -116,7 +117,7 @@ def _standing(by_k: pd.DataFrame, rule: dict[str, Any]) -> str:
     """The numbers of clusters that pass the three tests, as the rule looked at them."""
     low, high = AUTO_K_RANGE
     stand = [k for k in by_k.index if low <= k <= high and str(k) not in rule["failed"]]
-    return f"k = {listed([str(k) for k in stand])}"
+    return listed([str(k) for k in stand])
 
 
 def _scores(by_k: pd.DataFrame, k: int) -> str:

@@ -22,47 +22,53 @@
 # to work with. **Can mislead when** a window is short: a customer who came late had less time
 # to buy.
 
-# %% tags=["parameters", "hide-input"]
+# %% tags=["parameters"]
 source: str = "cdnow"  # Where orders come from: a shipped source, or a path to a source SQL file.
 features: list = ["recency", "frequency", "total_spent"]  # Features that K-Means and DBSCAN see.
 transform: str = "log"  # Shape before scaling; log is sign(x) * ln(1 + |x|).
 currency: str = "USD"  # ISO 4217 code of the account currency; a label, nothing is converted.
 runs_dir: str = "runs"  # Folder of runs and of the stage cache.
 
-# %% tags=["hide-input"]
+# %%
+import seaborn as sns
 from IPython.display import Markdown
 
 from segmentation import open_run, plots, words
+from segmentation.core.limits import FAR_OUT
 
 run = open_run(globals())
+customers = run["features"]
 words.banner(run["overview"])
 
 # %% [markdown]
 # ## Concentration
 
-# %% mystnb={"figure": {"name": "fig-concentration", "caption": "Cumulative share of revenue, customers ranked from the highest spender."}, "image": {"alt": "Rising curve above a straight diagonal, with marked points at the top 1, 5, 10 and 20 percent of customers."}} tags=["hide-input"]
-plots.plot_concentration(run["features"])
+# %% mystnb={"figure": {"name": "fig-concentration", "caption": "Cumulative share of revenue, customers ranked from the highest spender."}, "image": {"alt": "Rising curve above a straight diagonal, with marked points at the top 1, 5, 10 and 20 percent of customers."}}
+plots.plot_concentration(customers)
 
-# %% tags=["remove-input"]
-Markdown(words.concentration_sentence(run["features"]))
+# %%
+Markdown(words.concentration_sentence(customers))
 
 # %% [markdown]
 # ## Spending patterns
 
-# %% mystnb={"figure": {"name": "fig-distributions", "caption": "How many customers have which value of each feature in the model; the line marks the median."}, "image": {"alt": "Small histograms, one per feature; skewed features use bins on a log scale, and a vertical line marks the median."}} tags=["hide-input"]
-plots.plot_distributions(run["features"], currency=currency, names=features)
+# %% mystnb={"figure": {"name": "fig-distributions", "caption": "How many customers have which value of each feature in the model; the line marks the median."}, "image": {"alt": "Small histograms, one per feature; skewed features use bins on a log scale, and a vertical line marks the median."}}
+plots.draw(sns.histplot, customers, x=features, currency=currency)
 
-# %% tags=["remove-input"]
-Markdown(words.skew_sentence(run["features"], names=features, transform=transform))
+# %%
+Markdown(words.skew_sentence(customers, names=features, transform=transform))
 
 # %% [markdown]
 # ## Outliers
 
-# %% mystnb={"figure": {"name": "fig-outliers", "caption": "Spread of each feature with customers beyond the far-out fence as points."}, "image": {"alt": "One box per feature with its middle half, and single points for customers beyond the far-out fence."}} tags=["hide-input"]
-plots.plot_outliers(run["features"], currency=currency, names=features)
+# %% mystnb={"figure": {"name": "fig-outliers", "caption": "Spread of each feature with customers far out as points."}, "image": {"alt": "One box per feature with its middle half, and single points for customers far out."}}
+plots.draw(
+    sns.boxplot, customers, x=features, whis=FAR_OUT, currency=currency,
+    note="Box: middle half and median. Points: customers further from it than three times its width.",
+)
 
-# %% tags=["remove-input"]
-Markdown(words.outlier_sentence(run["features"], names=features, currency=currency))
+# %%
+Markdown(words.outlier_sentence(customers, names=features, currency=currency))
 
 # %% [markdown]
 # ## Relationships
@@ -70,26 +76,34 @@ Markdown(words.outlier_sentence(run["features"], names=features, currency=curren
 # Rank correlation (Spearman) is used because it asks only whether two features rise together,
 # not whether they do so on a straight line.
 
-# %% mystnb={"figure": {"name": "fig-relationships", "caption": "Rank correlation of every pair of features."}, "image": {"alt": "Triangular grid of coloured cells, one per pair of features, with the correlation printed in each."}} tags=["hide-input"]
-plots.plot_relationships(run["features"], names=features)
+# %% mystnb={"figure": {"name": "fig-relationships", "caption": "Rank correlation of every pair of features."}, "image": {"alt": "Triangular grid of coloured cells, one per pair of features, with the correlation printed in each."}}
+correlation = customers[features].astype(float).corr(method="spearman")
+plots.plot_correlation(correlation, note=f"n = {len(customers):,} customers")
 
-# %% tags=["remove-input"]
-Markdown(words.relationship_sentence(run["features"], names=features))
+# %%
+Markdown(words.relationship_sentence(customers, names=features))
 
 # %% [markdown]
 # ## Cohorts
 
-# %% mystnb={"figure": {"name": "fig-cohorts", "caption": "Share of each month's new customers who ordered again so many months later."}, "image": {"alt": "Heat map with a row per month of first order and a column per month since; darker cells mean more customers ordered again."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-cohorts", "caption": "Share of each month's new customers who ordered again so many months later."}, "image": {"alt": "Heat map with a row per month of first order and a column per month since; darker cells mean more customers ordered again."}}
 plots.plot_cohorts(run["cohorts"])
 
-# %% tags=["remove-input"]
+# %%
 Markdown(words.cohort_sentence(run["cohorts"]))
 
 # %% [markdown]
 # ## Categories
 
-# %% mystnb={"figure": {"name": "fig-categories", "caption": "Ten largest values by revenue of each dimension that the source has."}, "image": {"alt": "Horizontal bar charts, one per dimension, longest bar on top."}} tags=["hide-input"]
-plots.plot_categories(run["categories"], currency=currency)
+# %% mystnb={"figure": {"name": "fig-categories", "caption": "Ten largest values by revenue of each dimension that the source has."}, "image": {"alt": "Horizontal bar charts, one per dimension, longest bar on top."}}
+kinds = run["categories"].sort_values(["dimension", "revenue"], ascending=[True, False])
+kinds["revenue_share"] = kinds["revenue"] / kinds.groupby("dimension")["revenue"].transform("sum")
+kinds["kind"] = kinds["dimension"].str.replace("_", " ").str.capitalize()
+plots.draw(
+    sns.barplot, kinds.groupby("kind").head(10), x="revenue", y="value", col="kind", currency=currency,
+    labels={"revenue": f"Revenue ({currency}, share of all revenue of which it is known)"},
+    nothing="This source names no category, payment method or country to chart.", of_groups=True,
+)
 
-# %% tags=["remove-input"]
+# %%
 Markdown(words.category_sentence(run["categories"], currency=currency))

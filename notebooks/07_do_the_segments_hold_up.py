@@ -23,20 +23,31 @@
 # to believe the rest. **Can mislead when** the whole window is unlike the time to come: what is
 # stable in it may still change.
 
-# %% tags=["parameters", "hide-input"]
+# %% tags=["parameters"]
 source: str = "cdnow"  # Where orders come from: a shipped source, or a path to a source SQL file.
+features: list = ["recency", "frequency", "total_spent"]  # Features that K-Means and DBSCAN see.
+outliers: str = "none"  # winsor: pull values beyond the winsor quantiles in to them before scaling.
+winsor_quantile: float = 0.99  # Upper quantile for winsorising; the lower one is 1 minus it.
+transform: str = "log"  # Shape before scaling; log is sign(x) * ln(1 + |x|).
+scaler: str = "standard"  # standard: mean 0, deviation 1; robust: median 0, interquartile range 1.
+anomalies_in_fit: bool = True  # Anomalies take part in fitting the centres; all customers are assigned anyway.
+random_state: int = 42  # Seed of every random choice.
 currency: str = "USD"  # ISO 4217 code of the account currency; a label, nothing is converted.
 runs_dir: str = "runs"  # Folder of runs and of the stage cache.
 
-# %% tags=["hide-input"]
+# %%
+import numpy as np
+import seaborn as sns
 from IPython.display import Markdown
 
+import segmentation
 from segmentation import open_run, plots, words
+from segmentation.core.limits import STABLE_JACCARD, UNSTABLE_JACCARD
 
 run = open_run(globals())
 words.banner(run["overview"])
 
-# %% tags=["remove-input", "answer"]
+# %% tags=["answer"]
 Markdown(words.trust_sentence(run["stability"], run["stability_whole"], run["chosen"], run["k_rule"], run["k_evidence"], run["holdout"], run["holdout_rankings"], run["verdict"]))
 
 # %% [markdown]
@@ -46,17 +57,34 @@ Markdown(words.trust_sentence(run["stability"], run["stability_whole"], run["cho
 # Jaccard index says how much of a segment comes back: 1 = the same customers, below 0.6 the
 # segment is called unstable.
 
-# %% mystnb={"figure": {"name": "fig-stability", "caption": "How whole each segment comes back on bootstrap resamples."}, "image": {"alt": "One dot with a range per segment on a scale of Jaccard similarity, with dashed lines at the limits for unstable and stable."}} tags=["hide-input"]
-plots.plot_stability(run["stability"], colours=plots.colours_of(run["profile"], run.rules["naming_rules"]))
+# %%
+customers = run["customers"]
+stability = run["stability"].set_index(["segment_type", "cluster"])
+for group in stability.index.unique("segment_type"):
+    own = customers[customers["segment_type"] == group]
+    scaled = segmentation.scale(own, features, transform=transform, scaler=scaler, outliers=outliers, winsor_quantile=winsor_quantile)
+    given = run["chosen"][group]["asked"] == "own_labels"
+    fitted = own.index if anomalies_in_fit or given else own.index[~own["is_anomaly"]]
+    again = segmentation.stability(scaled.loc[fitted], own.loc[fitted, "cluster"], own_labels=given, random_state=random_state)
+    stability.update(again.assign(segment_type=group).set_index(["segment_type", "cluster"]))
+stability = stability.reset_index().sort_values(["segment_type", "cluster"], ascending=[True, False])
 
-# %% tags=["remove-input"]
-Markdown(words.stability_sentence(run["stability"], run["stability_whole"], list(run["chosen"])))
+# %% mystnb={"figure": {"name": "fig-stability", "caption": "How whole each segment comes back on bootstrap resamples."}, "image": {"alt": "One dot with a range per segment on a scale of Jaccard similarity, with dashed lines at the limits for unstable and stable."}}
+colours = plots.colours_of(run["profile"], run.rules["naming_rules"])
+plots.draw(
+    sns.scatterplot, stability, x="jaccard", y="segment", hue="segment", palette=colours, interval=True,
+    mark={"unstable below": UNSTABLE_JACCARD, "stable from here": STABLE_JACCARD},
+    labels={"jaccard": "Mean Jaccard over resamples (0 to 1), line: 95% of them"}, nothing=plots.NOT_TESTED, of_groups=True,
+)
 
-# %% tags=["remove-input"]
-words.stability_table(run["stability"])
+# %%
+Markdown(words.stability_sentence(stability, run["stability_whole"], list(run["chosen"])))
 
-# %% tags=["remove-input"]
-Markdown(words.names_sentence(run["stability"], list(run["chosen"])))
+# %%
+words.stability_table(stability)
+
+# %%
+Markdown(words.names_sentence(stability, list(run["chosen"])))
 
 # %% [markdown]
 # ## Would another random start?
@@ -64,10 +92,17 @@ Markdown(words.names_sentence(run["stability"], list(run["chosen"])))
 # K-Means begins with random centres and can end in a poor solution. Fifty single starts show how
 # often.
 
-# %% mystnb={"figure": {"name": "fig-starts", "caption": "Share of customers that each single start would place in another segment."}, "image": {"alt": "Fifty points sorted by the share of customers placed elsewhere; dots reach the best solution, crosses do not."}} tags=["hide-input"]
-plots.plot_starts(run["starts"])
+# %% mystnb={"figure": {"name": "fig-starts", "caption": "Share of customers that each single start would place in another segment."}, "image": {"alt": "Fifty points sorted by the share of customers placed elsewhere; colour and shape tell those that reach the best solution."}}
+starts = run["starts"].sort_values("moved")
+starts["place"] = starts.groupby("segment_type").cumcount() + 1
+starts["ends"] = np.where(starts["reached_best"].astype(bool), "reaches the best", "ends worse")
+plots.draw(
+    sns.scatterplot, starts, x="place", y="moved", hue="ends", col="segment_type", palette=plots.KINDS,
+    labels={"place": "Random starts, sorted", "moved": "Customers placed\nelsewhere (%)"},
+    nothing=plots.NOT_TESTED, of_groups=True,
+)
 
-# %% tags=["remove-input"]
+# %%
 Markdown(words.starts_sentence(run["starts"], list(run["chosen"])))
 
 # %% [markdown]
@@ -76,14 +111,20 @@ Markdown(words.starts_sentence(run["starts"], list(run["chosen"])))
 # The margin of a customer claims to say how certain its segment is. If it does, customers with
 # a low margin change segment more often when others are drawn.
 
-# %% mystnb={"figure": {"name": "fig-margin-flips", "caption": "Share of resamples in which customers change segment, by margin."}, "image": {"alt": "Bars over bands of margin from 0 to 1: the share of resamples in which a customer changes segment, with error bars."}} tags=["hide-input"]
-plots.plot_margin_flips(run["margin_flips"])
+# %% mystnb={"figure": {"name": "fig-margin-flips", "caption": "Share of resamples in which customers change segment, by margin."}, "image": {"alt": "Bars over bands of margin from 0 to 1: the share of resamples in which a customer changes segment, with error bars."}}
+flips = run["margin_flips"]
+flips["margin"] = (flips["margin_from"] + flips["margin_to"]) / 2
+plots.draw(
+    sns.barplot, flips, x="margin", y="flips", col="segment_type", interval=True, native_scale=True,
+    labels={"margin": "Margin (0 = between two segments)", "flips": "Resamples in which\na customer moves (%)"},
+    note=f"n = {flips['customers'].sum():,} customers", nothing=plots.NOT_TESTED, of_groups=True,
+)
 
-# %% tags=["remove-input"]
+# %%
 Markdown(words.flips_sentence(run["margin_flips"], list(run["chosen"])))
 
-# %% tags=["remove-input"]
-Markdown(words.margin_sentence(run["customers"]))
+# %%
+Markdown(words.margin_sentence(customers))
 
 # %% [markdown]
 # ## Would other reasonable settings?
@@ -91,13 +132,13 @@ Markdown(words.margin_sentence(run["customers"]))
 # Nobody can prove that one transform or scaler is right. The panel fits the segments again for
 # each of them, with and without anomalies, and for one segment more or less.
 
-# %% mystnb={"figure": {"name": "fig-sensitivity", "caption": "Agreement of other settings with the segments in use."}, "image": {"alt": "Heat map of settings by number of clusters with the adjusted Rand index in each cell; the setting in use is framed and has the value 1."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-sensitivity", "caption": "Agreement of other settings with the segments in use."}, "image": {"alt": "Heat map of settings by number of clusters with the adjusted Rand index in each cell; the setting in use is framed and has the value 1."}}
 plots.plot_sensitivity(run["sensitivity"])
 
-# %% tags=["remove-input"]
+# %%
 Markdown(words.sensitivity_sentence(run["sensitivity"], list(run["chosen"]), currency=currency))
 
-# %% tags=["hide-output", "remove-input"]
+# %% tags=["hide-output"]
 words.sensitivity_table(run["sensitivity"], currency=currency)
 
 # %% [markdown]
@@ -106,14 +147,19 @@ words.sensitivity_table(run["sensitivity"], currency=currency)
 # The hardest test: make the segments from orders up to a cut only, then look at what the same
 # customers did after it.
 
-# %% mystnb={"figure": {"name": "fig-holdout", "caption": "What each segment did after the cut, with 95% intervals."}, "image": {"alt": "Two rows of dots with intervals, one dot per segment: share of customers who bought again, and lift of later revenue."}} tags=["hide-input"]
-plots.plot_holdout(run["holdout_segments"], colours=plots.colours_of(run["profile"], run.rules["naming_rules"]))
+# %% mystnb={"figure": {"name": "fig-holdout", "caption": "What each segment did after the cut, with 95% intervals."}, "image": {"alt": "Two rows of dots with intervals, one dot per segment: share of customers who bought again, and lift of later revenue."}}
+followed = run["holdout_segments"].sort_values(["segment_type", "cluster"], ascending=[True, False])
+plots.draw(
+    sns.scatterplot, followed, x=["share_again", "lift"], y="segment", hue="segment", palette=colours, interval=True, mark={"lift": 1},
+    labels={"share_again": "Bought again after the cut (%)", "lift": "Lift: share of later revenue over\nshare of customers (1 = average)"},
+    nothing="No period after a cut: nothing to follow.", of_groups=True,
+)
 
-# %% tags=["remove-input"]
-Markdown(words.holdout_sentence(run["holdout"], run["holdout_segments"], currency=currency))
+# %%
+Markdown(words.holdout_sentence(run["holdout"], followed, currency=currency))
 
-# %% tags=["remove-input"]
-words.holdout_table(run["holdout_segments"], currency=currency)
+# %%
+words.holdout_table(followed, currency=currency)
 
 # %% [markdown]
 # ## Would a simple list have done as well?
@@ -122,19 +168,25 @@ words.holdout_table(run["holdout_segments"], currency=currency)
 # segments. BG/NBD with Gamma-Gamma is a published model of buying. All choose the same number of
 # customers at the same cut.
 
-# %% mystnb={"figure": {"name": "fig-holdout-curve", "caption": "Share of later revenue caught by choosing customers in different ways."}, "image": {"alt": "Curves from the lower left to the upper right, one per way of choosing customers, above a dashed diagonal for choosing by lot; the bolder line is the segments."}} tags=["hide-input"]
-plots.plot_holdout_curve(run["holdout_curve"])
+# %% mystnb={"figure": {"name": "fig-holdout-curve", "caption": "Share of later revenue caught by choosing customers in different ways; dashed: by lot."}, "image": {"alt": "Curves from the lower left to the upper right, one per way of choosing customers, above a dashed diagonal for choosing by lot."}}
+curve = run["holdout_curve"]
+plots.draw(
+    sns.lineplot, curve[curve["ranking"] != "recency"], x="customers_share", y="revenue_share", hue="ranking",
+    diagonal=True, markevery=10, height=3.6,
+    labels={"customers_share": "Customers chosen at the cut (%)", "revenue_share": "Share of later revenue (%)"},
+    nothing="No period after a cut: nothing to follow.", of_groups=True,
+)
 
-# %% tags=["remove-input"]
+# %%
 Markdown(words.ranking_sentence(run["holdout"], run["holdout_rankings"], run["stability"]))
 
-# %% tags=["remove-input"]
+# %%
 words.ranking_table(run["holdout_rankings"])
 
-# %% tags=["remove-input"]
+# %%
 Markdown(words.cuts_sentence(run["holdout_cuts"]))
 
-# %% tags=["remove-input"]
+# %%
 words.cuts_table(run["holdout_cuts"])
 
 # %% [markdown]
@@ -143,17 +195,24 @@ words.cuts_table(run["holdout_cuts"])
 # Customers are sorted by the chance to order that was forecast at the end of an earlier quarter,
 # and what they did next is counted.
 
-# %% mystnb={"figure": {"name": "fig-calibration", "caption": "Forecast and observed share of customers who order, by tenths of the forecast."}, "image": {"alt": "Ten dots with intervals, observed share over forecast share, beside a dashed diagonal on which forecasts come true."}} tags=["hide-input"]
-plots.plot_calibration(run["forecast_calibration"])
+# %% mystnb={"figure": {"name": "fig-calibration", "caption": "Forecast and observed share of customers who order, by tenths of the forecast."}, "image": {"alt": "Ten dots with intervals, observed share over forecast share, beside a dashed diagonal on which forecasts come true."}}
+calibration = run["forecast_calibration"]
+plots.draw(
+    sns.scatterplot, calibration.rename(columns={"low": "observed_low", "high": "observed_high"}),
+    x="predicted", y="observed", interval=True, diagonal=True, s=40,
+    labels={"predicted": "Forecast: customers who order (%)", "observed": "Observed (%)"},
+    note=f"n = {calibration['customers'].sum():,} customers, in ten equal parts",
+    nothing="No earlier quarter to hold a forecast against.", of_groups=True,
+)
 
-# %% tags=["remove-input"]
-Markdown(words.calibration_sentence(run["forecast_calibration"], run["forecast_facts"]))
+# %%
+Markdown(words.calibration_sentence(calibration, run["forecast_facts"]))
 
-# %% tags=["remove-input"]
-words.calibration_table(run["forecast_calibration"])
+# %%
+words.calibration_table(calibration)
 
 # %% [markdown]
 # ## In short
 
-# %% tags=["remove-input"]
-Markdown(words.evidence_summary(run["stability"], run["stability_whole"], run["holdout"], run["holdout_rankings"], list(run["chosen"])))
+# %%
+Markdown(words.evidence_summary(stability, run["stability_whole"], run["holdout"], run["holdout_rankings"], list(run["chosen"])))

@@ -22,7 +22,7 @@
 # figures. **Can mislead when** the past window was unusual, or when the two cost assumptions are
 # not the shop's own.
 
-# %% tags=["parameters", "hide-input"]
+# %% tags=["parameters"]
 source: str = "cdnow"  # Where orders come from: a shipped source, or a path to a source SQL file.
 random_state: int = 42  # Seed of every random choice.
 currency: str = "USD"  # ISO 4217 code of the account currency; a label, nothing is converted.
@@ -30,108 +30,134 @@ gross_margin: float = 0.3  # Share of revenue left after the cost of goods; an a
 contact_cost: float = 1.0  # Cost of contacting one customer once; an assumption to replace.
 runs_dir: str = "runs"  # Folder of runs and of the stage cache.
 
-# %% tags=["hide-input"]
+# %%
+import numpy as np
+import seaborn as sns
 from IPython.display import Markdown
 
-from segmentation.customers import concentration
+import segmentation
 from segmentation import open_run, plots, words
+from segmentation.actions import campaign, campaign_plan
+from segmentation.actions.limits_of_advice import add_limits
+from segmentation.actions.recommend import who_orders_anyway
+from segmentation.customers import concentration
+from segmentation.orders.customer_ids import perhaps_guests
 
 run = open_run(globals())
 words.banner(run["overview"])
 
 # %% [markdown]
 # ## What each segment brought
+#
+# Each segment gets the first play whose conditions its own figures meet. Who orders without any
+# campaign, and what such an order is worth, is known from customers who were followed.
 
-# %% mystnb={"figure": {"name": "fig-stakes", "caption": "Revenue of each segment in the window, and the play recommended."}, "image": {"alt": "Horizontal bars of revenue per segment, longest on top, each labelled with its play."}} tags=["hide-input"]
-plots.plot_stakes(run["recommendations"], currency=currency, colours=plots.colours_of(run["profile"], run.rules["naming_rules"]))
+# %%
+customers = run["customers"]
+advice = segmentation.recommend(
+    customers, gross_margin=gross_margin, contact_cost=contact_cost, currency=currency,
+    responses=who_orders_anyway(run["holdout_responses"], run["order_anyway"]), random_state=random_state,
+    plays=run.rules["plays"]["plays"], naming_rules=run.rules["naming_rules"],
+)
+sizes = campaign.sizes_by_segment(advice)
+advice = add_limits(advice, sizes, run["stability"], no_holdout=run["holdout"]["reason"])
 
-# %% tags=["remove-input"]
-Markdown(words.stakes_sentence(run["recommendations"], currency=currency))
+# %% mystnb={"figure": {"name": "fig-stakes", "caption": "Revenue of each segment in the window, and the play recommended."}, "image": {"alt": "Horizontal bars of revenue per segment, longest on top, each labelled with its play."}}
+colours = plots.colours_of(run["profile"], run.rules["naming_rules"])
+plots.draw(
+    sns.barplot, advice, x="revenue", y="segment", hue="segment", text="play", palette=colours,
+    labels={"revenue": f"Revenue ({currency}, share of revenue)"}, currency=currency, of_groups=True,
+)
 
-# %% tags=["remove-input"]
-Markdown(words.break_even_sentence(gross_margin=gross_margin, contact_cost=contact_cost, currency=currency))
+# %%
+Markdown(words.stakes_sentence(advice, currency=currency))
+
+# %%
+Markdown(words.break_even_sentence(advice, run["margins"], gross_margin=gross_margin, contact_cost=contact_cost, currency=currency))
 
 # %% [markdown]
 # ## What if margin, cost or budget were others?
 
-# %% tags=["hide-input"]
-words.what_if_sliders(run["recommendations"], run["stability"], gross_margin=gross_margin, contact_cost=contact_cost, currency=currency)
+# %%
+words.what_if_sliders(advice, run["stability"], gross_margin=gross_margin, contact_cost=contact_cost, currency=currency)
 
 # %% [markdown]
 # ## Whom to call first
 
-# %% tags=["remove-input"]
+# %%
 Markdown(words.call_first_sentence(run["call_first"], run["forecast_facts"], list(run["chosen"]), currency=currency))
 
 # %% [markdown]
 # ## Segment by segment
 
-# %% tags=["remove-input"]
-words.recommendation_cards(run["recommendations"], currency=currency, customers=len(run["customers"]), cut=run["holdout"].get("cut", ""), colours=plots.colours_of(run["profile"], run.rules["naming_rules"]))
+# %%
+words.recommendation_cards(
+    advice, currency=currency, customers=len(customers), cut=run["holdout"].get("cut", ""), colours=colours,
+    gross_margin=gross_margin, margins=run["margins"],
+)
 
 # %% [markdown]
 # ## Could a test show that it pays?
 #
-# A campaign is believed when a part of the segment is left alone and compared. The command
-# `segmentation campaign split` makes the two lists, `segmentation campaign readout` compares
-# them afterwards. Whether a segment has enough customers for that is known beforehand:
+# A campaign is believed when a part of the segment is left alone and compared. Whether a segment
+# has enough customers for that is known beforehand:
 
-# %% tags=["hide-input"]
-words.sample_size_table(run["campaign_sizes"])
+# %%
+words.sample_size_table(sizes)
 
-# %% tags=["remove-input"]
-Markdown(words.sample_size_sentence(run["campaign_sizes"], no_holdout=run["holdout"]["reason"]))
+# %%
+Markdown(words.sample_size_sentence(sizes, no_holdout=run["holdout"]["reason"]))
 
 # %% [markdown]
 # ## The two lists
 #
 # Both lists of every segment are in the run's folder, made from the seed before anybody is
 # contacted. Customers are ranked by spend and divided in blocks of ten, so that both arms hold
-# the same range.
+# the same range. How to send them and how to read the answer is told step by step in
+# {doc}`10_using_the_results`.
 
-# %% tags=["hide-input"]
-words.plan_table(run["campaign_plan"])
+# %%
+listed = customers[~customers["customer_id"].isin(perhaps_guests(run["line_findings"]))]
+arms = campaign_plan.arms_of_run(listed, advice, seed=random_state)
+words.plan_table(campaign_plan.plan(arms, advice))
 
 # %% [markdown]
-# When the campaign is over, compare the lists with the orders that followed:
-#
-# ```bash
-# segmentation campaign split runs/<run> --segment "<segment>" --output arms.csv
-# segmentation campaign readout arms.csv orders.csv
-# ```
-#
 # ## A read-out without a campaign
 #
 # What does a read-out say when nothing was done? The customers of the hold-out's cut are divided
 # by the same lot, nobody is contacted, and the orders after the cut are compared.
 
-# %% tags=["hide-input"]
+# %%
 words.trial_table(run["holdout_aa"])
 
-# %% tags=["remove-input"]
+# %%
 Markdown(words.trial_sentence(run["holdout_aa"], no_holdout=run["holdout"]["reason"]))
 
 # %% [markdown]
 # ## What hangs on few customers
 
-# %% tags=["hide-input"]
-shares = concentration.concentration(run["customers"], random_state=random_state)
-Markdown(words.few_sentence(shares, customers=len(run["customers"])))
+# %%
+shares = concentration.concentration(customers, random_state=random_state)
+Markdown(words.few_sentence(shares, customers=len(customers)))
 
-# %% tags=["hide-input"]
-words.concentration_table(shares, customers=len(run["customers"]))
+# %%
+words.concentration_table(shares, customers=len(customers))
 
-# %% tags=["hide-input"]
-words.dependence_table(concentration.by_segment(run["customers"]))
+# %%
+words.dependence_table(concentration.by_segment(customers))
 
 # %% [markdown]
 # Has it become more or less? In each quarter, the customers who spent in it:
 
-# %% tags=["hide-input"]
+# %%
 quarters = concentration.over_time(run["quarters"], first_day=run["overview"]["first_order"], last_day=run["overview"]["as_of"])
+quarters["observed"] = np.where(quarters["is_complete"], "whole quarter", "part of a quarter")
 
-# %% mystnb={"figure": {"name": "fig-concentration-time", "caption": "Concentration of spend in every quarter, with 95% intervals."}, "image": {"alt": "Two panels of dots joined by lines, one dot per quarter with a vertical line for its interval: the Gini coefficient on the left, the share of the best tenth of customers on the right."}} tags=["hide-input"]
-plots.plot_concentration_over_time(quarters)
+# %% mystnb={"figure": {"name": "fig-concentration-time", "caption": "Concentration of spend in every quarter, with 95% intervals; grey: not observed from end to end."}, "image": {"alt": "Two panels of dots, one dot per quarter with a vertical line for its interval: the Gini coefficient on the left, the share of the best tenth of customers on the right."}}
+plots.draw(
+    sns.scatterplot, quarters, x="quarter", y=["gini", "top_share"], hue="observed", palette=plots.KINDS,
+    interval=True, nothing="No quarter has enough customers.", of_groups=True,
+)
 
-# %% tags=["remove-input"]
+# %%
 Markdown(words.concentration_trend(quarters))

@@ -20,7 +20,6 @@ sys.meta_path.insert(0, MovedModules)
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from segmentation.actions.recommend import recommend as recommend
     from segmentation.book import plots as plots
     from segmentation.book import words as words
     from segmentation.core.parameters import Parameters as Parameters
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from segmentation.run.steps import kmeans as kmeans
     from segmentation.run.steps import name_segments as name_segments
     from segmentation.run.steps import profile_segments as profile_segments
+    from segmentation.run.steps import recommend as recommend
     from segmentation.run.steps import scale as scale
     from segmentation.run.steps import score_k as score_k
     from segmentation.run.steps import stability as stability
@@ -51,11 +51,10 @@ _WHERE = {
     **dict.fromkeys(
         (
             *("scale", "score_k", "choose_k", "kmeans", "dbscan", "name_segments"),
-            *("profile_segments", "stability"),
+            *("profile_segments", "stability", "recommend"),
         ),
         "run.steps",
     ),
-    "recommend": "actions.recommend",
     "plots": "book",
     "words": "book",
 }

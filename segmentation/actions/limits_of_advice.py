@@ -13,6 +13,8 @@ from segmentation.core.columns import format_percent, format_points
 from segmentation.core.limits import ONE_CUSTOMER, WIDE
 
 UNSTABLE = "unstable"
+ADDED = ("detectable", "is_supported", "limits")
+"""Columns that recommendations get here."""
 
 
 def add_limits(

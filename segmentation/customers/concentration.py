@@ -196,18 +196,20 @@ def over_time(
     Returns
     -------
     DataFrame
-        `quarters` of 30 customers or more, with ``gini_low, gini_high, top_low, top_high``
-        (normal approximation, kept within 0 and 1) and ``is_complete``.
+        `quarters` of 30 customers or more, with ``gini_low, gini_high, top_share_low,
+        top_share_high`` (normal approximation, kept within 0 and 1) and ``is_complete``.
     """
     if quarters.empty:
-        return quarters
+        return quarters.reindex(
+            columns=["quarter", "customers", "gini", "top_share", "is_complete"]
+        )
     kept = quarters[quarters["customers"] >= LEAST_CUSTOMERS].reset_index(drop=True)
     starts = pd.DatetimeIndex(kept["quarter"])
     ends = starts + pd.offsets.QuarterEnd(0)
     intervals = {}
     for name, value in (("gini", "gini"), ("top", "top_share")):
         reach = Z95 * kept[f"{name}_error"]
-        intervals[f"{name}_low"] = (kept[value] - reach).clip(0, 1)
-        intervals[f"{name}_high"] = (kept[value] + reach).clip(0, 1)
+        intervals[f"{value}_low"] = (kept[value] - reach).clip(0, 1)
+        intervals[f"{value}_high"] = (kept[value] + reach).clip(0, 1)
     complete = (starts >= pd.Timestamp(first_day)) & (ends <= pd.Timestamp(last_day))
     return kept.assign(**intervals, is_complete=complete)

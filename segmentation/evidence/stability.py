@@ -28,6 +28,10 @@ from segmentation.evidence.resampling import fit, follow_labels, matched, sample
 MARGIN_STEPS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
 
+CLUSTER_COLUMNS = (
+    "cluster", "jaccard", "jaccard_low", "jaccard_high", "jaccard_subsample", "dissolved",
+    "verdict",
+)  # fmt: skip
 TOO_FEW = "too few to say"
 
 

@@ -16,22 +16,31 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from segmentation.actions.limits_of_advice import ADDED
+from segmentation.actions.recommend import recommend, who_orders_anyway
 from segmentation.core.errors import OutputError
 from segmentation.core.keys import key_of
 from segmentation.customers.prepare import PreparedGroup, canonical_order
 from segmentation.evidence.by_group import K_COLUMNS, k_scores_of
 from segmentation.evidence.k_scores import score_fits
-from segmentation.evidence.stability import resample_stability
+from segmentation.evidence.stability import CLUSTER_COLUMNS, resample_stability
 from segmentation.run.cache import SEAL, code_fingerprint, load_result, save_results
 from segmentation.run.run import Run, opened_run
 from segmentation.run.stages import GIVEN_BY
 from segmentation.segments.dbscan import AnomalyFit, GroupFlags, fit_dbscan
 from segmentation.segments.distances import centre_distances, margins
 from segmentation.segments.kmeans import Clustering, fit_kmeans, fit_range, fit_without
+from segmentation.segments.own_labels import OWN_LABELS
 
 Answer = dict[str, Any]
 """Results by name, as a stage keeps them."""
-ANSWERED_BY = {"score_k": "k_evidence", "kmeans": "fits", "dbscan": "flags"}
+ANSWERED_BY = {
+    "score_k": "k_evidence",
+    "kmeans": "fits",
+    "dbscan": "flags",
+    "recommend": "recommendations",
+    "stability": "stability",
+}
 """The result of a run that answers a step: whoever calls the step does well to wait for it."""
 
 
@@ -127,17 +136,53 @@ def flags(values: np.ndarray, *, eps: float | str, min_samples: int | str) -> An
     )  # fmt: skip
 
 
-def stability(values: np.ndarray, labels: np.ndarray, *, random_state: int) -> pd.DataFrame:
-    """How alike each cluster comes back; a run's own table holds names too and is another."""
+def stability(
+    values: np.ndarray, labels: np.ndarray, *, own_labels: bool, random_state: int
+) -> pd.DataFrame:
+    """How alike each cluster comes back; a run's own table says more of each."""
 
     def compute() -> Answer:
         centers = pd.DataFrame(values).groupby(labels).mean().to_numpy()
         margin = margins(centre_distances(values, centers))
-        found = resample_stability(values, labels, margin, random_state=random_state)
+        found = resample_stability(
+            values, labels, margin, given=own_labels, random_state=random_state
+        )
         return {"clusters": found.clusters}
 
-    asked = {"random_state": random_state}
-    return _answer("stability", [values, labels], asked, lambda _: None, compute)["clusters"]
+    def of_run(run: Run) -> Answer | None:
+        there = all(_is_there(run, name) for name in ("scaled", "segments", "stability"))
+        if not there or random_state != run.parameters.random_state:
+            return None
+        for kind, group in run["scaled"].items():
+            own = run["segments"].iloc[group.rows]
+            kept = run.parameters.anomalies_in_fit | own_labels | ~own["is_anomaly"].to_numpy()
+            order = canonical_order(group.values[kept])
+            pairs = (own["cluster"].to_numpy(), labels), (group.values, values)
+            same = all(np.array_equal(theirs[kept][order], asked) for theirs, asked in pairs)
+            rows = _rows(run["stability"], kind)
+            if same and len(rows) and own_labels == (run["chosen"][kind]["asked"] == OWN_LABELS):
+                return {"clusters": rows[list(CLUSTER_COLUMNS)]}
+        return None
+
+    asked = {"random_state": random_state, "own_labels": own_labels}
+    return _answer("stability", [values, labels], asked, of_run, compute)["clusters"]
+
+
+def advice(customers: pd.DataFrame, asked: dict[str, Any]) -> pd.DataFrame:
+    """What to do about each segment: the run's own where all that it rests on is the run's."""
+    run = opened_run()
+    if run is None or not _is_there(run, ANSWERED_BY["recommend"]):
+        return recommend(customers, **asked)
+    names = ("gross_margin", "contact_cost", "currency", "random_state")
+    own = {name: getattr(run.parameters, name) for name in names}
+    own |= {"plays": run.rules["plays"]["plays"], "naming_rules": run.rules["naming_rules"]}
+    given = {name: value for name, value in asked.items() if name != "responses"}
+    anyway = who_orders_anyway(run["holdout_responses"], run["order_anyway"])
+    same = given == own and anyway.equals(asked.get("responses"))
+    if not (same and run["customers"].equals(customers)):
+        return recommend(customers, **asked)
+    found: pd.DataFrame = run["recommendations"].drop(columns=list(ADDED))
+    return found
 
 
 def first_column(values: np.ndarray) -> np.ndarray:
@@ -178,14 +223,18 @@ def _group_of(
     plain = run.parameters.as_plain()
     if any(plain[name] != value for name, value in settings.items()):
         return None
-    stages = (GIVEN_BY["scaled"], GIVEN_BY[result])
-    if any(run.cache.find(stage, run.key(stage)) is None for stage in stages):
+    if not (_is_there(run, "scaled") and _is_there(run, result)):
         return None
     for kind, group in run["scaled"].items():
         own = getattr(group, space)
         if own.shape == values.shape and np.array_equal(own[canonical_order(own)], values):
             return kind, group
     return None
+
+
+def _is_there(run: Run, result: str) -> bool:
+    stage = GIVEN_BY[result]
+    return run.cache.find(stage, run.key(stage)) is not None
 
 
 def _rows(table: pd.DataFrame, kind: str) -> pd.DataFrame:

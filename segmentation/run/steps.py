@@ -7,6 +7,7 @@ and defaults of `Parameters`.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -15,6 +16,7 @@ import numpy as np
 import pandas as pd
 from sklearn.cluster import KMeans
 
+from segmentation.actions.recommend import recommend as recommended
 from segmentation.core.columns import FEATURES
 from segmentation.core.errors import ParameterError, SourceError
 from segmentation.core.parameters import Parameters
@@ -263,9 +265,19 @@ def stability(
     scaled: pd.DataFrame,
     labels: Sequence[int],
     *,
+    own_labels: bool = False,
     random_state: int = _DEFAULTS.random_state,
 ) -> pd.DataFrame:
     """How alike each cluster comes back when other customers had been drawn.
+
+    Parameters
+    ----------
+    scaled : DataFrame
+        As `scale` gives it.
+    labels : sequence of int
+        Cluster of each customer.
+    own_labels : bool
+        Labels are no clustering's: a resample gives their centres anew and is not clustered.
 
     Returns
     -------
@@ -274,7 +286,13 @@ def stability(
     """
     values, order = _in_order(scaled)
     cluster = np.unique(np.asarray(labels), return_inverse=True)[1][order]
-    return answers.stability(values, cluster, random_state=random_state)
+    return answers.stability(values, cluster, own_labels=own_labels, random_state=random_state)
+
+
+@functools.wraps(recommended)
+def recommend(customers: pd.DataFrame, **settings: Any) -> pd.DataFrame:
+    """As `actions.recommend.recommend`; the opened run's answer where all is the run's own."""
+    return answers.advice(customers, settings)
 
 
 def _numbers(scaled: pd.DataFrame) -> np.ndarray:

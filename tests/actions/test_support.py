@@ -93,6 +93,8 @@ def test_who_orders_anyway_is_asked_of_those_within_todays_borders(marketplace_r
         customers=1,
         cut=run["holdout"]["cut"],
         colours={},
+        gross_margin=0.3,
+        margins=run["margins"],
     ).text
     assert f"of its {len(today)} customers are expected to order within" in card
     said = holdout_sentence(run["holdout"], run["holdout_segments"], currency="USD")

@@ -9,18 +9,30 @@ import matplotlib.pyplot as plt
 import nbformat
 import pandas as pd
 import pytest
+import seaborn as sns
 from fontTools.ttLib import TTFont
 from test_plots import ledger_of
 
 from segmentation.book import drawings, plots, style
 from segmentation.book.drawings import KIND, Drawings, in_page, set_aside
+from segmentation.core.columns import RULE_WORDS
 
 ALT = "Of 1,307 lines 300 are set aside."
 
 
 @pytest.fixture(scope="module")
 def figure():
-    return plots.plot_ledger(ledger_of(("invalid_order", 300, "12000.00")), currency="USD")
+    rules = ledger_of(("invalid_order", 300, "12000.00")).iloc[1:-1]
+    rules = rules.assign(rule=rules["rule"].map(RULE_WORDS), amount=rules["amount"].astype(float))
+    return plots.draw(
+        sns.barplot,
+        rules,
+        x=["rows", "amount"],
+        y="rule",
+        currency="USD",
+        labels={"amount": "Money (USD)"},
+        of_groups=True,
+    )
 
 
 @pytest.fixture(scope="module")

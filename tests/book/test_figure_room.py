@@ -9,6 +9,7 @@ from test_plots import (
     collisions,
     customers_of,
     drawn,
+    in_colours,
     ledger_of,
     texts_of,
 )
@@ -34,7 +35,7 @@ def figures_of(n_segments, types, *, count=120, money=1.0):
     )  # fmt: skip
     colours = style.segment_colours(names)
     return {
-        name: (function, tables, settings | ({"colours": colours} if "colours" in settings else {}))
+        name: (function, tables, in_colours(settings, colours))
         for name, (function, tables, settings) in made.items()
     }
 

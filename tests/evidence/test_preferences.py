@@ -74,9 +74,9 @@ def test_the_margin_is_that_of_the_files(run):
     cost = (sold["sku_id"].map(goods) * sold["qty_ordered"]).sum()
     assert margins["cost"].sum() == pytest.approx(cost, abs=0.005)
     said = margins_sentence(margins, assumed=0.3, currency="USD")
-    assert "25% of revenue is left" in said and "30%: set it to 0.246" in said
+    assert "25% of revenue is left" in said and "assume a gross margin of 30%" in said
     as_set = margins_sentence(margins, assumed=0.246, currency="USD")
-    assert as_set.endswith("as `gross_margin` says.")
+    assert as_set.endswith("as break-even figures assume.")
 
 
 def test_planted_habits_are_found_and_few_buyers_hidden(run):

@@ -11,11 +11,19 @@ import pytest
 from conftest import TinyShop, ordinary_orders
 
 import segmentation
+from segmentation.actions.recommend import who_orders_anyway
 from segmentation.run import answers
 from segmentation.run import run as run_module
 
 FEATURES = ["recency", "frequency", "total_spent"]
-COMPUTING = ("fit_range", "fit_kmeans", "fit_without", "fit_dbscan", "resample_stability")
+COMPUTING = (
+    "fit_range",
+    "fit_kmeans",
+    "fit_without",
+    "fit_dbscan",
+    "resample_stability",
+    "recommend",
+)
 
 
 def _labels(scaled: pd.DataFrame) -> np.ndarray:
@@ -90,7 +98,7 @@ def opened(shop):
     where = {"source": str(shop.folder / "shop.sql"), "location": str(shop.folder)}
     asked = where | {"n_init": 2, "k_max": 4, "runs_dir": str(shop.folder / "runs")}
     run = segmentation.open_run(asked)
-    for result in ("k_evidence", "flags", "segments"):
+    for result in ("k_evidence", "flags", "segments", "recommendations"):
         run[result]
     yield run
     run_module._OPENED.clear()
@@ -157,6 +165,18 @@ def test_a_run_answers_what_it_was_asked_itself(in_notebook, monkeypatch):
     flags = segmentation.dbscan(segmentation.scale(customers, FEATURES, for_flags=True))
     assert flags.is_noise.tolist() == published["is_anomaly"].tolist()
     assert flags.reason == in_notebook["dbscan_choice"]["normal"]["reason"]
+    stable = segmentation.stability(scaled, model.labels_)
+    assert stable["jaccard"].tolist() == in_notebook["stability"]["jaccard"].tolist()
+
+
+def test_stability_of_the_run_is_what_would_be_computed(in_notebook, monkeypatch):
+    customers = in_notebook["customers"]
+    asked = segmentation.scale(customers, FEATURES), customers["cluster"]
+    found = segmentation.stability(*asked)
+    monkeypatch.setattr(run_module, "_OPENED", [])
+    pd.testing.assert_frame_equal(found, segmentation.stability(*asked))
+    other = segmentation.stability(*asked, own_labels=True)
+    assert not other["jaccard"].equals(found["jaccard"]), "whose resamples are not clustered"
 
 
 @pytest.mark.parametrize(
@@ -183,6 +203,45 @@ def test_steps_of_another_preparation_are_not_those_of_the_run(in_notebook, monk
     other = segmentation.scale(in_notebook["features"], FEATURES, scaler="robust")
     with pytest.raises(AssertionError, match="computed"):
         segmentation.kmeans(other, 3, n_init=2)
+
+
+def advised(run: segmentation.Run, **changed: Any) -> pd.DataFrame:
+    """Advice as the chapter of recommendations asks for it, but for what is changed."""
+    asked: dict[str, Any] = {
+        "customers": run["customers"],
+        "responses": who_orders_anyway(run["holdout_responses"], run["order_anyway"]),
+        "plays": run.rules["plays"]["plays"],
+        "naming_rules": run.rules["naming_rules"],
+        **{"gross_margin": 0.3, "contact_cost": 1.0, "currency": "USD", "random_state": 42},
+    }
+    asked |= changed
+    return segmentation.recommend(asked.pop("customers"), **asked)
+
+
+def test_advice_is_the_runs_own_and_what_would_be_computed(in_notebook, monkeypatch):
+    computed = advised(in_notebook, contact_cost=1)
+    run_module._OPENED.clear()
+    monkeypatch.setattr(run_module, "_OPENED", [])
+    pd.testing.assert_frame_equal(computed, advised(in_notebook))
+    monkeypatch.setattr(run_module, "_OPENED", [lambda: in_notebook])
+    refuse_to_compute(monkeypatch)
+    pd.testing.assert_frame_equal(computed, advised(in_notebook), check_dtype=False)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        lambda run: {"gross_margin": 0.25},
+        lambda run: {"responses": None},
+        lambda run: {"plays": run.rules["plays"]["plays"][1:]},
+        lambda run: {"customers": run["customers"].iloc[1:]},
+        lambda run: {"customers": run["customers"].assign(total_spent=1.0)},
+    ],
+)
+def test_advice_on_anything_else_is_computed_anew(in_notebook, monkeypatch, changed):
+    refuse_to_compute(monkeypatch)
+    with pytest.raises(AssertionError, match="computed"):
+        advised(in_notebook, **changed(in_notebook))
 
 
 def test_a_step_computes_no_stage_of_the_run(shop, monkeypatch):

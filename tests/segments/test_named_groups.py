@@ -90,7 +90,13 @@ def pages_of(run: Run) -> str:
             words.group_sentence(run["features"], currency="USD"),
             words.k_choice(run["k_evidence"], run["k_rule"], run["chosen"]),
             words.recommendation_cards(
-                run["recommendations"], currency="USD", customers=120, cut="", colours={}
+                run["recommendations"],
+                currency="USD",
+                customers=120,
+                cut="",
+                colours={},
+                gross_margin=0.3,
+                margins=run["margins"],
             ).markup,
         ]
     )

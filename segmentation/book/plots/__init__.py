@@ -10,19 +10,14 @@ from segmentation.book.plots.changes import (
     plot_movement,
     plot_retention,
 )
-from segmentation.book.plots.concentration import plot_concentration_over_time
 from segmentation.book.plots.data import (
-    plot_categories,
     plot_cohorts,
     plot_concentration,
-    plot_distributions,
-    plot_ledger,
+    plot_correlation,
     plot_monthly,
-    plot_outliers,
-    plot_relationships,
 )
 from segmentation.book.plots.dates import plot_calendar
-from segmentation.book.plots.drawn import UNUSUAL, draw
+from segmentation.book.plots.drawn import KINDS, UNUSUAL, draw
 from segmentation.book.plots.evidence import (
     plot_dbscan_grid,
     plot_explained,
@@ -32,15 +27,10 @@ from segmentation.book.plots.evidence import (
     plot_silhouettes,
 )
 from segmentation.book.plots.proof import (
-    plot_calibration,
+    NOT_TESTED,
     plot_dbscan_evidence,
-    plot_holdout,
-    plot_holdout_curve,
     plot_k_evidence,
-    plot_margin_flips,
     plot_sensitivity,
-    plot_stability,
-    plot_starts,
 )
 from segmentation.book.plots.segments import (
     pair_of_features,
@@ -48,11 +38,12 @@ from segmentation.book.plots.segments import (
     plot_profile,
     plot_scatter,
     plot_shares,
-    plot_stakes,
 )
 from segmentation.segments.colours import colours_of
 
 __all__ = [
+    "KINDS",
+    "NOT_TESTED",
     "UNUSUAL",
     "colours_of",
     "draw",
@@ -60,35 +51,23 @@ __all__ = [
     "plot_alluvial",
     "plot_anomalies",
     "plot_calendar",
-    "plot_calibration",
-    "plot_categories",
     "plot_cohorts",
     "plot_concentration",
-    "plot_concentration_over_time",
+    "plot_correlation",
     "plot_dbscan_evidence",
     "plot_dbscan_grid",
-    "plot_distributions",
     "plot_drift",
     "plot_explained",
-    "plot_holdout",
-    "plot_holdout_curve",
     "plot_k_distance",
     "plot_k_evidence",
     "plot_k_scores",
-    "plot_ledger",
-    "plot_margin_flips",
     "plot_monthly",
     "plot_movement",
-    "plot_outliers",
     "plot_profile",
     "plot_projection",
-    "plot_relationships",
     "plot_retention",
     "plot_scatter",
     "plot_sensitivity",
     "plot_shares",
     "plot_silhouettes",
-    "plot_stability",
-    "plot_stakes",
-    "plot_starts",
 ]

@@ -21,15 +21,27 @@ def bare_bars(
     colours: str | Sequence[str],
     label: str,
 ) -> None:
-    """Horizontal bars from the top down, each labelled at its end, so ticks are not needed.
+    """Horizontal bars from the top down, each labelled at its end, so ticks are not needed."""
+    sizes = np.nan_to_num(np.asarray(values, dtype=float))
+    ax.barh(np.arange(len(sizes)), sizes, height=bar_height(), color=colours)
+    label_bars(ax, labels, sizes, texts, label=label)
+
+
+def bar_height() -> float:
+    """Of a bar among others, as a part of the room that it has."""
+    return 0.34 if NARROW.get() else 0.62
+
+
+def label_bars(
+    ax: Axes, labels: Sequence[str], sizes: np.ndarray, texts: Sequence[str], *, label: str
+) -> None:
+    """Name and label bars that are there, from the top down.
 
     Labels may leave the axes: the constrained layout makes room for them. On a phone the name of
     a bar stands above it.
     """
-    sizes = np.nan_to_num(np.asarray(values, dtype=float))
     places = np.arange(len(sizes))
     is_narrow = NARROW.get()
-    ax.barh(places, sizes, height=0.34 if is_narrow else 0.62, color=colours)
     ends = [max(size, 0) for size in sizes]
     for place, size, text in zip(places, ends, texts, strict=True):
         ax.annotate(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -13,74 +11,11 @@ from matplotlib.ticker import MaxNLocator
 
 from segmentation.book import style
 from segmentation.book.plots import common
-from segmentation.book.plots.bars import bare_bars
 from segmentation.core import columns as schema
-from segmentation.core.limits import FAR_OUT, LEAST_PUBLISHED, TOP_SHARES
+from segmentation.core.limits import LEAST_PUBLISHED, TOP_SHARES
 
-DIMENSION_LABELS = {
-    "category": "Category",
-    "payment_method": "Payment method",
-    "country": "Country",
-}
-TOP_VALUES = 10
 MOST_COHORTS_LABELLED = 30
 MOST_CELLS_ANNOTATED = 22  # columns at which a two-digit number still fits its cell
-HISTOGRAM_BINS = 32
-
-
-@style.report_figure
-def plot_ledger(ledger: pd.DataFrame, *, currency: str) -> Figure:
-    """How much each cleaning rule set aside, in lines and in money.
-
-    Parameters
-    ----------
-    ledger : DataFrame with columns ``rule, rows, customers, amount``
-        First row ``raw``, last row ``kept``; rules that met no line are left out.
-    currency : str
-        Code of the account currency.
-    """
-    if ledger.empty:
-        return style.sentence_figure("No ledger: nothing was read.")
-    raw, kept = ledger.iloc[0], ledger.iloc[-1]
-    rules = ledger.iloc[1:-1].query("rows > 0")
-    if rules.empty:
-        return style.sentence_figure(
-            f"Nothing was set aside: all {int(raw['rows']):,} raw lines were kept."
-        )
-    rules = rules.sort_values("rows", ascending=False, kind="stable")
-    words = [common.wrap(schema.RULE_WORDS.get(rule, rule), 24) for rule in rules["rule"]]
-    fig, (lines, money) = common.panels(2, columns=2, height=1.25 + 0.42 * len(rules), sharey=True)
-    raw_rows, raw_amount = int(raw["rows"]), float(raw["amount"])
-    bare_bars(
-        lines,
-        words,
-        rules["rows"].tolist(),
-        [f"{n:,} ({_share_text(n, raw_rows)})" for n in rules["rows"]],
-        colours=style.PLAIN,
-        label="Lines set aside (lines, share of raw)",
-    )
-    amounts = [float(amount) for amount in rules["amount"]]
-    bare_bars(
-        money,
-        words,
-        amounts,
-        [f"{style.money_label(a, currency)} ({_share_text(a, raw_amount)})" for a in amounts],
-        colours=style.PLAIN,
-        label=f"Money set aside ({currency}, share of raw)",
-    )
-    lines.set_title(f"Lines · n = {raw_rows:,} raw")
-    money.set_title(f"Money · {style.money_label(raw_amount, currency)} raw, n = {raw_rows:,}")
-    kept_rows, kept_amount = int(kept["rows"]), float(kept["amount"])
-    common.note(
-        fig,
-        f"Kept: {kept_rows:,} lines ({_share_text(kept_rows, raw_rows)} of raw) with "
-        f"{style.money_label(kept_amount, currency)} ({_share_text(kept_amount, raw_amount)}).",
-    )
-    return fig
-
-
-def _share_text(part: float, whole: float) -> str:
-    return style.share_label(part / whole) if whole else "–"
 
 
 @style.report_figure
@@ -221,137 +156,26 @@ def _cohort_shares(cohorts: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
 
 
 @style.report_figure
-def plot_categories(categories: pd.DataFrame, *, currency: str) -> Figure:
-    """Where the revenue comes from: the ten largest values of each dimension.
-
-    Parameters
-    ----------
-    categories : DataFrame with columns ``dimension, value, orders, customers, revenue``
-        Dimensions are ``category``, ``payment_method`` and ``country``, where known.
-    currency : str
-        Code of the account currency.
-    """
-    if categories.empty:
-        return style.sentence_figure(
-            "This source names no category, payment method or country to chart."
-        )
-    groups = [
-        (label, categories[categories["dimension"] == name])
-        for name, label in DIMENSION_LABELS.items()
-        if (categories["dimension"] == name).any()
-    ]
-    bars = [min(len(group), TOP_VALUES) for _, group in groups]
-    heights = [0.75 + 0.25 * n for n in bars]
-    fig, axes = common.panels(len(groups), columns=1, height=heights, ratios=bars)
-    for ax, colour, (label, group) in zip(axes, style.PALETTE, groups, strict=False):
-        top = group.nlargest(TOP_VALUES, "revenue")
-        total = float(group["revenue"].sum())
-        bare_bars(
-            ax,
-            [schema.shorten(str(value), 28) for value in top["value"]],
-            top["revenue"].tolist(),
-            [
-                f"{style.money_label(row.revenue, currency)} ({_share_text(row.revenue, total)}), "
-                f"{common.n_of(int(row.orders), 'orders')}"
-                for row in top.itertuples()
-            ],
-            colours=colour,
-            label=f"Revenue ({currency}; share of all revenue with a known {label.lower()})",
-        )
-        of = f"largest {len(top)} of {len(group):,}" if len(group) > len(top) else "all values"
-        ax.set_title(f"{label} · {of}")
-    return fig
-
-
-@style.report_figure
-@style.of_customers
-def plot_distributions(features: pd.DataFrame, *, currency: str, names: Sequence[str]) -> Figure:
-    """How customers spread over each feature, with the median marked.
-
-    Heavy-tailed money and counts have bins of equal width on a log axis; the axis says so.
-
-    Parameters
-    ----------
-    features : DataFrame, one row per customer
-    currency : str
-        Code of the account currency.
-    names : sequence of text
-        Features to draw, in this order; those without any value are left out.
-    """
-    present = common.feature_names(features, names)
-    if not present:
-        return style.sentence_figure("No customer has a value of these features to chart.")
-    fig, axes = common.panels(len(present), columns=2, height=2.3)
-    for ax, name in zip(axes, present, strict=True):
-        values = common.numbers(features, name)
-        scale = common.set_feature_axis(ax, "x", values, name, currency)
-        ax.hist(values, bins=_bins(ax, values, scale), color=style.PALETTE[0])
-        ax.yaxis.set_major_locator(MaxNLocator(4, integer=True))
-        ax.yaxis.set_major_formatter(style.count_ticks())
-        ax.set_ylabel("Customers")
-        empty = len(features) - len(values)
-        ax.set_title(common.n_of(len(values)) + (f", {empty:,} empty" if empty else ""))
-        _mark_median(ax, values, schema.format_value(float(np.median(values)), name, currency))
-    return fig
-
-
-def _bins(ax: Axes, values: np.ndarray, scale: str) -> list[float]:
-    """Bin edges of equal width as seen on the axis, at least 1 wide for whole numbers."""
-    low, high = float(values.min()), float(values.max())
-    if low == high:
-        half = 0.04 * (ax.get_xlim()[1] - ax.get_xlim()[0])
-        return [low - half, low + half]
-    transform = ax.xaxis.get_transform()
-    ends = transform.transform(np.array([low, high]))
-    edges = transform.inverted().transform(np.linspace(ends[0], ends[1], HISTOGRAM_BINS + 1))
-    edges[0], edges[-1] = low, high
-    if (values == np.round(values)).all():
-        whole = np.unique(np.floor(edges))
-        edges = np.append(whole, high + 1) - 0.5
-        ax.set_xlim(min(ax.get_xlim()[0], edges[0]), max(ax.get_xlim()[1], edges[-1]))
-    return edges.tolist()
-
-
-def _mark_median(ax: Axes, values: np.ndarray, text: str) -> None:
-    median = float(np.median(values))
-    ax.axvline(median, color=style.PALETTE[3], linewidth=1.6, linestyle=(0, (4, 2)))
-    ax.set_ylim(0, ax.get_ylim()[1] * 1.22)
-    place = ax.transAxes.inverted().transform(ax.transData.transform((median, 0)))[0]
-    left = place < 0.5
-    ax.annotate(
-        f"median {text}", (median, 0.98), (5 if left else -5, 0), textcoords="offset points",
-        xycoords=("data", "axes fraction"), ha="left" if left else "right", va="top",
-    )  # fmt: skip
-
-
-@style.report_figure
-@style.of_customers
-def plot_relationships(features: pd.DataFrame, *, names: Sequence[str]) -> Figure:
+def plot_correlation(correlation: pd.DataFrame, *, note: str) -> Figure:
     """Which features say the same thing twice: rank correlation of every pair.
 
-    Spearman's coefficient, so heavy tails do not decide: 1 = customers stand in the same
-    order by both features, 0 = no such relation, -1 = in opposite order. A dash means that
-    a feature is the same for all customers.
-
     Parameters
     ----------
-    features : DataFrame, one row per customer
-    names : sequence of text
-        Features to compare.
+    correlation : DataFrame, a row and a column per feature
+        Spearman's coefficient, so heavy tails do not decide: 1 = customers stand in the same
+        order by both features, 0 = no such relation, -1 = in opposite order. Drawn as a dash
+        where it is missing, because a feature is the same for all customers.
+    note : str
+        How many customers there are.
     """
-    present = common.feature_names(features, names)
-    if len(present) < 2:
-        return style.sentence_figure("Fewer than two features have values: nothing to compare.")
-    table = features[present].astype("float64")
-    varied = [name for name in present if table[name].nunique() > 1]
-    if len(varied) < 2:
+    count = len(correlation)
+    if count < 2:
+        return style.sentence_figure("Fewer than two features: nothing to compare.")
+    lower = np.where(np.tri(count, k=-1, dtype=bool), correlation, np.nan)[1:, :-1]
+    if not np.isfinite(lower).any():
         return style.sentence_figure(
             "Fewer than two features differ between customers: nothing to compare."
         )
-    correlation = (
-        table[varied].corr(method="spearman").reindex(index=present, columns=present).to_numpy()
-    )
-    lower = np.where(np.tri(len(present), k=-1, dtype=bool), correlation, np.nan)[1:, :-1]
     texts = [
         [
             ("–" if np.isnan(v) else style.score_label(v)) if column <= row else ""
@@ -361,91 +185,14 @@ def plot_relationships(features: pd.DataFrame, *, names: Sequence[str]) -> Figur
     ]
     fig, (ax,) = common.panels(1, columns=1, height=2.2 + 0.42 * len(lower))
     image = common.heat_map(ax, lower, texts, cmap=style.DIVERGING, norm=Normalize(-1, 1))
-    labels = [schema.column_of(name).label for name in present]
+    labels = [schema.column_of(name).label for name in correlation.columns]
     ax.set_yticks(range(len(lower)), labels=labels[1:])
     ax.set_xticks(range(len(lower)), labels=[common.wrap(label, 12) for label in labels[:-1]])
-    n = table.notna().sum()
-    smallest = f"{n.min():,} to " if n.min() != n.max() else ""
-    ax.set_title(f"n = {smallest}{n.max():,} customers")
+    ax.set_title(note)
     ax.set_xlabel("Feature")
     ax.set_ylabel("Feature")
     common.colour_bar(fig, image, [ax], "Spearman rank correlation (−1 to 1)")
     return fig
-
-
-@style.report_figure
-@style.of_customers
-def plot_outliers(features: pd.DataFrame, *, currency: str, names: Sequence[str]) -> Figure:
-    """How far the largest customers stand from the rest, feature by feature.
-
-    The box holds the middle half of customers, the line in it is the median, the whiskers
-    reach from the 5th to the 95th percentile. Points lie beyond Tukey's outer fence, three
-    interquartile ranges above the third quartile.
-
-    Parameters
-    ----------
-    features : DataFrame, one row per customer
-    currency : str
-        Code of the account currency.
-    names : sequence of text
-        Features to draw; those without any value are left out.
-    """
-    present = common.feature_names(features, names)
-    if not present:
-        return style.sentence_figure("No customer has a value of these features to chart.")
-    fig, axes = common.panels(len(present), columns=1, height=1.3)
-    drawn_all = True
-    for ax, name in zip(axes, present, strict=True):
-        values = common.numbers(features, name)
-        common.set_feature_axis(ax, "x", values, name, currency, most_ticks=8)
-        quartile_1, quartile_3 = np.quantile(values, [0.25, 0.75])
-        fence = float(quartile_3 + FAR_OUT * (quartile_3 - quartile_1))
-        has_fence = quartile_1 < quartile_3  # one of no width would call the rest far out
-        beyond = np.sort(values[values > fence]) if has_fence else values[:0]
-        drawn_all &= _draw_box(ax, values, beyond)
-        ax.set_title(common.n_of(len(values)))
-        share = schema.format_percent(len(beyond) / len(values))
-        limit = schema.format_value(fence, name, currency)
-        ax.set_title(
-            f"{len(beyond):,} ({share}) beyond {limit}"
-            if has_fence
-            else f"no fence: half or more at {limit}",
-            loc="right",
-            color=style.ACCENT,
-        )
-    remark = "Box: middle half and median; whiskers: 5th to 95th percentile; points: customers "
-    remark += "beyond third quartile + 3 interquartile ranges."
-    common.note(fig, remark if drawn_all else f"{remark} Points drawn: an evenly spaced sample.")
-    return fig
-
-
-def _draw_box(ax: Axes, values: np.ndarray, beyond: np.ndarray) -> bool:
-    """One horizontal box with the points beyond the fence; False if points were thinned."""
-    p05, p25, p50, p75, p95 = np.quantile(values, [0.05, 0.25, 0.5, 0.75, 0.95])
-    line = {"color": style.PALETTE[0], "linewidth": 1.2}
-    ax.bxp(
-        [{"whislo": p05, "q1": p25, "med": p50, "q3": p75, "whishi": p95}],
-        orientation="horizontal",
-        positions=[0],
-        widths=0.55,
-        showfliers=False,
-        patch_artist=True,
-        boxprops={"facecolor": "#C5D4E3", "edgecolor": style.PALETTE[0], "linewidth": 1.0},
-        medianprops={"color": style.PALETTE[0], "linewidth": 2.2},
-        whiskerprops=line,
-        capprops=line,
-    )
-    most = common.MAX_POINTS // 4
-    kept = common.thin(pd.DataFrame({"value": beyond}), ["value"], most)["value"].to_numpy()
-    # The golden ratio spreads neighbours without chance, so the picture never changes.
-    jitter = (np.arange(len(kept)) * 0.618034) % 1 - 0.5
-    ax.scatter(
-        kept, 0.55 * jitter, s=9, color=style.ACCENT, alpha=0.75, linewidths=0, rasterized=True
-    )
-    ax.set_ylim(-0.5, 0.5)
-    ax.set_yticks([])
-    ax.spines["left"].set_visible(False)
-    return len(kept) == len(beyond)
 
 
 @style.report_figure

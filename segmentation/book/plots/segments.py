@@ -13,7 +13,6 @@ from matplotlib.figure import Figure
 
 from segmentation.book import style
 from segmentation.book.plots import common
-from segmentation.book.plots.bars import bare_bars
 from segmentation.book.plots.drawn import UNUSUAL, draw
 from segmentation.core import columns as schema
 
@@ -210,42 +209,3 @@ def _draw_pairs(ax: Axes, group: pd.DataFrame, colours: Mapping[str, str], width
     ax.set_xticks([])
     ax.set_yticks([])
     ax.spines[["left", "bottom"]].set_visible(False)
-
-
-@style.report_figure
-def plot_stakes(
-    recommendations: pd.DataFrame, *, currency: str, colours: Mapping[str, str]
-) -> Figure:
-    """How much revenue each recommendation is about, largest first.
-
-    Parameters
-    ----------
-    recommendations : DataFrame, one row per segment type and segment
-        ``segment_type, segment, play, customers, revenue, revenue_share``.
-    currency : str
-        Code of the account currency.
-    colours : mapping of segment to colour
-    """
-    if recommendations.empty:
-        return style.sentence_figure("No segments to act on.")
-    ordered = recommendations.sort_values("revenue", ascending=False, kind="stable")
-    kinds = set(ordered["segment_type"])
-    names, texts = [], []
-    for row in ordered.itertuples():
-        name = common.wrap(str(row.segment), 26)
-        names.append(
-            f"{name}\n({common.type_label(row.segment_type, kinds)})" if len(kinds) > 1 else name
-        )
-        money = style.money_label(float(row.revenue), currency)
-        share = style.share_label(float(row.revenue_share))
-        texts.append(f"{money} ({share}), n = {int(row.customers):,}\n{common.wrap(row.play, 34)}")
-    lines = [max(a.count("\n"), b.count("\n")) + 1 for a, b in zip(names, texts, strict=True)]
-    fig, (ax,) = common.panels(1, columns=1, height=0.9 + len(lines) * (0.14 + 0.17 * max(lines)))
-    fills = [colours.get(str(segment), style.CONTEXT) for segment in ordered["segment"]]
-    bare_bars(
-        ax, names, ordered["revenue"].tolist(), texts, colours=fills,
-        label=f"Revenue ({currency}, share of revenue)",
-    )  # fmt: skip
-    ax.set_ylabel("Segment")
-    ax.set_title(common.n_of(int(ordered["customers"].sum())))
-    return fig

@@ -102,6 +102,11 @@ def own_margin(margins: pd.DataFrame) -> float | None:
     return 1 - float(margins["cost"].sum()) / revenue if revenue > 0 else None
 
 
+def differs(own: float, assumed: float) -> bool:
+    """Whether an own margin is another one than that which is assumed."""
+    return abs(own - assumed) >= 0.005
+
+
 def margins_sentence(margins: pd.DataFrame, *, assumed: float, currency: str) -> str:
     """The shop's own gross margin beside the assumed one, in Markdown."""
     own = own_margin(margins)
@@ -113,9 +118,9 @@ def margins_sentence(margins: pd.DataFrame, *, assumed: float, currency: str) ->
         f"By the costs in the source {format_percent(own)} of revenue is left after the cost of "
         f"goods ({priced:,} of {plural(lines, 'line')}, {revenue})"
     )
-    if abs(own - assumed) < 0.005:
-        return dollars(f"{text}, as `gross_margin` says.")
+    if not differs(own, assumed):
+        return dollars(f"{text}, as break-even figures assume.")
     return dollars(
-        f"{text}; break-even figures are computed with `gross_margin` "
-        f"{format_percent(assumed)}: set it to {own:.3f} to use the shop's own."
+        f"{text}; break-even figures assume a gross margin of {format_percent(assumed)}, and the "
+        "recommendations say what the shop's own makes of them."
     )

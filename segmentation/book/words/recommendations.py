@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from segmentation.actions.recommend import FIRST_ORDER, FORECAST, NOT_AT_THIS_COST, WINDOW_ORDER
+from segmentation.book.words.preferences import differs, own_margin
 from segmentation.book.words.text import (
     Html,
     as_sentence,
@@ -34,14 +35,17 @@ def recommendation_cards(
     customers: int,
     cut: str,
     colours: Mapping[str, str],
+    gross_margin: float,
+    margins: pd.DataFrame,
 ) -> Html:
     """One card per segment: who, why, what to do, what it takes to pay, what stands against it."""
+    own = own_margin(margins)
     kinds = list(recommendations["segment_type"].unique())
     cards, texts = [], []
     for row in recommendations.itertuples():
         group = customers_of(row.segment_type, kinds) if len(kinds) > 1 else ""
         told = {
-            "Break-even": break_even_words(row, currency),
+            "Break-even": break_even_words(row, currency) + _by_own_margin(row, gross_margin, own),
             "Order anyway": anyway_words(row, cut),
         }
         lines = {
@@ -166,6 +170,23 @@ def break_even_words(row: Any, currency: str) -> str:
     return text
 
 
+def _by_own_margin(row: Any, assumed: float, own: float | None) -> str:
+    """The same break-even by the shop's own costs, where these say another margin."""
+    if own is None or own <= 0 or not differs(own, assumed) or row.campaign_cost == 0:
+        return ""
+    needed = row.break_even_response * assumed / own
+    if needed > 1:
+        then = "one extra order does not pay for one contact"
+    elif needed * row.customers <= 1:
+        then = "a single order still pays for all of them"
+    else:
+        then = f"it pays if {one_in(needed)} because of it ({format_percent(needed)})"
+    return (
+        f" That assumes a gross margin of {format_percent(assumed)}; by the shop's own costs it is "
+        f"{format_percent(own)}, and then {then}."
+    )
+
+
 def one_in(share: float) -> str:
     """Who must order, as people say it; rounded so that it hardly sounds easier than it is.
 
@@ -256,11 +277,42 @@ def stakes_sentence(recommendations: pd.DataFrame, *, currency: str) -> str:
     )
 
 
-def break_even_sentence(*, gross_margin: float, contact_cost: float, currency: str) -> str:
-    """The two assumptions behind every break-even."""
-    return (
-        f"Break-even figures assume a gross margin of {format_percent(gross_margin)} and "
-        f"{dollars(format_money(contact_cost, currency))} per contact. Both are assumptions of the "
-        "profile, not findings: replace `gross_margin` and `contact_cost` with your own. No lift is "
-        "promised anywhere; a control group tells whether a campaign worked."
+def break_even_sentence(
+    recommendations: pd.DataFrame,
+    margins: pd.DataFrame,
+    *,
+    gross_margin: float,
+    contact_cost: float,
+    currency: str,
+) -> str:
+    """The two assumptions behind every break-even, and what the shop's own margin makes of it."""
+    own = own_margin(margins)
+    cost = f"{dollars(format_money(contact_cost, currency))} per contact"
+    text = (
+        f"Break-even figures assume a gross margin of {format_percent(gross_margin)} and {cost}. "
     )
+    if own is None:
+        text += "Both are assumptions, not findings: replace them with your own."
+    elif not differs(own, gross_margin):
+        text += "The margin is the shop's own by its costs; what a contact costs is an assumption."
+    elif own <= 0:
+        text += "By the costs in the source nothing is left of revenue: then no campaign pays for itself."
+    else:
+        text += (
+            f"By the costs in the source the shop's **own gross margin is {format_percent(own)}**"
+            f"{_first_by_own(recommendations, gross_margin, own)}. Each card below says both."
+        )
+    return f"{text} No lift is promised anywhere; a control group tells whether a campaign worked."
+
+
+def _first_by_own(recommendations: pd.DataFrame, assumed: float, own: float) -> str:
+    """What the own margin makes of the first campaign's break-even."""
+    needed = recommendations["break_even_response"]
+    campaigns = recommendations[recommendations["is_campaign"] & needed.between(0, 1, "right")]
+    if campaigns.empty:
+        return ""
+    row = campaigns.iloc[0]
+    name = inert(named(row["segment"], row["segment_type"], list(recommendations["segment_type"])))
+    ends = [row["break_even_response"], row["break_even_response"] * assumed / own]
+    one, other = (format_percent(share) for share in ends)
+    return f": with it a campaign to {name} pays if {other} order because of it, instead of {one}"

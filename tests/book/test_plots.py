@@ -376,10 +376,14 @@ def calls(customers, *, types, months, ledger, values, ks, eps, sizes):
         ),
         "outliers": drawn_by(sns.boxplot, customers, x=FEATURES, whis=3, **money),
         "concentration": (plots.plot_concentration, [customers], {}),
-        "k_scores": (
-            plots.plot_k_scores,
-            [tuning_k_of(types, ks)],
-            {"chosen": dict.fromkeys(types, ks[0])},
+        "k_scores": drawn_by(
+            sns.lineplot,
+            tuning_k_of(types, ks),
+            x="k",
+            y=["inertia", "silhouette", "calinski_harabasz", "davies_bouldin"],
+            hue="segment_type",
+            mark=dict.fromkeys(types, ks[0]),
+            of_groups=True,
         ),
         "silhouettes": (plots.plot_silhouettes, [customers], coloured),
         "k_distance": (
@@ -470,8 +474,27 @@ def calls(customers, *, types, months, ledger, values, ks, eps, sizes):
             diagonal=True,
             of_groups=True,
         ),
-        "anomalies": (plots.plot_anomalies, [customers], money),
-        "scatter": (plots.plot_scatter, [customers], money | coloured),
+        "anomalies": drawn_by(
+            sns.scatterplot,
+            customers.assign(kind=np.where(customers["is_anomaly"], "anomaly", "ordinary")),
+            x="total_unit",
+            y="total_spent",
+            hue="kind",
+            col="segment_type",
+            palette=plots.UNUSUAL,
+            **money,
+        ),
+        "scatter": drawn_by(
+            sns.scatterplot,
+            customers,
+            x="total_unit",
+            y="total_spent",
+            hue="segment",
+            col="segment_type",
+            palette=COLOURS,
+            height=4.0,
+            **money,
+        ),
         "projection": (
             plots.plot_projection,
             [
@@ -724,9 +747,10 @@ def test_many_customers_are_thinned_the_same_way_in_any_row_order_and_it_is_said
             "is_anomaly": False,
         }
     )
-    settings = {"currency": "USD", "colours": COLOURS}
+    shown = {"x": "total_unit", "y": "total_spent", "hue": "segment", "currency": "USD"}
     figures = [
-        drawn(plots.plot_scatter, [table], settings) for table in (customers, customers[::-1])
+        drawn(*drawn_by(sns.scatterplot, table, palette=COLOURS, **shown))
+        for table in (customers, customers[::-1])
     ]
 
     points = [fig.axes[0].collections[0].get_offsets() for fig in figures]

@@ -22,7 +22,6 @@ from segmentation.book.plots.evidence import (
     plot_dbscan_grid,
     plot_explained,
     plot_k_distance,
-    plot_k_scores,
     plot_projection,
     plot_silhouettes,
 )
@@ -34,9 +33,7 @@ from segmentation.book.plots.proof import (
 )
 from segmentation.book.plots.segments import (
     pair_of_features,
-    plot_anomalies,
     plot_profile,
-    plot_scatter,
     plot_shares,
 )
 from segmentation.segments.colours import colours_of
@@ -49,7 +46,6 @@ __all__ = [
     "draw",
     "pair_of_features",
     "plot_alluvial",
-    "plot_anomalies",
     "plot_calendar",
     "plot_cohorts",
     "plot_concentration",
@@ -60,13 +56,11 @@ __all__ = [
     "plot_explained",
     "plot_k_distance",
     "plot_k_evidence",
-    "plot_k_scores",
     "plot_monthly",
     "plot_movement",
     "plot_profile",
     "plot_projection",
     "plot_retention",
-    "plot_scatter",
     "plot_sensitivity",
     "plot_shares",
     "plot_silhouettes",

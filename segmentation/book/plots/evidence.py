@@ -6,32 +6,15 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from segmentation.book import style
 from segmentation.book.plots import common
-from segmentation.book.plots.drawn import draw
 from segmentation.core import columns as schema
 
 KNIFE_POINTS = 400
-
-
-def plot_k_scores(tuning_k: pd.DataFrame, *, chosen: Mapping[str, int]) -> Figure:
-    """Four scores for each number of clusters, with the chosen number marked.
-
-    Parameters
-    ----------
-    tuning_k : DataFrame
-        ``segment_type, k, inertia, silhouette, calinski_harabasz, davies_bouldin``.
-    chosen : mapping of segment type to number of clusters
-    """
-    scores = ["inertia", "silhouette", "calinski_harabasz", "davies_bouldin"]
-    return draw(
-        sns.lineplot, tuning_k, x="k", y=scores, hue="segment_type", mark=chosen, of_groups=True
-    )
 
 
 @style.report_figure

@@ -15,6 +15,7 @@ from segmentation.book.figure_room import NARROW
 from segmentation.book.plots import common
 from segmentation.book.plots.bars import bar_height, label_bars
 from segmentation.core import columns as schema
+from segmentation.core.limits import LEAST_PUBLISHED
 
 WIDEST_NAME, LONGEST_NAME = 34, 64
 
@@ -80,7 +81,7 @@ def draw_rows(
                 ax.hlines(range(len(shown)), *ends, color=fills, linewidth=2)
         if col:
             ax.set_title(name)
-    if is_bar and "customers" in known.columns and len(panels) == 1:
+    if is_bar and "customers" in known.columns and len(panels) == 1 and not col:
         axes[0].set_title(common.n_of(int(known["customers"].sum())))
     if note:
         common.note(fig, note)
@@ -117,7 +118,9 @@ def _value(
     said = style.money_label(number, currency) if is_money else style.count_text(number)
     share = float(row.get(f"{name}_share", np.nan))
     said += f" ({style.share_label(share)})" if np.isfinite(share) else ""
-    said += f", n = {int(row['customers']):,}" if with_n and "customers" in row.index else ""
+    if with_n and "customers" in row.index:
+        count = int(row["customers"])
+        said += f", n = {count:,}" if count >= LEAST_PUBLISHED else f", n < {LEAST_PUBLISHED}"
     return f"{said}\n{common.wrap(row[text], WIDEST_NAME)}" if text else said
 
 

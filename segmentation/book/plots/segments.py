@@ -6,60 +6,16 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from segmentation.book import style
 from segmentation.book.plots import common
-from segmentation.book.plots.drawn import UNUSUAL, draw
 from segmentation.core import columns as schema
 
 ACROSS = ("total_unit", "frequency")
 STRONGEST = 2.0  # standard deviations from which a profile cell has its full colour
-
-
-def plot_anomalies(customers: pd.DataFrame, *, currency: str) -> Figure:
-    """Where the customers flagged as anomalies stand among the others.
-
-    DBSCAN judges all prepared features together, so an anomaly may look ordinary here: its
-    odd value lies in a feature that this figure does not show.
-
-    Parameters
-    ----------
-    customers : DataFrame, one row per customer
-        At least two features, ``segment_type`` and ``is_anomaly``.
-    currency : str
-        Code of the account currency.
-    """
-    flagged = customers.get("is_anomaly", pd.Series(False, customers.index)).astype(bool)
-    kind = np.where(flagged, "anomaly", "ordinary")
-    return _scatter(customers.assign(kind=kind), "kind", UNUSUAL, currency)
-
-
-def plot_scatter(customers: pd.DataFrame, *, currency: str, colours: Mapping[str, str]) -> Figure:
-    """Where each segment stands by money and units.
-
-    Parameters
-    ----------
-    customers : DataFrame, one row per customer
-        At least two features, ``segment_type`` and ``segment``.
-    currency : str
-        Code of the account currency.
-    colours : mapping of segment to colour, in ascending order of value
-    """
-    return _scatter(customers, "segment", colours, currency)
-
-
-def _scatter(
-    customers: pd.DataFrame, hue: str, colours: Mapping[str, str], currency: str
-) -> Figure:
-    x, y = pair_of_features(customers)
-    return draw(
-        sns.scatterplot, customers, x=x, y=y, hue=hue, col="segment_type",
-        palette=colours, currency=currency, height=4.0,
-    )  # fmt: skip
 
 
 def pair_of_features(customers: pd.DataFrame) -> tuple[str, str | None]:

@@ -18,7 +18,7 @@ from segmentation.book.plots import common
 from segmentation.core import columns as schema
 
 BINS = 32
-FLIERS = {"marker": ".", "markeredgecolor": style.ACCENT, "alpha": 0.6, "rasterized": True}
+FLIERS = {"markeredgecolor": style.CONTEXT, "markersize": 3, "alpha": 0.7, "rasterized": True}
 
 
 def draw_spread(

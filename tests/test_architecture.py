@@ -28,7 +28,6 @@ LONG_MODULES = {
         520,
         "every threshold of the method once, each with its reason and source",
     ),
-    "book/plots/data.py": (520, "one short function per figure of the first three chapters"),
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 NOTEBOOK_SCRIPTS = sorted((ROOT / "notebooks").glob("*.py"))

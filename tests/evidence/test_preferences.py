@@ -8,9 +8,11 @@ from conftest import ROOT
 
 from segmentation.book.words.preferences import (
     margins_sentence,
+    own_margin,
     preferences_sentence,
     preferences_table,
 )
+from segmentation.book.words.recommendations import _by_own_margin, break_even_sentence
 from segmentation.core.parameters import load_yaml, parameters_from
 from segmentation.evidence.preferences import compared
 from segmentation.run.run import Run
@@ -77,6 +79,37 @@ def test_the_margin_is_that_of_the_files(run):
     assert "25% of revenue is left" in said and "assume a gross margin of 30%" in said
     as_set = margins_sentence(margins, assumed=0.246, currency="USD")
     assert as_set.endswith("as break-even figures assume.")
+
+
+def one_play(margins, **changed):
+    row = {"segment_type": "normal", "segment": "High", "is_campaign": True, "customers": 400}
+    plays = pd.DataFrame([row | {"break_even_response": 0.03, "campaign_cost": 400} | changed])
+    said = break_even_sentence(plays, margins, gross_margin=0.3, contact_cost=1.0, currency="USD")
+    return said, _by_own_margin(next(plays.itertuples()), 0.3, own_margin(margins))
+
+
+def test_break_even_stands_there_by_the_assumed_margin_and_by_the_own():
+    """Of $100 that cost $80 a fifth is left, and 0.03 x 0.3 / 0.2 = 0.045."""
+    own = pd.DataFrame({"revenue": [60.0, 40.0], "cost": [50.0, 30.0]})
+    said, card = one_play(own)
+    assert "own gross margin is 20%" in said
+    assert "a campaign to High pays if 4.5% order because of it, instead of 3.0%" in said
+    assert "margin of 30%" in card and "1 in 22 customers orders because of it (4.5%)" in card
+    assert "a single order still pays" in one_play(own, break_even_response=0.001)[1]
+    assert "one extra order does not pay" in one_play(own, break_even_response=0.9)[1]
+
+
+@pytest.mark.parametrize(
+    ("cost", "words"),
+    [
+        ([], "Both are assumptions, not findings"),
+        ([70.0], "The margin is the shop's own"),
+        ([130.0], "then no campaign pays for itself"),
+    ],
+)
+def test_without_costs_of_another_margin_no_second_break_even_is_told(cost, words):
+    said, card = one_play(pd.DataFrame({"revenue": [100.0] * len(cost), "cost": cost}))
+    assert words in said and card == ""
 
 
 def test_planted_habits_are_found_and_few_buyers_hidden(run):

@@ -132,8 +132,6 @@ def run(
     """
     profile_name, parameters = resolve(profile, file=file, overrides=values_of(pairs))
     run_name = plain_name(profile_name, "profile") if name is None else plain_name(name, "--name")
-    if not no_cache and forks.is_worth_it(parameters):
-        forks.begin("segmentation.run.run")  # while this process imports it too
     from segmentation.deliver.make_run import make_run
     from segmentation.deliver.run_places import ask
     from segmentation.deliver.run_summary import summary

@@ -58,8 +58,8 @@ _PROGRESS = re.compile(r"\d+%\|.*\||\d+(k|stage|notebook|book|[kMG]?B)? \[\d\d:\
 LONGEST = (
     "test_book.py", "test_mysql.py", "test_notebooks.py", "test_spark.py", "test_own_shop.py",
     "test_remembered_notebooks.py", "test_api_server.py", "test_compare.py", "test_bad_input.py",
-    "test_helping_process.py", "test_api_contract.py", "test_warm_kernels.py",
-    "test_evidence_settings.py", "test_run_places.py", "test_params.py",
+    "test_api_contract.py", "test_warm_kernels.py", "test_evidence_settings.py",
+    "test_run_places.py", "test_params.py",
 )  # fmt: skip
 
 

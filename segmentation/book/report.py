@@ -28,7 +28,6 @@ from segmentation.deliver.run_places import Asked, check_name, make_folder, plac
 from segmentation.run.cache import StageCache
 from segmentation.run.cache_bounds import keep_in_bounds
 from segmentation.run.compare_runs import open_changes
-from segmentation.run.forks import helper_of
 from segmentation.run.run import Run
 from segmentation.sources.forgotten import held
 
@@ -95,8 +94,7 @@ def make_report(asked: dict[str, Asked], *, runs_dir: Path, reuse: bool = True) 
                 chapters[name] = notebooks.of_profile(
                     run.parameters, folders[name] / "notebooks", remembered=remembered[name]
                 )
-                told = (helper_of(run), chapters[name].begin_after)
-                compute_stages(run, label=name, after=told)
+                compute_stages(run, label=name, after=chapters[name].begin_after)
                 open_changes(run)  # its stages are then there for the notebook
             chapters[name].begin_all()
             write_run(run, folders[name], asked[name], name=name)

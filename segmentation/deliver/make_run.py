@@ -25,7 +25,6 @@ from segmentation.deliver.run_places import (
 )
 from segmentation.run.cache import StageCache
 from segmentation.run.cache_bounds import keep_in_bounds
-from segmentation.run.forks import helper_of
 from segmentation.run.run import Run
 from segmentation.sources.forgotten import held
 
@@ -64,7 +63,7 @@ def make_run(
         place = place_of(run, runs_dir / name, asked)
         if not again and is_own(place.own, RUN):
             return place.own
-        compute_stages(run, label=name, after=(helper_of(run),))
+        compute_stages(run, label=name)
         if not run.is_sampled:  # else all customers are yet to be assigned over there
             run.snapshot.close()
         with opened(runs_dir):

@@ -81,20 +81,20 @@ PACKAGES = (
 )
 
 
-def compute_stages(run: Run, *, label: str, after: tuple[Callable[[str], None], ...] = ()) -> None:
+def compute_stages(run: Run, *, label: str, after: Callable[[str], None] | None = None) -> None:
     """Compute every stage in order, with a progress bar that says what is being done.
 
     Parameters
     ----------
-    after : tuple of callables
-        Each is told the name of each stage as soon as its results are there.
+    after : callable
+        Is told the name of each stage as soon as its results are there.
     """
     with progress_bar(list(STAGES.values()), unit="stage", desc=label) as bar:
         for stage in bar:
             bar.set_postfix_str(stage.does)
             run.stage(stage.name)
-            for tell in after:
-                tell(stage.name)
+            if after:
+                after(stage.name)
 
 
 def write_run(run: Run, folder: Path, asked: Asked, *, name: str) -> None:

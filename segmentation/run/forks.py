@@ -1,14 +1,13 @@
 """Other processes that are ready at once: forks of one that has imported the libraries.
 
-Importing takes longer than most chapters of a report and than many a stage. On Linux a process
-imports while this one goes on; each notebook's kernel, and who computes stages beside us, is a
-fork of it: as fresh as a new interpreter, and gone when this process is.
+Importing takes longer than most chapters of a report. On Linux a process imports while this one
+goes on; each notebook's kernel is a fork of it: as fresh as a new interpreter, and gone when
+this process is.
 """
 
 from __future__ import annotations
 
 import _thread
-import contextlib
 import errno
 import multiprocessing
 import os
@@ -22,12 +21,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from segmentation.core.child_process import environment_of_this_package
-from segmentation.core.parameters import Parameters, resolve_path
 
 if TYPE_CHECKING:
     from multiprocessing.context import ForkServerProcess
-
-    from segmentation.run.run import Run
 
 CAN_FORK = sys.platform == "linux"
 NEEDED_BY_KERNELS = (
@@ -38,13 +34,6 @@ NEEDED_BY_KERNELS = (
     *("segmentation.run.run", "segmentation.run.compare_runs", "segmentation.book.warm_kernels"),
     *("segmentation.run.steps", "seaborn"),
 )
-AFTER = "segments"
-HELPED = ("sensitivity", "holdout", "returns_choice", "explanation")
-"""Stages that another process computes, in this order, and the stage after which it can."""
-LEAST_BYTES = 500_000
-"""Raw files smaller than this are done before another process has begun."""
-MOST_CUSTOMERS = 100_000
-"""Above this, what two processes hold of all customers may be more than there is."""
 SECONDS_TO_TIDY = 2
 _LOCK = threading.Lock()
 _FORKS: Any = multiprocessing.get_context("forkserver") if CAN_FORK else None
@@ -82,15 +71,11 @@ def environment_here() -> dict[str, str]:
 
 
 def start(
-    work: Callable[..., None],
-    *arguments: Any,
-    environment: dict[str, str] | None = None,
-    daemon: bool = False,
+    work: Callable[..., None], *arguments: Any, environment: dict[str, str]
 ) -> ForkServerProcess:
     """Do some work in a fork, which has this folder and environment; waits for its imports."""
     begin()
-    settings = (str(Path.cwd()), environment or environment_here())
-    process = _FORKS.Process(target=_work, args=(*settings, work, arguments), daemon=daemon)
+    process = _FORKS.Process(target=_work, args=(str(Path.cwd()), environment, work, arguments))
     process.start()
     return process
 
@@ -114,61 +99,10 @@ def _end_with_parent() -> None:
         parent.join()
         _thread.interrupt_main()
         time.sleep(SECONDS_TO_TIDY)
-        os._exit(1)  # in the middle of a long fit; the next run removes what is left
+        os._exit(1)  # in the middle of a long fit
 
 
 def end_all() -> None:
     """Kill what is running: who waits for a kernel then learns that it is dead."""
     for process in multiprocessing.active_children():
         process.kill()
-
-
-def is_worth_it(parameters: Parameters) -> bool:
-    """Whether a second process is of use for a run: another processor, and lines in files."""
-    if not CAN_FORK or len(os.sched_getaffinity(0)) < 2 or parameters.engine != "duckdb":
-        return False
-    place = resolve_path(parameters.location)
-    try:
-        files = place.iterdir() if place.is_dir() else [place]
-        return sum(path.stat().st_size for path in files) >= LEAST_BYTES
-    except OSError:  # whoever reads it says what is wrong
-        return False
-
-
-def helper_of(run: Run) -> Callable[[str], None]:
-    """Lets another process compute stages; to be told each stage that is there.
-
-    Who asks the cache for such a stage meanwhile waits for it, or computes it if that process
-    ended without a result. The digits are the same.
-    """
-
-    def after(stage: str) -> None:
-        if stage != AFTER or not run.cache.reuse or not is_worth_it(run.parameters):
-            return
-        missing = [s for s in HELPED if run.cache.find(s, run.key(s)) is None]
-        if missing and run["overview"]["customers"] <= MOST_CUSTOMERS:
-            run.reused |= dict.fromkeys(missing, False)  # not by us, but for this run
-            asked = (_compute, missing, run.parameters.as_plain(), run.cache.root.parent)
-
-            def ask() -> None:
-                with contextlib.suppress(OSError, EOFError):
-                    start(*asked, daemon=True)
-
-            threading.Thread(target=ask, daemon=True).start()  # it may still import
-
-    return after
-
-
-def _compute(stages: list[str], parameters: dict[str, Any], runs_dir: Path) -> None:
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    os.dup2(1, 2)  # who waits for the stage computes it again, and says what is wrong
-    from threadpoolctl import threadpool_limits
-
-    from segmentation.run.run import Run
-
-    threadpool_limits(os.cpu_count() or 1, user_api="blas")  # as in the process that asks
-    run = Run(Parameters(**parameters), runs_dir)
-    with contextlib.closing(run.snapshot):
-        for stage in stages:
-            run.stage(stage)

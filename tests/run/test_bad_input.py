@@ -32,7 +32,6 @@ from conftest import (
 )
 
 from segmentation.core.parameters import Parameters
-from segmentation.run.forks import LEAST_BYTES
 from segmentation.run.stages import STAGES
 
 HEADER = ",".join(SHOP_COLUMNS) + "\n"
@@ -861,7 +860,6 @@ def test_demo_folder_that_cannot_be_written_is_named(tmp_path, place):
 
 def start_run(shop: TinyShop, *more: object, **environment: str) -> subprocess.Popen:
     """A run that somebody watches: its progress is shown on a terminal only."""
-    (shop.folder / "notes.txt").write_bytes(b" " * LEAST_BYTES)  # with its second process
     terminal, command_side = os.openpty()
     termios.tcsetwinsize(terminal, (24, 120))
     process = subprocess.Popen(

@@ -296,23 +296,6 @@ for number in itertools.count():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="renameat2 is Linux's")
-@pytest.mark.parametrize("delay", [0.002, 0.017, 0.049])
-def test_kill_at_any_moment_leaves_a_complete_folder(tmp_path, delay):
-    target = folder_of(tmp_path / "run", "old")
-    with subprocess.Popen(
-        [sys.executable, "-c", SWAPPER, str(target)], stdout=subprocess.PIPE
-    ) as process:
-        assert process.stdout is not None
-        process.stdout.readline()
-        time.sleep(delay)
-        process.send_signal(signal.SIGKILL)
-
-    texts = texts_in(target)
-    assert len(texts) == 3
-    assert len(set(texts)) == 1
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="renameat2 is Linux's")
 def test_reader_never_misses_the_folder_during_swaps(tmp_path):
     target = folder_of(tmp_path / "run", "old")
     with subprocess.Popen(

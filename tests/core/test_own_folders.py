@@ -229,14 +229,6 @@ def test_a_damaged_mark_is_none(marked, text):
     assert not is_own(marked, RUN)
 
 
-def test_a_backup_of_somebodys_stays(tmp_path, marked):
-    """Versions before took `.run.backup` for their own and deleted it."""
-    mine(tmp_path / ".run.backup" / "orders.csv")
-    with new_folder(marked, RUN, "x") as working:
-        mine(working / "manifest.json", "new")
-    assert (tmp_path / ".run.backup" / "orders.csv").exists()
-
-
 def test_a_file_without_its_checksum_is_known_by_name(marked):
     assert foreign_in(marked, {"manifest.json": None, "model/model.json": None}) == []
     assert foreign_in(marked, {"manifest.json": None}) == ["model", "model/model.json"]

@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 from conftest import (
     ROOT,
     SHOP_COLUMNS,
@@ -31,7 +30,8 @@ from conftest import (
     process_cli,
 )
 
-from segmentation.core.parameters import Parameters
+from segmentation.core.errors import ParameterError
+from segmentation.core.parameters import Parameters, parameters_from
 from segmentation.run.stages import STAGES
 
 HEADER = ",".join(SHOP_COLUMNS) + "\n"
@@ -285,7 +285,7 @@ def one_order_each(n_customers: int) -> list[dict]:
     ]
 
 
-@pytest.mark.parametrize("n_customers", [1, 2, 3, 5, 50])
+@pytest.mark.parametrize("n_customers", [1, 2, 3, 50])
 @pytest.mark.parametrize("n_clusters", [3, "auto"])
 def test_a_few_customers_have_a_clear_outcome(shop, n_customers, n_clusters):
     shop.lines(one_order_each(n_customers))
@@ -312,8 +312,7 @@ def test_too_few_customers_for_the_clusters_asked_is_said_in_the_model(shop):
 
 
 @pytest.mark.parametrize("transform", ["none", "log", "yeo-johnson"])
-@pytest.mark.parametrize("scaler", ["standard", "robust"])
-@pytest.mark.parametrize("outliers", ["none", "winsor"])
+@pytest.mark.parametrize(("scaler", "outliers"), [("standard", "winsor"), ("robust", "none")])
 def test_customers_equal_but_for_one_have_a_clear_outcome(shop, transform, scaler, outliers):
     orders = [order(f"{n:03d}", n, "2023-01-01", 1, "10.00") for n in range(200)]
     orders[0]["amount"] = "100000000.00"
@@ -624,8 +623,9 @@ def test_every_parameter_is_tried_with_bad_values():
         for bad in all
     ],
 )
-def test_parameter_out_of_its_range_is_refused_with_what_is_accepted(shop, name, value):
-    refused(shop, f"{name} is ", "accepted is", **{name: value})
+def test_parameter_out_of_its_range_is_refused_with_what_is_accepted(name, value):
+    with pytest.raises(ParameterError, match=rf"{name} is .*accepted is .*\.$"):
+        parameters_from({name: value})
 
 
 @pytest.mark.parametrize("value", ["2023-02-30", "2023-13-01"])
@@ -902,8 +902,6 @@ ALL_STAGES_DONE = f"| {len(STAGES)}/{len(STAGES)} ["
     [
         pytest.param("reads the source", signal.SIGINT, id="while-reading"),
         pytest.param("k-means, normal", signal.SIGINT, id="while-clustering"),
-        pytest.param("flags customers", signal.SIGINT, id="while-flagging"),
-        pytest.param("resamples, normal", signal.SIGINT, id="while-resampling"),
         pytest.param(ALL_STAGES_DONE, signal.SIGINT, id="while-writing"),
         pytest.param("k-means, normal", signal.SIGTERM, id="terminated-by-a-scheduler"),
     ],
@@ -946,8 +944,3 @@ def test_run_after_an_interrupted_one_ends_as_if_nothing_had_been(shop):
     assert shop.run().code == 0
 
     assert (shop.result / "segments.parquet").read_bytes() == before
-
-
-def test_parameters_of_the_run_are_those_asked(shop):
-    assert shop.run(n_clusters=2).code == 0
-    assert yaml.safe_load((shop.result / "params.yaml").read_text())["n_clusters"] == 2

@@ -108,16 +108,16 @@ def power_of(n_treatment: int, n_control: int, *, base: float, effect: float) ->
     return float(norm.cdf((abs(effect) - limit) / under_effect))
 
 
-def customers_needed(*, base: float, effect: float, power: float = POWER) -> int:
-    """Customers per arm of equal arms to find an effect with the wanted power."""
+def customers_needed(*, base: float, effect: float) -> int:
+    """Customers per arm of equal arms to find an effect with 80% power."""
     if effect == 0:
         raise ValueError("an effect of 0 can never be found.")
     low, high = 0, 2
-    while power_of(high, high, base=base, effect=effect) < power:
+    while power_of(high, high, base=base, effect=effect) < POWER:
         low, high = high, high * 2
     while high - low > 1:
         middle = (low + high) // 2
-        enough = power_of(middle, middle, base=base, effect=effect) >= power
+        enough = power_of(middle, middle, base=base, effect=effect) >= POWER
         low, high = (low, middle) if enough else (middle, high)
     return high
 
@@ -247,13 +247,6 @@ def response_uplift(treated: int, n_treatment: int, responded: int, n_control: i
     low = difference - math.hypot(one - one_low, other_high - other)
     high = difference + math.hypot(one_high - one, other - other_low)
     return Uplift(n_treatment, n_control, one, other, difference, low, high)
-
-
-def money_uplift(treated: np.ndarray, control: np.ndarray) -> Uplift:
-    """Uplift of money per customer, those who did not order counted as 0 (Welch 1947)."""
-    values = np.append(treated, control).astype(np.float64)
-    is_treated = np.arange(len(values)) < len(treated)
-    return uplift_in_blocks(values, is_treated, np.zeros(len(values), dtype=np.int64))
 
 
 def blocks_of(spent: np.ndarray, treated: np.ndarray) -> np.ndarray:

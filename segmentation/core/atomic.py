@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import os
 import re
 import secrets
@@ -23,11 +24,6 @@ from pathlib import Path
 
 from segmentation.core.errors import OutputError
 from segmentation.core.interruption import signals_held_back
-
-try:
-    import fcntl
-except ImportError:  # pragma: no cover - Windows: leftovers of a killed run then stay
-    fcntl = None  # type: ignore[assignment]
 
 _REASONS: dict[int, tuple[str, str]] = {
     errno.ENOSPC: ("the disk is full", "free some space or choose a place on another disk"),
@@ -146,18 +142,8 @@ def scratch_folder(target: Path | str, *, follow: bool = True) -> Iterator[Path]
 
     For working files as large as the result, and for building a folder that
     :func:`swap_folder` then puts in its place: same disk, so moving is one step.
-
-    Parameters
-    ----------
-    target : Path
-        What the work is for; its folder must exist.
-    follow : bool
-        Whether the folder is made beside what a symbolic link points to, or beside the link.
-
-    Yields
-    ------
-    Path
-        The empty folder.
+    Where `target` is a symbolic link, it is beside what the link points to, or with `follow`
+    false beside the link.
 
     Raises
     ------
@@ -189,13 +175,6 @@ def scratch_folder(target: Path | str, *, follow: bool = True) -> Iterator[Path]
 def write_text_atomic(target: Path | str, text: str) -> None:
     r"""Write a text file (UTF-8, line ends as given) complete or not at all.
 
-    Parameters
-    ----------
-    target : Path
-        Where the file is to appear.
-    text : str
-        All of it.
-
     Raises
     ------
     OutputError
@@ -218,32 +197,13 @@ def swap_folder(new: Path | str, target: Path | str) -> None:
 
     Whoever calls this knows that the other folder is this program's own: outputs go
     through `placing`, which asks first.
-
-    Parameters
-    ----------
-    new : Path
-        The finished folder, on the same disk (build it in :func:`scratch_folder`). It is
-        flushed to the disk first, and is gone afterwards.
-    target : Path
-        Where it goes. Need not exist yet.
+    The new one, on the same disk, is flushed to the disk first, and is gone afterwards.
 
     Raises
     ------
     OutputError
         If `new` is not a folder, `target` is a file, or the disk refuses; `target` is
         then what it was.
-
-    Examples
-    --------
-    >>> from tempfile import TemporaryDirectory
-    >>> with TemporaryDirectory() as runs:
-    ...     old, new = Path(runs, "cdnow"), Path(runs, "cdnow_new")
-    ...     for folder, text in ((old, "old"), (new, "new")):
-    ...         folder.mkdir()
-    ...         write_text_atomic(folder / "manifest.json", text)
-    ...     swap_folder(new, old)
-    ...     print(Path(old, "manifest.json").read_text(), new.exists())
-    new False
     """
     new, target = Path(os.path.realpath(new)), Path(os.path.realpath(target))
     with in_words(target, also=new):
@@ -306,8 +266,6 @@ def _claim(target: Path, *, folder: bool) -> tuple[Path, int]:
             lock = os.open(path, os.O_RDONLY)
         else:
             lock = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
-        if fcntl is None:
-            return path, lock
         # A file system without locks keeps leftovers, nothing worse.
         with suppress(OSError):
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -319,8 +277,6 @@ def _claim(target: Path, *, folder: bool) -> tuple[Path, int]:
 
 def remove_leftovers(target: Path) -> None:
     """Delete hidden names of `target` whose process is dead: nobody holds their lock."""
-    if fcntl is None:
-        return
     leftover = re.compile(rf"\.{re.escape(target.name)}\.{_TOKEN}\.tmp")
     for path in target.parent.iterdir():
         if not leftover.fullmatch(path.name):

@@ -126,7 +126,6 @@ FEATURES: dict[str, Column] = {
 }
 SHIPPED_FEATURES = tuple(FEATURES)
 LIFECYCLE_FEATURES = ("register_to_order", "first_to_last_order", "total_unit", "total_spent")
-RFM_FEATURES = ("recency", "frequency", "total_spent", "average_order_value", "tenure")
 
 TRANSACTIONS: dict[str, Column] = {
     column.name: column

@@ -270,10 +270,10 @@ def _read(engine: Engine, table: Any) -> pd.DataFrame:
 # --- on a cluster: only the ids that need a look come here ------------------------------
 
 
-def _matches(pattern: str, value: Any = None) -> Any:
-    """Whether all of a text is of a pattern."""
+def _matches(pattern: str) -> Any:
+    """Whether all of an id is of a pattern."""
     texts = _literals((f"^({pattern})$",))
-    return exp.func("REGEXP_MATCHES", value or exp.column(ID), *texts, dialect="duckdb")
+    return exp.func("REGEXP_MATCHES", exp.column(ID), *texts, dialect="duckdb")
 
 
 def _in_need_of_repair(engine: Engine, table: Any, cleaning: str) -> Any:

@@ -8,14 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import assert_refused, call_cli
-from scipy.stats import norm
+from scipy.stats import norm, ttest_ind
 
 from segmentation.actions.campaign import (
     balance,
     blocks_of,
     customers_needed,
     detectable_effect,
-    money_uplift,
     power_of,
     response_in_blocks,
     response_uplift,
@@ -164,20 +163,6 @@ def test_response_interval_covers_the_truth_as_often_as_it_says(n, m, base, effe
     assert 0.935 <= covered / trials <= (0.985 if n * base > 10 else 0.995)
 
 
-def test_money_interval_covers_the_truth_as_often_as_it_says():
-    """One in five orders, the sizes lognormal; the contact adds 10% to who orders."""
-    chance, trials, covered = np.random.default_rng(13), 1500, 0
-    mean = math.exp(3 + 0.5**2 / 2)
-    for _ in range(trials):
-        arms = [
-            chance.lognormal(3, 0.5, n) * (chance.random(n) < rate)
-            for n, rate in ((600, 0.3), (400, 0.2))
-        ]
-        found = money_uplift(*arms)
-        covered += found.low <= 0.1 * mean <= found.high
-    assert 0.935 <= covered / trials <= 0.965
-
-
 def drawn_in_blocks(spent: np.ndarray, share: float, chance: np.random.Generator) -> np.ndarray:
     """Arms as `split` draws them: within tens of like spend."""
     treated = np.zeros(len(spent), dtype=bool)
@@ -206,7 +191,7 @@ def test_the_read_out_by_blocks_covers_the_truth_and_knows_how_exact_it_is(
         block = blocks_of(spent, treated)
         money = after + effect * treated
         found = uplift_in_blocks(money, treated, block)
-        plain = money_uplift(money[treated], money[~treated])
+        plain = ttest_ind(money[treated], money[~treated], equal_var=False).confidence_interval()
         response = response_in_blocks(ordered, treated, block)
         covered += found.low <= effect <= found.high
         same += response.low <= 0 <= response.high
@@ -236,7 +221,8 @@ def test_blocks_hold_five_of_each_arm_and_like_spend():
 def test_without_any_difference_nothing_is_shown():
     same = response_uplift(10, 100, 10, 100)
     assert (same.uplift, same.is_shown) == (0.0, False)
-    assert not money_uplift(np.zeros(5), np.zeros(5)).is_shown
+    treated = np.arange(10) < 5
+    assert not uplift_in_blocks(np.zeros(10), treated, np.zeros(10, dtype=int)).is_shown
 
 
 # --- the commands -----------------------------------------------------------------------

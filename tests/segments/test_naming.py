@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from segmentation.core.columns import FEATURES, LIFECYCLE_FEATURES, RFM_FEATURES
+from segmentation.core.columns import FEATURES, LIFECYCLE_FEATURES
 from segmentation.segments.names import (
     ClusterProfile,
     cluster_profiles,
@@ -167,7 +167,9 @@ def profiles(draw, used: tuple[str, ...]) -> list[ClusterProfile]:
     ]
 
 
-FAMILIES = st.sampled_from([RFM, RFM_FEATURES, LIFECYCLE_FEATURES, ("total_spent",)])
+FAMILIES = st.sampled_from(
+    [RFM, (*RFM, "average_order_value", "tenure"), LIFECYCLE_FEATURES, ("total_spent",)]
+)
 PROFILES = FAMILIES.flatmap(lambda used: st.tuples(st.just(used), profiles(used)))
 
 

@@ -276,8 +276,8 @@ def _only(*names: str) -> None:
         raise Problem(400, f"a query parameter is not known here; {said}.")
 
 
-def _json(document: Any, status: int = 200) -> Response:
-    return Response(to_json(document), status=status, content_type="application/json")
+def _json(document: Any) -> Response:
+    return Response(to_json(document), content_type="application/json")
 
 
 # --- routes ---------------------------------------------------------------------------

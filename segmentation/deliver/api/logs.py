@@ -30,7 +30,7 @@ class JsonLines(logging.Formatter):
         return json.dumps(entry, ensure_ascii=True)
 
 
-def configure_logs(*, level: int = logging.INFO) -> None:
+def configure_logs() -> None:
     """Send the API's and the server's records to standard error as JSON lines."""
     logging.raiseExceptions = False
     logging._srcfile = None  # type: ignore[attr-defined]  # documented: spares the walk up the stack
@@ -39,4 +39,4 @@ def configure_logs(*, level: int = logging.INFO) -> None:
     for name in ("segmentation.deliver.api", "gunicorn.error", "gunicorn.access"):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False
-        logger.setLevel(level)
+        logger.setLevel(logging.INFO)

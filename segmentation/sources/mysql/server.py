@@ -164,7 +164,7 @@ class Credentials:
     ssl_key: str = ""
 
 
-def find_credentials(address: Address, environment: dict[str, str] | None = None) -> Credentials:
+def find_credentials(address: Address) -> Credentials:
     """User, password and certificates from an option file and the environment.
 
     The option file is the one the location names, else ``~/.my.cnf`` where there is one; of
@@ -177,14 +177,13 @@ def find_credentials(address: Address, environment: dict[str, str] | None = None
     ParameterError
         If the file or group is missing or anybody may write the file; or no user is given.
     """
-    environment = dict(os.environ) if environment is None else environment
     named = bool(address.option_file or address.group)
     path = Path(address.option_file or "~/.my.cnf").expanduser()
     options = _option_file(path, address) if named or path.is_file() else {}
     if not named:
         for key, variable in (("user", USER_VARIABLE), ("password", PASSWORD_VARIABLE)):
-            if environment.get(variable):
-                options[key] = environment[variable]
+            if os.environ.get(variable):
+                options[key] = os.environ[variable]
     options["user"] = address.user or options.get("user", "")
     if not options["user"]:
         where = f"{path}" if named else "~/.my.cnf"

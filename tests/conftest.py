@@ -237,6 +237,22 @@ def shop(tmp_path: Path) -> TinyShop:
 
 
 @pytest.fixture(scope="session")
+def ordinary_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run folder of an ordinary small shop, for reading and copying."""
+    shop = TinyShop(tmp_path_factory.mktemp("ordinary")).lines(ordinary_orders())
+    assert shop.run().code == 0
+    return shop.result
+
+
+@pytest.fixture(scope="session")
+def shop_of_60(tmp_path_factory: pytest.TempPathFactory) -> TinyShop:
+    """A shop of 60 customers that was never run, with its profile."""
+    shop = TinyShop(tmp_path_factory.mktemp("of_60")).lines(ordinary_orders(60))
+    shop.arguments()
+    return shop
+
+
+@pytest.fixture(scope="session")
 def runs_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One folder for all processes that run the tests side by side."""
     base = tmp_path_factory.getbasetemp()

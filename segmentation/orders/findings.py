@@ -19,6 +19,8 @@ from sqlglot import exp
 from segmentation.core.columns import COUNTED_COLUMNS
 from segmentation.core.limits import CUSTOMER_SHARE, LINE_SHARE, TIMES_THE_MEAN
 from segmentation.orders.counting import examples_of, finding, named_examples, naming, record_of
+from segmentation.orders.finding_words import KINDS
+from segmentation.orders.id_words import ID_WORDS
 from segmentation.orders.order_checks import order_findings
 from segmentation.sources.engine import Engine
 from segmentation.sources.source import Source
@@ -132,45 +134,14 @@ def line_findings(
         *_spanning(spanning),
         *source.found,
     ]
-    order = list(dict.fromkeys([*_FIRST, *(row["finding"] for row in rows)]))
+    known = [name for name in KINDS if name not in ID_WORDS]  # those of ids follow
+    order = list(dict.fromkeys([*known, *(row["finding"] for row in rows)]))
     rows.sort(key=lambda row: order.index(row["finding"]))
     table = pd.DataFrame(rows)
     table["treatment"] = [
         row.get("treatment", treatments.get(row["finding"], "reported")) for row in rows
     ]
     return table[list(COUNTED_COLUMNS)]
-
-
-_FIRST = (
-    "missing_customer_id",
-    "missing_order_id",
-    "missing_order_date",
-    "missing_quantity_or_amount",
-    "orphan",
-    "duplicate_line",
-    "zero_amount",
-    "repeated_total",
-    "known_in_part",
-    "return_with_positive_amount",
-    "return_with_positive_quantity",
-    "unmarked_return",
-    "refund_as_invalid",
-    "cancelled_same_day",
-    "mixed_currencies",
-    "left_out",
-    "repeated_line_id",
-    "order_of_several_customers",
-    "amount_arithmetic",
-    "narrow_money",
-    "money_at_limit",
-    "dominating_line",
-    "dominating_customer",
-    "customer_without_kept_line",
-    "garbled_text",
-    "stray_blanks",
-    "spelling_variants",
-)
-"""The order of the chapter; dates follow."""
 
 
 def _spanning(spanning: Mapping[str, tuple[int, int]]) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import TinyShop, ordinary_orders
+from conftest import TinyShop
 
 import segmentation
 from segmentation.actions.recommend import who_orders_anyway
@@ -84,20 +84,16 @@ def assert_same(found: Any, expected: Any) -> None:
         )
 
 
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory) -> TinyShop:
-    shop = TinyShop(tmp_path_factory.mktemp("answers"))
-    shop.lines(ordinary_orders(60))
-    shop.arguments()
-    return shop
-
-
-@pytest.fixture(scope="module")
-def opened(shop):
-    """A run of the shop as a notebook opens it, with every stage that answers a step."""
+def open_run(shop: TinyShop, **changed: object) -> segmentation.Run:
+    """A run of the shop as a notebook opens it."""
     where = {"source": str(shop.folder / "shop.sql"), "location": str(shop.folder)}
-    asked = where | {"n_init": 2, "k_max": 4, "runs_dir": str(shop.folder / "runs")}
-    run = segmentation.open_run(asked)
+    return segmentation.open_run(where | changed | {"runs_dir": str(shop.runs_dir)})
+
+
+@pytest.fixture(scope="module")
+def opened(shop_of_60):
+    """A run with every stage that answers a step."""
+    run = open_run(shop_of_60, n_init=2, k_max=4)
     for result in ("k_evidence", "flags", "segments", "recommendations"):
         run[result]
     yield run
@@ -244,18 +240,16 @@ def test_advice_on_anything_else_is_computed_anew(in_notebook, monkeypatch, chan
         advised(in_notebook, **changed(in_notebook))
 
 
-def test_a_step_computes_no_stage_of_the_run(shop, monkeypatch):
+def test_a_step_computes_no_stage_of_the_run(shop_of_60):
     """A clustering alone is not worth a scan of every number of clusters."""
-    where = {"source": str(shop.folder / "shop.sql"), "location": str(shop.folder)}
-    run = segmentation.open_run(where | {"random_state": 5, "runs_dir": str(shop.folder / "runs")})
+    run = open_run(shop_of_60, random_state=5)
     segmentation.kmeans(prepared(run), 3, random_state=5)
     assert set(run.reused) == {"prepared"}
     run_module._OPENED.clear()
 
 
-def test_an_opened_run_is_let_go_with_the_notebooks_name_for_it(shop):
-    where = {"source": str(shop.folder / "shop.sql"), "location": str(shop.folder)}
-    run = segmentation.open_run(where | {"runs_dir": str(shop.folder / "runs")})
+def test_an_opened_run_is_let_go_with_the_notebooks_name_for_it(shop_of_60):
+    run = open_run(shop_of_60)
     assert run_module.opened_run() is run
     del run
     assert run_module.opened_run() is None

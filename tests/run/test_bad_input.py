@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import termios
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -43,19 +42,11 @@ OF_A_STEP_BEFORE = "FROM few".join(OF_A_STEP_BEFORE.rsplit("FROM orders", 1))
 NO_ID = SHOP_SQL.replace("customer_id,\n", "", 1)
 
 
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory) -> Path:
-    """The run folder of an ordinary tiny shop."""
-    shop = TinyShop(tmp_path_factory.mktemp("finished")).lines(ordinary_orders())
-    assert shop.run().code == 0
-    return shop.result
-
-
 @pytest.fixture
-def shop(tmp_path, finished) -> TinyShop:
+def shop(tmp_path, ordinary_run) -> TinyShop:
     """An ordinary tiny shop that has been run before."""
     shop = TinyShop(tmp_path).lines(ordinary_orders())
-    shutil.copytree(finished, shop.result)
+    shutil.copytree(ordinary_run, shop.result)
     return shop
 
 

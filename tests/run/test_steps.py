@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT, TinyShop, ordinary_orders
+from conftest import ROOT
 from sklearn.base import clone
 from sklearn.cluster import AgglomerativeClustering
 
@@ -19,22 +19,16 @@ SETTINGS = {"n_clusters": 3, "n_init": 2, "k_max": 4}
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory) -> TinyShop:
-    shop = TinyShop(tmp_path_factory.mktemp("steps"))
-    shop.lines(ordinary_orders(60))
-    shop.arguments()
-    return shop
+def lines(shop_of_60) -> pd.DataFrame:
+    return segmentation.read_orders(shop_of_60.folder / "shop.sql", shop_of_60.folder)
 
 
 @pytest.fixture(scope="module")
-def lines(shop) -> pd.DataFrame:
-    return segmentation.read_orders(shop.folder / "shop.sql", shop.folder)
-
-
-@pytest.fixture(scope="module")
-def run(shop) -> segmentation.Run:
-    where = {"source": str(shop.folder / "shop.sql"), "location": str(shop.folder)}
-    return segmentation.Run(segmentation.Parameters(**where, **SETTINGS), shop.folder / "runs")
+def run(shop_of_60) -> segmentation.Run:
+    where = {"source": str(shop_of_60.folder / "shop.sql"), "location": str(shop_of_60.folder)}
+    return segmentation.Run(
+        segmentation.Parameters(**where, **SETTINGS), shop_of_60.folder / "runs"
+    )
 
 
 def test_steps_one_by_one_give_what_a_run_gives(run, lines):

@@ -27,7 +27,7 @@ from segmentation.core.intervals import wilson
 from segmentation.core.limits import AUTO_K_RANGE
 from segmentation.core.parameters import Parameters, resolve
 from segmentation.core.threads import one_thread
-from segmentation.customers.prepare import prepare_group
+from segmentation.customers.prepare import prepare_group, preparing
 from segmentation.evidence.by_group import k_scores_of
 from segmentation.evidence.choose_k import choose_k
 from segmentation.evidence.k_scores import score_fits
@@ -140,11 +140,8 @@ def judged(kind: str, *, n: int, number: int) -> bool | None:
         **resolve("cdnow")[1].model_dump() | {"transform": transform, "random_state": number}
     )
     customers = draw(np.random.default_rng([number, n, list(KINDS).index(kind)]), n)
-    values = prepare_group(
-        customers, "normal", names=parameters.features, outliers=parameters.outliers,
-        winsor_quantile=parameters.winsor_quantile, transform=parameters.transform,
-        scaler=parameters.scaler,
-    ).values  # fmt: skip
+    names = parameters.features
+    values = prepare_group(customers, "normal", names=names, **preparing(parameters)).values
     k = CUTS[number % len(CUTS)]
     with one_thread():
         labels = fit(values, k, seed=number).assign(values)

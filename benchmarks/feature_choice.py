@@ -24,7 +24,7 @@ import pandas as pd
 from benchmarks.page import ROOT, table
 from segmentation.core.limits import CAMPAIGN_SHARES, LEAST_AGREEMENT, LEAST_CUSTOMERS
 from segmentation.core.parameters import Parameters, resolve
-from segmentation.customers.prepare import prepare_group
+from segmentation.customers.prepare import prepare_group, preparing
 from segmentation.evidence.choose_k import split_half_agreement
 from segmentation.evidence.explain import explain
 from segmentation.evidence.forecast import fitted, predict
@@ -59,8 +59,7 @@ def divided(
     def prepared(transform: str) -> Any:
         return prepare_group(
             customers, kind, names=tuple(n for n in parameters.features if n in customers.columns),
-            outliers=parameters.outliers, winsor_quantile=parameters.winsor_quantile,
-            transform=transform, scaler=parameters.scaler,
+            **preparing(parameters) | {"transform": transform},
         )  # fmt: skip
 
     group = prepared(choice.get("transform", parameters.transform))

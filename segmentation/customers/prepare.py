@@ -109,6 +109,12 @@ def prepare_group(
     return PreparedGroup(segment_type, rows, values, flag_values, preparation, tuple(notes))
 
 
+def preparing(parameters: Parameters) -> dict[str, Any]:
+    """How a profile has a group prepared, for `prepare_group`."""
+    names = ("outliers", "winsor_quantile", "transform", "scaler")
+    return {name: getattr(parameters, name) for name in names}
+
+
 def prepare_groups(
     *, customer_features: pd.DataFrame, overview: dict[str, Any], parameters: Parameters
 ) -> dict[str, Any]:
@@ -116,15 +122,7 @@ def prepare_groups(
     check_features(customer_features, parameters.features, source=overview["source"])
     table = add_segment_type(customer_features, split_pre_register=parameters.split_pre_register)
     groups = {
-        kind: prepare_group(
-            table,
-            kind,
-            names=parameters.features,
-            outliers=parameters.outliers,
-            winsor_quantile=parameters.winsor_quantile,
-            transform=parameters.transform,
-            scaler=parameters.scaler,
-        )
+        kind: prepare_group(table, kind, names=parameters.features, **preparing(parameters))
         for kind in SEGMENT_TYPES
         if (table["segment_type"] == kind).any()
     }

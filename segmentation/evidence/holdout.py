@@ -70,8 +70,7 @@ def segments_at_cut(
     for kind in [k for k in SEGMENT_TYPES if (table["segment_type"] == k).any()]:
         group = prepare.prepare_group(
             table, kind, names=tuple(n for n in parameters.features if n in table.columns),
-            outliers=parameters.outliers, winsor_quantile=parameters.winsor_quantile,
-            transform=parameters.transform, scaler=parameters.scaler,
+            **prepare.preparing(parameters),
         )  # fmt: skip
         customers = table.iloc[group.rows]
         spent = customers["total_spent"].to_numpy()

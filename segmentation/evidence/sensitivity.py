@@ -71,8 +71,8 @@ def sensitivity(
         returns, transform, scaler, kind = cell
         table = tables[returns]
         group = prepare.prepare_group(
-            table, kind, names=parameters.features, outliers=parameters.outliers,
-            winsor_quantile=parameters.winsor_quantile, transform=transform, scaler=scaler,
+            table, kind, names=parameters.features,
+            **prepare.preparing(parameters) | {"transform": transform, "scaler": scaler},
         )  # fmt: skip
         setting = {"segment_type": kind, "returns": returns, "transform": transform,
                    "scaler": scaler}  # fmt: skip

@@ -19,7 +19,7 @@ from segmentation.core.limits import (
 )
 from segmentation.core.parameters import Parameters
 from segmentation.core.threads import in_parallel
-from segmentation.customers.prepare import prepare_group
+from segmentation.customers.prepare import prepare_group, preparing
 from segmentation.evidence.forecast import fitted
 from segmentation.evidence.resampling import fit, seed_of
 from segmentation.evidence.stability import TOO_FEW
@@ -164,11 +164,7 @@ def against_smooth(
             if model is None
             else smooth_buyers(customers, model, seed=seed, n=n)
         )
-        values = prepare_group(
-            clones, kind, names=names, outliers=parameters.outliers,
-            winsor_quantile=parameters.winsor_quantile, transform=parameters.transform,
-            scaler=parameters.scaler,
-        ).values  # fmt: skip
+        values = prepare_group(clones, kind, names=names, **preparing(parameters)).values
         labels = fit(values, k, seed=seed).assign(values)
         return float(silhouettes(values, [labels], np.arange(len(values)))[0].mean())
 

@@ -13,7 +13,7 @@ from benchmarks.false_alarms import judged as alarm
 from segmentation.core.own_features import labels_from
 from segmentation.core.parameters import resolve
 from segmentation.core.threads import one_thread
-from segmentation.customers.prepare import prepare_group
+from segmentation.customers.prepare import prepare_group, preparing
 from segmentation.evidence import verdict
 from segmentation.evidence.forecast import fitted
 from segmentation.evidence.resampling import fit
@@ -32,11 +32,8 @@ PARAMETERS = resolve("cdnow")[1]
 
 
 def judged(customers: pd.DataFrame, k: int) -> dict:
-    values = prepare_group(
-        customers, "normal", names=PARAMETERS.features, outliers=PARAMETERS.outliers,
-        winsor_quantile=PARAMETERS.winsor_quantile, transform=PARAMETERS.transform,
-        scaler=PARAMETERS.scaler,
-    ).values  # fmt: skip
+    names = PARAMETERS.features
+    values = prepare_group(customers, "normal", names=names, **preparing(PARAMETERS)).values
     with one_thread():
         labels = fit(values, k, seed=1).assign(values)
     own = float(silhouettes(values, [labels], np.arange(len(values)))[0].mean())

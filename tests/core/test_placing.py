@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -64,11 +65,11 @@ def texts_of(home: Path) -> list[str]:
 
 @pytest.mark.parametrize("way", ["one step", "two renames"])
 def test_killed_at_any_step_old_and_new_never_mix_for_good(tmp_path, way):
-    seen = set()
+    seen, before = set(), tmp_path / "before"
+    before.mkdir()
+    assert write(before, "00000000").returncode == 0
     for stop in range(1, 40):
-        home = tmp_path / str(stop)
-        home.mkdir()
-        assert write(home, "00000000").returncode == 0
+        home = shutil.copytree(before, tmp_path / str(stop), symlinks=True)
         died = write(home, "11111111", stop=stop, way=way)
         with opened(home):  # what the next command does
             found = set(texts_of(home))

@@ -81,73 +81,28 @@ def test_file_of_another_kind_is_named_with_the_kinds_accepted(shop):
     refused(shop, "orders.ods", ".csv", location=str(shop.folder / "orders.ods"))
 
 
-@pytest.mark.parametrize(
-    ("content", "needed"),
-    [
-        pytest.param(b"", ["is empty"], id="empty-file"),
-        pytest.param(b"\xef\xbb\xbf", ["orders.csv"], id="byte-order-mark-only"),
-        pytest.param(HEADER.encode(), ["header", "no rows"], id="header-only"),
-        pytest.param(HEADER.strip().encode(), ["header", "no rows"], id="header-without-newline"),
-        pytest.param(
-            (HEADER.replace("amount", "amout") + GOOD).encode(),
-            ["no column amount", "amout"],
-            id="missing-column",
-        ),
-        pytest.param(
-            (HEADER.replace("order_id", "customer_id") + GOOD).encode(),
-            ["customer_id twice"],
-            id="column-named-twice",
-        ),
-        pytest.param(
-            (HEADER.replace("order_id", "Customer_ID") + GOOD).encode(),
-            ["twice"],
-            id="column-named-twice-but-for-capitals",
-        ),
-        pytest.param(
-            (HEADER + GOOD + "C3,3,2023-01-03,2,5.00,true,false,,extra\n").encode(),
-            ["9 fields", "line 4", "8"],
-            id="too-many-fields",
-        ),
-        pytest.param(
-            (HEADER + GOOD + "C3,3,2023-01-03,2\n").encode(),
-            ["4 fields", "line 4", "8"],
-            id="too-few-fields",
-        ),
-        pytest.param(
-            (HEADER + GOOD + '"C3,3,2023-01-03,2,5.00,true,false,\n' + AFTER).encode(),
-            ["quote"],
-            id="quote-not-closed-at-the-start-of-a-line",
-        ),
-        pytest.param(
-            (HEADER + GOOD + 'C3,"3,2023-01-03,2,5.00,true,false,\n' + AFTER).encode(),
-            ["quote"],
-            id="quote-not-closed-inside-a-line",
-        ),
-        pytest.param(
-            (HEADER + GOOD + 'C3,3,2023-01-03,2,5.00,true,false,"\n').encode(),
-            ["quote"],
-            id="quote-not-closed-in-the-last-field",
-        ),
-        pytest.param(
-            (HEADER + GOOD + '"C3"x,3,2023-01-03,2,5.00,true,false,\n' + AFTER).encode(),
-            ["quote", "line 4"],
-            id="text-after-a-closed-quote",
-        ),
-        pytest.param(
-            (HEADER + GOOD + "Cé,3,2023-01-03,2,5.00,true,false,\n").encode()
-            + b"D\xe9,4,2023-01-03,2,5.00,true,false,\n",
-            ["UTF-8", "near byte"],
-            id="damaged-utf-8",
-        ),
-        pytest.param(
-            (HEADER + GOOD + "C\0,3,2023-01-03,2,5.00,true,false,\n").encode(),
-            ["NUL byte", "offset"],
-            id="nul-byte",
-        ),
-    ],
-)
-def test_damaged_file_is_refused(shop, content, needed):
-    shop.bytes(content)
+REST = ",3,2023-01-03,2,5.00,true,false,"
+DAMAGED: dict[str, tuple[str | bytes, list[str]]] = {
+    "empty": ("", ["is empty"]),
+    "byte order mark only": ("\ufeff", ["orders.csv"]),
+    "header only": (HEADER, ["header", "no rows"]),
+    "header without newline": (HEADER.strip(), ["header", "no rows"]),
+    "missing column": (HEADER.replace("amount", "amout") + GOOD, ["no column amount", "amout"]),
+    "column twice": (HEADER.replace("order_id", "customer_id") + GOOD, ["customer_id twice"]),
+    "twice but for capitals": (HEADER.replace("order_id", "Customer_ID") + GOOD, ["twice"]),
+    "too many fields": (f"{HEADER}{GOOD}C3{REST},extra\n", ["9 fields", "line 4", "8"]),
+    "too few fields": (f"{HEADER}{GOOD}C3,3,2023-01-03,2\n", ["4 fields", "line 4", "8"]),
+    "text after a quote": (f'{HEADER}{GOOD}"C3"x{REST}\n{AFTER}', ["quote", "line 4"]),
+    "damaged UTF-8": (f"{HEADER}{GOOD}Cé{REST}\n".encode() + b"D\xe9\n", ["UTF-8", "near byte"]),
+    "NUL": (f"{HEADER}{GOOD}C\0{REST}\n", ["NUL byte", "offset"]),
+}
+"""A file and what is said of it; lines that a quote swallows are in test_csv_checks."""
+
+
+@pytest.mark.parametrize("damage", DAMAGED)
+def test_damaged_file_is_refused(shop, damage):
+    content, needed = DAMAGED[damage]
+    shop.bytes(content.encode() if isinstance(content, str) else content)
     refused(shop, "orders.csv", *needed)
 
 
@@ -412,8 +367,10 @@ def test_customers_listed_twice_are_counted_and_named(table_shop, kind):
 
 
 @KINDS
-@pytest.mark.parametrize("column", ["first_to_last_order", "total_unit", "total_spent"])
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("first_to_last_order", np.nan), ("total_unit", np.inf), ("total_spent", -np.inf)],
+)
 def test_number_that_is_none_or_infinite_is_refused(table_shop, kind, column, value):
     give(table_shop, customer_table(**{column: value}), kind)
     refused(table_shop, "customer_segmentation_data", column, "1 ")
@@ -469,74 +426,41 @@ def test_money_of_a_customer_table_as_double_is_exact_or_refused(table_shop):
 # --- the source's SQL -----------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("sql", "needed"),
-    [
-        pytest.param("", ["one SELECT"], id="empty"),
-        pytest.param("-- nothing", ["one SELECT"], id="only-a-comment"),
-        pytest.param(SHOP_SQL + ";" + SHOP_SQL, ["one SELECT"], id="two-selects"),
-        pytest.param(SHOP_SQL + "; DROP TABLE orders", ["one SELECT"], id="drop-after-select"),
-        pytest.param("DELETE FROM orders", ["one SELECT"], id="delete"),
-        pytest.param("COPY orders TO 'x.csv'", ["one SELECT"], id="copy"),
-        pytest.param("SELEC x FRM", ["SQL"], id="misspelt"),
-        pytest.param("SELECT 1 AS customer_id", ["no table"], id="no-table"),
-        pytest.param(NO_ID, ["lacks customer_id", "required"], id="lacks-customer-id"),
-        pytest.param(
-            SHOP_SQL.replace("AS is_valid", "AS valid"), ["lacks is_valid"], id="lacks-is-valid"
-        ),
-        pytest.param(
-            SHOP_SQL.replace("amount AS DECIMAL(18, 2)", "amount AS DOUBLE"),
-            ["amount is DOUBLE", "DECIMAL"],
-            id="amount-as-double",
-        ),
-        pytest.param(
-            SHOP_SQL.replace("CAST(amount AS DECIMAL(18, 2)) AS amount", "amount"),
-            ["amount is VARCHAR", "DECIMAL"],
-            id="amount-as-text",
-        ),
-        pytest.param(
-            SHOP_SQL.replace("CAST(order_date AS DATE) AS order_date", "order_date"),
-            ["order_date is VARCHAR", "DATE"],
-            id="date-as-text",
-        ),
-        pytest.param(
-            SHOP_SQL.replace("order_id,", "no_such AS order_id,"),
-            ["orders.csv", "no column no_such"],
-            id="unknown-column",
-        ),
-        pytest.param(
-            OF_A_STEP_BEFORE,
-            ["order_id"],
-            id="column-that-a-step-before-does-not-give",
-        ),
-        pytest.param(
-            SHOP_SQL.replace("order_id,", "frobnicate(order_id) AS order_id,"),
-            ["frobnicate"],
-            id="unknown-function",
-        ),
-        pytest.param(
-            SHOP_SQL.replace("orders", "orders, (SELECT customer_id FROM orders) AS again"),
-            ["customer_id"],
-            id="column-of-two-tables",
-        ),
-        pytest.param(
-            SHOP_SQL.replace("CAST(order_date", "CAST(STRPTIME(order_date, '%d/%m/%Y')"),
-            ["order_date"],
-            id="date-format-that-does-not-fit",
-        ),
-        pytest.param(
-            SHOP_SQL + "WHERE CAST(order_id AS INTEGER) > 0",
-            ["order_id"],
-            id="cast-in-where-that-does-not-fit",
-        ),
-        pytest.param(
-            SHOP_SQL + "JOIN read_csv('/etc/passwd') AS other ON TRUE",
-            ["read_csv"],
-            id="file-beside-the-location-that-no-hash-covers",
-        ),
-    ],
-)
-def test_source_sql_that_cannot_be_run_is_refused(shop, sql, needed):
+def changed_sql(old: str, new: str) -> str:
+    assert old in SHOP_SQL
+    return SHOP_SQL.replace(old, new)
+
+
+MONEY = "DECIMAL(18, 2)) AS amount"
+TWICE = "orders, (SELECT customer_id FROM orders) AS again"
+STRPTIME = "CAST(STRPTIME(order_date, '%d/%m/%Y')"
+BAD_SQL: dict[str, tuple[str, list[str]]] = {
+    "empty": ("", ["one SELECT"]),
+    "only a comment": ("-- nothing", ["one SELECT"]),
+    "two selects": (SHOP_SQL + ";" + SHOP_SQL, ["one SELECT"]),
+    "drop after select": (SHOP_SQL + "; DROP TABLE orders", ["one SELECT"]),
+    "delete": ("DELETE FROM orders", ["one SELECT"]),
+    "copy": ("COPY orders TO 'x.csv'", ["one SELECT"]),
+    "misspelt": ("SELEC x FRM", ["SQL"]),
+    "no table": ("SELECT 1 AS customer_id", ["no table"]),
+    "lacks customer_id": (NO_ID, ["lacks customer_id", "required"]),
+    "lacks is_valid": (changed_sql("AS is_valid", "AS valid"), ["lacks is_valid"]),
+    "amount as double": (changed_sql(MONEY, "DOUBLE) AS amount"), ["amount is DOUBLE", "DECIMAL"]),
+    "amount as text": (changed_sql(MONEY, "TEXT) AS amount"), ["amount is VARCHAR", "DECIMAL"]),
+    "date as text": (changed_sql("AS DATE) AS order", "AS TEXT) AS order"), ["VARCHAR", "DATE"]),
+    "unknown column": (changed_sql("order_id", "no_such AS order_id"), ["no column no_such"]),
+    "column that a step before does not give": (OF_A_STEP_BEFORE, ["order_id"]),
+    "unknown function": (changed_sql("order_id", "frobnicate(1) AS order_id"), ["frobnicate"]),
+    "column of two tables": (changed_sql("orders", TWICE), ["customer_id"]),
+    "other format of dates": (changed_sql("CAST(order_date", STRPTIME), ["order_date"]),
+    "cast in where": (SHOP_SQL + "WHERE CAST(order_id AS INTEGER) > 0", ["order_id"]),
+    "file that no hash covers": (SHOP_SQL + "JOIN read_csv('/x.csv') AS x ON TRUE", ["read_csv"]),
+}
+
+
+@pytest.mark.parametrize("mistake", BAD_SQL)
+def test_source_sql_that_cannot_be_run_is_refused(shop, mistake):
+    sql, needed = BAD_SQL[mistake]
     shop.sql(sql)
     refused(shop, *needed)
 

@@ -18,6 +18,9 @@ from segmentation.core.command_options import (
 )
 
 Run = click.argument("run_folder", type=AnyPath, metavar="RUN")
+Group = click.option(
+    "--group", "segment_type", help="Its segment_type, where several groups have the name."
+)
 
 
 @click.group()
@@ -28,9 +31,10 @@ def campaign() -> None:
 @campaign.command("split")
 @Run
 @click.option("--segment", required=True, help="Name of the segment to contact.")
-@click.option("--group", help="Its segment_type, where several groups have the name.")
+@Group
 @click.option(
     "--share",
+    "treatment_share",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     default=0.5,
     show_default=True,
@@ -45,30 +49,12 @@ def campaign() -> None:
 )
 @RawValues
 @Replace
-def campaign_split(
-    run_folder: Path,
-    segment: str,
-    group: str | None,
-    share: float,
-    seed: int,
-    output: Path,
-    raw_values: bool,
-    replace: bool,
-) -> None:
+def campaign_split(run_folder: Path, output: Path, **asked: Any) -> None:
     """Divide a segment of RUN into customers to contact and an untouched control group."""
     from segmentation.deliver.campaign_lists import split_segment
 
-    said = split_segment(
-        run_folder,
-        segment=segment,
-        segment_type=group,
-        treatment_share=share,
-        seed=seed,
-        output=output,
-        raw_values=raw_values,
-        replace=replace,
-    )
-    click.echo(f"{said}\n{shown(output)}")
+    click.echo(split_segment(run_folder, output=output, **asked))
+    click.echo(shown(output))
 
 
 @campaign.command("size")
@@ -106,9 +92,7 @@ def campaign_readout(arms: Path, results: Path, **pays: float | None) -> None:
 )
 @Run
 @click.option("--segment", help="Name of the segment to contact.")
-@click.option(
-    "--group", "segment_type", help="Its segment_type, where several groups have the name."
-)
+@Group
 @click.option(
     "--list",
     "listed",
@@ -241,12 +225,12 @@ def sql(model: Path, dialect: str) -> None:
         "mlflow models serve --model-uri segments_mlflow --env-manager local",
     )
 )
-@click.argument("run_folder", type=click.Path(path_type=Path), metavar="RUN")
+@Run
 @click.option(
     "--mlflow",
     "output",
     required=True,
-    type=click.Path(file_okay=False, path_type=Path),
+    type=FolderPath,
     help="Folder to write the model to, as code and data that MLflow loads.",
 )
 def export(run_folder: Path, output: Path) -> None:

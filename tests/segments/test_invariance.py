@@ -89,19 +89,19 @@ def test_another_run_gives_the_same_bytes_of_segments_and_features(marketplace_r
         assert again == (marketplace_run / "model" / name).read_bytes(), name
 
 
-def test_order_of_features_in_the_profile_does_not_change_the_groups(marketplace_run, tmp_path):
+def test_order_of_features_in_the_profile_does_not_change_the_groups(marketplace_run, runs_dir):
     names = ["total_spent", "total_unit", "first_to_last_order", "register_to_order"]
 
-    found = segments_of("marketplace", RAW / "marketplace", tmp_path, features=names)
+    found = segments_of("marketplace", RAW / "marketplace", runs_dir, features=names)
 
     expected = pd.read_parquet(marketplace_run / "segments.parquet")
     assert found["is_anomaly"].tolist() == expected["is_anomaly"].tolist()
     assert found["segment"].tolist() == expected["segment"].tolist()
 
 
-def test_clusters_ascend_in_mean_spend_whatever_the_seed(tmp_path):
+def test_clusters_ascend_in_mean_spend_whatever_the_seed(marketplace_run, runs_dir):
     changed = {"random_state": 1234, "n_clusters": 5}
-    found = segments_of("marketplace", RAW / "marketplace", tmp_path, **changed)
+    found = segments_of("marketplace", RAW / "marketplace", runs_dir, **changed)
 
     for kind, group in found.groupby("segment_type"):
         if kind == "unregistered":  # fewer than 30 for each cluster: one segment

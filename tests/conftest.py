@@ -18,7 +18,7 @@ from unittest import mock
 
 import pytest
 import yaml
-from mariadb import mariadb_server  # noqa: F401  (a fixture for all test files)
+from mariadb import as_root, mariadb_server  # noqa: F401  (fixtures for all test files)
 from no_skips import pytest_sessionfinish, pytest_terminal_summary  # noqa: F401  hooks
 from postgres import postgres_server  # noqa: F401
 from spark_session import spark  # noqa: F401  (a fixture for all test files)

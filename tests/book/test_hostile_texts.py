@@ -174,9 +174,7 @@ def test_the_csv_twin_and_the_parquet_file_have_the_very_ids(hostile_run):
     assert about["characters replaced"] == 2
 
 
-def test_the_published_table_has_the_very_ids(hostile_run, mariadb_server, monkeypatch, tmp_path):
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("MYSQL_USER", "root")
+def test_the_published_table_has_the_very_ids(hostile_run, mariadb_server, as_root):
     mariadb_server.new_database("hostile")
     place = mariadb_server.location("hostile")
 

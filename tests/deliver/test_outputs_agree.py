@@ -156,12 +156,8 @@ def test_model_and_sql_give_every_customer_the_same_segment(handed_over):
     assert len(borderline) < 5
 
 
-def test_the_published_table_is_segments_parquet(
-    handed_over, mariadb_server, monkeypatch, tmp_path
-):
+def test_the_published_table_is_segments_parquet(handed_over, mariadb_server, as_root):
     folder, _ = handed_over
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("MYSQL_USER", "root")
     mariadb_server.new_database("agree")
     place = mariadb_server.location("agree")
 

@@ -186,11 +186,8 @@ def test_what_a_select_lacks_is_said_in_the_words_of_the_page(tmp_path, place, o
 
 
 def test_the_select_gives_the_same_features_in_a_database(
-    run, mariadb_server: MariaDbServer, tmp_path, monkeypatch
+    run, mariadb_server: MariaDbServer, as_root, tmp_path
 ):
-    monkeypatch.setenv("MYSQL_USER", "root")
-    monkeypatch.setenv("MYSQL_PASSWORD", "")
-    monkeypatch.setenv("HOME", str(tmp_path))
     mariadb_server.execute("CREATE DATABASE bookshop CHARACTER SET utf8mb4")
     for table in TABLES:
         rows = rows_of(table)

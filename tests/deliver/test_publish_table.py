@@ -11,18 +11,12 @@ import subprocess
 import sys
 import time
 from decimal import Decimal
-from pathlib import Path
 
 import pandas as pd
 import pytest
 from conftest import ROOT, assert_refused, call_cli
 
-
-@pytest.fixture(autouse=True)
-def root_without_password(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("MYSQL_USER", "root")
-    monkeypatch.setenv("MYSQL_PASSWORD", "")
-    monkeypatch.setenv("HOME", str(tmp_path))
+pytestmark = pytest.mark.usefixtures("as_root")
 
 
 @pytest.fixture

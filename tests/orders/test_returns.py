@@ -113,9 +113,7 @@ def test_kinds_of_lines_are_counted_whichever_rule_they_met_first(tmp_path):
     assert "1 of them counts as a sale" in sentence
 
 
-def test_the_same_counts_come_from_a_database(mariadb_server: MariaDbServer, tmp_path, monkeypatch):
-    monkeypatch.setenv("MYSQL_USER", "root")
-    monkeypatch.setenv("MYSQL_PASSWORD", "")
+def test_the_same_counts_come_from_a_database(mariadb_server: MariaDbServer, as_root, tmp_path):
     lines = [sold("d", "2023-03-01", 1)] + [
         sold(customer, f"2023-01-{day:02d}", units, product)
         for day, (customer, units, product) in enumerate(

@@ -66,11 +66,7 @@ BIG_TABLES = (
 )
 
 
-@pytest.fixture(autouse=True)
-def root_without_password(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("MYSQL_USER", "root")
-    monkeypatch.setenv("MYSQL_PASSWORD", "")
-    monkeypatch.setenv("HOME", str(tmp_path))
+pytestmark = pytest.mark.usefixtures("as_root")
 
 
 def database(server: MariaDbServer, name: str, *statements: str) -> str:

@@ -203,13 +203,6 @@ def stored(server: MariaDbServer, name: str, *more: str) -> str:
     return server.location(name)
 
 
-@pytest.fixture
-def as_root(monkeypatch, tmp_path):
-    monkeypatch.setenv("MYSQL_USER", "root")
-    monkeypatch.setenv("MYSQL_PASSWORD", "")
-    monkeypatch.setenv("HOME", str(tmp_path))
-
-
 def test_a_text_is_not_joined_to_a_number(shop, mariadb_server, as_root):
     location = stored(
         mariadb_server,

@@ -34,11 +34,11 @@ ORDERS = """
 """
 
 
+pytestmark = pytest.mark.usefixtures("as_root")
+
+
 @pytest.fixture(autouse=True)
-def root_without_password(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("MYSQL_USER", "root")
-    monkeypatch.setenv("MYSQL_PASSWORD", "")
-    monkeypatch.setenv("HOME", str(tmp_path))
+def few_rows_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mysql_tables, "ROWS_AT_ONCE", 5)
 
 

@@ -168,3 +168,11 @@ def mariadb_server() -> Iterator[MariaDbServer]:
     """A running private server, shared by the tests of a session: stop or break another one."""
     with private_server() as server:
         yield server
+
+
+@pytest.fixture
+def as_root(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Commands connect as the server's root, whoever's option file there is."""
+    monkeypatch.setenv("MYSQL_USER", "root")
+    monkeypatch.setenv("MYSQL_PASSWORD", "")
+    monkeypatch.setenv("HOME", str(tmp_path))

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from disks import mounted
 
 from segmentation.core import atomic
 from segmentation.core.atomic import atomic_path, scratch_folder, swap_folder, write_text_atomic
@@ -32,16 +33,9 @@ def target(tmp_path: Path) -> Path:
 @pytest.fixture
 def small_disk(tmp_path: Path):
     """A disk of 64 KB."""
-    folder = tmp_path / "small_disk"
-    folder.mkdir()
-    mounted = os.geteuid() == 0 and sys.platform == "linux"
-    if mounted:
-        command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
-        mounted = subprocess.run(command, capture_output=True).returncode == 0
-    if not mounted:
-        pytest.skip("a disk of a given size needs root and mount on Linux")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    (tmp_path / "small_disk").mkdir()
+    with mounted(tmp_path / "small_disk", "size=64k") as folder:
+        yield folder
 
 
 def folder_of(path: Path, text: str, n_files: int = 3) -> Path:

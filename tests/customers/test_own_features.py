@@ -8,6 +8,7 @@ from pathlib import Path
 import duckdb
 import pandas as pd
 import pytest
+from api_server import client_of
 from conftest import TinyShop, assert_refused, call_cli, ordinary_orders
 from python_calamine import CalamineWorkbook
 
@@ -16,8 +17,6 @@ from segmentation.book.report import make_report
 from segmentation.book.words.prediction import holdout_sentence
 from segmentation.core.errors import ParameterError, SourceError
 from segmentation.core.parameters import parameters_from, resolve
-from segmentation.deliver.api.app import Surroundings, create_app
-from segmentation.deliver.api.store import ModelStore
 from segmentation.deliver.run_places import Asked
 from segmentation.deliver.scoring_sql import scoring_sql
 from segmentation.run.run import Run
@@ -93,9 +92,7 @@ def test_file_sql_and_server_assign_it_alike(made, customers, tmp_path):
     with duckdb.connect() as database:
         database.register("features", customers)
         by_sql = database.sql(scoring_sql(made / "model", dialect="duckdb")).df()
-    store = ModelStore(made / "model")
-    store.load()
-    client = create_app(Surroundings(store)).test_client()
+    client = client_of(made / "model")
     columns = ["customer_id", "recency", "frequency", "total_spent", "newsletter_opens"]
     answer = client.post(
         "/v1/segments", json={"customers": customers[columns].to_dict(orient="records")}
@@ -110,9 +107,7 @@ def test_file_sql_and_server_assign_it_alike(made, customers, tmp_path):
 
 
 def test_a_server_says_that_order_lines_do_not_tell_it(made):
-    store = ModelStore(made / "model")
-    store.load()
-    client = create_app(Surroundings(store)).test_client()
+    client = client_of(made / "model")
     line = {"customer_id": "1", "order_id": "1", "order_date": "2023-02-03"}
     answer = client.post("/v1/features", json={"orders": [line | {"quantity": 1, "amount": "5"}]})
 

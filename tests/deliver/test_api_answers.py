@@ -13,14 +13,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from api_server import client_of
 from flask.testing import FlaskClient
 
 from segmentation.core.parameters import resolve
 from segmentation.customers import features
 from segmentation.deliver.api import orders
-from segmentation.deliver.api.app import Surroundings, create_app
 from segmentation.deliver.api.problems import Problem
-from segmentation.deliver.api.store import ModelStore
 from segmentation.orders import clean
 from segmentation.orders import transactions as ingest
 from segmentation.run.run import Run
@@ -29,12 +28,6 @@ from segmentation.sources.engine import DuckDbEngine
 
 JUDGED = ["segment_type", "cluster", "segment", "margin", "is_anomaly", "anomaly_reasons"]
 ROWS_AT_ONCE = 10_000
-
-
-def client_of(model: Path) -> FlaskClient:
-    store = ModelStore(model)
-    store.load()
-    return create_app(Surroundings(store)).test_client()
 
 
 def rows_of(table: pd.DataFrame, columns: list[str]) -> list[dict]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
 
 import pytest
 import schemathesis
+from api_server import client_of
 from flask import Flask
 from hypothesis import HealthCheck, given, settings
 from hypothesis import seed as with_seed
@@ -21,9 +21,6 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from segmentation.deliver.api.app import Surroundings, create_app
-from segmentation.deliver.api.store import ModelStore
-
 CASES = int(os.environ.get("API_CASES", "2000"))
 """Cases in all; `API_CASES=20000 pytest tests/test_api_contract.py` for a long look."""
 SHARES = {"POST /v1/segments": 0.55, "POST /v1/forecast": 0.1, "POST /v1/features": 0.35}
@@ -36,15 +33,9 @@ CHECKS = [
 ]
 
 
-def app_of(model: Path) -> Flask:
-    store = ModelStore(model)
-    store.load()
-    return create_app(Surroundings(store))
-
-
 @pytest.fixture(scope="module")
 def app(marketplace_run) -> Flask:
-    return app_of(marketplace_run / "model")
+    return client_of(marketplace_run / "model").application
 
 
 def operations() -> list[str]:
@@ -105,7 +96,7 @@ def _tried(strategy, checks, answered):
 
 def test_examples_of_the_document_are_answered(shipped_run):
     """Another team starts by copying them."""
-    client = app_of(shipped_run[1] / "model").test_client()
+    client = client_of(shipped_run[1] / "model")
     document = client.get("/openapi.json").json
     tried = 0
     for path, methods in document["paths"].items():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import errno
 import gc
-import os
 import re
 import shutil
 import signal
@@ -20,6 +19,7 @@ import numpy as np
 import openpyxl
 import pandas as pd
 import pytest
+from disks import mounted
 from openpyxl.utils import get_column_letter
 from workbooks import names_of
 
@@ -699,16 +699,9 @@ def test_same_tables_give_the_same_bytes_in_any_place_on_any_day(tmp_path, zone,
 @pytest.fixture(params=[40, 150, 300, 450, 650])
 def small_disk(tmp_path: Path, request):
     """A disk of some KB: full at different moments of writing 1,000 customers."""
-    folder = tmp_path / "small_disk"
-    folder.mkdir()
-    mounted = os.geteuid() == 0 and sys.platform == "linux"
-    if mounted:
-        command = ["mount", "-t", "tmpfs", "-o", f"size={request.param}k", "tmpfs", str(folder)]
-        mounted = subprocess.run(command, capture_output=True).returncode == 0
-    if not mounted:
-        pytest.skip("a disk of a given size needs root and mount on Linux")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    (tmp_path / "small_disk").mkdir()
+    with mounted(tmp_path / "small_disk", f"size={request.param}k") as folder:
+        yield folder
 
 
 @pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")

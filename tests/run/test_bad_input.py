@@ -28,6 +28,7 @@ from conftest import (
     ordinary_orders,
     process_cli,
 )
+from disks import mounted
 
 from segmentation.core.errors import ParameterError
 from segmentation.core.parameters import Parameters, parameters_from
@@ -720,20 +721,15 @@ def test_refusal_is_the_same_in_a_process_of_its_own(shop):
 @pytest.fixture
 def small_disk(shop):
     """Mounts a small disk at the shop's runs folder, holding the finished run."""
-    if os.geteuid() != 0 or sys.platform != "linux":
-        pytest.skip("mounting a small disk needs root on Linux")
+    with contextlib.ExitStack() as stack:
 
-    def mount(options: str) -> None:
-        kept = shop.runs_dir.rename(shop.folder / "kept")
-        shop.runs_dir.mkdir()
-        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(shop.runs_dir)]
-        if subprocess.run(command, capture_output=True, check=False).returncode:
-            pytest.skip("this machine does not let a test mount a disk")
-        shutil.copytree(kept / "shop", shop.result)
+        def mount(options: str) -> None:
+            kept = shop.runs_dir.rename(shop.folder / "kept")
+            shop.runs_dir.mkdir()
+            stack.enter_context(mounted(shop.runs_dir, options))
+            shutil.copytree(kept / "shop", shop.result)
 
-    yield mount
-    if os.path.ismount(shop.runs_dir):
-        subprocess.run(["umount", str(shop.runs_dir)], check=True)
+        yield mount
 
 
 def test_full_disk_is_said_and_the_previous_run_stays(shop, small_disk):

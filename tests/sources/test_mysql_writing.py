@@ -7,7 +7,6 @@ import itertools
 import os
 import select
 import socket
-import subprocess
 import tempfile
 import threading
 import time
@@ -17,6 +16,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from conftest import Outcome, TinyShop, assert_refused, call_cli, order, ordinary_orders
+from disks import mounted
 from mariadb import MariaDbServer, private_server
 
 from segmentation.core.errors import SourceError
@@ -101,21 +101,6 @@ def test_server_killed_in_mid_write_keeps_the_table_before(tmp_path, monkeypatch
 # --- the disk is full -----------------------------------------------------------------
 
 
-@contextlib.contextmanager
-def small_disk(folder: Path, megabytes: int) -> Iterator[bool]:
-    """A disk of its own where the system lets us have one; says whether it does."""
-    command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=1777", "tmpfs", str(folder)]
-    mounted = (
-        os.getuid() == 0
-        and subprocess.run(command, capture_output=True, check=False).returncode == 0
-    )
-    try:
-        yield mounted
-    finally:
-        if mounted:
-            subprocess.run(["umount", "--lazy", str(folder)], check=False)
-
-
 def endless(monkeypatch: pytest.MonkeyPatch) -> None:
     """More rows than any small disk holds."""
     real = materialize._plain_rows
@@ -133,23 +118,18 @@ def test_full_disk_of_the_server_is_said_and_the_table_before_stays(tmp_path, mo
     disk = Path(tempfile.mkdtemp(prefix="disk-"))
     options = ["--innodb-log-file-size=8M", "--innodb-flush-log-at-trx-commit=1"]
     shop = TinyShop(tmp_path)
-    with small_disk(disk, 320) as is_small, monkeypatch.context() as patch:
-        if is_small:
-            patch.setattr(tempfile, "tempdir", str(disk))
-        else:  # no disk of our own: a table space that may not grow says the same
-            options += ["--innodb-file-per-table=0",
-                        "--innodb-data-file-path=ibdata1:12M:autoextend:max:24M"]  # fmt: skip
+    with mounted(disk, "size=320m,mode=1777"), monkeypatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(disk))
         with private_server(*options) as server:
             name = load(server, "crowded")
             location = server.location(name, read_timeout=60)
             assert materialized(shop, location).code == 0
             before = checksum(server, name)
-            if is_small:
-                free = os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize
-                (disk / "filler").write_bytes(bytes(max(0, free - (6 << 20))))
+            free = os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize
+            (disk / "filler").write_bytes(bytes(max(0, free - (6 << 20))))
             endless(patch)
             assert_refused(materialized(shop, location), "MySQL at", "space")
-            (disk / "filler").unlink(missing_ok=True)
+            (disk / "filler").unlink()
             assert checksum(server, name) == before
             assert tables_of(server, name) == {"orders", TABLE}
     disk.rmdir()

@@ -17,8 +17,19 @@ from pathlib import Path
 from typing import Any
 
 from conftest import ROOT
+from flask.testing import FlaskClient
+
+from segmentation.deliver.api.app import Surroundings, create_app
+from segmentation.deliver.api.store import ModelStore
 
 READY_SECONDS = 30
+
+
+def client_of(model: Path) -> FlaskClient:
+    """The application that serves a model, without a server."""
+    store = ModelStore(model)
+    store.load()
+    return create_app(Surroundings(store)).test_client()
 
 
 @dataclass

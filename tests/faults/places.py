@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
-from conftest import ROOT, TinyShop, contents_of, leftovers_in, order
+from conftest import ROOT, TinyShop, contents_of, leftovers_in, ordinary_orders
 
 from segmentation.core.own_folders import MARK
 
@@ -24,15 +24,8 @@ COMMAND = [sys.executable, "-m", "segmentation"]
 def orders(n_customers: int) -> list[dict]:
     """An ordinary small shop; with more customers every figure is another."""
     return [
-        order(
-            f"client-{number:05d}",
-            f"{number}-{visit}",
-            f"2023-{1 + visit * 3:02d}-{1 + number % 28:02d}",
-            1 + number % 5,
-            f"{5 + number * 3 + visit}.50",
-        )
-        for number in range(n_customers)
-        for visit in range(3 if number % 3 == 0 else 1)
+        line | {"customer_id": f"client-{int(line['customer_id']):05d}"}
+        for line in ordinary_orders(n_customers)
     ]
 
 

@@ -24,21 +24,12 @@ from postgres import postgres_server  # noqa: F401
 from spark_session import spark  # noqa: F401  (a fixture for all test files)
 
 from segmentation import cli as command_line
-from segmentation.core.columns import FEATURES, SHIPPED_FEATURES
+from segmentation.core.columns import FEATURES, REQUIRED_TRANSACTION_COLUMNS, SHIPPED_FEATURES
 from segmentation.core.parameters import resolve
 from segmentation.deliver.make_run import make_run
 
 ROOT = Path(__file__).resolve().parents[1]
-SHOP_COLUMNS = (
-    "customer_id",
-    "order_id",
-    "order_date",
-    "quantity",
-    "amount",
-    "is_valid",
-    "is_return",
-    "registered_date",
-)
+SHOP_COLUMNS = (*REQUIRED_TRANSACTION_COLUMNS, "is_return", "registered_date")
 SHOP_SQL = """
 SELECT
     customer_id,

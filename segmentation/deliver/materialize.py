@@ -16,7 +16,7 @@ from segmentation.deliver.mysql_tables import NewTable, create_database, replace
 from segmentation.run.run import Run
 from segmentation.sources.demo import Marketplace, generate_marketplace
 from segmentation.sources.forgotten import held
-from segmentation.sources.mysql.server import parse_location
+from segmentation.sources.mysql.address import parse_location
 
 CUSTOMER_TABLE = "customer_segmentation_data"
 DEMO_COMMENT = "SYNTHETIC: written by segmentation demo, describes nobody"

@@ -17,7 +17,9 @@ from sqlglot import exp
 
 from segmentation.core.errors import SourceError
 from segmentation.core.progress import progress_bar
-from segmentation.sources.mysql.server import Address, connect, in_words
+from segmentation.sources.mysql.address import Address
+from segmentation.sources.mysql.faults import in_words
+from segmentation.sources.mysql.server import connect
 
 ROWS_AT_ONCE = 1000
 OWN_COMMENTS = ("SYNTHETIC", "segmentation materialize")

@@ -19,7 +19,7 @@ from segmentation.core.errors import ParameterError, SourceError
 from segmentation.core.parameters import load_yaml
 from segmentation.deliver.mysql_tables import NewTable, replace_tables
 from segmentation.run.compare_runs import read_run
-from segmentation.sources.mysql.server import is_database, parse_location, shown_location
+from segmentation.sources.mysql.address import is_database, parse_location, shown_location
 
 OWN_COMMENT = "segmentation publish"
 """How the comment of a table begins that this command made and may replace."""

@@ -22,8 +22,8 @@ from segmentation.core.parameters import Parameters
 from segmentation.sources.engine import DuckDbEngine, Engine
 from segmentation.sources.files import RawFiles
 from segmentation.sources.forgotten import read_list
+from segmentation.sources.mysql.address import is_database, parse_location
 from segmentation.sources.mysql.engine import MySqlEngine
-from segmentation.sources.mysql.server import is_database, parse_location
 from segmentation.sources.source import Source, find_source
 from segmentation.sources.spark.engine import SparkEngine
 from segmentation.sources.spark.place import EXPORT, is_spark_place, parse_place

@@ -17,7 +17,7 @@ from segmentation.core.parameters import PROJECT_ROOT, resolve_path
 from segmentation.core.readings import TableReading
 from segmentation.sources.files import HOLD_SEVERAL_TABLES, RAW_SUFFIXES, kind_of, parts_of
 from segmentation.sources.forgotten import Forgotten, LeftOut
-from segmentation.sources.mysql.server import is_database, shown_location
+from segmentation.sources.mysql.address import is_database, shown_location
 from segmentation.sources.spark.place import is_spark_place, parse_place
 
 SQL_FOLDER = Path(__file__).parent / "sql"

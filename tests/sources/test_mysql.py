@@ -40,12 +40,12 @@ from segmentation.orders import transactions as ingest
 from segmentation.run.run import Run
 from segmentation.run.stages import STAGES
 from segmentation.sources.demo import write_marketplace
+from segmentation.sources.mysql.address import parse_location
 from segmentation.sources.mysql.engine import MySqlEngine
 from segmentation.sources.mysql.server import (
     Credentials,
     _tls,
     find_credentials,
-    parse_location,
     parse_option_file,
 )
 
@@ -484,7 +484,7 @@ def test_rows_stream_in_bounded_memory(mariadb_server):
     code = (
         "import sys, _mysql_connector, resource, threading, time, pathlib\n"
         "from segmentation.sources.mysql.engine import MySqlEngine\n"
-        "from segmentation.sources.mysql.server import parse_location\n"
+        "from segmentation.sources.mysql.address import parse_location\n"
         "import segmentation.sources.mysql.server as m; import segmentation.sources.mysql.engine as e, sqlglot\n"
         "engine = MySqlEngine(parse_location(sys.argv[1])); engine.bind('many')\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"

@@ -16,9 +16,9 @@ from sqlglot import exp
 
 from segmentation.core.errors import SourceError
 from segmentation.sources.engine import DuckDbEngine
+from segmentation.sources.mysql.address import parse_location
 from segmentation.sources.mysql.engine import MySqlEngine
 from segmentation.sources.mysql.functions import SAME, refuse_others
-from segmentation.sources.mysql.server import parse_location
 
 TEXTS = (
     *(None, "", " a ", "Äbc", "äBC", "17", "017", "17.50", "-3", "C-00-001", "2024-02-29"),

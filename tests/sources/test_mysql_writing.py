@@ -22,8 +22,8 @@ from mariadb import MariaDbServer, private_server
 from segmentation.core.errors import SourceError
 from segmentation.deliver import materialize, mysql_tables
 from segmentation.deliver.mysql_tables import NewTable, replace_tables
+from segmentation.sources.mysql.address import parse_location
 from segmentation.sources.mysql.engine import MySqlEngine
-from segmentation.sources.mysql.server import parse_location
 
 TABLE = "customer_segmentation_data"
 ORDERS = """

@@ -23,9 +23,11 @@ from segmentation.core.errors import SourceError, first_three
 from segmentation.sources.engine import Engine, Shortcut, Values
 from segmentation.sources.mysql import dialect as mysql_dialect
 from segmentation.sources.mysql import functions
+from segmentation.sources.mysql.address import Address
 from segmentation.sources.mysql.answers import KINDS, batch, fetched, refuse_division_by_zero
 from segmentation.sources.mysql.columns import DATE_TYPES, RawColumn, is_no_day, spelt_out
-from segmentation.sources.mysql.server import Address, connect, driver_words, in_words
+from segmentation.sources.mysql.faults import in_words
+from segmentation.sources.mysql.server import connect, driver_words
 from segmentation.sources.mysql.session import set_for_session, set_zone
 from segmentation.sources.mysql.views import Views, parsed
 from segmentation.sources.source import columns_named

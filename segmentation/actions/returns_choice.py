@@ -8,7 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from segmentation.actions.compare import RunResult, customer_movements, match_segments, migration
+from segmentation.actions.compare import customer_movements, migration
+from segmentation.actions.matching import RunResult, match_segments
 from segmentation.core.errors import SegmentationError
 from segmentation.core.parameters import Parameters
 from segmentation.segments.model import SegmentModel

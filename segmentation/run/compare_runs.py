@@ -12,7 +12,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from segmentation.actions.compare import Comparison, RunResult, compare, customer_movements
+from segmentation.actions.compare import Comparison, compare, customer_movements
+from segmentation.actions.matching import RunResult
 from segmentation.core.columns import amount_scale
 from segmentation.core.errors import ParameterError, SourceError, in_one_sentence
 from segmentation.core.guarded_csv import write_guarded_csv

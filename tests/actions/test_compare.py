@@ -17,12 +17,12 @@ import yaml
 from conftest import ROOT, TinyShop, assert_refused, call_cli, order, ordinary_orders
 
 from segmentation.actions.compare import (
-    RunResult,
     _verdict,
     compare,
     customer_movements,
     population_stability,
 )
+from segmentation.actions.matching import RunResult
 from segmentation.book import words
 from segmentation.core.errors import SourceError
 from segmentation.core.parameters import resolve

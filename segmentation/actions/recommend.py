@@ -46,6 +46,12 @@ GAPS = {
     "price": "money per unit",
 }
 """What the spend of two segments can differ in; `gap` in a play's condition names the largest."""
+AT_LEAST = {
+    "median_recency_at_least": "median_recency",
+    "recency_over_group": "recency_over_group",
+    "one_time_share_at_least": "one_time_share",
+}
+"""Conditions of a play that a fact of the segment has to reach; one not known does not."""
 NOT_AT_THIS_COST = "Do not contact at this cost"
 
 
@@ -391,15 +397,4 @@ def _fits(facts: dict[str, Any], when: dict[str, Any]) -> bool:
     outgrow = when.get("units_outgrow_spend")
     if outgrow and not ratios.get("total_unit", 0.0) >= outgrow * ratios.get("total_spent", 0.0):
         return False
-    if "median_recency_at_least" in when and not (
-        facts["median_recency"] >= when["median_recency_at_least"]
-    ):
-        return False
-    if "recency_over_group" in when and not (
-        facts["recency_over_group"] >= when["recency_over_group"]
-    ):
-        return False
-    return not (
-        "one_time_share_at_least" in when
-        and not facts["one_time_share"] >= when["one_time_share_at_least"]
-    )
+    return all(facts[fact] >= when[name] for name, fact in AT_LEAST.items() if name in when)

@@ -28,154 +28,142 @@ def _by_name(*columns: Column) -> dict[str, Column]:
     return {column.name: column for column in columns}
 
 
-_ARM = Column(
+def _text(name: str, label: str, meaning: str) -> Column:
+    return Column(name, label, "", "text", meaning)
+
+
+def _money(name: str, label: str, meaning: str) -> Column:
+    return Column(name, label, "currency", "money", meaning)
+
+
+def _share(name: str, label: str, meaning: str) -> Column:
+    return Column(name, label, "%", "share", meaning)
+
+
+def _days(name: str, label: str, meaning: str) -> Column:
+    return Column(name, label, "days", "days", meaning)
+
+
+def _people(name: str, label: str, meaning: str) -> Column:
+    return Column(name, label, "customers", "count", meaning)
+
+
+_ARM = _text(
     "campaign_arm",
     "Campaign arm",
-    "",
-    "text",
     "treatment = contact, control = leave alone; drawn by lot. Empty = no campaign.",
 )
 _LAST_ORDER = Column("last_order", "Last order", "", "date", "Day of the last order that counts.")
-_BREAK_EVEN = Column(
+_BREAK_EVEN = _share(
     "break_even_response",
     "Pays if so many order",
-    "%",
-    "share",
     "Part of the contacted who must order for the contact to pay for itself.",
 )
-_BASE = Column(
+_BASE = _share(
     "base",
     "Response without campaign",
-    "%",
-    "share",
     "Part of the customers that orders within the period without any campaign.",
 )
-_DETECTABLE = Column(
+_DETECTABLE = _share(
     "detectable",
     "Smallest rise found",
-    "%",
-    "share",
     "Smallest rise of the response that a test of the whole segment finds, in points.",
 )
-_PERIOD = Column("outcome_days", "Read out after", "days", "days", "Days in which an order counts.")
-_PLAY = Column("play", "Play", "", "text", "What to try with the segment, in a few words.")
+_PERIOD = _days("outcome_days", "Read out after", "Days in which an order counts.")
+_PLAY = _text("play", "Play", "What to try with the segment, in a few words.")
 
 SHEET_COLUMNS: dict[str, dict[str, Column]] = {
     "profile": _by_name(
-        Column("customers", "Customers", "customers", "count", "Customers in the segment."),
-        Column("customers_share", "Share of customers", "%", "share", "Part of all customers."),
-        Column("revenue", "Revenue", "currency", "money", "Sum of their total spent."),
-        Column("revenue_share", "Share of revenue", "%", "share", "Part of all revenue."),
-        Column(
+        _people("customers", "Customers", "Customers in the segment."),
+        _share("customers_share", "Share of customers", "Part of all customers."),
+        _money("revenue", "Revenue", "Sum of their total spent."),
+        _share("revenue_share", "Share of revenue", "Part of all revenue."),
+        _text(
             "stability",
             "Stability",
-            "",
-            "text",
             "stable, uncertain or unstable (mean Jaccard below 0.6) when customers are drawn again; "
             "fewer than 30 are too few to say.",
         ),
         Column("jaccard", "Jaccard", "", "score", "Mean Jaccard over resamples, 0 to 1."),
     ),
     "summary": _by_name(
-        Column("anomalies", "Anomalies", "customers", "count", "Customers flagged as unusual."),
+        _people("anomalies", "Anomalies", "Customers flagged as unusual."),
         _PLAY,
-        Column("do", "What to do", "", "text", "The next step."),
+        _text("do", "What to do", "The next step."),
         _BREAK_EVEN,
-        Column("list", "List", "", "text", "Sheet that lists the customers by value."),
+        _text("list", "List", "Sheet that lists the customers by value."),
     ),
     "names": _by_name(
-        Column("true_of", "True of", "%", "share", "Part of the members of whom the name is true."),
-        Column("fact", "Why this name", "", "text", "A measured fact the name rests on."),
+        _share("true_of", "True of", "Part of the members of whom the name is true."),
+        _text("fact", "Why this name", "A measured fact the name rests on."),
     ),
     "recommendations": _by_name(
         _PLAY,
         Column("is_campaign", "Campaign", "", "flag", "The play is to contact the segment."),
-        Column("why", "Why", "", "text", "What in the numbers suggests it."),
-        Column(
-            "gap", "What separates them", "", "text", "Own figures against the next better segment."
-        ),
-        Column("do", "Do", "", "text", "The next step."),
-        Column("measure", "Measure", "", "text", "What tells whether it worked."),
-        Column("customers", "Customers", "customers", "count", "Customers in the segment."),
-        Column("revenue", "Revenue", "currency", "money", "Sum of their total spent."),
-        Column(
-            "revenue_low", "Revenue, low end", "currency", "money", "95% interval of the revenue."
-        ),
-        Column(
-            "revenue_high", "Revenue, high end", "currency", "money", "95% interval of the revenue."
-        ),
-        Column("revenue_share", "Share of revenue", "%", "share", "Part of all revenue."),
-        Column(
+        _text("why", "Why", "What in the numbers suggests it."),
+        _text("gap", "What separates them", "Own figures against the next better segment."),
+        _text("do", "Do", "The next step."),
+        _text("measure", "Measure", "What tells whether it worked."),
+        _people("customers", "Customers", "Customers in the segment."),
+        _money("revenue", "Revenue", "Sum of their total spent."),
+        _money("revenue_low", "Revenue, low end", "95% interval of the revenue."),
+        _money("revenue_high", "Revenue, high end", "95% interval of the revenue."),
+        _share("revenue_share", "Share of revenue", "Part of all revenue."),
+        _share(
             "largest_share",
             "Share of the largest",
-            "%",
-            "share",
             "Part of the segment's revenue that its largest customer brings.",
         ),
-        Column(
-            "revenue_per_customer", "Revenue per customer", "currency", "money", "Mean total spent."
-        ),
-        Column("one_time_share", "One-time buyers", "%", "share", "Part that ordered once only."),
-        Column("median_recency", "Days since last order", "days", "days", "Median of the segment."),
-        Column(
+        _money("revenue_per_customer", "Revenue per customer", "Mean total spent."),
+        _share("one_time_share", "One-time buyers", "Part that ordered once only."),
+        _days("median_recency", "Days since last order", "Median of the segment."),
+        _money(
             "response_value",
             "Worth of a response",
-            "currency",
-            "money",
             "Mean first order after the cut of those who ordered within the period; where too few "
             "did, mean order in the window.",
         ),
-        Column("response_is", "Worth is of", "", "text", "Which mean the worth of a response is."),
-        Column(
+        _text("response_is", "Worth is of", "Which mean the worth of a response is."),
+        _money(
             "typical_order",
             "Order of the typical customer",
-            "currency",
-            "money",
             "Median of the customers' own mean orders.",
         ),
-        Column(
+        _money(
             "value_in_period",
             "Spent in the period",
-            "currency",
-            "money",
             "Mean of all that those who ordered after the cut spent within the period.",
         ),
         _BREAK_EVEN,
-        Column(
+        _money(
             "cost_limit",
             "Most a contact may cost",
-            "currency",
-            "money",
             "Where a contact costs more, break-even asks for more than twice as many orders.",
         ),
-        Column("campaign_cost", "Cost of a campaign", "currency", "money", "To contact all once."),
+        _money("campaign_cost", "Cost of a campaign", "To contact all once."),
         _PERIOD,
         _BASE,
-        Column("base_low", "Response, low end", "%", "share", "95% interval of the response."),
-        Column("base_high", "Response, high end", "%", "share", "95% interval of the response."),
-        Column(
-            "base_customers", "Customers asked of", "customers", "count", "Whom the response is of."
-        ),
-        Column("base_is", "Response is of", "", "text", "Today's customers, or those of the cut."),
-        Column("base_ordered", "Ordered after the cut", "customers", "count", "Within the period."),
-        Column(
+        _share("base_low", "Response, low end", "95% interval of the response."),
+        _share("base_high", "Response, high end", "95% interval of the response."),
+        _people("base_customers", "Customers asked of", "Whom the response is of."),
+        _text("base_is", "Response is of", "Today's customers, or those of the cut."),
+        _people("base_ordered", "Ordered after the cut", "Within the period."),
+        _days(
             "base_recency",
             "Days silent then",
-            "days",
-            "days",
             "Median days since the last order of those followed, at the cut.",
         ),
-        Column("anomalies", "Anomalies", "customers", "count", "Customers flagged as unusual."),
+        _people("anomalies", "Anomalies", "Customers flagged as unusual."),
         _DETECTABLE,
         Column(
             "is_supported", "Supported", "", "flag", "The data support a campaign on the segment."
         ),
-        Column("limits", "Limits", "", "text", "What the data cannot support, and why."),
+        _text("limits", "Limits", "What the data cannot support, and why."),
     ),
     "campaign": _by_name(
         _PLAY,
-        Column("treatment", "To contact", "customers", "count", "Customers drawn to be contacted."),
-        Column("control", "To leave alone", "customers", "count", "Customers drawn as control."),
+        _people("treatment", "To contact", "Customers drawn to be contacted."),
+        _people("control", "To leave alone", "Customers drawn as control."),
         Column(
             "spend_difference",
             "Difference in spend",
@@ -190,63 +178,55 @@ SHEET_COLUMNS: dict[str, dict[str, Column]] = {
     ),
     "call_first": _by_name(
         Column("rank", "Place", "", "count", "1 = call first."),
-        Column(
+        _money(
             "value_at_risk",
             "Value at risk",
-            "currency",
-            "money",
             "Mean order times the fall of the chance to order: a ranking, no promise of revenue.",
         ),
-        Column(
+        _share(
             "chance_before",
             "Chance to order before",
-            "%",
-            "share",
             "As it was at the end of the quarter before. Empty = not forecast.",
         ),
-        Column("chance", "Chance to order now", "%", "share", "Empty = not forecast."),
-        Column("why", "Why", "", "text", "The reason in words."),
+        _share("chance", "Chance to order now", "Empty = not forecast."),
+        _text("why", "Why", "The reason in words."),
     ),
     "slipping": _by_name(
-        Column("segment_from", "Segment before", "", "text", "At the end of the quarter before."),
-        Column(
+        _text("segment_from", "Segment before", "At the end of the quarter before."),
+        _text(
             "what",
             "What",
-            "",
-            "text",
             "fell a segment, or fell silent: ordered in the quarter before and not since.",
         ),
     ),
     LIST: _by_name(_LAST_ORDER, _ARM),
     "anomalies": _by_name(_LAST_ORDER, _ARM),
     "findings": _by_name(
-        Column("severity", "Severity", "", "text", "severe = settle it before acting on a list."),
-        Column("title", "What was found", "", "text", "What is wrong with the data."),
-        Column("what_to_do", "What to do", "", "text", "How to settle it."),
+        _text("severity", "Severity", "severe = settle it before acting on a list."),
+        _text("title", "What was found", "What is wrong with the data."),
+        _text("what_to_do", "What to do", "How to settle it."),
         Column("rows", "Rows", "order lines", "count", "Order lines that are affected."),
-        Column("customers", "Customers", "customers", "count", "Customers of these rows."),
-        Column("amount", "Amount", "currency", "money", "Their amount, exact."),
-        Column("parameter", "Parameter", "", "text", "Which setting of the profile decides it."),
-        Column("place", "Where", "", "text", "Column of the source."),
-        Column("treatment", "Treated", "", "text", "What was done about it in this run."),
+        _people("customers", "Customers", "Customers of these rows."),
+        _money("amount", "Amount", "Their amount, exact."),
+        _text("parameter", "Parameter", "Which setting of the profile decides it."),
+        _text("place", "Where", "Column of the source."),
+        _text("treatment", "Treated", "What was done about it in this run."),
     ),
     "ledger": _by_name(
-        Column("rule", "Rule", "", "text", "Cleaning rule that set the rows aside."),
+        _text("rule", "Rule", "Cleaning rule that set the rows aside."),
         Column("rows", "Rows", "order lines", "count", "Order lines; raw = all rules + kept."),
-        Column("customers", "Customers", "customers", "count", "Customers of these rows."),
-        Column(
-            "amount", "Amount", "currency", "money", "Their amount, exact; adds up to the cent."
-        ),
+        _people("customers", "Customers", "Customers of these rows."),
+        _money("amount", "Amount", "Their amount, exact; adds up to the cent."),
     ),
     "dictionary": _by_name(
-        Column("sheet", "Sheet", "", "text", "Sheet of this workbook."),
-        Column("label", "Column", "", "text", "Name in row 1 of the sheet."),
-        Column("unit", "Unit", "", "text", "Unit of the values; empty = none."),
-        Column("meaning", "Meaning", "", "text", "What the column says."),
-        Column("column", "Name in the CSV file", "", "text", "For programs."),
+        _text("sheet", "Sheet", "Sheet of this workbook."),
+        _text("label", "Column", "Name in row 1 of the sheet."),
+        _text("unit", "Unit", "Unit of the values; empty = none."),
+        _text("meaning", "Meaning", "What the column says."),
+        _text("column", "Name in the CSV file", "For programs."),
     ),
     "about": _by_name(
-        Column("key", "What", "", "text", "A fact about this workbook or its run."),
-        Column("value", "Value", "", "text", "The fact."),
+        _text("key", "What", "A fact about this workbook or its run."),
+        _text("value", "Value", "The fact."),
     ),
 }

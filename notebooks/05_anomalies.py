@@ -79,7 +79,27 @@ plots.draw(
 Markdown(words.anomaly_sentence(customers, currency=currency))
 
 # %% [markdown]
-# ## Radius and neighbourhood
+# ## Are planted anomalies found?
+#
+# Customers made up to be odd should be flagged, and near copies of ordinary customers should
+# not. Each is judged as the model judges a new customer.
+
+# %%
+words.planted_table(run["planted"])
+
+# %% [markdown]
+# ## What anomalies do to the segments
+
+# %%
+Markdown(words.effect_sentence(run["anomaly_effect"], run["anomaly_agreement"], list(run["chosen"]), in_fit=anomalies_in_fit))
+
+# %% [markdown]
+# ## For analysts
+#
+# How the two settings were chosen, and what others would flag.
+
+# %% [markdown]
+# ### Radius and neighbourhood
 #
 # DBSCAN calls a place dense when enough customers (`min_samples`) lie within a radius (`eps`). A
 # customer whom no dense place reaches is an anomaly. The curve sorts customers by the distance
@@ -97,7 +117,7 @@ plots.plot_k_distance(curve, choice=choice)
 Markdown(words.anomaly_choice(choice))
 
 # %% [markdown]
-# ## How much the choice matters
+# ### How much the choice matters
 
 # %% mystnb={"figure": {"name": "fig-dbscan-grid", "caption": "Share of customers flagged for settings around the one in use."}, "image": {"alt": "Heat map of radius by neighbourhood size with the flagged share printed in each cell and the chosen cell outlined."}}
 plots.plot_dbscan_grid(grid, choice=choice)
@@ -106,7 +126,7 @@ plots.plot_dbscan_grid(grid, choice=choice)
 Markdown(words.grid_sentence(grid, choice))
 
 # %% [markdown]
-# ## Would the same customers be flagged again?
+# ### Would the same customers be flagged again?
 #
 # A good setting flags the same customers when a tenth of the others is left out. The number of
 # dense groups says little: customers with as many orders may be one each, for a number of
@@ -117,18 +137,3 @@ plots.plot_dbscan_evidence(run["dbscan_evidence"], choice=choice)
 
 # %%
 Markdown(words.dbscan_evidence_sentence(run["dbscan_evidence"], choice))
-
-# %% [markdown]
-# ## Are planted anomalies found?
-#
-# Customers made up to be odd should be flagged, and near copies of ordinary customers should
-# not. Each is judged as the model judges a new customer.
-
-# %%
-words.planted_table(run["planted"])
-
-# %% [markdown]
-# ## What anomalies do to the segments
-
-# %%
-Markdown(words.effect_sentence(run["anomaly_effect"], run["anomaly_agreement"], list(run["chosen"]), in_fit=anomalies_in_fit))

@@ -45,13 +45,9 @@ from segmentation.segments import portraits
 run = open_run(globals())
 words.banner(run["overview"])
 
-# %% [markdown]
-# ## Scaled, clustered, named
-#
-# Each group of registration is scaled and clustered for itself; one that is too small to divide
-# stays one segment, and labels of one's own stay as they are. The rules of names look at each cluster's own figures.
-
 # %%
+# Each group of registration is scaled and clustered for itself; one that is too small to divide stays
+# one segment, and labels of one's own stay as they are. Names look at each cluster's own figures.
 rules = run.rules["naming_rules"]
 customers = run["customers"]
 divided = {group: entry for group, entry in run["chosen"].items() if entry["k"] > 1 and entry["asked"] != "own_labels"}
@@ -136,7 +132,18 @@ Markdown(words.rules_list(run["rules"], list(run["chosen"]), currency=currency))
 Markdown(words.fidelity_sentence(run["fidelity"], run["separation"], list(run["chosen"])))
 
 # %% [markdown]
-# ## Spend by units
+# ## How certain each assignment is
+
+# %%
+Markdown(words.margin_sentence(customers))
+
+# %% [markdown]
+# ## For analysts
+#
+# How the split looks among the features. No decision needs it.
+
+# %% [markdown]
+# ### Spend by units
 
 # %% mystnb={"figure": {"name": "fig-scatter", "caption": "Total spent by units bought, coloured by segment."}, "image": {"alt": "Scatter of customers on log axes with a colour and marker per segment; segments occupy different regions."}}
 x, y = plots.pair_of_features(customers)  # units and money, where there are both
@@ -149,7 +156,7 @@ plots.draw(
 Markdown(words.scatter_sentence(customers, profile, currency=currency))
 
 # %% [markdown]
-# ## Map of all features
+# ### Map of all features
 #
 # Principal components squeeze all features into two directions. Arrows show where a feature
 # grows.
@@ -168,9 +175,3 @@ plots.plot_explained(run["explained"])
 
 # %%
 Markdown(words.loading_sentence(run["loadings"]))
-
-# %% [markdown]
-# ## How certain each assignment is
-
-# %%
-Markdown(words.margin_sentence(customers))

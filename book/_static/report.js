@@ -1,4 +1,4 @@
-/* Long tables sort and filter, by DataTables, which lies beside. Without it they are plain. */
+/* Long tables sort and filter, by DataTables, which lies beside. Without it all is plain and open. */
 "use strict";
 
 const MANY_ROWS = 12;
@@ -17,4 +17,12 @@ const long = [...document.querySelectorAll("article table:not(.findings)")]
       }),
   );
 
-window.addEventListener("beforeprint", () => long.forEach((table) => table.search("").draw()));
+/* On a phone the warning is one line, which opens. */
+if (matchMedia("(max-width: 700px)").matches)
+  document.querySelectorAll(".front-warning").forEach((warning) => (warning.open = false));
+
+/* Paper shows all rows and what is folded. */
+window.addEventListener("beforeprint", () => {
+  long.forEach((table) => table.search("").draw());
+  document.querySelectorAll("article details").forEach((fold) => (fold.open = true));
+});

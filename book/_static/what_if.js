@@ -45,6 +45,7 @@ const whatIf = {
     const own = sliders.map((slider) => Number(slider.value));
     const body = place.querySelector("tbody");
     const asBuilt = body.innerHTML;
+    const heads = [...place.querySelectorAll("th")].map((head) => head.textContent);
     const show = () => {
       const [margin, cost, budget] = sliders.map((slider) => Number(slider.value));
       sliders.forEach((slider) => {
@@ -65,6 +66,7 @@ const whatIf = {
             const cell = made.insertCell();
             cell.textContent = text;
             cell.className = n > 2 ? "num" : "";
+            cell.dataset.label = heads[n];
           });
           return made;
         }),

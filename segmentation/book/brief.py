@@ -21,11 +21,12 @@ _STYLE = """
 body { max-width: 182mm; margin: 0 auto; font: 11pt/1.4 sans-serif; color: #1f1f1f; background: #fff; }
 h1 { margin: 0 0 2mm; font-size: 20pt; }
 .tiles { grid-template-columns: repeat(4, minmax(0, 1fr)); }
-.front .front-two { grid-template-columns: minmax(0, 1fr) minmax(0, 1.05fr); }
+.front .front-two { grid-template-columns: minmax(0, 1fr) minmax(0, 1.2fr); }
 dl { display: grid; grid-template-columns: 42mm 1fr; gap: 1mm 4mm; font-size: 9pt; }
 dt { font-weight: 600; }
 dd { margin: 0; }
-.front .front-two > :first-child, .front .tile svg, .front ol span { display: block; }
+.front .tile svg, .front ol span { display: block; }
+.front .front-two > :first-child { order: 0; }
 """
 
 

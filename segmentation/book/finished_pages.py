@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from segmentation.book.drawings import Drawings
+from segmentation.book.small_screens import folded, labelled
 
 _ICON_SCRIPT = re.compile(r'\s*<script[^>]*src="[^"]*/fontawesome\.js[^"]*"[^>]*></script>')
 _SEARCH = re.compile(r'(<button class="btn search-button-field[^>]*) aria-label="Search"')
@@ -76,6 +77,7 @@ def _finished(text: str, where: Path, part: str | None, terms: Mapping[str, str]
     text = described(text, part, up)
     text = _STEP.sub(lambda step: "" if _leaves(where, step[1]) else step[0], text)
     text = text.replace('<th class="head', '<th scope="col" class="head')
+    text = folded(labelled(text))
     text = text.replace('<summary aria-label="Toggle hidden content">', "<summary>")
     text = re.sub("(Show|Hide) code cell output", r"\1 the table", text)
     if where.as_posix() == _GLOSSARY:

@@ -62,7 +62,8 @@ P = ParamSpec("P")
 
 
 SEQUENTIAL = LinearSegmentedColormap.from_list("sequential", ["#EEF3F8", "#8FB1CC", PALETTE[0]])
-DIVERGING = LinearSegmentedColormap.from_list("diverging", [PALETTE[3], PAPER, PALETTE[0]])
+DIVERGING = LinearSegmentedColormap.from_list("diverging", ["#857F78", PAPER, PALETTE[0]])
+"""Less is grey, more is blue: neither says good or bad, for few days since an order are good news."""
 
 WIDTH = 8.0  # inches; about 750 px on a page, so 9 pt stays 12 px
 NARROW_WIDTH = 3.25  # inches; about 342 px on a phone

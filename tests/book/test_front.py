@@ -70,7 +70,7 @@ def test_whom_to_call_comes_first_where_they_spent_much(run):
 def test_the_fourth_number_is_the_forecast_beside_how_it_turned_out_before(run):
     what, value, change, _, meaning = list(front.numbers(run))[3]
 
-    assert what == f"Expected to order, next {run.parameters.outcome_days} days"
+    assert what == f"Expected to order, {run.parameters.outcome_days} days"
     assert value == f"{run['forecast']['chance'].sum():,.0f}"
     tried = run["forecast_calibration"]
     came = (tried["observed"] * tried["customers"]).sum()

@@ -88,7 +88,7 @@ def _draw_flows(ax: Axes, flows: pd.DataFrame, colours: Mapping[str, str]) -> No
         low = left + (right - left) * rise
         colour = colours.get(str(row.before), style.CONTEXT)
         place = BLOCK + across * (1 - 2 * BLOCK)
-        ax.fill_between(place, low, low + size, color=colour, alpha=0.35, linewidth=0)
+        ax.fill_between(place, low, low + size, color=colour, alpha=0.45, linewidth=0)
         filled["before"][row.before] += size
         filled["after"][row.after] += size
     tops = [bottom + height for blocks in sides.values() for bottom, height in blocks.values()]
@@ -157,7 +157,7 @@ def plot_movement(movement: pd.DataFrame, *, colours: Mapping[str, str]) -> Figu
             low = left[begin] + (right[end] - left[begin]) * rise
             along = place + wide + across * (1 - 2 * wide)
             colour = colours.get(begin, style.CONTEXT)
-            ax.fill_between(along, low, low + size, color=colour, alpha=0.35, linewidth=0)
+            ax.fill_between(along, low, low + size, color=colour, alpha=0.45, linewidth=0)
             left[begin] += size
             right[end] += size
     for name in names:

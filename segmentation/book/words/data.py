@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 from typing import Any
 
@@ -37,29 +36,11 @@ NO_ORDERS = "This source is a customer table: it has no orders, so there is noth
 
 
 def banner(overview: dict[str, Any]) -> Html:
-    """What data the page is about; synthetic data says so on every page."""
-    window = (
-        f", orders from {overview['first_order']} to {overview['last_order']}, "
-        f"observed up to {overview['as_of']}"
-        if not overview["is_customer_table"]
-        else " of an already built customer table"
-    )
-    text = f"Source {overview['source']}: {plural(overview['customers'], 'customer')}{window}."
-    if overview["synthetic"]:
-        made_up = (
-            "This part shows a demonstration. Its customers and orders are made up by a seeded "
-            "generator, so nothing here is a finding about a real shop."
-        )
-        return _admonition("warning", "Synthetic data", f"{made_up} {text}")
-    return _admonition("note", "About this part", text)
-
-
-def _admonition(kind: str, title: str, text: str) -> Html:
-    markup = (
-        f'<div class="admonition {kind}"><p class="admonition-title">{html.escape(title)}</p>'
-        f"<p>{html.escape(text)}</p></div>"
-    )
-    return Html(markup, f"{title}: {text}")
+    """What every page of made-up data says; real data need no such line."""
+    if not overview["synthetic"]:
+        return Html("", "")
+    said = "Synthetic data: made up by a seeded generator, so nothing here is true of a real shop."
+    return Html(f'<p class="synthetic">{said}</p>', said)
 
 
 def overview_sentence(overview: dict[str, Any], lines: pd.DataFrame, *, currency: str) -> str:

@@ -85,9 +85,12 @@ def findings_sentence(findings: pd.DataFrame) -> str:
         if found
         else f"Nothing was found in {checks}."
     )
+    without = ""
     if clean:
         refused = [REFUSED] if "missing_order_date" in tried else []
-        text += f" **Looked for and not found:** {listed([*clean, *refused])}."
+        kinds = "".join(f"\n- {name}" for name in [*clean, *refused])
+        without = f"<details><summary>Looked for and not found: {plural(len(clean) + len(refused), 'kind')}</summary>"
+        without = f"\n\n{without}\n{kinds}\n\n</details>"
     lacking: dict[str, list[str]] = {}
     for name, need in _NEEDS.items():
         if name not in tried:
@@ -95,4 +98,4 @@ def findings_sentence(findings: pd.DataFrame) -> str:
     untried = [f"{listed(names)} (needs {need})" for need, names in lacking.items()]
     if untried:
         text += f" **Could not be looked for** in this source: {listed(untried)}."
-    return text
+    return text + without

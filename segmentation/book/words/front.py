@@ -46,7 +46,8 @@ def front_page(run: Any, *, title: str, link: str, colours: Mapping[str, str]) -
     link : str
         The folder of the data set's chapters, seen from the page.
     """
-    warned = "".join(f"<li>{text}</li>" for text in warnings(run))
+    warned = list(warnings(run))
+    first = re.sub("<[^>]*>", "", warned[0]) if warned else ""
     tiles = "".join(
         f'<div class="tile"><span>{html.escape(what)}</span><b>{html.escape(value)}</b>'
         f"<small>{html.escape(change)}</small>{_sparkline(line, what)}</div>"
@@ -57,9 +58,10 @@ def front_page(run: Any, *, title: str, link: str, colours: Mapping[str, str]) -
         for what, *_, meaning in numbers(run)
     )
     listed_actions = "".join(
-        f"<li><b>{html.escape(what)}</b>{f'<em>{TRIAL}</em>' * (TRIAL in more)}<span>{html.escape(more)}&nbsp;·&nbsp;"
+        f"<li><b>{html.escape(what)}</b><em>{html.escape(' · '.join(facts))}</em>"
+        f"<span>{html.escape(do)} List: {html.escape(sheet)} · "
         f'<a href="{link}/08_recommendations.html">why</a></span></li>'
-        for what, more in actions(run)
+        for what, do, *facts, sheet in _actions(run)
     )
     light, lead, grounds = trust(
         *(run[name] for name in ("stability", "stability_whole", "chosen", "k_rule", "k_evidence")),
@@ -70,7 +72,8 @@ def front_page(run: Any, *, title: str, link: str, colours: Mapping[str, str]) -
         f'<section class="front" aria-label="{html.escape(title)}">'
         f'<p class="front-about">{html.escape(_about(run))}</p>'
         + (
-            f'<div class="front-warning"><b>Read first.</b><ul>{warned}</ul></div>'
+            f'<details class="front-warning" open><summary><b>Read first</b> <span>{first}</span></summary>'
+            f"<ul>{''.join(f'<li>{text}</li>' for text in warned)}</ul></details>"
             if warned
             else ""
         )
@@ -90,9 +93,9 @@ def _about(run: Any) -> str:
     overview = run["overview"]
     if not overview["first_order"]:
         return "A customer table without orders"
-    return (
-        f"Orders from {overview['first_order']} to {overview['last_order']}, observed up to "
-        f"{overview['as_of']}"
+    seen = overview["last_order"], overview["as_of"]
+    return f"Orders from {overview['first_order']} to {seen[0]}" + (
+        f", observed up to {seen[1]}" if seen[0] != seen[1] else ""
     )
 
 
@@ -169,11 +172,12 @@ def _expected(
         for name in ("predicted", "observed")
     )
     return (
-        f"Expected to order, next {facts['outcome_days']} days",
+        f"Expected to order, {facts['outcome_days']} days",
         f"{chance.sum():,.0f}",
         f"{format_percent(chance.mean())}. Last time {guessed:,.0f} expected, {came:,.0f} came",
         [],
-        "Customers, summed from each one's chance to order if nothing is done. The same forecast "
+        f"Customers in the next {facts['outcome_days']} days, summed from each one's chance to order "
+        "if nothing is done. The same forecast "
         f"made on {facts['cut']} is compared with the {facts['days_after']} days after it.",
     )
 
@@ -270,7 +274,12 @@ def _group(kind: str, kinds: Sequence[str]) -> str:
 
 
 def actions(run: Any) -> list[tuple[str, str]]:
-    """At most three actions of at most 15 words, each with money, break-even and where its list is.
+    """At most three actions of at most 15 words, each with money, break-even and where its list is."""
+    return [(what, f"{do} {' · '.join(facts)}") for what, do, *facts in _actions(run)]
+
+
+def _actions(run: Any) -> list[tuple[str, ...]]:
+    """Each action in parts: what for whom, how, its money, what it takes to pay, its list.
 
     Whom to call first comes first where they spent much, then what a test can show to pay, then what
     it cannot.
@@ -290,27 +299,28 @@ def actions(run: Any) -> list[tuple[str, str]]:
     plays = plays[plays["is_campaign"]].sort_values("is_supported", ascending=False, kind="stable")
     for row in plays.itertuples():
         name = named(row.segment, row.segment_type, kinds)
-        against = "" if row.is_supported else f"{TRIAL} · "
+        against = "" if row.is_supported else TRIAL
         if row.largest_share >= ONE_CUSTOMER:
             share = format_percent(row.largest_share)
-            against = f"one customer brought {share} of this, so {TRIAL} · "
+            against = f"one customer brought {share} of this, so {TRIAL}"
         found.append(
             (
                 f"{row.play}: {name}, {plural(row.customers, 'customer')}",
-                f"{row.do} {format_money(float(row.revenue), parameters.currency)} in the window · "
-                f"{pays(row)} · {against}workbook sheet “{sheets[row.segment_type, row.segment]}”",
+                row.do,
+                f"{format_money(float(row.revenue), parameters.currency)} in the window",
+                pays(row),
+                *([against] if against else []),
+                f"workbook sheet “{sheets[row.segment_type, row.segment]}”",
             )
         )
     if slipped is None:
         return found[:MOST_ACTIONS]
-    money, what, more = slipped
+    money, what, do, *rest = slipped
     place = 0 if money >= MUCH_CALLED * float(sum(profile["revenue"])) else len(found)
     if exchanged(run):
-        place, more = (
-            MOST_ACTIONS - 1,
-            f"Only once the dates are put right, for silence is read off them. {more}",
-        )
-    found.insert(place, (what, more))
+        place = MOST_ACTIONS - 1
+        do = f"Only once the dates are put right, for silence is read off them. {do}"
+    found.insert(place, (what, do, *rest))
     return found[:MOST_ACTIONS]
 
 
@@ -339,7 +349,7 @@ def _pays(row: Any) -> str:
     return f"pays if {one_in(row.break_even_response)} because of it"
 
 
-def _called_first(run: Any) -> tuple[float, str, str] | None:
+def _called_first(run: Any) -> tuple[Any, ...] | None:
     """Customers who have most to lose; money as they spent it, for nobody knows what they will."""
     listed_first = run["call_first"]
     if len(listed_first) < LEAST_CALLED:
@@ -351,6 +361,7 @@ def _called_first(run: Any) -> tuple[float, str, str] | None:
     return (
         money,
         f"Call first: {plural(len(listed_first), 'customer')} {why} in the last quarter",
-        f"Ring or write to each, {first} first; nobody of a control group is among them. {format_money(money, run.parameters.currency)} "
-        "spent in the window · workbook sheet “Call first”",
+        f"Ring or write to each, {first} first; nobody of a control group is among them.",
+        f"{format_money(money, run.parameters.currency)} spent in the window",
+        "workbook sheet “Call first”",
     )

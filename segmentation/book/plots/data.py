@@ -46,7 +46,7 @@ def plot_monthly(monthly: pd.DataFrame, *, currency: str) -> Figure:
         (
             "new_customers",
             "New customers\n(customers)",
-            f"New customers · {common.n_of(int(months['new_customers'].sum()))}",
+            f"New customers · n = {int(months['new_customers'].sum()):,}",
         ),
     )
     for ax, (name, label, title) in zip(axes, drawn, strict=True):

@@ -21,8 +21,10 @@ const long = [...document.querySelectorAll("article table:not(.findings)")]
 if (matchMedia("(max-width: 700px)").matches)
   document.querySelectorAll(".front-warning").forEach((warning) => (warning.open = false));
 
-/* Paper shows all rows and what is folded. */
+/* Paper shows all rows and what is folded, code and its long outputs apart. */
 window.addEventListener("beforeprint", () => {
   long.forEach((table) => table.search("").draw());
-  document.querySelectorAll("article details").forEach((fold) => (fold.open = true));
+  document
+    .querySelectorAll("article details:is(.fold, .front-warning, :not([class]))")
+    .forEach((fold) => (fold.open = true));
 });

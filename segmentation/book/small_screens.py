@@ -14,6 +14,7 @@ _HEAD = re.compile(r"<th\b[^>]*>(.*?)</th>", re.DOTALL)
 _ROW = re.compile(r"<tr\b[^>]*>(?:(?!</tr>).)*</tr>", re.DOTALL)
 _CELL = re.compile(r"<td\b(?![^>]*colspan)")
 _SECTION = re.compile(r"<section\b[^>]*>|</section>")
+_ANCHOR = re.compile(r'<a class="headerlink".*?</a>', re.DOTALL)
 _HEADING = re.compile(r"<h2>.*?</h2>", re.DOTALL)
 
 
@@ -63,6 +64,7 @@ def folded(page: str) -> str:
         depth += -1 if tag[0].startswith("</") else 1
         if depth == 0:
             inside = page[heading.end() : tag.start()]
-            summary = f'<details class="fold"><summary>{heading[0]}</summary>'
+            title = _ANCHOR.sub("", heading[0])  # no link within what opens
+            summary = f'<details class="fold"><summary>{title}</summary>'
             return f"{page[: heading.start()]}{summary}{inside}</details>{page[tag.start() :]}"
     return page

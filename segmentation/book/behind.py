@@ -19,7 +19,7 @@ FEW, HIDDEN = f"<{LEAST_PUBLISHED}", "–"
 """What a table says in place of a count of few, and of their figures."""
 _COUNTS = ("customers", "orders", "lines")
 """What is counted in a row; where there are few orders there are few customers."""
-_OF_DATA = ("lines", "how many", "rows")
+OF_DATA = ("lines", "how many", "rows")
 """Counts of lines say what happened to the data, and are reconciled: they stay."""
 GROUPS = ("segment_type", "segment")
 _QUARTILES = {"10%": 0.1, "25%": 0.25, "middle": 0.5, "75%": 0.75, "90%": 0.9}
@@ -39,7 +39,7 @@ def hide_few(texts: pd.DataFrame, numeric: Sequence[str]) -> pd.DataFrame:
     counts = texts["customers"].astype(str).str.extract(r"^([\d,]+)")[0].str.replace(",", "")
     few = pd.to_numeric(counts).between(1, LEAST_PUBLISHED - 1)
     hidden = texts.astype(object)
-    hidden.loc[few, [name for name in numeric if name not in _OF_DATA]] = HIDDEN
+    hidden.loc[few, [name for name in numeric if name not in OF_DATA]] = HIDDEN
     hidden.loc[few, "customers"] = FEW
     return hidden if few.any() else texts
 
@@ -50,7 +50,7 @@ def of_groups(table: pd.DataFrame) -> pd.DataFrame:
     if counted is None:
         return table
     few = pd.to_numeric(table[counted]).between(1, LEAST_PUBLISHED - 1)
-    names = table.select_dtypes(["string", "category", "datetime"]).columns.union(_OF_DATA)
+    names = table.select_dtypes(["string", "category", "datetime"]).columns.union(OF_DATA)
     figures = table.columns.difference(names, sort=False)
     return table.assign(**{name: table[name].mask(few) for name in figures})
 

@@ -789,3 +789,19 @@ def test_figure_that_fails_is_closed_too():
         plots.plot_monthly(pd.DataFrame({"month": MONTHS}), currency="USD")
 
     assert plt.get_fignums() == []
+
+
+def test_a_bar_of_few_customers_says_so_and_nothing_of_their_money():
+    table = pd.DataFrame(
+        {"kind": "Country", "value": ["Malta", "Spain"], "customers": [3, 900],
+         "revenue": [71.0, 100.0], "revenue_share": [0.415, 0.585]}
+    )  # fmt: skip
+    fig = plots.draw(
+        sns.barplot, table, x="revenue", y="value", col="kind", currency="USD",
+        labels={"revenue": "Revenue (USD)"}, of_groups=True,
+    )  # fmt: skip
+    (ax,) = fig.axes
+    said = [text.get_text() for text in fig.findobj(plt.Text)]
+    assert [text for text in said if "n <" in text] == ["n < 5"]
+    assert not any(figure in text for text in said for figure in ("71", "41", "42"))
+    assert sorted(bar.get_width() for bar in ax.patches) == [0.0, 100.0]

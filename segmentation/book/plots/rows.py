@@ -40,6 +40,10 @@ def draw_rows(
     """A panel for each of `values`, a row of the table a bar or a dot in it; see `drawn.draw`."""
     is_bar = kind.__name__ == "barplot"
     known = table.dropna(subset=values, how="all")
+    if is_bar and "customers" in known.columns:  # as tables and files beside the picture have it
+        of_few = known["customers"].between(1, LEAST_PUBLISHED - 1)
+        hidden = [v for v in values if v not in behind.OF_DATA]
+        known = known.assign(**{v: known[v].astype(float).mask(of_few, 0.0) for v in hidden})
     known = known.assign(_name=_names(known, names, with_n=not is_bar))
     groups = [(str(name), own) for name, own in known.groupby(col, sort=False)] if col else []
     panels = [(name, own, v) for name, own in groups or [("", known)] for v in values]
@@ -113,6 +117,9 @@ def _value(
     with_n: bool,
 ) -> str:
     """What stands at the end of a bar: the value, its share and n where the row has them."""
+    few = f"n < {LEAST_PUBLISHED}"
+    if 0 < row.get("customers", np.inf) < LEAST_PUBLISHED and name not in behind.OF_DATA:
+        return f"{few}\n{common.wrap(row[text], WIDEST_NAME)}" if text else few
     number = float(row[name])
     is_money = currency and f"({currency}" in labels.get(name, "")
     said = style.money_label(number, currency) if is_money else style.count_text(number)
@@ -120,7 +127,7 @@ def _value(
     said += f" ({style.share_label(share)})" if np.isfinite(share) else ""
     if with_n and "customers" in row.index:
         count = int(row["customers"])
-        said += f", n = {count:,}" if count >= LEAST_PUBLISHED else f", n < {LEAST_PUBLISHED}"
+        said += f", n = {count:,}" if count == 0 or count >= LEAST_PUBLISHED else f", {few}"
     return f"{said}\n{common.wrap(row[text], WIDEST_NAME)}" if text else said
 
 

@@ -105,9 +105,11 @@ def why_not(table: pd.DataFrame) -> str:
     sums = [(table[name] * table["customers"]).sum() for name in ("predicted", "observed")]
     if len(missed):
         worst = table.loc[outside.idxmax()]
+        ends = {1: "the least likely tenth", len(table): "the most likely tenth"}
+        tenth = ends.get(int(worst["decile"]), f"tenth {worst['decile']:.0f}")
         return (
-            f"{len(missed)} of {len(table)} tenths of the customers missed what came by more than "
-            f"{100 * MISSED_DECILE:.0f} points beyond chance (in tenth {worst['decile']:.0f}, "
+            f"{len(missed)} of {len(table)} tenths of the customers were missed by more than "
+            f"{100 * MISSED_DECILE:.0f} points beyond chance (of {tenth}, "
             f"{worst['predicted']:.1%} were expected to order and {worst['observed']:.1%} did)"
         )
     if not sums[1] / MISSED_TOTAL <= sums[0] <= sums[1] * MISSED_TOTAL:
@@ -165,7 +167,7 @@ def forecast(
     reason = why_not(table)
     facts = {
         "possible": not reason,
-        "reason": reason and f"forecast from {cut}, {reason}",
+        "reason": reason and f"a forecast made on {cut} was tried, and {reason}",
         "outcome_days": days,
         "cut": cut,
         "days_after": ahead,

@@ -76,7 +76,7 @@ def _of_money(row: Any) -> list[str]:
         ]
     return [
         f"break-even asks for {format_points(needed)} points more where {format_percent(base)} order "
-        "anyway: that is more than twice as many"
+        f"anyway: {(base + needed) / base:.1f} times as many"
     ]
 
 

@@ -116,7 +116,8 @@ def assemble(
         for path in sorted((folder / "notebooks").glob("*.ipynb")):
             notebook = nbformat.read(path, as_version=4)
             labelled = own_labels(notebook, chapters.name, path.stem, labels)
-            shown = set_aside(for_readers(labelled), source.parent / "drawings")
+            shown = for_readers(labelled, titles[name])
+            shown = set_aside(shown, source.parent / "drawings")
             nbformat.write(put_beside(shown, chapters), chapters / path.name)
     _write_generated(runs, folders, source, titles)
 

@@ -24,8 +24,11 @@ _LEAST_HEIGHT = 128
 Cells = list[nbformat.NotebookNode]
 
 
-def for_readers(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+def for_readers(notebook: nbformat.NotebookNode, part: str = "") -> nbformat.NotebookNode:
     """Put a chapter's answer and its first figure on top and give each figure its finding.
+
+    The name of the ``part`` of the book stands beneath the title: chapters of all parts are
+    called alike.
 
     A figure's finding is the first sentence that the notebook computed after it: it becomes
     the figure's title and the beginning of its alternative text, so that neither can say
@@ -47,7 +50,7 @@ def for_readers(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
         if cell.cell_type == "code":
             cell.outputs = [output for output in cell.outputs if _shows(output)]
     if cells and cells[0].cell_type == "markdown":
-        notebook.cells = _on_top(cells)
+        notebook.cells = _on_top(cells, part)
     return notebook
 
 
@@ -112,8 +115,8 @@ def _finding(following: Cells) -> tuple[str, str]:
     return "", ""
 
 
-def _on_top(cells: Cells) -> Cells:
-    """Title, switch, answer, first figure; how to read the page, folded; then the rest."""
+def _on_top(cells: Cells, part: str) -> Cells:
+    """Title, part, switch, answer, first figure; how to read the page, folded; then the rest."""
     title, _, about = cells[0].source.partition("\n\n")
     rest = cells[1:]
     answers = [cell for cell in rest if ANSWER in cell.metadata.get("tags", [])]
@@ -127,7 +130,8 @@ def _on_top(cells: Cells) -> Cells:
         lead = _first_prose(rest)
     moved = [*answers, *(cell for cell in lead if cell not in answers)]
     rest = [cell for cell in rest if not any(cell is one for one in moved)]
-    top = [nbformat.v4.new_markdown_cell(title), nbformat.v4.new_markdown_cell(SWITCH)]
+    named = f'<span class="part-name">{html.escape(part)}</span>' if part else ""
+    top = [nbformat.v4.new_markdown_cell(title), nbformat.v4.new_markdown_cell(SWITCH + named)]
     if about:
         folded = f":::{{dropdown}} How to read this page\n{about}\n:::"
         rest.insert(0, nbformat.v4.new_markdown_cell(folded))

@@ -104,7 +104,7 @@ LINE_SHARE = 0.01
 """Share of all revenue from which a single line is outlandish.
 Why: it moves the means that segments are named by."""
 CUSTOMER_SHARE = 0.05
-"""Share of all revenue from which a single customer is outlandish.
+"""Share of all revenue from which one customer, or what came back, is said before all else.
 Why: a customer may be large, but one in twenty of all money is to be looked at."""
 LEAST_ORDERS = 10
 """Orders of several lines that a sign in their lines needs.

@@ -137,4 +137,4 @@ def test_the_page_promises_no_rise_and_shows_the_runs_own_settings_without_a_scr
         gross_margin=0.3, contact_cost=1.0, budget=1e9,
     )  # fmt: skip
     assert html.data["segment"].tolist() == own["segment"].tolist()
-    assert html.data["contacts in the budget"].iloc[0] == "400 of 400"
+    assert html.data["the budget reaches"].iloc[0] == "400 of 400"

@@ -238,7 +238,8 @@ def trial_sentence(trial: pd.DataFrame, *, no_holdout: str) -> str:
 
 
 def _rise(share: float) -> str:
-    return f"{round(100 * share, 1) + 0.0:+.1f}"
+    points = 100 * share
+    return f"{points:+.2f}" if 0.005 <= abs(points) < 0.05 else f"{round(points, 1) + 0.0:+.1f}"
 
 
 def concentration_trend(quarters: pd.DataFrame) -> str:

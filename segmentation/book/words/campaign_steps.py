@@ -43,7 +43,7 @@ def campaign_steps(plan: pd.DataFrame, folder_name: str) -> str:
     ]
     pays = row["break_even_response"]
     if math.isfinite(row["base"]) and math.isfinite(row["detectable"]):
-        base, effect = (format(row[name], ".4f") for name in ("base", "detectable"))
+        base, effect = format(row["base"], ".4f"), format(max(row["detectable"], pays), ".4f")
         answer = size_sentence(base=float(base), effect=float(effect), customers=customers)
         steps.append(
             f"**Is it large enough?** {format_percent(row['base'])} order within {days} days "

@@ -48,6 +48,15 @@ def changes_sentence(changes: Any, *, currency: str) -> str:
     return dollars(_changes_plain(changes.migration, currency))
 
 
+def _ups_and_downs(migration: pd.DataFrame) -> str:
+    """How many of the moved went to a segment of higher number, which is one of higher value."""
+    moved = migration[migration["movement"] == "moved"]
+    before, after = (moved[f"cluster_{side}"].astype(int) for side in ("before", "after"))
+    up = int(moved.loc[after > before, "customers"].sum())
+    down = int(moved.loc[after < before, "customers"].sum())
+    return f"{up:,} up and {down:,} down"
+
+
 def _changes_plain(migration: pd.DataFrame, currency: str) -> str:
     counts = migration.groupby("movement")["customers"].sum()
     stayed, moved = int(counts.get("stayed", 0)), int(counts.get("moved", 0))
@@ -59,7 +68,8 @@ def _changes_plain(migration: pd.DataFrame, currency: str) -> str:
         share = format_share(moved / both, both)
         parts.append(
             f"Of the customers in both runs, {plural(moved, 'customer')} moved to another segment, "
-            f"{share}" + (f"; they have spent {worth} by now." if moved else ".")
+            f"{share}"
+            + (f": {_ups_and_downs(migration)}; they have spent {worth} by now." if moved else ".")
         )
         if redrawn:
             parts.append(

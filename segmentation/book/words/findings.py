@@ -79,7 +79,8 @@ def findings_sentence(findings: pd.DataFrame) -> str:
     found = set(findings.loc[findings["severity"] != "none", "finding"])
     tried = set(findings["finding"])
     clean = [KINDS[name].title for name in KINDS if name in tried - found]
-    checks = plural(len(tried), "check")
+    refused = [REFUSED] if "missing_order_date" in tried else []
+    checks = plural(len(tried) + len(refused), "check")
     text = (
         f"{plural(len(found), 'kind')} of finding in {checks}."
         if found
@@ -87,7 +88,6 @@ def findings_sentence(findings: pd.DataFrame) -> str:
     )
     without = ""
     if clean:
-        refused = [REFUSED] if "missing_order_date" in tried else []
         kinds = "".join(f"\n- {name}" for name in [*clean, *refused])
         without = f"<details><summary>Looked for and not found: {plural(len(clean) + len(refused), 'kind')}</summary>"
         without = f"\n\n{without}\n{kinds}\n\n</details>"

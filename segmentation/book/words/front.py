@@ -26,6 +26,7 @@ from segmentation.core.columns import format_money, format_percent
 from segmentation.core.intervals import Z95
 from segmentation.core.limits import (
     LEAST_CALLED,
+    MEAN_OF_FEW,
     MUCH_CALLED,
     ONE_CUSTOMER,
     UNREACHABLE,
@@ -142,7 +143,7 @@ def numbers(run: Any) -> Iterator[tuple[str, str, str, list[float], str]]:
     yield (
         f"Active, {name}",
         format_percent(last["active"]),
-        f"{last['customers']:,} customers, {_change(last['customers'] / before['customers'] - 1)} on {earlier}",
+        f"{last['customers']:,} of {last['known']:,}, {_change(last['customers'] / before['customers'] - 1)} on {earlier}",
         list(quarters["customers"]),
         f"Customers with an order in the quarter, of all {last['known']:,} who had ordered by its "
         "end: the share falls as that crowd grows, so the change is of their number.",
@@ -227,7 +228,7 @@ def _sparkline(values: list[float], what: str) -> str:
     if len(values) < 3:
         return ""
     low, high = min(values), max(values)
-    step, span = 100 / (len(values) - 1), (high - low) or 1.0
+    step, span = 100 / (len(values) - 1), max(high - low, high / 4) or 1.0
     points = " ".join(
         f"{n * step:.1f},{20 - 18 * (v - low) / span:.1f}" for n, v in enumerate(values)
     )
@@ -264,7 +265,7 @@ def _chart(run: Any, colours: Mapping[str, str], link: str) -> str:
         f'<ul class="front-bars">{rows}</ul>'
         f'<p class="front-foot">n = {profile["customers"].sum():,} customers, '
         f"{format_money(float(sum(profile['revenue'])), currency)}"
-        + (f"; {plural(rest, 'smaller segment')} not drawn" if rest else "")
+        + (f"; {plural(rest, 'segment')} with less revenue not drawn" if rest else "")
         + f'. <a href="{link}/06_segments.html">Segments</a></p>'
     )
 
@@ -346,7 +347,11 @@ def _pays(row: Any) -> str:
         return "one extra order does not pay for one contact"
     if row.break_even_response * row.customers <= 1:
         return "a single order because of it pays for all"
-    return f"pays if {one_in(row.break_even_response)} because of it"
+    said = f"pays if {one_in(row.break_even_response)} because of it"
+    if row.response_value > MEAN_OF_FEW * row.typical_order:
+        typical = row.break_even_response * row.response_value / row.typical_order
+        said += f" ({one_in(typical)} by the typical order)" if typical <= UNREACHABLE else ""
+    return f"{said}; {format_percent(row.base)} order anyway" if row.base > 0 else said
 
 
 def _called_first(run: Any) -> tuple[Any, ...] | None:

@@ -262,7 +262,10 @@ def call_first_sentence(
             "Each fell a segment or fell silent in the last quarter; no chance to order is told, "
             f"because {facts['reason']}. "
         )
-    return text + "Customers of the control groups below are not on it, so that no test is spoilt."
+    return text + (
+        "Customers of the control groups below are not on it: they stay untouched, and a test then "
+        "measures calls and mailing together."
+    )
 
 
 def stakes_sentence(recommendations: pd.DataFrame, *, currency: str) -> str:

@@ -222,7 +222,7 @@ def files_table(folder_name: str) -> Html:
             (
                 "customer_segmentation_output.xlsx",
                 "CRM team",
-                "segments, summary, a list per segment by value, anomalies, profile, "
+                "summary, whom to call first, a list per segment by value, who slipped, anomalies, profile, "
                 "recommendations, ledger, dictionary",
             ),
             ("workbook_csv/", "CRM team", "every sheet of the workbook as CSV"),

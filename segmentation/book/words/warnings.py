@@ -13,7 +13,7 @@ from segmentation.book.words.text import (
     named,
     plural,
 )
-from segmentation.core.columns import format_money, format_percent
+from segmentation.core.columns import RULE_WORDS, format_money, format_percent
 from segmentation.core.limits import (
     CUSTOMER_SHARE,
     MANY_SET_ASIDE,
@@ -37,12 +37,20 @@ def warnings(run: Any) -> Iterator[str]:
     yield from _one_intake(run)
     ledger = run["ledger"].set_index("rule")["rows"]
     sums = run["ledger"].set_index("rule")["amount"]
-    money = {name: format_money(float(sums.get(name) or 0), currency) for name in ("raw", "kept")}
+    kept_money = format_money(float(sums.get("kept") or 0), currency)
     raw, kept = run["overview"]["raw_rows"], int(ledger.get("kept", 0))
     if raw and 1 - kept / raw > MANY_SET_ASIDE and not run["overview"]["is_customer_table"]:
+        most = ledger[[name for name in ledger.index if name not in ("raw", "kept")]].idxmax()
+        worth = format_money(abs(float(sums[most] or 0)), currency)
         yield (
-            f"{format_percent(1 - kept / raw)} of {plural(raw, 'line')} are set aside by cleaning "
-            f"rules; {money['kept']} of {money['raw']} are kept."
+            f"{format_percent(1 - kept / raw)} of {plural(raw, 'line')} are set aside, most of them as "
+            f"<em>{RULE_WORDS.get(most, most)}</em> ({worth}); lines worth {kept_money} are kept."
+        )
+    back = -float(sums.get("returned") or 0)
+    if back >= CUSTOMER_SHARE * float(sums.get("kept") or 0) > 0:
+        yield (
+            f"Goods worth {format_money(back, currency)} came back and still count as sold: returns are "
+            "set aside."
         )
     plain, default = parameters.as_plain(), Parameters().as_plain()
     if all(plain[name] == default[name] for name in ("gross_margin", "contact_cost")):

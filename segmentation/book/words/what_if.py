@@ -39,14 +39,14 @@ def what_if_sliders(
     rows = pd.DataFrame(
         [
             {
-                "order": f"{rank}" if row.contact else "–",
+                "rank": f"{rank}" if row.contact else "–",
                 "segment": about.at[(row.segment_type, row.segment), "name"],
                 "what to do": _advice(row, about.loc[(row.segment_type, row.segment)]),
                 "must order because of it": _must_order(row.break_even),
-                "contacts in the budget": f"{row.contacts:,} of {row.customers:,}"
+                "the budget reaches": f"{row.contacts:,} of {row.customers:,}"
                 if row.contact
                 else "–",
-                "orders needed": f"{row.needed:,}" if row.contact else "–",
+                "orders needed, if all are contacted": f"{row.needed:,}" if row.contact else "–",
             }
             for rank, row in enumerate(own.itertuples(), start=1)
         ]

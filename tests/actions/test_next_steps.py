@@ -176,7 +176,10 @@ def test_the_list_is_told_with_its_segments_and_why_it_spoils_no_test():
     assert forecast.startswith(
         "**3 customers** are on the list *Call first* (2 of High and 1 of Low); they have spent £150"
     )
-    assert "more margin than one contact costs" in forecast and "calls and mailing together" in forecast
+    assert (
+        "more margin than one contact costs" in forecast
+        and "calls and mailing together" in forecast
+    )
     withheld = said(table, possible=False, reason="too few came back")
     assert "because too few came back" in withheld and "margin" not in withheld
     assert said(table.head(0), possible=True) == "Nobody is on the list of whom to call first."

@@ -90,9 +90,9 @@ class Sheet:
             table = table.assign(rule=table["rule"].map(lambda rule: RULE_WORDS.get(rule, rule)))
         if self.kind == "findings":
             table = table.map(lambda cell: cell.replace("`", "") if isinstance(cell, str) else cell)
-        if "segment_type" in table.columns and self.kind != "segments":
-            if len(self.groups) == 1:
-                hidden = hidden | {"segment_type"}
+        if len(self.groups) == 1 and self.kind != "segments":
+            hidden = hidden | {"segment_type"}
+        elif "segment_type" in table.columns and "customer_id" not in table.columns:
             said = table["segment_type"].map(group_labels(self.groups))
             table = table.assign(segment_type=said)
         if self.kind == "call_first" and len(table):

@@ -104,8 +104,8 @@ def test_the_rule_names_all_numbers_that_pass_its_tests():
     rule = {"k": 3, "runner_up": 2, "lead": -0.02, "is_narrow": True, "scanned": list(range(2, 11))}
     rule["failed"] = {str(k): ["gap"] for k in (5, 6, 7, 8)}
     said = structure._what_stands(by_k, rule)
-    assert "k = 2, 3 and 4 pass the three tests" in said
+    assert "the numbers that pass the three tests (2, 3 and 4)" in said
     assert "silhouette 0.500 (estimated, 95% interval 0.400 to 0.600) against 0.300" in said
     exact = by_k.assign(silhouette_low=float("nan"), silhouette_high=float("nan"))
     assert "silhouette 0.500 against 0.300" in structure._what_stands(exact, rule)
-    assert said.endswith("and that is k = 3.")
+    assert said.startswith("The scores favour **k = 3** ") and "may score as much" in said

@@ -350,7 +350,8 @@ def _pays(row: Any) -> str:
     said = f"pays if {one_in(row.break_even_response)} because of it"
     if row.response_value > MEAN_OF_FEW * row.typical_order:
         typical = row.break_even_response * row.response_value / row.typical_order
-        said += f" ({one_in(typical)} by the typical order)" if typical <= UNREACHABLE else ""
+        people = one_in(typical).removesuffix(" customers orders")
+        said += f" ({people} by the typical order)" if typical <= UNREACHABLE else ""
     return f"{said}; {format_percent(row.base)} order anyway" if row.base > 0 else said
 
 

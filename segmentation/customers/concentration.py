@@ -86,13 +86,13 @@ def concentration(customers: pd.DataFrame, *, random_state: int) -> pd.DataFrame
     draws = REVENUE_DRAWS if n <= MANY_CUSTOMERS else FEW_DRAWS
     size = int(np.ceil(MONEY_RESAMPLE * n))
     # few distinct values, or all money with one, leave nothing to draw
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         ends = studentised(
             lambda counts: _log_odds(spent, counts, shares),
             np.ones(n),
             (np.bincount(chance.integers(n, size=size), minlength=n) for _ in range(draws)),
         )
-    low, high = 1 / (1 + np.exp(-ends))
+        low, high = 1 / (1 + np.exp(-ends))
     few = [False, *(count < LEAST_CUSTOMERS for count in takers.values()), False]
     low[few] = high[few] = np.nan
     low[-1], high[-1] = low[-1] * n, high[-1] * n

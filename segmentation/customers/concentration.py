@@ -119,20 +119,20 @@ def _log_odds(
     """
     seen = counts > 0
     money, weight = spent[seen], counts[seen] / counts.sum()
-    mean = float(weight @ money)
+    mean = weight @ money
     below, rank = np.cumsum(weight * money), np.cumsum(weight)
     between = money * (2 * rank - weight - 1) + mean - (2 * below - weight * money)  # E|x - Y|
-    apart = float(weight @ between)
+    apart = weight @ between
     inequality = apart / (2 * mean)
     found = [inequality]
     influence = [(between - apart - inequality * (money - mean)) / mean]
     for share in shares:
         last = money[min(int(np.searchsorted(rank, 1 - share, side="right")), len(money) - 1)]
-        part = float(weight @ np.maximum(money - last, 0) + share * last) / mean
+        part = (weight @ np.maximum(money - last, 0) + share * last) / mean
         found.append(part)
         influence.append((np.maximum(money - last, 0) + share * last - part * money) / mean)
     last = money[min(int(np.searchsorted(below, mean / 2, side="right")), len(money) - 1)]
-    share = (mean / 2 - float(weight @ np.maximum(money - last, 0))) / last
+    share = (mean / 2 - weight @ np.maximum(money - last, 0)) / last
     found.append(share)
     influence.append((money / 2 - np.maximum(money - last, 0) - share * last) / last)
     value = np.array(found)

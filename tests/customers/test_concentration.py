@@ -50,6 +50,18 @@ def test_no_revenue_has_no_concentration():
     assert math.isnan(gini(np.zeros(4)))
 
 
+@pytest.mark.parametrize(
+    "spent",
+    [[5], [5, 0], [0, 0, 7], [1] * 40, [-5, 10, 20], [*range(50)], [1e-9] * 3 + [1e9],
+     [0] * 60 + [8]],
+)  # fmt: skip
+def test_few_or_equal_customers_have_values_and_no_false_interval(spent):
+    for (measure, _), row in measures(np.array(spent, dtype=float)).items():
+        assert math.isfinite(row["value"])
+        of = len(spent) if measure == "customers_for_half" else 1
+        assert math.isnan(row["low"]) or 0 <= row["low"] <= row["high"] <= of
+
+
 def test_row_order_changes_nothing_and_the_interval_holds_the_value():
     spent = np.random.default_rng(4).lognormal(3, 1, 500)
     one, other = measures(spent), measures(spent[::-1])

@@ -118,6 +118,8 @@ def test_a_trend_is_told_only_where_the_difference_is_beyond_chance():
     assert "**more** concentrated" in words.concentration_trend(quarters())
     same = words.concentration_trend(quarters(top_share=[0.3, 0.3, 0.31]))
     assert "**No change is shown**" in same
+    even = words.concentration_trend(quarters(top_share=0.3, gini=[0.5, 0.5, 0.56]))
+    assert "**The Gini coefficient alone shows a change**, from 0.50 to 0.56" in even
     less = words.concentration_trend(quarters(top_share=[0.5, 0.3, 0.3]))
     assert "**less** concentrated" in less
 

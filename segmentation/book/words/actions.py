@@ -255,11 +255,14 @@ def concentration_trend(quarters: pd.DataFrame) -> str:
     gap = float(last["top_share"] - first["top_share"])
     reach = Z95 * float(np.hypot(first["top_error"], last["top_error"]))
     word = "more" if gap > 0 else "less"
-    verdict = (
-        f"Revenue has become **{word}** concentrated"
-        if abs(gap) > reach
-        else "**No change is shown**"
-    )
+    turned = float(last["gini"] - first["gini"])
+    if abs(gap) > reach:
+        verdict = f"Revenue has become **{word}** concentrated"
+    elif abs(turned) > Z95 * float(np.hypot(first["gini_error"], last["gini_error"])):
+        ends = f"{first['gini']:.2f} to {last['gini']:.2f}"
+        verdict = f"**The Gini coefficient alone shows a change**, from {ends}"
+    else:
+        verdict = "**No change is shown**"
     ns = [f"{row['customers']:,}" for row in (first, last)]
     return (
         f"{verdict}: the best tenth of a quarter's customers brought "

@@ -109,3 +109,6 @@ def test_the_rule_names_all_numbers_that_pass_its_tests():
     exact = by_k.assign(silhouette_low=float("nan"), silhouette_high=float("nan"))
     assert "silhouette 0.500 against 0.300" in structure._what_stands(exact, rule)
     assert said.startswith("The scores favour **k = 3** ") and "may score as much" in said
+    assert "A coarser split, k = 2 " in said
+    finer = structure._what_stands(by_k, rule | {"runner_up": 4})
+    assert "A finer split, k = 4 " in finer

@@ -106,8 +106,9 @@ def _what_stands(by_k: pd.DataFrame, rule: dict[str, Any]) -> str:
         close = "is nearly as good" if rule["is_narrow"] else "is clearly behind"
         return f"{text} Next best, {other}, {close}."
     ahead = "slightly better" if rule["is_narrow"] else "better"
+    kind = "coarser" if rule["runner_up"] < rule["k"] else "finer"
     return (
-        f"{text} A coarser split, {other}, is separated {ahead}; of the numbers that pass the three "
+        f"{text} A {kind} split, {other}, is separated {ahead}; of the numbers that pass the three "
         f"tests ({_standing(by_k, rule)}) and keep three quarters of the best separation, the finest is "
         "taken up to which the gap still rises clearly."
     )

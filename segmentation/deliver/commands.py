@@ -109,7 +109,9 @@ def campaign_readout(arms: Path, results: Path, **pays: float | None) -> None:
     "--for",
     "platform",
     required=True,
-    type=click.Choice(["klaviyo", "meta", "google", "hubspot", "mailchimp", "csv"]),
+    type=click.Choice(
+        ["klaviyo", "meta", "google", "google-upload", "hubspot", "mailchimp", "csv"]
+    ),
     help="Whose import file.",
 )
 @click.option(

@@ -56,8 +56,8 @@ def campaign_steps(plan: pd.DataFrame, folder_name: str) -> str:
         "`phone`, and `consent` (yes or no). The file gets those of the list who consented and "
         "are not in the control arm, with the columns that the platform takes; every other row "
         "is counted under its reason. `--for` knows klaviyo, hubspot, mailchimp, meta, google "
-        "and csv. Arm and campaign id are columns of each but Google's, which takes no further "
-        "ones; `arms.csv` beside it has them for all.\n\n"
+        "and csv. Arm and campaign id are columns of each; `arms.csv` beside it is the list of "
+        "both arms for the read-out.\n\n"
         + _block(
             f"audience runs/{in_code(folder_name)} {whom} --contacts contacts.csv --for klaviyo "
             "--output audience"

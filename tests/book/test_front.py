@@ -7,7 +7,7 @@ import re
 import pandas as pd
 import pytest
 
-from segmentation.book.words import front
+from segmentation.book.words import front, front_numbers
 from segmentation.book.words.trust import trust
 from segmentation.book.words.warnings import warnings
 from segmentation.core.errors import ParameterError
@@ -54,7 +54,7 @@ def test_whom_to_call_comes_first_where_they_spent_much(run):
     money = front.format_money(total / 10, run.parameters.currency)
     assert more == (
         f"Ring or write to each, the largest value at risk first; nobody of a control group is "
-        f"among them. {money} spent in the window · "
+        f"among them. {money} spent so far · "
         "workbook sheet “Call first”"
     )
     little = Given(run, call_first=pd.DataFrame(row | {"total_spent": total / 6000}), **facts)
@@ -68,15 +68,15 @@ def test_whom_to_call_comes_first_where_they_spent_much(run):
 
 
 def test_the_fourth_number_is_the_forecast_beside_how_it_turned_out_before(run):
-    what, value, change, _, meaning = list(front.numbers(run))[3]
+    what, value, change, _, meaning = list(front_numbers.numbers(run))[3]
 
-    assert what == f"Expected to order, {run.parameters.outcome_days} days"
+    assert what == f"Expected back, {run.parameters.outcome_days} days"
     assert value == f"{run['forecast']['chance'].sum():,.0f}"
     tried = run["forecast_calibration"]
     came = (tried["observed"] * tried["customers"]).sum()
     assert change.endswith(f" expected, {came:,.0f} came")
     withheld = Given(run, forecast_facts={"possible": False, "reason": "too few came back"})
-    what, *_, meaning = list(front.numbers(withheld))[3]
+    what, *_, meaning = list(front_numbers.numbers(withheld))[3]
     assert what.startswith("From the best tenth") and "too few came back" in meaning
 
 
@@ -116,7 +116,10 @@ def test_exchanged_dates_are_told_first_after_what_is_made_up(run):
 
 
 def test_the_numbers_are_those_of_the_last_whole_quarter(run):
-    found = {what.split(",")[0]: (value, change) for what, value, change, *_ in front.numbers(run)}
+    found = {
+        what.split(",")[0]: (value, change)
+        for what, value, change, *_ in front_numbers.numbers(run)
+    }
     last, before = (run["quarters"].iloc[n] for n in (-1, -2))
     monthly = run["monthly"]
 
@@ -125,6 +128,25 @@ def test_the_numbers_are_those_of_the_last_whole_quarter(run):
     assert found["Active"][0] == front.format_percent(active)
     change = float(last["revenue"]) / float(before["revenue"]) - 1
     assert found["Revenue"][1].startswith(("▼ " if change < 0 else "▲ ") + f"{abs(change):.0%}")
+
+
+def test_the_headline_says_how_few_bring_half_and_whether_fewer_came_back(run):
+    spent = sorted(run["customers"]["total_spent"].astype(float), reverse=True)
+    half = next(n for n in range(1, len(spent)) if sum(spent[:n]) >= sum(spent) / 2)
+    last, before = (int(run["quarters"].iloc[n]["customers"]) for n in (-1, -2))
+    change = f"{abs(last / before - 1):.0%} {'fewer' if last < before else 'more'}"
+    few = f"1 in {len(spent) / half:.0f} customers brings half"
+
+    said = front_numbers.headline(run)
+
+    assert said == f"{few} the revenue; {change} ordered than a quarter earlier"
+    same = run["quarters"].assign(customers=last)
+    told = front_numbers.headline(Given(run, quarters=same))
+    assert told == f"{few} the revenue; about as many ordered as a quarter earlier"
+    swap = {"order_date": {"strength": "strong"}}
+    assert front_numbers.headline(Given(run, swap=swap)) == f"{few} of the revenue"
+    equal = run["customers"].assign(total_spent=1.0)
+    assert front_numbers.headline(Given(run, customers=equal)).startswith("50% of customers bring")
 
 
 def test_trust_turns_red_with_an_unstable_segment_and_green_without_a_doubt(run):

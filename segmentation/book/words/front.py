@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import html
-import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pandas as pd
-
 from segmentation.actions.recommend import NOT_AT_THIS_COST
+from segmentation.book.words.front_numbers import headline, numbers, sparkline, unfinished
 from segmentation.book.words.recommendations import one_in
 from segmentation.book.words.text import (
     group_words,
@@ -23,7 +21,6 @@ from segmentation.book.words.text import (
 from segmentation.book.words.trust import trust
 from segmentation.book.words.warnings import cost_beside_orders, exchanged, warnings
 from segmentation.core.columns import format_money, format_percent
-from segmentation.core.intervals import Z95
 from segmentation.core.limits import (
     LEAST_CALLED,
     MEAN_OF_FEW,
@@ -31,11 +28,10 @@ from segmentation.core.limits import (
     ONE_CUSTOMER,
     UNREACHABLE,
 )
-from segmentation.customers import concentration
 from segmentation.deliver.workbook.sheets import list_name
 
 MOST_BARS, MOST_ACTIONS = 4, 3
-TRIAL = "first a trial of half"
+TRIAL = "try half of them first"
 
 
 def front_page(run: Any, *, title: str, link: str, colours: Mapping[str, str]) -> str:
@@ -51,7 +47,7 @@ def front_page(run: Any, *, title: str, link: str, colours: Mapping[str, str]) -
     first = re.sub("<[^>]*>", "", warned[0]) if warned else ""
     tiles = "".join(
         f'<div class="tile"><span>{html.escape(what)}</span><b>{html.escape(value)}</b>'
-        f"<small>{html.escape(change)}</small>{_sparkline(line, what)}</div>"
+        f"<small>{html.escape(change)}</small>{sparkline(line, what)}</div>"
         for what, value, change, line, _ in numbers(run)
     )
     meanings = "".join(
@@ -71,6 +67,7 @@ def front_page(run: Any, *, title: str, link: str, colours: Mapping[str, str]) -
     grounds = re.sub(r" \((?:agreement|silhouette) [^)]*\)", "", grounds)  # chapter 07 has them
     return (
         f'<section class="front" aria-label="{html.escape(title)}">'
+        f'<p class="front-headline">{html.escape(headline(run))}</p>'
         f'<p class="front-about">{html.escape(_about(run))}</p>'
         + (
             f'<details class="front-warning" open><summary><b>Read first</b> <span>{first}</span></summary>'
@@ -95,148 +92,11 @@ def _about(run: Any) -> str:
     if not overview["first_order"]:
         return "A customer table without orders"
     seen = overview["last_order"], overview["as_of"]
-    return f"Orders from {overview['first_order']} to {seen[0]}" + (
-        f", observed up to {seen[1]}" if seen[0] != seen[1] else ""
-    )
-
-
-def numbers(run: Any) -> Iterator[tuple[str, str, str, list[float], str]]:
-    """Four numbers: what, value, change, its course, what it means."""
-    customers, currency = run["customers"], run.parameters.currency
-    once = int((customers["frequency"] == 1).sum()) if "frequency" in customers else 0
-    yield (
-        "Customers",
-        f"{len(customers):,}",
-        f"{once:,} ordered once" if once else "in this table",
-        [],
-        "Everybody with at least one order that counts.",
-    )
-    quarters = _whole_quarters(run)
-    money = customers["total_spent"].astype(float)
-    if len(quarters) < 2:
-        yield (
-            "Revenue",
-            format_money(money.sum(), currency),
-            "in the window",
-            [],
-            "All kept lines.",
-        )
-        ranked = money.sort_values(ascending=False).cumsum()
-        half = int((ranked < money.sum() / 2).sum()) + 1
-        yield (
-            "Bring half of it",
-            f"{half:,}",
-            f"{format_percent(half / len(customers))} of customers",
-            [],
-            "The fewest customers who together bring half of all revenue.",
-        )
-        return
-    last, before = quarters.iloc[-1], quarters.iloc[-2]
-    name, earlier = _name(last), _name(before)
-    yield (
-        f"Revenue, {name}",
-        format_money(last["revenue"], currency),
-        f"{_change(last['revenue'] / before['revenue'] - 1)} on {earlier}",
-        list(quarters["revenue"]),
-        f"Kept lines of the last whole quarter, {name}, against the one before.",
-    )
-    yield (
-        f"Active, {name}",
-        format_percent(last["active"]),
-        f"{last['customers']:,} of {last['known']:,}, {_change(last['customers'] / before['customers'] - 1)} on {earlier}",
-        list(quarters["customers"]),
-        f"Customers with an order in the quarter, of all {last['known']:,} who had ordered by its "
-        "end: the share falls as that crowd grows, so the change is of their number.",
-    )
-    facts = run["forecast_facts"]
-    if facts["possible"]:
-        yield _expected(run["forecast"], run["forecast_calibration"], facts)
-        return
-    reach = Z95 * math.hypot(last["top_error"], before["top_error"])
-    yield (
-        f"From the best tenth, {name}",
-        format_percent(last["top_share"]),
-        f"of its revenue; {_moved(last['top_share'], before['top_share'], reach)}",
-        list(quarters["top_share"]),
-        "Share of the quarter's revenue from the tenth of its customers who spent most. It stands "
-        f"here because nothing is forecast: {facts['reason']}.",
-    )
-
-
-def _expected(
-    forecast: pd.DataFrame, calibration: pd.DataFrame, facts: Mapping[str, Any]
-) -> tuple[str, str, str, list[float], str]:
-    """Customers expected to order, beside how the same forecast turned out a period ago."""
-    chance = forecast["chance"]
-    guessed, came = (
-        float((calibration[name] * calibration["customers"]).sum())
-        for name in ("predicted", "observed")
-    )
+    cut = unfinished(run)
     return (
-        f"Expected to order, {facts['outcome_days']} days",
-        f"{chance.sum():,.0f}",
-        f"{format_percent(chance.mean())}. Last time {guessed:,.0f} expected, {came:,.0f} came",
-        [],
-        f"Customers in the next {facts['outcome_days']} days, summed from each one's chance to order "
-        "if nothing is done. The same forecast "
-        f"made on {facts['cut']} is compared with the {facts['days_after']} days after it.",
-    )
-
-
-def _whole_quarters(run: Any) -> pd.DataFrame:
-    overview = run["overview"]
-    if not overview["first_order"] or run["quarters"].empty:
-        return pd.DataFrame()
-    quarters = concentration.over_time(
-        run["quarters"], first_day=overview["first_order"], last_day=overview["as_of"]
-    )
-    ends = pd.DatetimeIndex(quarters["quarter"]) + pd.offsets.QuarterEnd(0)
-    monthly = run["monthly"]
-    known = [int(monthly.loc[monthly["month"] <= end, "new_customers"].sum()) for end in ends]
-    found = quarters.assign(known=known, revenue=quarters["revenue"].astype(float))
-    found = found[found["is_complete"] & (found["revenue"] > 0)]
-    return found.assign(active=found["customers"] / found["known"])
-
-
-def _name(row: pd.Series) -> str:
-    return f"{row['quarter'].year} Q{row['quarter'].quarter}"
-
-
-def _arrow(change: float) -> str:
-    return "▲" if change > 0 else "▼" if change < 0 else "="
-
-
-def _moved(now: float, before: float, reach: float = 0.0) -> str:
-    """How a share moved, as far as its printed digits show it and beyond the ``reach`` of chance.
-
-    Examples
-    --------
-    >>> _moved(0.244, 0.238), _moved(0.244, 0.31), _moved(0.54, 0.53, reach=0.09)
-    ('as before', '▼ from 31%', '53% before, no more than chance')
-    """
-    said = format_percent(before)
-    if abs(now - before) < reach:
-        return f"{said} before, no more than chance"
-    return "as before" if said == format_percent(now) else f"{_arrow(now - before)} from {said}"
-
-
-def _change(share: float) -> str:
-    return f"{_arrow(share)} {format_percent(abs(share))}"
-
-
-def _sparkline(values: list[float], what: str) -> str:
-    if len(values) < 3:
-        return ""
-    low, high = min(values), max(values)
-    step, span = 100 / (len(values) - 1), max(high - low, high / 4) or 1.0
-    points = " ".join(
-        f"{n * step:.1f},{20 - 18 * (v - low) / span:.1f}" for n, v in enumerate(values)
-    )
-    return (
-        f'<svg viewBox="0 0 100 22" preserveAspectRatio="none" role="img" aria-label="'
-        f'{html.escape(what)}: course over {len(values)} quarters"><polyline fill="none" '
-        f'stroke="currentColor" stroke-width="2" vector-effect="non-scaling-stroke" '
-        f'points="{points}"/></svg>'
+        f"Orders from {overview['first_order']} to {seen[0]}"
+        + (f", observed up to {seen[1]}" if seen[0] != seen[1] else "")
+        + (f"; {cut} is not over and not compared" if cut else "")
     )
 
 
@@ -308,7 +168,7 @@ def _actions(run: Any) -> list[tuple[str, ...]]:
             (
                 f"{row.play}: {name}, {plural(row.customers, 'customer')}",
                 row.do,
-                f"{format_money(float(row.revenue), parameters.currency)} in the window",
+                f"{format_money(float(row.revenue), parameters.currency)} of revenue",
                 pays(row),
                 *([against] if against else []),
                 f"workbook sheet “{sheets[row.segment_type, row.segment]}”",
@@ -368,6 +228,6 @@ def _called_first(run: Any) -> tuple[Any, ...] | None:
         money,
         f"Call first: {plural(len(listed_first), 'customer')} {why} in the last quarter",
         f"Ring or write to each, {first} first; nobody of a control group is among them.",
-        f"{format_money(money, run.parameters.currency)} spent in the window",
+        f"{format_money(money, run.parameters.currency)} spent so far",
         "workbook sheet “Call first”",
     )

@@ -1,0 +1,210 @@
+"""Four numbers of a data set's first screen with their course, and its headline."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pandas as pd
+
+from segmentation.book.words.warnings import exchanged
+from segmentation.core.columns import format_money, format_percent
+from segmentation.core.intervals import Z95
+from segmentation.customers import concentration
+
+FEW_WHO_BRING_HALF = 1 / 3
+"""From here on "1 in 3" says less than the share in per cent."""
+
+
+def headline(run: Any) -> str:
+    """The page in one sentence: how few bring half of the revenue, and whether customers come back.
+
+    A change of those who order counts where it is beyond chance: two counts differ by more than
+    `Z95` times the root of their sum. Where day and month look exchanged, no quarter is compared.
+    """
+    spent = run["customers"]["total_spent"].astype(float)
+    if not spent.sum() > 0:
+        return ""
+    share = fewest_for_half(spent) / len(spent)
+    few = (
+        f"1 in {1 / share:,.0f} customers brings"
+        if share <= FEW_WHO_BRING_HALF
+        else f"{format_percent(share)} of customers bring"
+    )
+    quarters = whole_quarters(run)
+    if len(quarters) < 2 or exchanged(run):
+        return f"{few} half of the revenue"
+    now, before = quarters["customers"].iloc[-1], quarters["customers"].iloc[-2]
+    if abs(now - before) <= Z95 * math.sqrt(now + before):
+        return f"{few} half the revenue; about as many ordered as a quarter earlier"
+    moved = f"{format_percent(abs(now / before - 1))} {'more' if now > before else 'fewer'}"
+    return f"{few} half the revenue; {moved} ordered than a quarter earlier"
+
+
+def fewest_for_half(spent: pd.Series) -> int:
+    """The fewest customers who together brought half of all money.
+
+    Examples
+    --------
+    >>> fewest_for_half(pd.Series([5.0, 3.0, 1.0, 1.0])), fewest_for_half(pd.Series([1.0, 1.0, 1.0]))
+    (1, 2)
+    """
+    ranked = spent.sort_values(ascending=False).cumsum()
+    return int((ranked < spent.sum() / 2).sum()) + 1
+
+
+def numbers(run: Any) -> Iterator[tuple[str, str, str, list[float], str]]:
+    """Four numbers: what, value, change, its course, what it means."""
+    customers, currency = run["customers"], run.parameters.currency
+    once = int((customers["frequency"] == 1).sum()) if "frequency" in customers else 0
+    yield (
+        "Customers",
+        f"{len(customers):,}",
+        f"{once:,} ordered once" if once else "in this table",
+        [],
+        "Everybody with at least one order that counts.",
+    )
+    quarters = whole_quarters(run)
+    money = customers["total_spent"].astype(float)
+    if len(quarters) < 2:
+        yield (
+            "Revenue",
+            format_money(money.sum(), currency),
+            "of all these customers",
+            [],
+            "All kept lines.",
+        )
+        half = fewest_for_half(money)
+        yield (
+            "Bring half of it",
+            f"{half:,}",
+            f"{format_percent(half / len(customers))} of customers",
+            [],
+            "The fewest customers who together bring half of all revenue.",
+        )
+        return
+    last, before = quarters.iloc[-1], quarters.iloc[-2]
+    name, earlier = _name(last), _name(before)
+    yield (
+        f"Revenue, {name}",
+        format_money(last["revenue"], currency),
+        f"{_change(last['revenue'] / before['revenue'] - 1)} on {earlier}",
+        list(quarters["revenue"]),
+        f"Kept lines of the last whole quarter, {name}, against the one before.",
+    )
+    yield (
+        f"Active, {name}",
+        format_percent(last["active"]),
+        f"{last['customers']:,} of {last['known']:,}, {_change(last['customers'] / before['customers'] - 1)} on {earlier}",
+        list(quarters["customers"]),
+        f"Customers with an order in the quarter, of all {last['known']:,} who had ordered by its "
+        "end: the share falls as that crowd grows, so the change is of their number.",
+    )
+    facts = run["forecast_facts"]
+    if facts["possible"]:
+        yield _expected(run["forecast"], run["forecast_calibration"], facts)
+        return
+    reach = Z95 * math.hypot(last["top_error"], before["top_error"])
+    yield (
+        f"From the best tenth, {name}",
+        format_percent(last["top_share"]),
+        f"of its revenue; {_moved(last['top_share'], before['top_share'], reach)}",
+        list(quarters["top_share"]),
+        "Share of the quarter's revenue from the tenth of its customers who spent most. It stands "
+        f"here because no forecast of single customers is given: {facts['reason']}.",
+    )
+
+
+def _expected(
+    forecast: pd.DataFrame, calibration: pd.DataFrame, facts: Mapping[str, Any]
+) -> tuple[str, str, str, list[float], str]:
+    """Customers expected to order, beside how the same forecast turned out a period ago."""
+    chance = forecast["chance"]
+    guessed, came = (
+        float((calibration[name] * calibration["customers"]).sum())
+        for name in ("predicted", "observed")
+    )
+    return (
+        f"Expected back, {facts['outcome_days']} days",
+        f"{chance.sum():,.0f}",
+        f"{format_percent(chance.mean())} of them. Last time {guessed:,.0f} expected, {came:,.0f} came",
+        [],
+        f"How many of these customers order in the next {facts['outcome_days']} days, summed from each "
+        "one's chance if nothing is done; customers still to come are not among them. The same forecast "
+        f"made on {facts['cut']} is compared with the {facts['days_after']} days after it.",
+    )
+
+
+def quarters_seen(run: Any) -> pd.DataFrame:
+    """Quarters with their money and customers; the first and the last may not be whole."""
+    overview = run["overview"]
+    if not overview["first_order"] or run["quarters"].empty:
+        return pd.DataFrame({"is_complete": []})
+    return concentration.over_time(
+        run["quarters"], first_day=overview["first_order"], last_day=overview["as_of"]
+    )
+
+
+def unfinished(run: Any) -> str:
+    """The last quarter's name where the data end within it, else nothing."""
+    quarters = quarters_seen(run)
+    over = quarters.empty or quarters["is_complete"].iloc[-1] or not quarters["is_complete"].any()
+    return "" if over else _name(quarters.iloc[-1])
+
+
+def whole_quarters(run: Any) -> pd.DataFrame:
+    """Quarters seen from their first to their last day, with who was known and who was active."""
+    quarters = quarters_seen(run)
+    if quarters.empty:
+        return quarters
+    ends = pd.DatetimeIndex(quarters["quarter"]) + pd.offsets.QuarterEnd(0)
+    monthly = run["monthly"]
+    known = [int(monthly.loc[monthly["month"] <= end, "new_customers"].sum()) for end in ends]
+    found = quarters.assign(known=known, revenue=quarters["revenue"].astype(float))
+    found = found[found["is_complete"] & (found["revenue"] > 0)]
+    return found.assign(active=found["customers"] / found["known"])
+
+
+def _name(row: pd.Series) -> str:
+    return f"{row['quarter'].year} Q{row['quarter'].quarter}"
+
+
+def _arrow(change: float) -> str:
+    return "▲" if change > 0 else "▼" if change < 0 else "="
+
+
+def _moved(now: float, before: float, reach: float = 0.0) -> str:
+    """How a share moved, as far as its printed digits show it and beyond the ``reach`` of chance.
+
+    Examples
+    --------
+    >>> _moved(0.244, 0.238), _moved(0.244, 0.31), _moved(0.54, 0.53, reach=0.09)
+    ('as before', '▼ from 31%', '53% before, no more than chance')
+    """
+    said = format_percent(before)
+    if abs(now - before) < reach:
+        return f"{said} before, no more than chance"
+    return "as before" if said == format_percent(now) else f"{_arrow(now - before)} from {said}"
+
+
+def _change(share: float) -> str:
+    return f"{_arrow(share)} {format_percent(abs(share))}"
+
+
+def sparkline(values: list[float], what: str) -> str:
+    """The course of a number as a line without axes, in SVG; nothing for fewer than three points."""
+    if len(values) < 3:
+        return ""
+    low, high = min(values), max(values)
+    step, span = 100 / (len(values) - 1), max(high - low, high / 4) or 1.0
+    points = " ".join(
+        f"{n * step:.1f},{20 - 18 * (v - low) / span:.1f}" for n, v in enumerate(values)
+    )
+    return (
+        f'<svg viewBox="0 0 100 22" preserveAspectRatio="none" role="img" aria-label="'
+        f'{html.escape(what)}: course over {len(values)} quarters"><polyline fill="none" '
+        f'stroke="currentColor" stroke-width="2" vector-effect="non-scaling-stroke" '
+        f'points="{points}"/></svg>'
+    )

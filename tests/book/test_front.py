@@ -53,8 +53,7 @@ def test_whom_to_call_comes_first_where_they_spent_much(run):
     assert what == "Call first: 6 customers whose chance to order fell in the last quarter"
     money = front.format_money(total / 10, run.parameters.currency)
     assert more == (
-        f"Ring or write to each, the largest value at risk first; nobody of a control group is "
-        f"among them. {money} spent so far · "
+        f"Ring or write to each, the largest value at risk first. {money} spent so far · "
         "workbook sheet “Call first”"
     )
     little = Given(run, call_first=pd.DataFrame(row | {"total_spent": total / 6000}), **facts)
@@ -115,6 +114,22 @@ def test_exchanged_dates_are_told_first_after_what_is_made_up(run):
     assert "exchanged" in said[1 if run["overview"]["synthetic"] else 0]
 
 
+def test_what_makes_figures_wrong_is_told_on_the_first_page(run):
+    found = run["findings"].copy()
+    wrong = found["finding"] == "zero_amount"
+    found.loc[wrong, ["severity", "rows", "amount"]] = ["severe", 7, 1234.0]
+    filled = found[wrong].assign(finding="coarse_registration", severity="notable")
+    said = list(warnings(Given(run, findings=pd.concat([found, filled]))))
+
+    money = front.format_money(1234.0, run.parameters.currency)
+    assert sum(text.startswith(f"Amount of zero: 7 lines, {money}.") for text in said) == 1
+    filled_in = [text for text in said if "registration were filled in (7 customers)" in text]
+    assert len(filled_in) == (len(run["chosen"]) > 1)
+    assert not any("Amount of zero" in text for text in warnings(run))
+    swapped = found.assign(finding="swapped_dates")
+    assert len(list(warnings(Given(run, findings=swapped)))) == len(list(warnings(run)))
+
+
 def test_the_numbers_are_those_of_the_last_whole_quarter(run):
     found = {
         what.split(",")[0]: (value, change)
@@ -128,6 +143,12 @@ def test_the_numbers_are_those_of_the_last_whole_quarter(run):
     assert found["Active"][0] == front.format_percent(active)
     change = float(last["revenue"]) / float(before["revenue"]) - 1
     assert found["Revenue"][1].startswith(("▼ " if change < 0 else "▲ ") + f"{abs(change):.0%}")
+    assert "one customer" not in found["Revenue"][1]
+    mostly = run["quarters"].assign(largest_share=0.57)
+    (revenue,) = [
+        n for n in front_numbers.numbers(Given(run, quarters=mostly)) if "Revenue" in n[0]
+    ]
+    assert revenue[2].endswith("; 57% from one customer")
 
 
 def test_the_headline_says_how_few_bring_half_and_whether_fewer_came_back(run):

@@ -30,7 +30,7 @@ from segmentation.core.limits import (
 )
 from segmentation.deliver.workbook.sheets import list_name
 
-MOST_BARS, MOST_ACTIONS = 4, 3
+MOST_BARS, MOST_ACTIONS, MOST_WARNINGS = 4, 3, 3
 TRIAL = "try half of them first"
 
 
@@ -71,7 +71,7 @@ def front_page(run: Any, *, title: str, link: str, colours: Mapping[str, str]) -
         f'<p class="front-about">{html.escape(_about(run))}</p>'
         + (
             f'<details class="front-warning" open><summary><b>Read first</b> <span>{first}</span></summary>'
-            f"<ul>{''.join(f'<li>{text}</li>' for text in warned)}</ul></details>"
+            f"{_listed(warned[:MOST_WARNINGS])}{_more(warned[MOST_WARNINGS:])}</details>"
             if warned
             else ""
         )
@@ -85,6 +85,17 @@ def front_page(run: Any, *, title: str, link: str, colours: Mapping[str, str]) -
         f'<a href="{link}/07_do_the_segments_hold_up.html">Evidence</a></span></p>'
         f"<details><summary>What the numbers mean</summary><dl>{meanings}</dl></details></section>"
     )
+
+
+def _listed(items: Sequence[str]) -> str:
+    return f"<ul>{''.join(f'<li>{text}</li>' for text in items)}</ul>"
+
+
+def _more(items: Sequence[str]) -> str:
+    """The less grave ones, folded, so that the page stays one screen."""
+    if not items:
+        return ""
+    return f"<details><summary>{len(items)} more</summary>{_listed(items)}</details>"
 
 
 def _about(run: Any) -> str:
@@ -227,7 +238,7 @@ def _called_first(run: Any) -> tuple[Any, ...] | None:
     return (
         money,
         f"Call first: {plural(len(listed_first), 'customer')} {why} in the last quarter",
-        f"Ring or write to each, {first} first; nobody of a control group is among them.",
+        f"Ring or write to each, {first} first.",
         f"{format_money(money, run.parameters.currency)} spent so far",
         "workbook sheet “Call first”",
     )

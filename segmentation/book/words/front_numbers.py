@@ -12,6 +12,7 @@ import pandas as pd
 from segmentation.book.words.warnings import exchanged
 from segmentation.core.columns import format_money, format_percent
 from segmentation.core.intervals import Z95
+from segmentation.core.limits import CUSTOMER_SHARE
 from segmentation.customers import concentration
 
 FEW_WHO_BRING_HALF = 1 / 3
@@ -90,7 +91,7 @@ def numbers(run: Any) -> Iterator[tuple[str, str, str, list[float], str]]:
     yield (
         f"Revenue, {name}",
         format_money(last["revenue"], currency),
-        f"{_change(last['revenue'] / before['revenue'] - 1)} on {earlier}",
+        f"{_change(last['revenue'] / before['revenue'] - 1)} on {earlier}{_of_one(last)}",
         list(quarters["revenue"]),
         f"Kept lines of the last whole quarter, {name}, against the one before.",
     )
@@ -99,7 +100,7 @@ def numbers(run: Any) -> Iterator[tuple[str, str, str, list[float], str]]:
         format_percent(last["active"]),
         f"{last['customers']:,} of {last['known']:,}, {_change(last['customers'] / before['customers'] - 1)} on {earlier}",
         list(quarters["customers"]),
-        f"Customers with an order in the quarter, of all {last['known']:,} who had ordered by its "
+        f"Customers who spent in the quarter, of all {last['known']:,} who had ordered by its "
         "end: the share falls as that crowd grows, so the change is of their number.",
     )
     facts = run["forecast_facts"]
@@ -115,6 +116,11 @@ def numbers(run: Any) -> Iterator[tuple[str, str, str, list[float], str]]:
         "Share of the quarter's revenue from the tenth of its customers who spent most. It stands "
         f"here because no forecast of single customers is given: {facts['reason']}.",
     )
+
+
+def _of_one(quarter: pd.Series) -> str:
+    share = quarter["largest_share"]
+    return f"; {format_percent(share)} from one customer" if share >= CUSTOMER_SHARE else ""
 
 
 def _expected(

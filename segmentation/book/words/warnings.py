@@ -9,10 +9,7 @@ from typing import Any
 import pandas as pd
 
 from segmentation.book.words.preferences import own_margin
-from segmentation.book.words.text import (
-    named,
-    plural,
-)
+from segmentation.book.words.text import as_sentence, named, plural
 from segmentation.core.columns import RULE_WORDS, format_money, format_percent
 from segmentation.core.limits import (
     CUSTOMER_SHARE,
@@ -21,6 +18,9 @@ from segmentation.core.limits import (
     ONE_INTAKE,
 )
 from segmentation.core.parameters import Parameters
+from segmentation.orders.finding_words import KINDS
+
+SAID_ELSEWHERE = ("swapped_dates", "dominating_customer")
 
 
 def warnings(run: Any) -> Iterator[str]:
@@ -33,7 +33,11 @@ def warnings(run: Any) -> Iterator[str]:
             f"Day and month of <code>{html.escape(column)}</code> look exchanged "
             f"({strength} evidence): recency and periods are not to be trusted."
         )
+    yield from _severe(run)
+    if other := cost_beside_orders(run):
+        yield other
     yield from _one_customer(run)
+    yield from _filled_in(run)
     yield from _one_intake(run)
     ledger = run["ledger"].set_index("rule")["rows"]
     sums = run["ledger"].set_index("rule")["amount"]
@@ -60,7 +64,29 @@ def warnings(run: Any) -> Iterator[str]:
             f"A margin of {format_percent(parameters.gross_margin)}{but} and "
             f"{format_money(parameters.contact_cost, currency)} per contact are assumptions: replace them by "
             "yours (<code>gross_margin</code>, <code>contact_cost</code>)."
-            f"{cost_beside_orders(run)}"
+        )
+
+
+def _severe(run: Any) -> Iterator[str]:
+    """Findings by which figures may be wrong, but those that have a sentence of their own here."""
+    found = run["findings"]
+    found = found[(found["severity"] == "severe") & ~found["finding"].isin(SAID_ELSEWHERE)]
+    for row in found.itertuples():
+        worth = format_money(abs(float(row.amount)), run.parameters.currency)
+        yield (
+            f"{html.escape(as_sentence(row.title)).rstrip('.')}: "
+            f"{plural(int(row.rows), KINDS[row.finding].unit)}, {worth}. "
+            "<em>Data understanding</em> says what to do."
+        )
+
+
+def _filled_in(run: Any) -> Iterator[str]:
+    """Days of registration that nobody entered, where customers are divided by them."""
+    found = run["findings"].query("finding == 'coarse_registration' and rows > 0")
+    if len(found) and len(run["chosen"]) > 1:
+        yield (
+            f"Days of registration were filled in ({plural(int(found['rows'].iloc[0]), 'customer')}): who "
+            "<em>ordered before registering</em> is certain by the month only."
         )
 
 
@@ -78,9 +104,10 @@ def cost_beside_orders(run: Any) -> str:
     usual = float(plays["typical_order"].median()) if len(plays) else 0.0
     if not usual > MOST_CONTACTS_AN_ORDER * cost > 0:
         return ""
+    currency = run.parameters.currency
     return (
-        f" Beside orders of {format_money(usual, run.parameters.currency)} such a cost looks like "
-        "another currency: no break-even here can be believed until it is set."
+        f"{format_money(cost, currency)} per contact beside orders of {format_money(usual, currency)} "
+        "looks like another currency: believe no break-even until <code>contact_cost</code> is set."
     )
 
 
@@ -99,8 +126,8 @@ def _one_customer(run: Any) -> Iterator[str]:
     name = named(own["segment"], own["segment_type"], list(run["chosen"]))
     yield (
         f"One customer brings {format_percent(largest / total)} of revenue: "
-        f"{html.escape(name)} brings {format_percent(share / total)} with this customer, "
-        f"{format_percent((share - largest) / (total - largest))} without."
+        f"{html.escape(name)} {format_percent(share / total)}, "
+        f"{format_percent((share - largest) / (total - largest))} without this one."
     )
 
 

@@ -38,7 +38,7 @@ from segmentation.core.limits import FAR_OUT
 
 run = open_run(globals())
 customers = run["features"]
-words.banner(run["overview"])
+words.banner(run["overview"], run["swap"])
 
 # %% [markdown]
 # ## Concentration
@@ -90,7 +90,7 @@ Markdown(words.relationship_sentence(customers, names=features))
 plots.plot_cohorts(run["cohorts"])
 
 # %%
-Markdown(words.cohort_sentence(run["cohorts"]))
+Markdown(words.cohort_sentence(run["cohorts"], last_day=run["overview"]["as_of"]))
 
 # %% [markdown]
 # ## Categories

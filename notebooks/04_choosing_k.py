@@ -44,7 +44,7 @@ import segmentation
 from segmentation import open_run, plots, words
 
 run = open_run(globals())
-words.banner(run["overview"])
+words.banner(run["overview"], run["swap"])
 
 # %% [markdown]
 # ## Customers on one scale
@@ -61,7 +61,8 @@ scaled = {
 }
 
 # %% tags=["hide-output"]
-pd.concat(scaled, names=["group"]).groupby("group").quantile([0.05, 0.25, 0.5, 0.75, 0.95]).round(2)
+spread = pd.concat(scaled, names=["group"]).groupby("group").quantile([0.05, 0.25, 0.5, 0.75, 0.95]).round(2)
+spread.astype(object).where(spread.notna(), "–")
 
 # %% [markdown]
 # ## Is there anything to find?

@@ -43,7 +43,7 @@ from segmentation import open_run, plots, words
 from segmentation.segments import portraits
 
 run = open_run(globals())
-words.banner(run["overview"])
+words.banner(run["overview"], run["swap"])
 
 # %%
 # Each group of registration is scaled and clustered for itself; one that is too small to divide stays

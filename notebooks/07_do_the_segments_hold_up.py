@@ -45,7 +45,7 @@ from segmentation import open_run, plots, words
 from segmentation.core.limits import STABLE_JACCARD, UNSTABLE_JACCARD
 
 run = open_run(globals())
-words.banner(run["overview"])
+words.banner(run["overview"], run["swap"])
 
 # %% tags=["answer"]
 Markdown(words.trust_sentence(run["stability"], run["stability_whole"], run["chosen"], run["k_rule"], run["k_evidence"], run["holdout"], run["holdout_rankings"], run["verdict"]))

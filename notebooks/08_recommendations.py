@@ -44,7 +44,7 @@ from segmentation.customers import concentration
 from segmentation.orders.customer_ids import perhaps_guests
 
 run = open_run(globals())
-words.banner(run["overview"])
+words.banner(run["overview"], run["swap"])
 
 # %% [markdown]
 # ## What each segment brought

@@ -36,7 +36,7 @@ from segmentation import open_changes, open_run, plots, words
 run = open_run(globals())
 changes = open_changes(run)
 found = changes.comparison
-words.banner(run["overview"])
+words.banner(run["overview"], run["swap"])
 
 # %% mystnb={"figure": {"name": "fig-quarters", "caption": "Customers of each segment at every quarter's end, by today's borders; a band is the customers who were in both, in the colour of where they come from. The part of a bar that no band leads to is new customers."}, "image": {"alt": "Stacked bars, one per quarter's end, the segment of the highest value on top, joined by bands of the customers who stayed, rose or fell."}} tags=["hide-input"]
 colours = plots.colours_of(run["profile"], run.rules["naming_rules"])

@@ -147,8 +147,14 @@ def rise_shown_to_pay(n_treatment: int, n_control: int, *, base: float, needed: 
         spread = treated * (1 - treated) / n_treatment + base * (1 - base) / n_control
         return rise - needed >= reach * math.sqrt(max(spread, 0.0))
 
-    low, high = needed, 1 - base
-    if min(n_treatment, n_control) < 1 or not low < high or not is_shown(high):
+    high = 1 - base
+    if min(n_treatment, n_control) < 1:
+        return float("nan")
+    # what lies above break-even lies above zero: a smaller rise is not even found
+    low = max(needed, detectable_effect(n_treatment, n_control, base=base))
+    if is_shown(low):
+        return low
+    if not low < high or not is_shown(high):
         return float("nan")
     for _ in range(60):
         middle = (low + high) / 2

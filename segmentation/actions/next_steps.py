@@ -142,7 +142,8 @@ def slipping_customers(
 ) -> pd.DataFrame:
     """Customers who fell a segment in the last quarter, or fell silent in it.
 
-    Silent is who ordered in the quarter before, stood above the lowest segment, and has not
+    Whoever ordered so lately that the silence is shorter than a quarter ago has not fallen, even
+    if more orders make a customer of a segment that spends less on average. Silent is who ordered in the quarter before, stood above the lowest segment, and has not
     ordered since. Largest spend first.
     """
     both = customers.merge(
@@ -155,7 +156,7 @@ def slipping_customers(
     then = [ladder.get(key, 0) for key in zip(kinds, both["segment_from"], strict=True)]
     now = [ladder.get(key, 0) for key in zip(kinds, both["segment"], strict=True)]
     quarter = (both["recency"] - both["recency_before"]).max()
-    fell = np.array(now) < np.array(then)
+    fell = (np.array(now) < np.array(then)) & (both["recency"] > both["recency_before"])
     silent = (both["orders_next"] == 0) & (both["recency_before"] < quarter)
     chosen = both.assign(what=np.where(fell, FELL, SILENT))[fell | (silent & (np.array(then) > 0))]
     order = ["total_spent", "recency", "customer_id"]

@@ -103,17 +103,18 @@ def why_not(table: pd.DataFrame) -> str:
     outside = np.maximum(table["low"] - table["predicted"], table["predicted"] - table["high"])
     missed = table[outside > MISSED_DECILE]
     sums = [(table[name] * table["customers"]).sum() for name in ("predicted", "observed")]
+    if not sums[1] / MISSED_TOTAL <= sums[0] <= sums[1] * MISSED_TOTAL:
+        return f"{sums[0]:,.0f} customers were expected to order and {sums[1]:,.0f} did"
     if len(missed):
         worst = table.loc[outside.idxmax()]
         ends = {1: "the least likely tenth", len(table): "the most likely tenth"}
         tenth = ends.get(int(worst["decile"]), f"tenth {worst['decile']:.0f}")
         return (
-            f"{len(missed)} of {len(table)} tenths of the customers were missed by more than "
+            f"{len(missed)} of {len(table)} tenths of the customers "
+            f"{'was' if len(missed) == 1 else 'were'} missed by more than "
             f"{100 * MISSED_DECILE:.0f} points beyond chance (of {tenth}, "
             f"{worst['predicted']:.1%} were expected to order and {worst['observed']:.1%} did)"
         )
-    if not sums[1] / MISSED_TOTAL <= sums[0] <= sums[1] * MISSED_TOTAL:
-        return f"{sums[0]:,.0f} customers were expected to order and {sums[1]:,.0f} did"
     return ""
 
 

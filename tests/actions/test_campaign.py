@@ -322,6 +322,12 @@ def test_the_rise_shown_to_pay_is_shown_in_four_of_five_trials(needed):
     assert np.mean(shown) == pytest.approx(0.8, abs=0.02)
 
 
+@pytest.mark.parametrize("half", [12, 37, 110])
+def test_no_rise_is_shown_to_pay_that_is_too_small_to_be_found(half):
+    found = detectable_effect(half, half, base=0.11)
+    assert rise_shown_to_pay(half, half, base=0.11, needed=0.0001) >= found
+
+
 ARMS = pd.DataFrame(
     {
         "customer_id": [f"{n:05d}" for n in range(76, 116)],

@@ -92,8 +92,13 @@ def test_retention_is_told_with_what_changed_beyond_chance():
 
     assert said == (
         "In the quarter after 2023-06-30, 50% of High (50 of 100) and 12% of Low (12 of 100) "
-        "ordered. In the quarter after 2023-03-31, 80% of High (n = 100) did: a change beyond chance."
+        "ordered. In the quarter after 2023-03-31, 80% of High (n = 100) did: a change beyond chance, "
+        "though of another season."
     )
+    years = [("2022-03-31", "High", 100, 20), ("2022-06-30", "High", 100, 90), *rows]
+    told = retention_sentence(pd.DataFrame(years, columns=table.columns), names=["Low", "High"])
+    assert "In the quarter after 2022-06-30, 90% of High" in told
+    assert told.endswith("a change beyond chance.")
     assert retention_sentence(table.head(2), names=["Low", "High"]) == ""
 
 
@@ -129,6 +134,13 @@ def test_slipping_is_who_fell_or_fell_silent_in_the_last_quarter():
     assert table[["customer_id", "what"]].values.tolist() == [
         ["silent", "fell silent"], ["fell", "fell a segment"],
     ]  # fmt: skip
+
+
+def test_who_ordered_lately_has_not_fallen_though_the_new_segment_spends_less():
+    ladder = {("normal", "Low"): 0, ("normal", "High"): 1}
+    again = customers(recency=[10.0, 120.0, 10.0, 250.0])
+    before = BEFORE.assign(orders_next=[1, 0, 2, 0])
+    assert slipping_customers(before, again, ladder)["customer_id"].tolist() == ["silent"]
 
 
 FACTS = {"possible": True, "r": 0.5, "alpha": 6.0, "a": 0.9, "b": 1.6, "outcome_days": 90}

@@ -9,7 +9,7 @@ import pytest
 
 from segmentation.actions.recommend import FOLLOWED, FORECAST
 from segmentation.book import words
-from segmentation.book.words import structure
+from segmentation.book.words import structure, trust
 from segmentation.book.words.recommendations import anyway_words
 from segmentation.core.intervals import wilson
 
@@ -27,8 +27,96 @@ def effect(moved: float) -> str:
 
 
 def test_nobody_is_named_where_nobody_moves():
-    assert "Most move out of" not in effect(0.0)
-    assert "Most move out of **A**: 4.0% of its 25 customers" in effect(0.04)
+    assert "moves out of" not in effect(0.0)
+    assert "The largest share moves out of **A**: 4.0% of its 25 customers" in effect(0.04)
+
+
+def monthly(last_day: str) -> pd.DataFrame:
+    months = pd.to_datetime(["2011-10-01", "2011-11-01", "2011-12-01"])
+    days = pd.to_datetime(["2011-10-31", "2011-11-30", last_day])
+    table = {"month": months, "last_day": days, "new_customers": [5, 5, 5], "orders": 9}
+    return pd.DataFrame(table | {"revenue": [100.0, 300.0, 20.0]})
+
+
+def test_a_month_that_is_not_complete_is_no_ordinary_month():
+    said = words.month_sentence(monthly("2011-12-09"), currency="GBP")
+    assert "the median whole month brings £200" in said
+    assert "the median month brings £100" in words.month_sentence(
+        monthly("2011-12-31"), currency="GBP"
+    )
+    cohorts = pd.DataFrame(
+        [("2011-10-01", 0, 100, 100), ("2011-10-01", 1, 100, 30), ("2011-10-01", 2, 100, 5),
+         ("2011-11-01", 0, 100, 100), ("2011-11-01", 1, 100, 2)],
+        columns=["cohort", "months_since", "cohort_size", "customers"],
+    )  # fmt: skip
+    cohorts["cohort"] = pd.to_datetime(cohorts["cohort"])
+    said = words.cohort_sentence(cohorts, last_day="2011-12-09")
+    assert "30% in month 1 (n = 100)" in said
+    assert "December 2011 is not complete" in said
+    assert "16% in month 1 (n = 200)" in words.cohort_sentence(cohorts, last_day="2011-12-31")
+
+
+def test_a_fall_after_the_last_newcomers_is_not_called_a_fall_of_everybody():
+    table = monthly("2011-12-31").assign(new_customers=[9, 0, 0])
+    said = words.month_sentence(table, currency="GBP")
+    assert "a fall in revenue among those months is customers who come back less" in said
+
+
+def ranked(model: float, spend: float = 0.02) -> pd.DataFrame:
+    rows = [("segment, then spend", 0.55, 0.0, 0.0, 0.0),
+            ("segments", 0.5, -0.05, -0.1, 0.0),
+            ("past spend", 0.57, spend, spend - 0.05, spend + 0.05),
+            ("BG/NBD and mean order", 0.64, model, model - 0.05, model + 0.05)]  # fmt: skip
+    named = ["ranking", "revenue_share", "difference", "difference_low", "difference_high"]
+    return pd.DataFrame(rows, columns=named).assign(customers_share=0.2)
+
+
+def test_a_list_that_beats_the_groups_is_said_though_spend_only_equals_them():
+    holdout = {"possible": True}
+    assert trust._beaten(holdout, ranked(0.09)) == [
+        "a list by a published model of buying finds later revenue better than these groups"
+    ]
+    assert (
+        "by past spend finds later revenue just as well" in trust._beaten(holdout, ranked(0.03))[0]
+    )
+    steady = pd.DataFrame({"verdict": ["stable"], "jaccard": [0.9]})
+    model = {"model": {"predicted_revenue": 1.0, "everybody_alive": False}, "revenue": 1}
+    said = words.ranking_sentence(holdout | model, ranked(0.09), steady)
+    assert "sorting by spend is enough" not in said
+    assert "take BG/NBD and mean order" in said
+    assert "sorting by spend is enough" in words.ranking_sentence(
+        holdout | model, ranked(0.03), steady
+    )
+
+
+def test_a_list_that_was_never_ahead_is_not_ahead_by_a_minus():
+    cuts = pd.DataFrame(
+        [(list_, day, 100, share) for day in ("a", "b")
+         for list_, share in (("segment, then spend", 0.5), ("past spend", 0.6))],
+        columns=["ranking", "as_of", "customers", "revenue_share"],
+    )  # fmt: skip
+    assert "ahead of past spend at 0 of 2 and found 10.0 points less of" in words.cuts_sentence(
+        cuts
+    )
+
+
+def test_days_that_look_exchanged_are_said_on_every_page():
+    swap = {"order_date": {"strength": "strong"}, "registered_date": {"strength": "none"}}
+    overview = {"synthetic": False, "date_repair": "off"}
+    assert "`order_date` look exchanged" in words.banner(overview, swap).text
+    assert words.banner(overview | {"date_repair": "swap_day_month"}, swap).markup == ""
+    assert words.banner(overview).markup == ""
+
+
+def test_one_order_is_no_change_of_the_whole_shop():
+    quarters = pd.DataFrame(
+        {"quarter": pd.to_datetime(["2021-04-01", "2022-07-01"]), "customers": [158, 379],
+         "top_share": [0.65, 0.87], "top_error": 0.06, "gini": [0.75, 0.9], "gini_error": 0.02,
+         "largest_share": [0.12, 0.57], "is_complete": True}
+    )  # fmt: skip
+    assert words.concentration_trend(quarters).startswith("**One customer makes the change**")
+    many = quarters.assign(largest_share=0.05)
+    assert words.concentration_trend(many).startswith("Revenue has become **more** concentrated")
 
 
 def grid(*shares: float, customers: int = 1000) -> str:
@@ -50,11 +138,11 @@ def test_the_share_of_flags_is_compared_with_the_next_radius_on_each_side():
     assert "too few to say" in grid(0.3, 0.12, 0.05, 0.05, customers=40)
 
 
-def flags(low: float, groups: int) -> str:
+def flags(low: float, groups: int, anomalies: int = 50) -> str:
     cell = {"segment_type": "normal", "eps": 1.0, "min_samples": 6, "dense_groups": groups}
     cell |= {"stability": 0.86, "stability_low": low, "stability_high": 0.98}
     return words.dbscan_evidence_sentence(
-        pd.DataFrame([cell]), {"normal": {"eps": 1.0, "min_samples": 6}}
+        pd.DataFrame([cell]), {"normal": {"eps": 1.0, "min_samples": 6, "anomalies": anomalies}}
     )
 
 

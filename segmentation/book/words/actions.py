@@ -255,8 +255,11 @@ def concentration_trend(quarters: pd.DataFrame) -> str:
     gap = float(last["top_share"] - first["top_share"])
     reach = Z95 * float(np.hypot(first["top_error"], last["top_error"]))
     word = "more" if gap > 0 else "less"
+    rest = [(q["top_share"] - q["largest_share"]) / (1 - q["largest_share"]) for q in (first, last)]
     turned = float(last["gini"] - first["gini"])
-    if abs(gap) > reach:
+    if abs(gap) > reach >= abs(rest[1] - rest[0]):
+        verdict = "**One customer makes the change**"
+    elif abs(gap) > reach:
         verdict = f"Revenue has become **{word}** concentrated"
     elif abs(turned) > Z95 * float(np.hypot(first["gini_error"], last["gini_error"])):
         ends = f"{first['gini']:.2f} to {last['gini']:.2f}"

@@ -26,9 +26,11 @@ def cuts_sentence(cuts: pd.DataFrame) -> str:
     ahead = wide.loc[LISTS] - wide.loc[SPEND]
     n, best = len(ahead), wide.index[0]
     few = f" The window allows {plural(n, 'such cut')} only." if n < LEAST_CUTS else ""
+    gap = points(abs(ahead.mean())).lstrip("+")
+    more = "more" if ahead.mean() >= 0 else "less"
     return (
         f"The same lists made at {plural(n, 'quarter')}' ends, each followed for the quarter after "
-        f"it: {LISTS} was ahead of {SPEND} at {(ahead > 0).sum()} of {n}, by {points(ahead.mean())} points "
+        f"it: {LISTS} was ahead of {SPEND} at {(ahead > 0).sum()} of {n} and found {gap} points {more} "
         f"of later revenue on average ({points(ahead.min())} to {points(ahead.max())} from cut to cut). Best on average was "
         f"**{best}** ({format_percent(wide.loc[best].mean())}, {format_percent(wide.loc[best].min())} "
         f"to {format_percent(wide.loc[best].max())}).{few}"

@@ -49,12 +49,12 @@ def changes_sentence(changes: Any, *, currency: str) -> str:
 
 
 def _ups_and_downs(migration: pd.DataFrame) -> str:
-    """How many of the moved went to a segment of higher number, which is one of higher value."""
+    """How many of the moved went to a segment of higher number: one that spends more on average."""
     moved = migration[migration["movement"] == "moved"]
     before, after = (moved[f"cluster_{side}"].astype(int) for side in ("before", "after"))
     up = int(moved.loc[after > before, "customers"].sum())
     down = int(moved.loc[after < before, "customers"].sum())
-    return f"{up:,} up and {down:,} down"
+    return f"{up:,} to one that spends more on average and {down:,} to one that spends less"
 
 
 def _changes_plain(migration: pd.DataFrame, currency: str) -> str:
@@ -142,13 +142,18 @@ def movement_sentence(
 
 
 def retention_sentence(retention: pd.DataFrame, *, names: Sequence[str]) -> str:
-    """Who of each segment ordered in the last quarter, and what changed beyond chance before."""
+    """Who of each segment ordered in the last quarter, and what changed beyond chance before.
+
+    It is compared with the same quarter a year earlier, else with the first there is.
+    """
     kept = retention[retention["customers"] >= LEAST_CUSTOMERS]
     if kept["as_of"].nunique() < 2:
         return ""
     days = sorted(kept["as_of"].unique())
     by_day = {day: own.set_index("segment") for day, own in kept.groupby("as_of")}
-    now, then = by_day[days[-1]], by_day[days[0]]
+    year_ago = f"{int(days[-1][:4]) - 1}{days[-1][4:7]}"
+    day = next((day for day in days if day.startswith(year_ago)), days[0])
+    now, then = by_day[days[-1]], by_day[day]
     ordered = [name for name in reversed(names) if name in now.index]
     said, moved = [], []
     for name in ordered:
@@ -162,10 +167,9 @@ def retention_sentence(retention: pd.DataFrame, *, names: Sequence[str]) -> str:
             moved.append(f"{format_percent(first / all_then)} of {inert(name)} (n = {all_then:,})")
     text = f"In the quarter after {days[-1]}, {listed(said)} ordered."
     if moved:
-        return (
-            f"{text} In the quarter after {days[0]}, {listed(moved)} did: a change beyond chance."
-        )
-    return f"{text} No segment differs beyond chance from the quarter after {days[0]}."
+        season = "" if day.startswith(year_ago) else ", though of another season"
+        return f"{text} In the quarter after {day}, {listed(moved)} did: a change beyond chance{season}."
+    return f"{text} No segment differs beyond chance from the quarter after {day}."
 
 
 def refit_sentence(changes: Any) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from segmentation.book.words.text import (
     shown,
     table_of,
 )
+from segmentation.book.words.warnings import exchanged_words, left_exchanged
 from segmentation.core.columns import (
     FEATURES,
     FORGOTTEN,
@@ -35,12 +37,21 @@ from segmentation.core.limits import FAR_OUT, SKEWED, STRONG_CORRELATION
 NO_ORDERS = "This source is a customer table: it has no orders, so there is nothing to say here."
 
 
-def banner(overview: dict[str, Any]) -> Html:
-    """What every page of made-up data says; real data need no such line."""
-    if not overview["synthetic"]:
-        return Html("", "")
-    said = "Synthetic data: made up by a seeded generator, so nothing here is true of a real shop."
-    return Html(f'<p class="synthetic">{said}</p>', said)
+def banner(overview: dict[str, Any], swap: Mapping[str, Any] | None = None) -> Html:
+    """What every page must say first: that data are made up, or days not what they seem.
+
+    Parameters
+    ----------
+    swap : mapping of column to evidence of exchanged day and month, optional
+    """
+    said = list(exchanged_words(left_exchanged(overview, swap or {})))
+    if overview["synthetic"]:
+        said.insert(
+            0,
+            "Synthetic data: made up by a seeded generator, so nothing here is true of a real shop.",
+        )
+    text = " ".join(re.sub("</?code>", "`", one) for one in said)
+    return Html("".join(f'<p class="synthetic">{one}</p>' for one in said), text)
 
 
 def overview_sentence(overview: dict[str, Any], lines: pd.DataFrame, *, currency: str) -> str:
@@ -120,11 +131,14 @@ def month_sentence(monthly: pd.DataFrame, *, currency: str) -> str:
     """Best month, incomplete months and how new customers come in."""
     if monthly.empty:
         return NO_ORDERS
-    best = monthly.loc[monthly["revenue"].idxmax()]
+    best, last = monthly.loc[monthly["revenue"].idxmax()], monthly.iloc[-1]
+    is_cut = pd.Timestamp(last["last_day"]) < last["month"] + pd.offsets.MonthEnd(0)
+    whole = monthly.iloc[:-1] if is_cut and len(monthly) > 1 else monthly
     text = (
         f"The best of {plural(len(monthly), 'month')} is **{best['month']:%B %Y}** with "
         f"{dollars(format_money(best['revenue'], currency))} from {plural(int(best['orders']), 'order')}"
-        f"; the median month brings {dollars(format_money(monthly['revenue'].median(), currency))}."
+        f"; the median{'' if whole is monthly else ' whole'} month brings "
+        f"{dollars(format_money(whole['revenue'].median(), currency))}."
     )
     newcomers = monthly["new_customers"].cumsum() / max(monthly["new_customers"].sum(), 1)
     half = monthly.loc[newcomers >= 0.5, "month"].iloc[0]
@@ -132,13 +146,12 @@ def month_sentence(monthly: pd.DataFrame, *, currency: str) -> str:
     if recruited < len(monthly):
         text += (
             f" All customers placed their first order within the first {plural(recruited, 'month')}; "
-            "every later month shows returning customers only, so a fall in revenue here is "
-            "customers leaving, not fewer arriving."
+            "every later month shows returning customers only, so a fall in revenue among those "
+            "months is customers who come back less, not fewer who arrive."
         )
     else:
         text += f" Half of all customers had placed their first order by {half:%B %Y}."
-    last = monthly.iloc[-1]
-    if pd.Timestamp(last["last_day"]) < last["month"] + pd.offsets.MonthEnd(0):
+    if is_cut:
         text += f" The last month ends on {last['last_day']:%Y-%m-%d} and is not complete."
     return text
 
@@ -348,15 +361,22 @@ def concentration_sentence(features: pd.DataFrame) -> str:
     )
 
 
-def cohort_sentence(cohorts: pd.DataFrame) -> str:
-    """How many customers of a month come back in later months."""
+def cohort_sentence(cohorts: pd.DataFrame, *, last_day: str | None = None) -> str:
+    """How many customers of a month come back in later months.
+
+    A month that ends after ``last_day``, the last day of observation, is not whole: whoever
+    could be followed into it only has not been followed that long.
+    """
     if cohorts.empty:
         return NO_ORDERS
     later = cohorts[cohorts["months_since"] > 0]
     if later.empty:
         return "No customer ordered again in a later month."
     month = cohorts["cohort"].dt.year * 12 + cohorts["cohort"].dt.month
-    end = (month + cohorts["months_since"]).max()
+    end, cut = (month + cohorts["months_since"]).max(), ""
+    last = pd.Timestamp(last_day) if last_day else None
+    if last is not None and not last.is_month_end and end == last.year * 12 + last.month:
+        end, cut = end - 1, f" {last:%B %Y} is not complete and left out of this."
     first = cohorts["months_since"] == 0
     text = []
     for months in (1, 3, 6, 12):
@@ -371,7 +391,7 @@ def cohort_sentence(cohorts: pd.DataFrame) -> str:
         return "No month is far enough back to see customers return."
     return (
         "Of the customers who could be followed that long, these shares ordered again in the "
-        f"given month after their first order: {listed(text)}."
+        f"given month after their first order: {listed(text)}.{cut}"
     )
 
 

@@ -180,31 +180,34 @@ def ranking_sentence(
         text += f" **Lists by segment chose better than a plain spend ranking, by {points(gap)} points.**"
         return text + _model_words(holdout, rows, best)
     word = "better" if spend["difference_low"] > 0 else "as well"
-    text += f" **A plain spend ranking does {word}.** " + _keep(stability)
+    text += f" **A plain spend ranking does {word}.** "
+    enough = "sorting by spend is enough" if _is_enough(rows, best) else f"take {best}"
+    text += _keep(stability, f"As a list of whom to contact, {enough}")
     return text + _model_words(holdout, rows, best)
 
 
-def _keep(stability: pd.DataFrame) -> str:
+def _is_enough(rows: pd.DataFrame, best: str) -> bool:
+    """Whether no other list does better than lists by segment, beyond chance, or spend is best."""
+    return best == "past spend" or not rows.at[best, "difference_low"] > 0
+
+
+def _keep(stability: pd.DataFrame, lead: str) -> str:
     n = len(stability)
     if n == 0:
         return "With one segment there is nothing to act on beyond the list itself."
     stability = stability[stability["verdict"] != TOO_FEW]
     if stability.empty:
-        return (
-            "As a list of whom to contact, sorting by spend is enough: every segment is too small."
-        )
+        return f"{lead}: every segment is too small."
     shaky = stability[stability["verdict"] != "stable"]
     few = f"few ({plural(n, 'segment')})"
     if shaky.empty:
         return (
-            "As a list of whom to contact, sorting by spend is enough; the segments then earn "
-            f"their keep by being {few}, stable (every Jaccard at least "
+            f"{lead}; the segments then earn their keep by being {few}, stable (every Jaccard at least "
             f"{stability['jaccard'].min():.2f}) and actionable: each can be described, named and "
             "given its own offer."
         )
     return (
-        "As a list of whom to contact, sorting by spend is enough. The segments could earn their "
-        f"keep by being {few} and actionable, but {len(shaky)} of them "
+        f"{lead}. The segments could earn their keep by being {few} and actionable, but {len(shaky)} of them "
         f"{'is' if len(shaky) == 1 else 'are'} not stable (lowest Jaccard "
         f"{stability['jaccard'].min():.2f}), so treat those with care."
     )

@@ -25,6 +25,7 @@ DIMENSION_WORDS = {
     "payment_method": "payment",
     SEASON: "season",
 }
+SPENT = {"payment_method": "is paid by", SEASON: "falls in", "country": "comes from"}
 QUARTERS = {
     "Q1": "January to March",
     "Q2": "April to June",
@@ -46,8 +47,8 @@ def preferences_sentence(preferences: pd.DataFrame) -> str:
     else:
         said = [
             f"{inert(named(row.segment, row.segment_type, kinds))}: {format_percent(row.share)} of "
-            f"a customer's own spend goes to {inert(_value(row))}, {format_percent(row.others)} "
-            f"among the others (n = {row.customers:,})."
+            f"a customer's own spend {SPENT.get(row.dimension, 'goes to')} {inert(_value(row))}, "
+            f"{format_percent(row.others)} among the others (n = {row.customers:,})."
             for row in found.drop_duplicates("dimension").itertuples()
         ]
     if SEASON not in set(preferences["dimension"]):

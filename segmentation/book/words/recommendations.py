@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -24,6 +25,7 @@ from segmentation.book.words.text import (
     plural,
     with_code,
 )
+from segmentation.book.words.warnings import cost_words
 from segmentation.core.columns import format_money, format_percent, format_points, format_value
 from segmentation.core.limits import LONGER_SILENT, MEAN_OF_FEW, UNREACHABLE, WIDE
 
@@ -305,7 +307,9 @@ def break_even_sentence(
             f"By the costs in the source the shop's **own gross margin is {format_percent(own)}**"
             f"{_first_by_own(recommendations, gross_margin, own)}. Each card below says both."
         )
-    return f"{text} No lift is promised anywhere; a control group tells whether a campaign worked."
+    if other := cost_words(recommendations, contact_cost, currency):
+        text += f" {dollars(re.sub('</?code>', '`', other))}"
+    return f"{text} No rise is promised anywhere; a control group tells whether a campaign worked."
 
 
 def _first_by_own(recommendations: pd.DataFrame, assumed: float, own: float) -> str:
@@ -318,4 +322,6 @@ def _first_by_own(recommendations: pd.DataFrame, assumed: float, own: float) -> 
     name = inert(named(row["segment"], row["segment_type"], list(recommendations["segment_type"])))
     ends = [row["break_even_response"], row["break_even_response"] * assumed / own]
     one, other = (format_percent(share) for share in ends)
+    if one == other:
+        return ""
     return f": with it a campaign to {name} pays if {other} order because of it, instead of {one}"

@@ -18,13 +18,13 @@ from segmentation.book.words.text import (
     plural,
 )
 from segmentation.core.columns import FEATURES, format_percent, format_value
-from segmentation.core.limits import HIDDEN_SPLIT, LOOSE_RULES
+from segmentation.core.limits import HIDDEN_SPLIT, LEAST_PUBLISHED, LOOSE_RULES
 
 NOT_TESTED = "There is one segment or too few customers, so there is no rule to find."
 
 
 def rules_list(rules: pd.DataFrame, kinds: list[str], *, currency: str) -> str:
-    """Every segment as rules in words."""
+    """Every segment as rules in words; a rule of very few customers would be about persons."""
     parts = []
     for kind in kinds:
         own = of_kind(rules, kind)
@@ -33,7 +33,7 @@ def rules_list(rules: pd.DataFrame, kinds: list[str], *, currency: str) -> str:
         lines = [in_group(kind, kinds).strip()]
         for (_, segment), leaves in from_the_top(own).groupby(["cluster", "segment"], sort=False):
             lines.append(f"\n**{named(segment, kind, kinds)}**\n")
-            for _, leaf in leaves.iterrows():
+            for _, leaf in leaves[leaves["customers"] >= LEAST_PUBLISHED].iterrows():
                 words = rule_words(leaf, currency)
                 share = format_percent(leaf["faithful"])
                 lines.append(

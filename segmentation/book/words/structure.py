@@ -10,6 +10,7 @@ from segmentation.book.words.text import Html, in_group, listed, of_kind, plural
 from segmentation.core.columns import format_percent, group_labels
 from segmentation.core.limits import (
     AUTO_K_RANGE,
+    FEW_FLAGS,
     HARDLY_PULLED,
     ILLUSTRATION,
     REASONABLE_STRUCTURE,
@@ -109,8 +110,8 @@ def _what_stands(by_k: pd.DataFrame, rule: dict[str, Any]) -> str:
     kind = "coarser" if rule["runner_up"] < rule["k"] else "finer"
     return (
         f"{text} A {kind} split, {other}, is separated {ahead}; of the numbers that pass the three "
-        f"tests ({_standing(by_k, rule)}) and keep three quarters of the best separation, the finest is "
-        "taken up to which the gap still rises clearly."
+        f"tests ({_standing(by_k, rule)}) and keep three quarters of the best separation, the coarsest is "
+        "taken, and a finer one only while the gap rises clearly."
     )
 
 
@@ -146,10 +147,11 @@ def _on_use(by_k: pd.DataFrame, rule: dict[str, Any], entry: dict[str, Any]) -> 
         return f"{text}; the evidence {judged}."
     if used not in by_k.index:
         return f"{text}, beyond the range scanned here."
-    text += f": {structure_word(by_k.at[used, 'silhouette'])} structure"
+    failed = rule["failed"].get(str(used), [])
+    if used == rule["k"] or not failed:
+        text += f": {structure_word(by_k.at[used, 'silhouette'])} structure"
     if used == rule["k"]:
         return f"{text}, and the same as the evidence alone would take."
-    failed = rule["failed"].get(str(used), [])
     if failed:
         why = listed([FAILED_WORDS[name] for name in failed])
         return (
@@ -253,7 +255,9 @@ def dbscan_evidence_sentence(table: pd.DataFrame, choice: dict[str, Any]) -> str
             parts.append(f"{in_group(kind, kinds)}{text} and flags nobody.")
             continue
         judged = (
-            "the flags hardly depend on who else is in the data"
+            f"too few are flagged, fewer than {FEW_FLAGS}, to say more"
+            if choice[kind]["anomalies"] < FEW_FLAGS
+            else "the flags hardly depend on who else is in the data"
             if own["stability_low"] >= STAYS
             else "who is flagged depends noticeably on who else is in the data"
         )
@@ -317,7 +321,7 @@ def effect_sentence(
         )
         if most["moved"] > 0:
             parts[-1] += (
-                f" Most move out of **{most['segment']}**: {format_percent(most['moved'])} of its "
+                f" The largest share moves out of **{most['segment']}**: {format_percent(most['moved'])} of its "
                 f"{plural(int(most['customers']), 'customer')}, 95% interval "
                 f"{format_percent(most['moved_low'])} to {format_percent(most['moved_high'])}."
             )

@@ -55,13 +55,13 @@ def trust(
             if not (smooth and name == "excess")  # the smooth population says the same in full
         ]
         scores = of_kind(k_evidence, kind).set_index("k")["silhouette"]
+        of = f"of those who {group_words(kind, list(chosen))}, " if len(chosen) > 1 else ""
         if smooth:
-            of = f"of those who {group_words(kind, list(chosen))}, " if len(chosen) > 1 else ""
             slices = "they are steps of one ladder of customers, not kinds: "
             known = verdict[kind]["natural_kinds"] is not None
             against.append(f"{of}{slices if known else ''}{beside_smooth(verdict[kind])}")
         elif entry["k"] > 1 and scores.get(entry["k"], 1.0) < REASONABLE_STRUCTURE:
-            against.append(f"the groups overlap (silhouette {scores[entry['k']]:.2f})")
+            against.append(f"{of}the groups overlap (silhouette {scores[entry['k']]:.2f})")
     against += _beaten(holdout, rankings)
     drawn = whole[whole["method"] == "bootstrap"]
     grounds = (
@@ -95,11 +95,14 @@ def _beaten(holdout: dict[str, Any], rankings: pd.DataFrame) -> list[str]:
         index=["segments", "past spend"], errors="ignore"
     )
     row = fifth.loc[fifth.index == "past spend"]
-    if len(row) and row["difference_high"].iloc[0] < 0:
-        best = others["revenue_share"].idxmax() if len(others) else ""
-        best = "a published model of buying" if best.startswith("BG/NBD") else best
-        return [f"a list by {best} finds later revenue better than these groups"] if best else []
+    ahead = len(row) and row["difference_high"].iloc[0] < 0
     better = len(row) and row["difference_low"].iloc[0] > 0
+    if len(others) and not better:  # spend alone does not beat the groups, another list does
+        best = str(others["revenue_share"].idxmax())
+        best = "a published model of buying" if best.startswith("BG/NBD") else best
+        return [f"a list by {best} finds later revenue better than these groups"]
+    if ahead:
+        return []
     how = "better" if better else "just as well"
     return [
         f"a plain list by past spend finds later revenue {how}: sort by spend to choose whom, use "

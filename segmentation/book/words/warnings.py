@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pandas as pd
@@ -28,11 +28,7 @@ def warnings(run: Any) -> Iterator[str]:
     parameters, currency = run.parameters, run.parameters.currency
     if run["overview"]["synthetic"]:
         yield "Synthetic data, made up by a seeded generator: nothing here is true of a real shop."
-    for column, strength in exchanged(run).items():
-        yield (
-            f"Day and month of <code>{html.escape(column)}</code> look exchanged "
-            f"({strength} evidence): recency and periods are not to be trusted."
-        )
+    yield from exchanged_words(exchanged(run))
     yield from _severe(run)
     if other := cost_beside_orders(run):
         yield other
@@ -90,21 +86,38 @@ def _filled_in(run: Any) -> Iterator[str]:
         )
 
 
+def exchanged_words(columns: Mapping[str, str]) -> Iterator[str]:
+    """What dates that look exchanged mean for everything that rests on them, in HTML."""
+    for column, strength in columns.items():
+        yield (
+            f"Day and month of <code>{html.escape(column)}</code> look exchanged "
+            f"({strength} evidence): recency and periods are not to be trusted."
+        )
+
+
 def exchanged(run: Any) -> dict[str, str]:
+    """`left_exchanged` of a run."""
+    return left_exchanged(run["overview"], run["swap"])
+
+
+def left_exchanged(overview: dict[str, Any], swap: Mapping[str, Any]) -> dict[str, str]:
     """Columns of dates whose day and month look exchanged and were left so, and how clearly."""
-    if run.parameters.date_repair != "off":
+    if overview.get("date_repair", "off") != "off":
         return {}
-    found = {column: facts["strength"] for column, facts in run["swap"].items()}
+    found = {column: facts["strength"] for column, facts in swap.items()}
     return {column: strength for column, strength in found.items() if strength != "none"}
 
 
 def cost_beside_orders(run: Any) -> str:
+    """`cost_words` of a run."""
+    return cost_words(run["recommendations"], run.parameters.contact_cost, run.parameters.currency)
+
+
+def cost_words(plays: pd.DataFrame, cost: float, currency: str) -> str:
     """Whether a contact costs so little beside an order that their currencies must differ."""
-    cost, plays = run.parameters.contact_cost, run["recommendations"]
     usual = float(plays["typical_order"].median()) if len(plays) else 0.0
     if not usual > MOST_CONTACTS_AN_ORDER * cost > 0:
         return ""
-    currency = run.parameters.currency
     return (
         f"{format_money(cost, currency)} per contact beside orders of {format_money(usual, currency)} "
         "looks like another currency: believe no break-even until <code>contact_cost</code> is set."

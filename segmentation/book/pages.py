@@ -284,6 +284,7 @@ def _card(title: str, run: Run) -> str:
             holdout=run["holdout"],
             rankings=run["holdout_rankings"],
             recommendations=run["recommendations"],
+            verdict=run["verdict"],
         ),
     )
 

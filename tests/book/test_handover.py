@@ -35,6 +35,7 @@ def evidence_of(run: Run, **changed) -> dict:
         "holdout": run["holdout"],
         "rankings": run["holdout_rankings"],
         "recommendations": run["recommendations"],
+        "verdict": run["verdict"],
     } | changed
 
 
@@ -48,8 +49,13 @@ def weak(run: Run, **changed) -> str:
 def test_shipped_runs_name_the_weaknesses_that_their_evidence_shows(run, shipped_run):
     said = weak(run)
     scores = run["holdout_rankings"].query("customers_share == 0.2").set_index("ranking")
-    as_well = scores.at["past spend", "difference_high"] >= 0
+    first = scores["revenue_share"].drop([scores.index[0], "segments"]).idxmax()
+    beaten = scores.at[first, "difference_low"] > 0 and first != "past spend"
+    as_well = scores.at["past spend", "difference_high"] >= 0 and not beaten
     assert ("sorting by past spend does" in said) == as_well
+    assert (f"{first} does better" in said) == beaten
+    cuts = [one["natural_kinds"] is False for one in run["verdict"].values()]
+    assert said.count("Steps of one ladder") == sum(cuts)
     unsupported = run["recommendations"].query("is_campaign and not is_supported")
     assert ("the data cannot show whether it pays" in said) == (len(unsupported) > 0)
     assert ("are too few for 3 clusters" in said) == (shipped_run[0] == "marketplace")
@@ -94,7 +100,7 @@ def test_borderline_customers_are_a_weakness_from_one_in_twenty(run):
 def test_where_nothing_was_found_that_is_said(run):
     kinds = list(run["chosen"])
     fine = {kind: run["chosen"][kind] | {"note": ""} for kind in kinds}
-    rankings = run["holdout_rankings"].assign(difference_high=-0.1)
+    rankings = run["holdout_rankings"].assign(difference_low=-0.2, difference_high=-0.1)
     said = insights.weaknesses(
         **evidence_of(
             run,
@@ -106,6 +112,7 @@ def test_where_nothing_was_found_that_is_said(run):
             customers=run["customers"].assign(margin=0.9),
             rankings=rankings,
             recommendations=run["recommendations"].assign(is_campaign=True, is_supported=True),
+            verdict={},
         )
     )
     assert said == ["No test of this report found one; the page on limitations holds all the same."]

@@ -45,6 +45,11 @@ def campaign_steps(plan: pd.DataFrame, folder_name: str) -> str:
     if math.isfinite(row["base"]) and math.isfinite(row["detectable"]):
         base, effect = format(row["base"], ".4f"), format(max(row["detectable"], pays), ".4f")
         answer = size_sentence(base=float(base), effect=float(effect), customers=customers)
+        answer += (
+            " So it is."
+            if row["detectable"] <= pays
+            else " So it is not: the campaign may pay and this list could not tell."
+        )
         steps.append(
             f"**Is it large enough?** {format_percent(row['base'])} order within {days} days "
             f"anyway; {_pays(pays, customers)}.\n\n"

@@ -355,12 +355,15 @@ def fact_sentence(fact: pd.Series, *, currency: str) -> str:
     ...                   "group_mean": 106.0, "ratio": 3.66})
     >>> fact_sentence(fact, currency="USD")
     'total spent: mean $388, 3.7 times the group mean of $106; median $240'
+    >>> "under 0.01 times" in fact_sentence(fact.replace(3.66, 0.002), currency="USD")
+    True
     """
     name = fact["feature"]
     ratio = fact["ratio"]
     against = f"the group mean of {format_value(fact['group_mean'], name, currency)}"
     times = f"{ratio:,.0f}" if np.isfinite(ratio) and ratio >= 9.95 else f"{ratio:.1f}"
     times = f"{ratio:.2f}" if np.isfinite(ratio) and ratio < 0.95 else times
+    times = "under 0.01" if 0 < ratio < 0.005 else times
     comparison = f"{times} times {against}" if np.isfinite(ratio) else f"against {against}"
     return (
         f"{column_of(name).label.lower()}: mean {format_value(fact['mean'], name, currency)}, "

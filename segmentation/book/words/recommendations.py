@@ -47,7 +47,8 @@ def recommendation_cards(
     for row in recommendations.itertuples():
         group = customers_of(row.segment_type, kinds) if len(kinds) > 1 else ""
         told = {
-            "Break-even": break_even_words(row, currency) + _by_own_margin(row, gross_margin, own),
+            "Break-even": break_even_words(row, currency, cut)
+            + _by_own_margin(row, gross_margin, own),
             "Order anyway": anyway_words(row, cut),
         }
         lines = {
@@ -148,12 +149,12 @@ def limit_words(row: Any) -> str:
     return f"{said} The data cannot support more than a trial, half of them contacted and half left alone: it limits what may be lost, and need not prove anything."
 
 
-def break_even_words(row: Any, currency: str) -> str:
+def break_even_words(row: Any, currency: str, cut: str) -> str:
     """What a campaign to a segment needs before it pays, in words."""
     cost = format_money(row.campaign_cost, currency)
     if row.campaign_cost == 0:
         return "Contacting costs nothing under the profile's contact cost, so any extra order pays."
-    told = f"Contacting all of them once costs {cost}. {_worth_words(row, currency)}"
+    told = f"Contacting all of them once costs {cost}. {_worth_words(row, currency, cut)}"
     if not row.break_even_response <= UNREACHABLE:
         return f"{told} One extra order does not pay for one contact."
     orders = math.ceil(row.break_even_response * row.customers - 1e-9)
@@ -204,18 +205,18 @@ def one_in(share: float) -> str:
     return f"1 in {math.floor(1 / share + 0.1):,} customers orders"
 
 
-def _worth_words(row: Any, currency: str) -> str:
+def _worth_words(row: Any, currency: str, cut: str) -> str:
     """What a response is taken to be worth, and why it may be worth less."""
     value = format_money(row.response_value, currency)
     if row.response_is == FIRST_ORDER:
         said = (
             f"An order counts {value}: the mean first order of the {row.base_ordered:,.0f} who "
-            f"ordered within {row.outcome_days} days after the cut"
+            f"ordered within {row.outcome_days} days after {cut}"
             f"{_carried_words(row, currency)}."
         )
     elif row.response_is == WINDOW_ORDER:
         said = (
-            f"An order counts {value}: the mean order of this segment in the window"
+            f"An order counts {value}: the mean order of this segment so far"
             f"{_carried_words(row, currency)}."
         )
     else:

@@ -61,8 +61,8 @@ scaled = {
 }
 
 # %% tags=["hide-output"]
-spread = pd.concat(scaled, names=["group"]).groupby("group").quantile([0.05, 0.25, 0.5, 0.75, 0.95]).round(2)
-spread.astype(object).where(spread.notna(), "–")
+spread = pd.concat(scaled, names=["group"]).groupby("group").quantile([0.05, 0.25, 0.5, 0.75, 0.95])
+spread.map("{:.2f}".format).replace("nan", "–")
 
 # %% [markdown]
 # ## Is there anything to find?

@@ -83,7 +83,7 @@ def test_a_list_that_beats_the_groups_is_said_though_spend_only_equals_them():
     model = {"model": {"predicted_revenue": 1.0, "everybody_alive": False}, "revenue": 1}
     said = words.ranking_sentence(holdout | model, ranked(0.09), steady)
     assert "sorting by spend is enough" not in said
-    assert "take BG/NBD and mean order" in said
+    assert "whom to contact, BG/NBD and mean order does better" in said
     assert "sorting by spend is enough" in words.ranking_sentence(
         holdout | model, ranked(0.03), steady
     )

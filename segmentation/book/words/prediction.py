@@ -181,7 +181,7 @@ def ranking_sentence(
         return text + _model_words(holdout, rows, best)
     word = "better" if spend["difference_low"] > 0 else "as well"
     text += f" **A plain spend ranking does {word}.** "
-    enough = "sorting by spend is enough" if _is_enough(rows, best) else f"take {best}"
+    enough = "sorting by spend is enough" if _is_enough(rows, best) else f"{best} does better"
     text += _keep(stability, f"As a list of whom to contact, {enough}")
     return text + _model_words(holdout, rows, best)
 

@@ -73,7 +73,8 @@ def test_the_sentence_counts_cuts_and_says_where_they_are_few(table):
     said = words.cuts_sentence(table)
     lead = table.pivot(index="as_of", columns="ranking", values="revenue_share")
     ahead = 100 * (lead[LISTS] - lead[SPEND])
-    assert f"{(ahead > 0).sum()} of 4, by {ahead.mean():.1f} points" in said
+    more = "more" if ahead.mean() >= 0 else "less"
+    assert f"{(ahead > 0).sum()} of 4 and found {abs(ahead.mean()):.1f} points {more} of" in said
     assert "allows" not in said
     assert "allows 2 such cuts only" in words.cuts_sentence(found(history(DAYS[:2])))
     markup = words.cuts_table(table).markup

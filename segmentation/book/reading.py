@@ -10,6 +10,7 @@ import nbformat
 
 from segmentation.book.figure_words import words_in
 from segmentation.book.words.text import inert
+from segmentation.book.words.warnings import WARNED
 
 ANSWER = "answer"
 """Tag of the cell whose sentence answers the chapter's question; else the first figure's does."""
@@ -128,6 +129,7 @@ def _on_top(cells: Cells, part: str) -> Cells:
         lead = rest[start:end]
     if not answers and not lead:
         lead = _first_prose(rest)
+    answers = [*filter(_warns, rest), *answers]
     moved = [*answers, *(cell for cell in lead if cell not in answers)]
     rest = [cell for cell in rest if not any(cell is one for one in moved)]
     named = f'<span class="part-name">{html.escape(part)}</span>' if part else ""
@@ -136,6 +138,12 @@ def _on_top(cells: Cells, part: str) -> Cells:
         folded = f":::{{dropdown}} How to read this page\n{about}\n:::"
         rest.insert(0, nbformat.v4.new_markdown_cell(folded))
     return [*top, *moved, *_without_empty_sections(rest)]
+
+
+def _warns(cell: nbformat.NotebookNode) -> bool:
+    """Whether a cell says why what follows is not to be trusted."""
+    shown = (output.get("data", {}).get("text/html", "") for output in cell.get("outputs", []))
+    return any(f'class="{WARNED}"' in markup for markup in shown)
 
 
 def _first_prose(cells: Cells) -> Cells:

@@ -9,7 +9,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from segmentation.book import style
+from segmentation.book import style, words
 from segmentation.book.reading import SWITCH, first_sentence, for_readers, plain
 
 
@@ -58,6 +58,17 @@ def test_an_answer_that_is_marked_stands_before_the_first_figure():
 
     assert cells[2].outputs[0].data["text/markdown"] == "Act."
     assert cells[3].source.startswith(":::{div} finding")
+
+
+def test_why_a_chapter_is_not_to_be_trusted_stands_above_what_it_says():
+    swap = {"order_date": {"strength": "strong"}}
+    warning = words.banner({"synthetic": False}, swap).markup
+    mild = words.banner({"synthetic": True}).markup
+    cells = chapter(shown("text/html", warning), figure("one"), prose("It is 3."))
+    assert "look exchanged" in cells[2].outputs[0].data["text/html"]
+    assert cells[3].source.startswith(":::{div} finding")
+    cells = chapter(shown("text/html", mild), figure("one"), prose("It is 3."))
+    assert cells[2].source.startswith(":::{div} finding")
 
 
 def test_no_sentence_is_lost_and_none_is_said_twice():

@@ -21,7 +21,7 @@ from segmentation.book.words.text import (
     shown,
     table_of,
 )
-from segmentation.book.words.warnings import exchanged_words, left_exchanged
+from segmentation.book.words.warnings import WARNED, exchanged_words, left_exchanged
 from segmentation.core.columns import (
     FEATURES,
     FORGOTTEN,
@@ -44,14 +44,14 @@ def banner(overview: dict[str, Any], swap: Mapping[str, Any] | None = None) -> H
     ----------
     swap : mapping of column to evidence of exchanged day and month, optional
     """
-    said = list(exchanged_words(left_exchanged(overview, swap or {})))
+    said = dict.fromkeys(exchanged_words(left_exchanged(overview, swap or {})), WARNED)
     if overview["synthetic"]:
-        said.insert(
-            0,
-            "Synthetic data: made up by a seeded generator, so nothing here is true of a real shop.",
+        made_up = (
+            "Synthetic data: made up by a seeded generator, so nothing here is true of a real shop."
         )
-    text = " ".join(re.sub("</?code>", "`", one) for one in said)
-    return Html("".join(f'<p class="synthetic">{one}</p>' for one in said), text)
+        said = {made_up: "synthetic"} | said
+    markup = "".join(f'<p class="{kind}">{one}</p>' for one, kind in said.items())
+    return Html(markup, " ".join(re.sub("</?code>", "`", one) for one in said))
 
 
 def overview_sentence(overview: dict[str, Any], lines: pd.DataFrame, *, currency: str) -> str:

@@ -20,6 +20,8 @@ from segmentation.core.limits import (
 from segmentation.core.parameters import Parameters
 from segmentation.orders.finding_words import KINDS
 
+WARNED = "data-warning"
+"""Class of a paragraph that stands above a chapter's answer, which is not to be trusted."""
 SAID_ELSEWHERE = ("swapped_dates", "dominating_customer")
 
 

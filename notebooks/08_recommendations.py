@@ -18,9 +18,9 @@
 #
 # **Question.** What should be done about each segment, and what would it take to pay?
 #
-# **Reads** segments and their profile. **Decides** one play per segment, by rules on its own
-# figures. **Can mislead when** the past window was unusual, or when the two cost assumptions are
-# not the shop's own.
+# **Reads** segments and their profile. **Decides** one action per segment, by rules on its own
+# figures. **Can mislead when** the time observed was unusual, or when margin and costs, which are
+# assumptions, are not the shop's own.
 
 # %% tags=["parameters"]
 source: str = "cdnow"  # Where orders come from: a shipped source, or a path to a source SQL file.
@@ -49,7 +49,7 @@ words.banner(run["overview"], run["swap"])
 # %% [markdown]
 # ## What each segment brought
 #
-# Each segment gets the first play whose conditions its own figures meet. Who orders without any
+# Each segment gets the first action whose conditions its own figures meet. Who orders without any
 # campaign, and what such an order is worth, is known from customers who were followed.
 
 # %%
@@ -62,7 +62,7 @@ advice = segmentation.recommend(
 sizes = campaign.sizes_by_segment(advice)
 advice = add_limits(advice, sizes, run["stability"], no_holdout=run["holdout"]["reason"])
 
-# %% mystnb={"figure": {"name": "fig-stakes", "caption": "Revenue of each segment in the window, and the play recommended."}, "image": {"alt": "Horizontal bars of revenue per segment, longest on top, each labelled with its play."}}
+# %% mystnb={"figure": {"name": "fig-stakes", "caption": "Revenue of each segment in the time observed, and what to do."}, "image": {"alt": "Horizontal bars of revenue per segment, longest on top, each labelled with what to do."}}
 colours = plots.colours_of(run["profile"], run.rules["naming_rules"])
 plots.draw(
     sns.barplot, advice, x="revenue", y="segment", hue="segment", text="play", palette=colours,
@@ -70,7 +70,7 @@ plots.draw(
 )
 
 # %%
-Markdown(words.stakes_sentence(advice, currency=currency))
+Markdown(words.stakes_sentence(advice, overview=run["overview"], currency=currency))
 
 # %%
 Markdown(words.break_even_sentence(advice, run["margins"], gross_margin=gross_margin, contact_cost=contact_cost, currency=currency))
@@ -79,27 +79,38 @@ Markdown(words.break_even_sentence(advice, run["margins"], gross_margin=gross_ma
 # ## What if margin, cost or budget were others?
 
 # %%
-words.what_if_sliders(advice, run["stability"], gross_margin=gross_margin, contact_cost=contact_cost, currency=currency)
+listed = customers[~customers["customer_id"].isin(perhaps_guests(run["line_findings"]))]
+words.what_if_sliders(
+    advice, run["stability"], listed, seed=random_state,
+    gross_margin=gross_margin, contact_cost=contact_cost, currency=currency,
+)
 
 # %% [markdown]
 # ## Whom to call first
 
 # %%
-Markdown(words.call_first_sentence(run["call_first"], run["forecast_facts"], list(run["chosen"]), currency=currency))
+Markdown(words.call_first_sentence(
+    run["call_first"], run["call_first_facts"], run["forecast_facts"], list(run["chosen"]), currency=currency,
+))
 
 # %% [markdown]
 # ## Segment by segment
 
 # %%
+Markdown(words.first_round_sentence(advice))
+
+# %%
+arms = campaign_plan.arms_of_run(listed, advice, seed=random_state)
+plan = campaign_plan.plan(arms, advice)
 words.recommendation_cards(
-    advice, currency=currency, customers=len(customers), cut=run["holdout"].get("cut", ""), colours=colours,
-    gross_margin=gross_margin, margins=run["margins"],
+    advice, plan, currency=currency, overview=run["overview"], cut=run["holdout"].get("cut", ""),
+    colours=colours, gross_margin=gross_margin, margins=run["margins"],
 )
 
 # %% [markdown]
 # ## Could a test show that it pays?
 #
-# A campaign is believed when a part of the segment is left alone and compared. Whether a segment
+# A campaign is believed when part of the segment is left alone and compared. Whether a segment
 # has enough customers for that is known beforehand:
 
 # %%
@@ -111,21 +122,18 @@ Markdown(words.sample_size_sentence(sizes, no_holdout=run["holdout"]["reason"]))
 # %% [markdown]
 # ## The two lists
 #
-# Both lists of every segment are in the run's folder, made from the seed before anybody is
-# contacted. Customers are ranked by spend and divided in blocks of ten, so that both arms hold
-# the same range. How to send them and how to read the answer is told step by step in
-# {doc}`10_using_the_results`.
+# Whom to contact and whom to leave alone is drawn by lot before anybody is contacted, ten
+# customers of like spend at a time, so that both halves are alike. Both lists are in the run's
+# folder; {doc}`10_using_the_results` tells step by step how to send them and read the answer.
 
 # %%
-listed = customers[~customers["customer_id"].isin(perhaps_guests(run["line_findings"]))]
-arms = campaign_plan.arms_of_run(listed, advice, seed=random_state)
-words.plan_table(campaign_plan.plan(arms, advice))
+words.plan_table(plan, contact_cost=contact_cost, currency=currency)
 
 # %% [markdown]
-# ## A read-out without a campaign
+# ## The same comparison where nobody was contacted
 #
-# What does a read-out say when nothing was done? The customers of the hold-out's cut are divided
-# by the same lot, nobody is contacted, and the orders after the cut are compared.
+# What does the comparison say when nothing was done? Customers of an earlier day are divided by
+# the same lot, nobody is contacted, and what they ordered afterwards is compared.
 
 # %%
 words.trial_table(run["holdout_aa"])
@@ -153,7 +161,7 @@ words.dependence_table(concentration.by_segment(customers))
 quarters = concentration.over_time(run["quarters"], first_day=run["overview"]["first_order"], last_day=run["overview"]["as_of"])
 quarters["observed"] = np.where(quarters["is_complete"], "whole quarter", "part of a quarter")
 
-# %% mystnb={"figure": {"name": "fig-concentration-time", "caption": "Concentration of spend in every quarter, with 95% intervals; grey: not observed from end to end."}, "image": {"alt": "Two panels of dots, one dot per quarter with a vertical line for its interval: the Gini coefficient on the left, the share of the best tenth of customers on the right."}}
+# %% mystnb={"figure": {"name": "fig-concentration-time", "caption": "Concentration of spend in every quarter, with 95% intervals; grey: not observed from end to end."}, "image": {"alt": "Two panels of dots, one dot per quarter with a vertical line for its interval: the Gini coefficient on the left, the share of the largest 10% of customers on the right."}}
 plots.draw(
     sns.scatterplot, quarters, x="quarter", y=["gini", "top_share"], hue="observed", palette=plots.KINDS,
     interval=True, nothing="No quarter has enough customers.", of_groups=True,

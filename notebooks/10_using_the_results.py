@@ -44,7 +44,7 @@ words.banner(run["overview"], run["swap"])
 words.files_table(run["overview"]["source"])
 
 # %% [markdown]
-# ## One campaign, from list to read-out
+# ## One campaign, from list to answer
 #
 # Contacts are the shop's own file: they go into the file for the platform, and never into the
 # run, its cache or this book.

@@ -15,27 +15,33 @@ const whatIf = {
     rows.sort((a, b) => b.contact - a.contact || b.supported - a.supported);
     let left = budget;
     return rows.map((row) => {
-      const paid = cost > 0 ? Math.floor(left / cost + 1e-9) : row.customers;
-      const contacts = row.contact ? Math.min(row.customers, paid) : 0;
+      const paid = cost > 0 ? Math.floor(left / cost + 1e-9) : row.first;
+      const contacts = row.contact ? Math.min(row.first, paid) : 0;
       left -= contacts * cost;
       const needed = contacts ? Math.ceil(row.breakEven * contacts - 1e-9) : 0;
       return { ...row, contacts, needed };
     });
   },
 
-  cells(row, rank) {
+  money(value, sign) {
+    if (value >= 100) return sign + Math.floor(value + 0.5).toLocaleString("en-US");
+    return sign + (Math.floor(100 * value + 0.5) / 100).toFixed(2);
+  },
+
+  cells(row, cost, sign) {
     const count = (n) => n.toLocaleString("en-US");
     const isTiny = row.breakEven > 0 && row.breakEven < 0.0005;
     const few = isTiny ? "under 0.1%" : `${(100 * row.breakEven).toFixed(1)}%`;
-    const share = row.breakEven <= 1 ? few : "more than all";
-    const advice = row.supported ? "contact" : "first a trial of half";
+    const advice = row.supported ? "contact half, compare" : "first a trial of half";
+    const ends = row.contacts < row.first ? ", budget ends" : "";
     return [
-      row.contact ? String(rank) : "–",
       row.name,
       row.contact ? advice : row.is_play ? "do not contact at this cost" : row.play,
-      share,
-      row.contact ? `${count(row.contacts)} of ${count(row.customers)}` : "–",
+      row.breakEven <= 1 ? few : "more than all",
+      row.contact ? `${count(row.contacts)} of ${count(row.customers)}${ends}` : "–",
+      row.contact ? whatIf.money(row.contacts * cost, sign) : "–",
       row.contact ? count(row.needed) : "–",
+      row.contact ? whatIf.money(row.customers * cost, sign) : "–",
     ];
   },
 
@@ -60,12 +66,12 @@ const whatIf = {
       }
       const rows = whatIf.table(parts, margin / 100, cost, budget);
       body.replaceChildren(
-        ...rows.map((row, rank) => {
+        ...rows.map((row) => {
           const made = document.createElement("tr");
-          whatIf.cells(row, rank + 1).forEach((text, n) => {
+          whatIf.cells(row, cost, sliders[1].dataset.before).forEach((text, n) => {
             const cell = made.insertCell();
             cell.textContent = text;
-            cell.className = n > 2 ? "num" : "";
+            cell.className = n > 1 ? "num" : "";
             cell.dataset.label = heads[n];
           });
           return made;

@@ -11,6 +11,7 @@ import pandas as pd
 from segmentation.actions.recommend import NOT_AT_THIS_COST
 from segmentation.core.columns import format_percent, format_points
 from segmentation.core.limits import ONE_CUSTOMER, WIDE
+from segmentation.core.phrases import plural
 
 UNSTABLE = "unstable"
 ADDED = ("detectable", "is_supported", "limits")
@@ -49,8 +50,8 @@ def add_limits(
         key = (row.segment_type, row.segment)
         if key in tried.index and tried.at[key, "verdict"] == UNSTABLE:
             against.append(
-                "its borders do not hold when customers are drawn again (mean Jaccard "
-                f"{tried.at[key, 'jaccard']:.2f})"
+                "its members change when customers are drawn again: "
+                f"{format_percent(tried.at[key, 'jaccard'])} of them are the same"
             )
         notes = _of_concentration(row)
         limits.append("; ".join([*against, *notes]))
@@ -66,7 +67,9 @@ def _of_money(row: Any) -> list[str]:
     if row.play != NOT_AT_THIS_COST:
         if row.is_campaign:
             return []
-        return [f"the outcome of a campaign to {row.customers:,} customer(s) cannot be measured"]
+        return [
+            f"the outcome of a campaign to {plural(row.customers, 'customer')} cannot be measured"
+        ]
     if not needed <= 1:
         return ["one extra order does not pay for one contact"]
     if base + needed > 1:
@@ -86,8 +89,8 @@ def _of_response(row: Any, size: Any, no_holdout: str) -> list[str]:
         return []
     if not np.isfinite(row.base):
         why = no_holdout or (
-            "the borders of this segment held nobody at the cut, or nobody was followed for "
-            f"{row.outcome_days} days"
+            "nobody belonged to this segment when customers were followed, or nobody was followed "
+            f"for {row.outcome_days} days"
         )
         return [f"how many order anyway is not known: {why}"]
     if size.can_show:
@@ -112,5 +115,5 @@ def _of_concentration(row: Any) -> list[str]:
         notes.append(f"one customer brought {format_percent(row.largest_share)} of its revenue")
     half = (row.revenue_high - row.revenue_low) / 2
     if row.revenue > 0 and half >= WIDE * row.revenue:
-        notes.append("its revenue hangs on who happened to be a customer")
+        notes.append(f"chance alone may move its revenue by {format_percent(half / row.revenue)}")
     return notes

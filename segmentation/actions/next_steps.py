@@ -52,6 +52,7 @@ def next_steps(
         "retention": pd.DataFrame(columns=list(RETENTION_COLUMNS)),
         "slipping": pd.DataFrame(columns=list(SLIPPING_COLUMNS)),
         "call_first": pd.DataFrame(columns=list(CALL_FIRST_COLUMNS)),
+        "call_first_facts": {},
     }
     if history.empty:
         return empty
@@ -66,18 +67,26 @@ def next_steps(
     is_guest = customers["customer_id"].isin(perhaps_guests(line_findings))
     listed, alike = customers[~is_guest], today["segment"] == customers["segment"]
     slipping = slipping_customers(before, customers[~is_guest & alike], _ladder(customers))
+    risks = at_risk(before, listed, slipping, forecast_facts)
+    costs = {name: getattr(parameters, name) for name in ("contact_cost", "cost_of_a_call")}
+    least, written = (
+        break_even_response(costs[name], parameters.gross_margin, 1.0)
+        for name in ("cost_of_a_call", "contact_cost")
+    )
+    called = call_first(risks, campaign_arms, least=least)
     return {
         "movement": movement({**placed, overview["as_of"]: today}),
         "retention": retention(placed),
         "slipping": slipping,
-        "call_first": call_first(
-            before,
-            listed,
-            slipping,
-            campaign_arms,
-            forecast_facts,
-            least=break_even_response(parameters.contact_cost, parameters.gross_margin, 1.0),
-        ),
+        "call_first": called,
+        "call_first_facts": {
+            **costs,
+            "gross_margin": parameters.gross_margin,
+            "at_risk": len(risks),
+            "worth_writing": int((risks["stake"] > written).sum()),
+            "worth_a_call": int((risks["stake"] > least).sum()),
+            "without_control": int((~_in_segments(called, campaign_arms)).sum()),
+        },
     }
 
 
@@ -165,46 +174,68 @@ def slipping_customers(
     ]
 
 
-def call_first(
-    before: pd.DataFrame,
-    customers: pd.DataFrame,
-    slipping: pd.DataFrame,
-    arms: pd.DataFrame,
-    facts: dict[str, Any],
-    *,
-    least: float = 0.0,
+def at_risk(
+    before: pd.DataFrame, customers: pd.DataFrame, slipping: pd.DataFrame, facts: dict[str, Any]
 ) -> pd.DataFrame:
-    """Customers by value at risk: their mean order times the fall of their chance to order.
+    """Customers who may be lost, with the money that a call could win back at most.
 
-    The fall is since the quarter before, by one model of buying. Where forecasts are withheld
-    the slipping customers stand here by what they spent. Customers of a control arm are left
-    out: contacting them would spoil the test; so is who has no more than ``least`` at risk,
-    the money whose margin a contact costs.
+    Returns
+    -------
+    DataFrame, in no order
+        `customers` with ``chance_before, chance, value_at_risk`` and ``stake``. The value at
+        risk is the mean order times the fall of the chance to order since the quarter before,
+        by one model of buying; it is the stake. Where forecasts are withheld these are the
+        slipping customers, and the stake is one order of their own.
+    """
+    if not facts["possible"]:
+        table = customers[customers["customer_id"].isin(set(slipping["customer_id"]))]
+        return table.assign(
+            chance_before=np.nan, chance=np.nan, value_at_risk=np.nan,
+            stake=table["average_order_value"],
+        )  # fmt: skip
+    model = MbgNbd(*(facts[name] for name in ("r", "alpha", "a", "b")))
+    days = facts["outcome_days"]
+    earlier = pd.Series(chances(model, before, days), index=before["customer_id"].to_numpy())
+    table = customers.assign(
+        chance_before=customers["customer_id"].map(earlier).astype(float),
+        chance=chances(model, customers, days),
+    )
+    fall = (table["chance_before"] - table["chance"]).clip(lower=0)
+    value = table["average_order_value"].clip(lower=0) * fall
+    return table.assign(value_at_risk=value, stake=value)[value > 0]
+
+
+def call_first(risks: pd.DataFrame, arms: pd.DataFrame, *, least: float = 0.0) -> pd.DataFrame:
+    """Customers whom a call may be worth, who have most to lose first.
+
+    Parameters
+    ----------
+    risks : DataFrame, as `at_risk` gives it
+    arms : DataFrame of a run's campaigns
+        Customers of a control arm are left out: contacting them would spoil the test.
+    least : float
+        Money whose margin a call costs: who has no more at stake is left out.
+
+    Returns
+    -------
+    DataFrame of `CALL_FIRST_COLUMNS`
+        By value at risk; where no chance is known, by what they spent.
     """
     control = set(arms.loc[arms["arm"] == campaign.CONTROL, "customer_id"]) if len(arms) else set()
-    if facts["possible"]:
-        model = MbgNbd(*(facts[name] for name in ("r", "alpha", "a", "b")))
-        days = facts["outcome_days"]
-        earlier = pd.Series(chances(model, before, days), index=before["customer_id"].to_numpy())
-        table = customers.assign(
-            chance_before=customers["customer_id"].map(earlier).astype(float),
-            chance=chances(model, customers, days),
-        )
-        fall = (table["chance_before"] - table["chance"]).clip(lower=0)
-        table["value_at_risk"] = table["average_order_value"].clip(lower=0) * fall
-        table = table[table["value_at_risk"] > least]
-        by = "value_at_risk"
-    else:
-        table = customers[customers["customer_id"].isin(set(slipping["customer_id"]))].assign(
-            chance_before=np.nan, chance=np.nan, value_at_risk=np.nan
-        )
-        by = "total_spent"
-    table = table[~table["customer_id"].isin(control)]
+    table = risks[(risks["stake"] > least) & ~risks["customer_id"].isin(control)]
+    by = "total_spent" if table["value_at_risk"].isna().all() else "value_at_risk"
     table = table.sort_values([by, "recency", "customer_id"], ascending=[False, True, True])
     table = table.assign(
         rank=range(1, len(table) + 1), why=[_why(row) for row in table.itertuples()]
     )
     return table[list(CALL_FIRST_COLUMNS)].reset_index(drop=True)
+
+
+def _in_segments(called: pd.DataFrame, arms: pd.DataFrame) -> pd.Series:
+    """Whether a segment's campaign has both arms, so that its customers can be compared."""
+    keys = ["segment_type", "segment"]
+    own = pd.MultiIndex.from_frame(called[keys].astype(object))
+    return pd.Series(own.isin(pd.MultiIndex.from_frame(arms[keys].astype(object))))
 
 
 def _why(row: Any) -> str:

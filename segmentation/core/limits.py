@@ -348,12 +348,10 @@ Why: the customary level.
 Source: Cohen 1988"""
 LEAST_ARM = 2
 """Customers of a segment below which it is not divided into two arms.
-Why: an arm needs somebody.
-Source: arithmetic"""
+Why: an arm needs somebody."""
 MOSTLY_ONCE = 0.5
 """Share of one-time buyers from which a segment is none for others to be led to.
-Why: most of its customers never came back.
-Source: arithmetic"""
+Why: most of its customers never came back."""
 LEAST_RESPONSES = 30
 """Customers who ordered after the cut, from whom their mean order is taken as a response's worth.
 Why: the mean of fewer orders hangs on one of them.
@@ -363,6 +361,9 @@ PLAUSIBLE_RISE = 1.0
 Why: in that experiment one e-mail took buyers within two weeks from 0.57% to 1.25% at best; \
 most do less, and where many order anyway a doubling is out of reach.
 Source: Hillstrom 2008, MineThatData e-mail challenge"""
+CALL_TIMES = 5
+"""A telephone call to a customer in times of one written contact, until call_cost is set.
+Why: minutes of a person's paid time; round, and an assumption to replace by your own figure."""
 ONE_CUSTOMER = 0.2
 """Part of a segment's revenue from which one customer decides what is at stake.
 Why: a fifth of the sum goes with one decision."""
@@ -475,8 +476,7 @@ ALIKE_PRICES = 1.1
 Why: a tenth is within what a mix of products does."""
 UNREACHABLE = 1.0
 """Break-even response above which a campaign cannot pay.
-Why: more than everybody cannot answer.
-Source: arithmetic"""
+Why: more than everybody cannot answer."""
 LONGER_SILENT = 1.5
 """Ratio of median days since the last order from which two groups are not alike.
 Why: what the one did is then no forecast of the other."""

@@ -17,6 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationIn
 
 from segmentation.core.columns import SHIPPED_FEATURES
 from segmentation.core.errors import first_three
+from segmentation.core.limits import CALL_TIMES
 from segmentation.core.own_features import FeatureLabel, labels_from
 from segmentation.core.readings import TableReading, readings_from
 
@@ -240,6 +241,11 @@ class Parameters(BaseModel):
         description="Cost of contacting one customer once; an assumption to replace.",
         json_schema_extra=_unit("currency per contact"),
     )
+    call_cost: Annotated[float, Field(ge=0, allow_inf_nan=False)] | Auto = Field(
+        "auto",
+        description=f"Cost of calling one customer; auto: {CALL_TIMES} x contact_cost; an assumption to replace.",
+        json_schema_extra=_unit("currency per call"),
+    )
     naming_rules: str = Field(
         SHIPPED,
         pattern=r"^(shipped|.*\.ya?ml)$",
@@ -317,6 +323,18 @@ class Parameters(BaseModel):
                 "put it into an option file such as ~/.my.cnf"
             )
         return value
+
+    @property
+    def cost_of_a_call(self) -> float:
+        """What calling one customer costs: as set, or a multiple of a written contact.
+
+        Examples
+        --------
+        >>> Parameters(contact_cost=0.5).cost_of_a_call, Parameters(call_cost=8).cost_of_a_call
+        (2.5, 8.0)
+        """
+        is_set = not isinstance(self.call_cost, str)
+        return float(self.call_cost) if is_set else CALL_TIMES * self.contact_cost
 
     def as_plain(self) -> dict[str, Any]:
         """Parameters as plain YAML values, in the order of definition."""

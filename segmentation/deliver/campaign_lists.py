@@ -99,8 +99,8 @@ def size_sentence(*, base: float, effect: float, customers: int | None) -> str:
         )
     needed = customers_needed(base=base, effect=effect)
     text = (
-        f"To find a rise from {format_percent(base)} to {format_percent(base + effect)} with 80% "
-        f"power at 95% confidence, each arm needs {needed:,} customers."
+        f"To find a rise from {format_percent(base)} to {format_percent(base + effect)} in 4 "
+        f"of 5 cases, at 95% confidence, each half needs {needed:,} customers."
     )
     if customers is None:
         return text
@@ -110,7 +110,7 @@ def size_sentence(*, base: float, effect: float, customers: int | None) -> str:
     if np.isnan(smallest):
         return f"{text} {customers:,} customers are too few to find any rise."
     return (
-        f"{text} {customers:,} customers in two equal arms find a rise of "
+        f"{text} {customers:,} customers in two halves find a rise of "
         f"{100 * smallest:.2f} percentage points or more."
     )
 

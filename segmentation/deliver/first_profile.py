@@ -16,6 +16,7 @@ from sqlglot import exp
 
 from segmentation.core.atomic import atomic_path, refuse_existing
 from segmentation.core.errors import SourceError
+from segmentation.core.limits import CALL_TIMES
 from segmentation.core.parameters import Parameters
 from segmentation.sources import first_look
 from segmentation.sources.first_look import Table
@@ -319,6 +320,7 @@ def _profile(
         "returns: exclude  # or net: what comes back is taken off",
         f"gross_margin: {fields['gross_margin'].default}  # {OWNER}: share of revenue left after the cost of goods",
         f"contact_cost: {fields['contact_cost'].default}  # {OWNER}: what it costs to contact one customer once",
+        f"call_cost: {fields['call_cost'].default}  # {OWNER}: what it costs to call one customer; auto: {CALL_TIMES} x contact_cost",
     ]
     return "\n".join(lines) + "\n"
 

@@ -37,7 +37,7 @@ from segmentation.sources.source import shown_path
 
 NOT_OF_THE_MODEL = {
     *("location", "tables", "columns", "currency", "gross_margin", "contact_cost"),
-    *("own_features", "own_labels", "naming_rules", "plays"),
+    *("call_cost", "own_features", "own_labels", "naming_rules", "plays"),
 }
 """Parameters that are no part of a model, or would put a path of this machine into it.
 

@@ -403,12 +403,13 @@ STAGES: dict[str, Stage] = {
                 *("history", "customers", "model", "campaign_arms", "line_findings"),
                 *("forecast_facts", "overview"),
             ),
-            uses=("split_pre_register", "gross_margin", "contact_cost"),
+            uses=("split_pre_register", "gross_margin", "contact_cost", "call_cost"),
             gives={
                 "movement": "customers and money between segments, quarter by quarter",
                 "retention": "customers of each segment who order in the next quarter",
                 "slipping": "who fell a segment or fell silent in the last quarter",
                 "call_first": "customers by the value that is at risk, with the reason",
+                "call_first_facts": "what calling them costs, and who is not on the list",
             },
         ),
     )

@@ -395,7 +395,7 @@ def test_who_only_sent_something_back_did_not_respond(tmp_path):
 
 def test_the_size_of_a_test_is_said_both_ways():
     outcome = call_cli("campaign", "size", "--base", "0.05", "--effect", "0.02", "--customers", 500)
-    assert "each arm needs 2,213 customers" in outcome.out
+    assert "each half needs 2,213 customers" in outcome.out
     effect = detectable_effect(250, 250, base=0.05)
     assert f"a rise of {100 * effect:.2f} percentage points" in outcome.out
 

@@ -11,13 +11,14 @@ from segmentation.actions.next_steps import (
     FELL,
     NEW,
     SILENT,
+    at_risk,
     call_first,
     movement,
     retention,
     slipping_customers,
 )
+from segmentation.book.words.calling import call_first_sentence
 from segmentation.book.words.changes import movement_sentence, retention_sentence
-from segmentation.book.words.recommendations import call_first_sentence
 from segmentation.core.parameters import load_yaml, parameters_from
 from segmentation.run.run import Run
 from segmentation.segments.model import load_model
@@ -148,7 +149,8 @@ FACTS = {"possible": True, "r": 0.5, "alpha": 6.0, "a": 0.9, "b": 1.6, "outcome_
 
 def test_first_is_called_who_has_most_to_lose_and_no_control_arm():
     arms = pd.DataFrame({"customer_id": ["fell"], "arm": ["control"]})
-    table = call_first(BEFORE, customers(), pd.DataFrame(), arms, FACTS)
+    risks = at_risk(BEFORE, customers(), pd.DataFrame(), FACTS)
+    table = call_first(risks, arms)
     assert "fell" not in set(table["customer_id"])
     assert table["value_at_risk"].is_monotonic_decreasing and (table["value_at_risk"] > 0).all()
     assert table["rank"].tolist() == list(range(1, len(table) + 1))
@@ -156,14 +158,21 @@ def test_first_is_called_who_has_most_to_lose_and_no_control_arm():
     drop = first["chance_before"] - first["chance"]
     assert first["value_at_risk"] == pytest.approx(drop * first["average_order_value"])
     assert "chance to order fell from" in first["why"]
+    least = table["value_at_risk"].iloc[1]  # a call must be worth more than it costs
+    dear = call_first(risks, arms, least=least)
+    assert dear["customer_id"].tolist() == table["customer_id"].tolist()[:1]
 
 
 def test_where_forecasts_are_withheld_slipping_customers_are_called_by_spend():
     ladder = {("normal", "Low"): 0, ("normal", "High"): 1}
     slipping = slipping_customers(BEFORE, customers(), ladder)
     none = pd.DataFrame(columns=["customer_id", "arm"])
-    table = call_first(BEFORE, customers(), slipping, none, {"possible": False})
+    risks = at_risk(BEFORE, customers(), slipping, {"possible": False})
+    table = call_first(risks, none)
     assert table["customer_id"].tolist() == ["silent", "fell"]
+    orders = dict(zip(table["customer_id"], table["average_order_value"], strict=True))
+    assert orders == {"silent": 40.0, "fell": 20.0}, "one order of hers must pay for the call"
+    assert call_first(risks, none, least=30.0)["customer_id"].tolist() == ["silent"]
     assert table["chance"].isna().all() and "chance" not in table["why"].iloc[0]
 
 
@@ -177,21 +186,50 @@ def test_lists_of_a_run_leave_out_its_control_arms(run, cdnow_run):
     assert len(slipping) and set(slipping["what"]) <= {"fell a segment", "fell silent"}
 
 
-def test_the_list_is_told_with_its_segments_and_why_it_spoils_no_test():
-    rows = {"segment_type": "normal", "segment": ["High"] * 2 + ["Low"], "total_spent": 50.0}
+def test_a_call_has_its_own_cost_which_decides_the_list(cdnow_run, runs_dir):
+    own = Run(parameters_from(load_yaml(cdnow_run / "params.yaml")), runs_dir)
+    dear = own.with_parameters(call_cost=10.0)
+    assert own["call_first_facts"]["cost_of_a_call"] == 5.0, (
+        "five written contacts, until it is set"
+    )
+    for run, cost in ((own, 5.0), (dear, 10.0)):
+        worth = run["call_first"]["value_at_risk"] * run.parameters.gross_margin
+        assert len(worth) and (worth > cost).all()
+    assert len(dear["call_first"]) < len(own["call_first"])
+    found = own["call_first_facts"]
+    held_out = found["worth_a_call"] - len(own["call_first"])
+    assert 0 < held_out < found["worth_a_call"] < found["worth_writing"] < found["at_risk"]
+    assert own["recommendations"].equals(dear["recommendations"]), "a mailing costs what it did"
+
+
+FOUND = {"contact_cost": 1.0, "cost_of_a_call": 5.0, "gross_margin": 0.5, "at_risk": 90,
+         "worth_writing": 40, "worth_a_call": 5, "without_control": 0}  # fmt: skip
+
+
+def test_the_list_is_told_with_its_cost_when_it_pays_and_what_it_cannot_teach():
+    rows = {"segment_type": "normal", "segment": ["High"] * 2 + ["Low"], "total_spent": 50.0,
+            "average_order_value": 10.0, "value_at_risk": 12.0}  # fmt: skip
     table = pd.DataFrame(rows)
 
-    def said(table, **facts):
-        return call_first_sentence(table, facts, ["normal"], currency="GBP")
+    def said(table, found=(), **facts):
+        facts = {"outcome_days": 90} | facts
+        return call_first_sentence(table, FOUND | dict(found), facts, ["normal"], currency="GBP")
 
     forecast = said(table, possible=True)
     assert forecast.startswith(
         "**3 customers** are on the list *Call first* (2 of High and 1 of Low); they have spent £150"
     )
-    assert (
-        "more margin than one contact costs" in forecast
-        and "calls and mailing together" in forecast
+    assert "Calling all of them costs £15.00 at £5.00 a call (an assumption" in forecast
+    assert "It pays if 3 of them order because of it" in forecast, "15 / (0.5 x 10)"
+    assert "£36.00 at risk, £18.00 of it margin" in forecast and "35 more have enough" in forecast
+    assert "2 more customers would be on the list" in forecast
+    assert "what the calls alone add cannot be learnt" in forecast
+    withheld = said(table, possible=False, reason="too few came back (3 of 9)")
+    assert "because too few came back. " in withheld and "at risk" not in withheld
+    assert "cannot be measured" in said(table, {"worth_a_call": 3}, possible=True)
+    assert "1 of the list belongs to segments" in said(table, {"without_control": 1}, possible=True)
+    nobody = said(table.head(0), {"worth_a_call": 0}, possible=True)
+    assert nobody.startswith("Nobody is on the list") and "none may be worth £5.00 a call" in nobody
+    assert "no earlier quarter" in call_first_sentence(
+        table.head(0), {}, {"possible": True}, ["normal"], currency="GBP"
     )
-    withheld = said(table, possible=False, reason="too few came back")
-    assert "because too few came back" in withheld and "margin" not in withheld
-    assert said(table.head(0), possible=True) == "Nobody is on the list of whom to call first."

@@ -89,8 +89,9 @@ def test_who_orders_anyway_is_asked_of_those_within_todays_borders(marketplace_r
     assert units.median() > 0.5 * today["total_unit"].median(), "bulk buyers, as today's are"
     card = recommendation_cards(
         run["recommendations"],
+        run["campaign_plan"],
         currency="USD",
-        customers=1,
+        overview=run["overview"],
         cut=run["holdout"]["cut"],
         colours={},
         gross_margin=0.3,
@@ -242,11 +243,11 @@ def test_a_large_stable_segment_with_a_known_base_has_nothing_against_it():
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        pytest.param({"n": 29}, "campaign to 29 customer(s) cannot be measured", id="too-few"),
+        pytest.param({"n": 29}, "campaign to 29 customers cannot be measured", id="too-few"),
         pytest.param({"cost": 100.0}, "does not pay for one contact", id="contact-too-dear"),
         pytest.param({"base": 0.96}, "96% order anyway", id="nobody-left-to-win"),
         pytest.param({"n": 100}, "nobody could tell", id="test-too-small"),
-        pytest.param({"verdict": "unstable"}, "mean Jaccard 0.41", id="unstable"),
+        pytest.param({"verdict": "unstable"}, "41% of them are the same", id="unstable"),
         pytest.param({"base": float("nan")}, "order anyway is not known", id="no-base"),
     ],
 )

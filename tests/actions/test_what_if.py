@@ -14,12 +14,14 @@ from conftest import ROOT
 from test_recommend import segment
 
 from segmentation.actions.campaign import sizes_by_segment
+from segmentation.actions.campaign_plan import arms_of_run, plan
 from segmentation.actions.limits_of_advice import add_limits
 from segmentation.actions.recommend import recommend
 from segmentation.actions.what_if import parts_of, what_if
 from segmentation.book.words import what_if_sliders
 
 SETTINGS = 200
+SEED = 11
 CUSTOMERS = pd.concat(
     [
         segment("High", 400, spent=900.0, orders=9),
@@ -30,7 +32,8 @@ CUSTOMERS = pd.concat(
     ],
     ignore_index=True,
 ).assign(
-    cluster=lambda t: t["segment"].map({"High": 0, "Middle": 1, "Low": 2, "Tiny": 3, "Unsure": 4})
+    cluster=lambda t: t["segment"].map({"High": 0, "Middle": 1, "Low": 2, "Tiny": 3, "Unsure": 4}),
+    customer_id=lambda t: t.index.astype(str),
 )
 RESPONSES = pd.DataFrame(
     [
@@ -68,7 +71,7 @@ def settings(seed: int) -> list[tuple[float, float, float]]:
 
 @pytest.fixture(scope="module")
 def parts() -> pd.DataFrame:
-    return parts_of(recommended(0.3, 1.0), STABILITY)
+    return parts_of(recommended(0.3, 1.0), STABILITY, CUSTOMERS, seed=SEED)
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +98,7 @@ def test_a_budget_is_spent_on_whole_contacts_in_the_order_of_actions(found):
     for (_, cost, budget), own in zip(settings(7), found, strict=True):
         spent = cost * own["contacts"].sum()
         assert spent <= budget + 1e-6
-        waiting = own[own["contact"] & (own["contacts"] < own["customers"])]
+        waiting = own[own["contact"] & (own["contacts"] < own["first"])]
         assert waiting.empty or budget - spent < cost * (1 + 1e-6)
         assert (own.loc[waiting.index[1:], "contacts"] == 0).all()
         assert own["contact"].is_monotonic_decreasing
@@ -105,20 +108,25 @@ def test_the_browser_computes_the_same_at_200_random_settings(found):
     node = shutil.which("node")
     if node is None:
         pytest.skip("needs Node: apt-get install --no-install-recommends nodejs")
-    html = what_if_sliders(
-        recommended(0.3, 1.0), STABILITY, gross_margin=0.3, contact_cost=1.0, currency="USD"
-    ).markup
-    embedded = html.split('<script type="application/json">')[1].split("</script>")[0]
+    sliders = what_if_sliders(
+        recommended(0.3, 1.0), STABILITY, CUSTOMERS,
+        seed=SEED, gross_margin=0.3, contact_cost=1.0, currency="USD",
+    )  # fmt: skip
+    embedded = sliders.markup.split('<script type="application/json">')[1].split("</script>")[0]
     program = (
         f"const w = require({json.dumps(str(ROOT / 'book/_static/what_if.js'))});"
         "const [parts, all] = JSON.parse(require('fs').readFileSync(0));"
-        "console.log(JSON.stringify(all.map(([m, c, b]) => w.table(parts, m, c, b))))"
+        "console.log(JSON.stringify(all.map(([m, c, b]) => w.table(parts, m, c, b).map((row) =>"
+        " ({...row, cells: w.cells(row, c, '$')})))))"
     )
-    given = f"[{embedded}, {json.dumps(settings(7))}]"
+    run_own = (0.3, 1.0, 1e9)
+    given = f"[{embedded}, {json.dumps([*settings(7), run_own])}]"
     done = subprocess.run([node, "-e", program], input=given, text=True, capture_output=True)
     assert done.returncode == 0, done.stderr
 
-    for own, rows in zip(found, json.loads(done.stdout), strict=True):
+    *answers, of_run = json.loads(done.stdout)
+    assert [row["cells"] for row in of_run] == sliders.data.astype(str).to_numpy().tolist()
+    for own, rows in zip(found, answers, strict=True):
         assert [row["name"] for row in rows] == own["segment"].tolist()
         for name in ("contact", "supported", "contacts", "needed"):
             assert [row[name] for row in rows] == own[name].tolist(), name
@@ -128,13 +136,31 @@ def test_the_browser_computes_the_same_at_200_random_settings(found):
 
 def test_the_page_promises_no_rise_and_shows_the_runs_own_settings_without_a_script():
     html = what_if_sliders(
-        recommended(0.3, 1.0), STABILITY, gross_margin=0.3, contact_cost=1.0, currency="USD"
+        recommended(0.3, 1.0),
+        STABILITY,
+        CUSTOMERS,
+        seed=SEED,
+        gross_margin=0.3,
+        contact_cost=1.0,
+        currency="USD",
     )
-    assert "No rise is assumed" in html.markup
+    assert "none is promised" in html.markup
     assert '<div class="what-if-sliders" hidden>' in html.markup
     own = what_if(
-        parts_of(recommended(0.3, 1.0), STABILITY),
+        parts_of(recommended(0.3, 1.0), STABILITY, CUSTOMERS, seed=SEED),
         gross_margin=0.3, contact_cost=1.0, budget=1e9,
     )  # fmt: skip
     assert html.data["segment"].tolist() == own["segment"].tolist()
-    assert html.data["the budget reaches"].iloc[0] == "400 of 400"
+    assert html.data["contacted first"].iloc[0] == "200 of 400"
+    assert html.data["cost"].iloc[0] == "$200" and html.data["all would cost"].iloc[0] == "$400"
+
+
+def test_the_runs_own_settings_contact_whom_the_plan_contacts(found):
+    """Also where nobody may be divided evenly, and where an id of many people is on no list."""
+    advice, listed = recommended(0.3, 1.0), CUSTOMERS.iloc[5:]
+    planned = plan(arms_of_run(listed, advice, seed=SEED), advice).set_index("segment")
+    parts = parts_of(advice, STABILITY, listed, seed=SEED)
+    own = what_if(parts, gross_margin=0.3, contact_cost=1.0, budget=1e9).set_index("segment")
+    assert len(planned) and not planned["treatment"].equals(planned["control"])
+    assert own.loc[planned.index, "contacts"].tolist() == planned["treatment"].tolist()
+    assert not own.loc[own.index.difference(planned.index), "contacts"].any()

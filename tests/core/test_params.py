@@ -67,6 +67,7 @@ CONTRACT = [
     "currency",
     "gross_margin",
     "contact_cost",
+    "call_cost",
     "naming_rules",
     "plays",
 ]
@@ -138,6 +139,7 @@ def test_accepted_values_are_said_in_words(name, sentence):
         ("winsor_quantile", [0.51, 0.999], [0.5, 1.0]),
         ("gross_margin", [0.01, 1], [0, 1.01]),
         ("contact_cost", [0, 100], [-0.01]),
+        ("call_cost", [0, 12.5, "auto"], [-0.01, "none"]),
     ],
 )
 def test_said_range_is_the_range_that_is_checked(name, inside, outside):

@@ -83,7 +83,9 @@ def test_the_margin_is_that_of_the_files(run):
 
 def one_play(margins, **changed):
     row = {"segment_type": "normal", "segment": "High", "is_campaign": True, "customers": 400}
-    plays = pd.DataFrame([row | {"break_even_response": 0.03, "campaign_cost": 400} | changed])
+    plays = pd.DataFrame(
+        [row | {"break_even_response": 0.03, "campaign_cost": 400, "typical_order": 60.0} | changed]
+    )
     said = break_even_sentence(plays, margins, gross_margin=0.3, contact_cost=1.0, currency="USD")
     return said, _by_own_margin(next(plays.itertuples()), 0.3, own_margin(margins))
 
@@ -94,9 +96,16 @@ def test_break_even_stands_there_by_the_assumed_margin_and_by_the_own():
     said, card = one_play(own)
     assert "own gross margin is 20%" in said
     assert "a campaign to High pays if 4.5% order because of it, instead of 3.0%" in said
-    assert "margin of 30%" in card and "1 in 22 customers orders because of it (4.5%)" in card
-    assert "a single order still pays" in one_play(own, break_even_response=0.001)[1]
+    assert "margin of 20%, not the 30% assumed: 1 in 22 customers orders." in card
+    assert "a single order still does" in one_play(own, break_even_response=0.001)[1]
     assert "one extra order does not pay" in one_play(own, break_even_response=0.9)[1]
+
+
+def test_a_cost_that_looks_like_another_currency_tells_no_break_even():
+    own = pd.DataFrame({"revenue": [60.0, 40.0], "cost": [50.0, 30.0]})
+    said, _ = one_play(own, typical_order=20_000.0)
+    assert "looks like another currency" in said and "own gross margin is 20%" in said
+    assert "pays if" not in said
 
 
 @pytest.mark.parametrize(

@@ -519,6 +519,7 @@ BAD_VALUES = {
     "currency": ["usd", "DOLLAR", "", 5],
     "gross_margin": [0, 1.01, -0.1, "half", float("nan"), True],
     "contact_cost": [-0.01, float("inf"), float("nan"), "free"],
+    "call_cost": [-0.01, float("inf"), float("nan"), "free"],
     "fit_on": [99, 10_000_001, "some", 0.5, True],
     "cluster_output": [5, None],
     "anomalies_in_fit": ["no", 0, None],

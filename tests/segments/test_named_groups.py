@@ -91,8 +91,9 @@ def pages_of(run: Run) -> str:
             words.k_choice(run["k_evidence"], run["k_rule"], run["chosen"]),
             words.recommendation_cards(
                 run["recommendations"],
+                run["campaign_plan"],
                 currency="USD",
-                customers=120,
+                overview=run["overview"],
                 cut="",
                 colours={},
                 gross_margin=0.3,

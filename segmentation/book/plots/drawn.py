@@ -26,7 +26,7 @@ SCORES = {
     ),
     "davies_bouldin": ("Davies-Bouldin · lower is better", "Davies-Bouldin (ratio)"),
     "gini": ("Gini coefficient", "Gini (0 to 1)"),
-    "top_share": ("From the best tenth of customers", "Share of revenue (%)"),
+    "top_share": ("From the largest 10% of customers", "Share of revenue (%)"),
     "quarter": ("", "Quarter"),
 }
 """Title and axis label of what is no feature; a share's ends with the sign of percent."""

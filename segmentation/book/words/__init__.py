@@ -21,6 +21,7 @@ from segmentation.book.words.calibration import (
     cuts_sentence,
     cuts_table,
 )
+from segmentation.book.words.calling import call_first_sentence
 from segmentation.book.words.campaign_steps import campaign_steps
 from segmentation.book.words.cards import segment_cards
 from segmentation.book.words.changes import (
@@ -96,7 +97,7 @@ from segmentation.book.words.proof import (
 from segmentation.book.words.queries import cleaning_sql, features_sql, source_sql
 from segmentation.book.words.recommendations import (
     break_even_sentence,
-    call_first_sentence,
+    first_round_sentence,
     recommendation_cards,
     stakes_sentence,
 )
@@ -175,6 +176,7 @@ __all__ = [
     "files_table",
     "findings_sentence",
     "findings_table",
+    "first_round_sentence",
     "flips_sentence",
     "folders_text",
     "front_page",

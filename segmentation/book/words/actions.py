@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from segmentation.book.words.text import Html, plural, table_of
-from segmentation.core.columns import format_percent, format_points, group_labels
+from segmentation.core.columns import format_money, format_percent, format_points, group_labels
 from segmentation.core.intervals import Z95
 from segmentation.core.limits import LEAST_CUSTOMERS
 
@@ -26,7 +26,10 @@ def concentration_table(table: pd.DataFrame, *, customers: int) -> Html:
         for row in table.itertuples()
     ]
     shown = pd.DataFrame(rows, columns=["figure", "value", "95% interval"])
-    caption = f"Concentration of revenue, n = {customers:,}; intervals by bootstrap over customers, which cannot tell how large the largest few might have been: none for what fewer than {LEAST_CUSTOMERS} brought."
+    caption = (
+        f"How much of the revenue hangs on how few of {customers:,} customers. The interval says how far "
+        f"chance may move the figure; what fewer than {LEAST_CUSTOMERS} customers brought has none."
+    )
     return table_of(shown, caption=caption, numeric=("value", "95% interval"))
 
 
@@ -43,9 +46,9 @@ def few_sentence(table: pd.DataFrame, *, customers: int) -> str:
 
 def _figure_words(measure: str, at: float) -> str:
     if measure == "gini":
-        return "Gini coefficient (0 = equal, 1 = one customer brings all)"
+        return "inequality (Gini coefficient: 0 = all alike, 1 = one customer brings all)"
     if measure == "top_share":
-        return f"share of revenue from the top {at:.0%} of customers"
+        return f"share of revenue from the largest {at:.0%} of customers"
     if measure == "customers_for_half":
         return "customers who bring half of the revenue"
     few = "largest customer" if round(at) == 1 else f"{round(at)} largest customers"
@@ -68,8 +71,10 @@ def dependence_table(table: pd.DataFrame) -> Html:
             "group": ordered["segment_type"].map(group_labels(ordered["segment_type"])),
             "segment": ordered["segment"],
             "customers": [f"{n:,}" for n in ordered["customers"]],
-            "Gini": [f"{value:.2f}" if np.isfinite(value) else "–" for value in ordered["gini"]],
-            "from the top 10%": [format_percent(value) for value in ordered["top_10_share"]],
+            "inequality (Gini)": [
+                f"{value:.2f}" if np.isfinite(value) else "–" for value in ordered["gini"]
+            ],
+            "from the largest 10%": [format_percent(value) for value in ordered["top_10_share"]],
             "from the largest customer": [format_percent(v) for v in ordered["largest_share"]],
         }
     )
@@ -86,14 +91,13 @@ def sample_size_table(sizes: pd.DataFrame) -> Html:
             "group": sizes["segment_type"].map(group_labels(sizes["segment_type"])),
             "segment": sizes["segment"],
             "customers": [f"{n:,}" for n in sizes["customers"]],
-            "within": [f"{days} days" for days in sizes["days"]],
             "order anyway": [base_words(row) for row in sizes.itertuples()],
-            "smallest rise shown": [
+            "a test notices": [
                 _points(row.detectable) if np.isfinite(row.base) else "–"
                 for row in sizes.itertuples()
             ],
-            "break-even rise": [_points(value) for value in sizes["break_even"]],
-            "shown to pay from": [
+            "it pays from": [_points(value) for value in sizes["break_even"]],
+            "proved to pay from": [
                 _points(row.pays_from) if np.isfinite(row.base) else "–"
                 for row in sizes.itertuples()
             ],
@@ -105,25 +109,27 @@ def sample_size_table(sizes: pd.DataFrame) -> Html:
     if sizes["segment_type"].nunique() < 2:
         rows = rows.drop(columns="group")
     anyway = (
-        "order anyway: the share expected to order within so many days, without any campaign of "
-        "this report; in brackets its 95% interval"
+        "order anyway: the share expected to order without any campaign of this report, in brackets its "
+        "95% interval"
         if sizes["base"].notna().any()
         else "who orders anyway is not known without a hold-out"
     )
     caption = (
-        f"Two equal arms, 80% power, 95% confidence; {anyway}. Rises in percentage points. Shown to "
-        "pay: the whole interval is above break-even, not only above zero."
+        "Half of each segment contacted, half left alone. The last figures are percentage points, "
+        f"which is customers more of 100; {anyway}. A test notices: the smallest rise that it finds 4 "
+        "times of 5 (95% confidence). Proved to pay: the whole interval lies above what pays."
     )
-    return table_of(rows, caption=caption, numeric=rows.columns[-7:-1])
+    return table_of(rows, caption=caption, numeric=rows.columns[-6:-1])
 
 
 def base_words(row: Any) -> str:
-    """Share that orders anyway, its interval and n; from a row with ``base`` columns."""
+    """Share that orders anyway, in how many days, and its interval; n where it is of others."""
     if not np.isfinite(row.base):
-        return "not known"
+        return f"not known in {row.days} days"
+    n = f", n = {row.base_customers:,.0f}" if row.base_customers != row.customers else ""
     return (
-        f"{format_percent(row.base)} ({format_percent(row.base_low)}–{format_percent(row.base_high)}, "
-        f"n = {row.base_customers:,.0f})"
+        f"{format_percent(row.base)} in {row.days} days "
+        f"({format_percent(row.base_low)}–{format_percent(row.base_high)}{n})"
     )
 
 
@@ -131,29 +137,29 @@ def sample_size_sentence(sizes: pd.DataFrame, *, no_holdout: str) -> str:
     """For how many segments the data can tell whether a campaign paid."""
     known = sizes[sizes["base"].notna()]
     if known.empty:
-        why = no_holdout or "the borders of today's segments held nobody at the cut"
+        why = no_holdout or "nobody belonged to today's segments when customers were followed"
         return (
             f"How many customers order anyway is not known ({why}), so nothing can be said about "
-            "the size of a test. Run a first one with a control group of half the segment: the "
-            "control group's share is the figure that is missing."
+            "the size of a test. Run a first one and leave half of the segment alone: the share of "
+            "these who order is the figure that is missing."
         )
     enough = int(known["can_show"].sum())
     text = (
-        f"In {enough or 'none'} of {plural(len(known), 'segment')} would a test of the whole segment "
-        "show a rise at the break-even point."
+        f"In {enough or 'none'} of {plural(len(known), 'segment')} would half against half notice "
+        "the smallest rise that pays."
         if enough < len(known)
-        else "In every segment a test of the whole segment would show a rise at the break-even point."
+        else "In every segment half against half would notice the smallest rise that pays."
     )
     if enough < len(known):
         text += (
-            " Where it would not, a campaign may pay without anybody being able to tell: **the data "
-            "cannot support a recommendation to scale it up**."
+            " Where it would not, a campaign may pay and nobody could tell: **the data cannot support "
+            "contacting everybody there**."
         )
     if len(known) < len(sizes):
         missing = len(sizes) - len(known)
         text += (
-            f" For {plural(missing, 'segment')} more it is not known who orders anyway: their "
-            "borders held nobody at the cut."
+            f" For {plural(missing, 'segment')} more it is not known who orders anyway: nobody "
+            "belonged to them when customers were followed."
         )
     return text
 
@@ -162,29 +168,31 @@ def _points(value: float) -> str:
     return format_points(value) if np.isfinite(value) else "none"
 
 
-def plan_table(plan: pd.DataFrame) -> Html:
-    """How each segment with a campaign is divided, and how alike the two arms are."""
+def plan_table(plan: pd.DataFrame, *, contact_cost: float, currency: str) -> Html:
+    """How each segment with a campaign is divided, at what cost, and how alike both halves are."""
     kinds = set(plan["segment_type"])
     rows = pd.DataFrame(
         {
             "group": plan["segment_type"].map(group_labels(kinds)),
             "segment": plan["segment"],
-            "play": plan["play"],
+            "what to do": plan["play"],
             "contact": [f"{n:,}" for n in plan["treatment"]],
             "leave alone": [f"{n:,}" for n in plan["control"]],
+            "cost": [format_money(n * contact_cost, currency) for n in plan["treatment"]],
             "difference in spend": [f"{round(v, 3) + 0.0:+.3f}" for v in plan["spend_difference"]],
-            "read out after": [f"{days} days" for days in plan["outcome_days"]],
+            "compare after": [f"{days} days" for days in plan["outcome_days"]],
         }
     )
     if len(kinds) < 2:
         rows = rows.drop(columns="group")
     n = int(plan["treatment"].sum() + plan["control"].sum())
+    each = format_money(contact_cost, currency)
     caption = (
-        f"Both lists of every segment with a campaign, n = {n:,}: `campaign_arms.csv` of the run's "
-        "folder. Difference of the arms' mean spend in standard deviations; below 0.1 is called "
-        "balanced."
+        f"Both lists of every segment with a campaign, {n:,} customers: `campaign_arms.csv` of the run's "
+        f"folder. Cost at {each} a contact (assumed). Difference of both halves' mean spend in "
+        "standard deviations; below 0.1 they count as alike."
     )
-    return table_of(rows, caption=caption, numeric=rows.columns[-4:])
+    return table_of(rows, caption=caption, numeric=rows.columns[-5:])
 
 
 def trial_table(trial: pd.DataFrame) -> Html:
@@ -194,11 +202,11 @@ def trial_table(trial: pd.DataFrame) -> Html:
         {
             "group": trial["segment_type"].map(group_labels(kinds)),
             "segment": trial["segment"],
-            "one arm": [
+            "one half": [
                 f"{format_percent(row.treatment)} (n = {row.n_treatment:,})"
                 for row in trial.itertuples()
             ],
-            "other arm": [
+            "other half": [
                 f"{format_percent(row.control)} (n = {row.n_control:,})"
                 for row in trial.itertuples()
             ],
@@ -212,8 +220,8 @@ def trial_table(trial: pd.DataFrame) -> Html:
         rows = rows.drop(columns="group")
     days = int(trial["days"].iloc[0]) if len(trial) else 0
     caption = (
-        f"Share that ordered within {days} days after the cut, in two arms of which neither was "
-        "contacted, by today's borders of the segments; differences in percentage points."
+        f"Share that ordered within the {days} days after, in two halves of which neither was "
+        "contacted; differences in percentage points."
     )
     return table_of(rows, caption=caption, numeric=rows.columns[-4:])
 
@@ -221,17 +229,19 @@ def trial_table(trial: pd.DataFrame) -> Html:
 def trial_sentence(trial: pd.DataFrame, *, no_holdout: str) -> str:
     """Whether the read-out keeps quiet where there was no campaign."""
     if trial.empty:
-        return f"The read-out could not be tried without a campaign: {no_holdout or 'no segment'}."
+        return (
+            f"The comparison could not be tried without a campaign: {no_holdout or 'no segment'}."
+        )
     alarms = int(trial["is_shown"].sum())
     told = (
-        "In none of them does the read-out show a change"
+        "In none of them does the comparison show a change"
         if alarms == 0
-        else f"In {alarms} of them the read-out shows a change that nobody made"
+        else f"In {alarms} of them the comparison shows a change that nobody made"
     )
     widest = trial.loc[(trial["high"] - trial["low"]).idxmax()]
     return (
         f"Nobody was contacted in any of {plural(len(trial), 'segment')}, so every difference is "
-        f"chance. {told}; at 95% confidence one in twenty is to be expected. The widest interval spans "
+        f"chance. {told}; one false alarm in twenty is to be expected. The widest interval spans "
         f"{100 * (widest['high'] - widest['low']):.1f} points (n = "
         f"{widest['n_treatment'] + widest['n_control']:,})."
     )
@@ -263,12 +273,16 @@ def concentration_trend(quarters: pd.DataFrame) -> str:
         verdict = f"Revenue has become **{word}** concentrated"
     elif abs(turned) > Z95 * float(np.hypot(first["gini_error"], last["gini_error"])):
         ends = f"{first['gini']:.2f} to {last['gini']:.2f}"
-        verdict = f"**The Gini coefficient alone shows a change**, from {ends}"
+        less = "less" if turned > 0 else "more"
+        verdict = (
+            f"**Spend is spread {less} evenly** (Gini coefficient {ends}), though the share of the "
+            "largest moved by no more than chance"
+        )
     else:
         verdict = "**No change is shown**"
     ns = [f"{row['customers']:,}" for row in (first, last)]
     return (
-        f"{verdict}: the best tenth of a quarter's customers brought "
+        f"{verdict}: the largest 10% of a quarter's customers brought "
         f"{format_percent(first['top_share'])} of its revenue in {names[0]} and "
         f"{format_percent(last['top_share'])} in {names[1]}.\n\nThe difference is {_rise(gap)} "
         f"points (95% interval {_rise(gap - reach)} to {_rise(gap + reach)}; n = {ns[0]} and {ns[1]}). "

@@ -38,7 +38,7 @@ def campaign_steps(plan: pd.DataFrame, folder_name: str) -> str:
     customers = int(row["treatment"] + row["control"])
     steps = [
         f"**The list** is there already: `campaign_arms.csv` has {customers:,} customers of "
-        f"{inert(row['segment'])} (play: {inert(row['play'])}), by lot {row['treatment']:,} to contact and "
+        f"{inert(row['segment'])} (what to do: {inert(row['play'].lower())}), by lot {row['treatment']:,} to contact and "
         f"{row['control']:,} to leave alone."
     ]
     pays = row["break_even_response"]
@@ -59,16 +59,16 @@ def campaign_steps(plan: pd.DataFrame, folder_name: str) -> str:
     steps += [
         "**To the tool that sends.** `contacts.csv` is the shop's own: `customer_id`, `email` or "
         "`phone`, and `consent` (yes or no). The file gets those of the list who consented and "
-        "are not in the control arm, with the columns that the platform takes; every other row "
+        "are not among those left alone, with the columns that the platform takes; every other row "
         "is counted under its reason. `--for` knows klaviyo, hubspot, mailchimp, meta, google "
-        "and csv. Arm and campaign id are columns of each; `arms.csv` beside it is the list of "
-        "both arms for the read-out.\n\n"
+        "and csv. Two columns of each name the half (`arm`) and the campaign; `arms.csv` beside it "
+        "lists both halves for the comparison.\n\n"
         + _block(
             f"audience runs/{in_code(folder_name)} {whom} --contacts contacts.csv --for klaviyo "
             "--output audience"
         ),
         f"**After {days} days**, `orders.csv` is what was ordered since: `customer_id`, a row an "
-        "order. `audience/arms.csv` has both arms as far as they could be reached, so that like "
+        "order. `audience/arms.csv` has both halves as far as they could be reached, so that like "
         "is compared with like.\n\n"
         + _block(f"campaign readout audience/arms.csv orders.csv --break-even {_decimals(pays)}"),
     ]
@@ -78,7 +78,7 @@ def campaign_steps(plan: pd.DataFrame, folder_name: str) -> str:
 def _pays(response: float, customers: int) -> str:
     if response * customers <= 1:
         return "by the cost set, a single order because of it pays for all of them"
-    return f"the campaign pays from {100 * response:.2f} percentage points more"
+    return f"the campaign pays if {100 * response:.2f} more of 100 do"
 
 
 def _decimals(share: float) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -27,75 +27,169 @@ from segmentation.book.words.text import (
 )
 from segmentation.book.words.warnings import cost_words
 from segmentation.core.columns import format_money, format_percent, format_points, format_value
-from segmentation.core.limits import LONGER_SILENT, MEAN_OF_FEW, UNREACHABLE, WIDE
+from segmentation.core.limits import (
+    LONGER_SILENT,
+    MEAN_OF_FEW,
+    UNREACHABLE,
+    WIDE,
+)
 
 
 def recommendation_cards(
     recommendations: pd.DataFrame,
+    plan: pd.DataFrame,
     *,
     currency: str,
-    customers: int,
+    overview: Mapping[str, Any],
     cut: str,
     colours: Mapping[str, str],
     gross_margin: float,
     margins: pd.DataFrame,
 ) -> Html:
-    """One card per segment: who, why, what to do, what it takes to pay, what stands against it."""
+    """One card per segment: what to do, for whom, at what cost, and when it pays; more is folded.
+
+    Parameters
+    ----------
+    plan : DataFrame
+        ``campaign_plan`` of the run: how many of each segment are contacted first.
+    overview : mapping
+        Of the run: money is of the time from ``first_order`` to ``as_of``.
+    cut : str
+        Day after which customers were followed.
+    """
     own = own_margin(margins)
     kinds = list(recommendations["segment_type"].unique())
+    everybody = int(recommendations["customers"].sum())
+    keys = ["segment_type", "segment"]
+    first = plan.set_index(keys)["treatment"].to_dict()
+    each = float((recommendations["campaign_cost"] / recommendations["customers"]).max())
+    is_told = not cost_words(recommendations, each, currency)
     cards, texts = [], []
     for row in recommendations.itertuples():
         group = customers_of(row.segment_type, kinds) if len(kinds) > 1 else ""
-        told = {
-            "Break-even": break_even_words(row, currency, cut)
-            + _by_own_margin(row, gross_margin, own),
-            "Order anyway": anyway_words(row, cut),
-        }
+        is_asked = row.is_campaign or row.play == NOT_AT_THIS_COST
         lines = {
-            "Who": _who(row, currency, customers),
-            "In the window": stake_words(row, currency),
-            "Why this play": " ".join(as_sentence(text) for text in (row.why, row.gap) if text),
-            **(told if row.is_campaign or row.play == NOT_AT_THIS_COST else {}),
-            "Measure": as_sentence(row.measure),
-            "Limits": limit_words(row),
-        }
-        items = "".join(
-            f"<dt>{html.escape(name)}</dt><dd>{with_code(text)}</dd>"
-            for name, text in lines.items()
-        )
+            "Who": who_words(row, everybody),
+            "Brought": stake_words(row, currency, overview),
+            **({"Costs": contacts_words(row, currency, first.get((row.segment_type, row.segment)))}
+               if is_asked else {}),
+            **({"Pays if": pays_words(row) + _by_own_margin(row, gross_margin, own)}
+               if is_asked and is_told and row.break_even_response <= UNREACHABLE else {}),
+            "Proof" if row.is_campaign else "Against it": limit_words(row),
+        }  # fmt: skip
+        more = {
+            "Why this": " ".join(as_sentence(text) for text in (row.why, row.gap) if text),
+            **({"An extra order": worth_words(row, currency, gross_margin, cut)} if is_asked else {}),
+            **({"Order anyway": anyway_words(row, cut)} if is_asked else {}),
+            "What counts": as_sentence(row.measure),
+            **({"Unusual": _unusual_words(row)} if row.anomalies and row.is_campaign else {}),
+        }  # fmt: skip
         colour = colours.get(str(row.segment), "")
         cards.append(
             f'<div class="segment-card"{in_colour(colour)}><p class="segment-name">{html.escape(row.segment)}'
             f"<span>{html.escape(group)}</span></p>"
-            f"<p><strong>{html.escape(row.play)}.</strong> {html.escape(row.do)}</p>"
-            f"<dl>{items}</dl></div>"
+            f"<p><strong>{html.escape(row.play)}.</strong> {html.escape(row.do)}</p>{_items(lines)}"
+            f'<details class="fold"><summary>Why, and how it is reckoned</summary>{_items(more)}'
+            "</details></div>"
         )
-        texts.append(f"{row.segment}: {row.play}. {row.do} {lines}")
+        texts.append(f"{row.segment}: {row.play}. {row.do} {lines | more}")
     return Html("".join(cards), "\n".join(texts))
 
 
-def _who(row: Any, currency: str, customers: int) -> str:
-    parts = [
-        f"{plural(row.customers, 'customer')} ({format_percent(row.customers / customers)} of "
-        f"{customers:,}), {format_money(row.revenue_per_customer, currency)} each on average."
-    ]
+def _items(lines: Mapping[str, str]) -> str:
+    items = "".join(
+        f"<dt>{html.escape(name)}</dt><dd>{with_code(text)}</dd>" for name, text in lines.items()
+    )
+    return f"<dl>{items}</dl>"
+
+
+def who_words(row: Any, everybody: int) -> str:
+    """How many customers, what part of all, and how long they have been silent."""
+    text = (
+        f"{plural(row.customers, 'customer')}, {format_percent(row.customers / everybody)} of all"
+    )
     if row.one_time_share > 0:
-        parts.append(f"{format_percent(row.one_time_share)} ordered on one occasion only.")
+        text += f"; {format_percent(row.one_time_share)} ordered on one occasion only"
     if pd.notna(row.median_recency):
-        parts.append(
-            f"The median customer last ordered {format_value(row.median_recency, 'recency')} "
-            "before the last day of observation."
-        )
-    if row.anomalies and row.is_campaign:
-        parts.append(f"{plural(row.anomalies, 'customer')} flagged as unusual: look at them first.")
-    return " ".join(parts)
+        text += f"; half last ordered {format_value(row.median_recency, 'recency')} ago or longer"
+    return f"{text}."
 
 
-def stake_words(row: Any, currency: str) -> str:
+def period_words(overview: Mapping[str, Any]) -> str:
+    """The time that money of a page is of.
+
+    Examples
+    --------
+    >>> period_words({"first_order": "1997-01-01", "as_of": "1998-06-30"})
+    'from January 1997 to June 1998'
+    >>> period_words({"first_order": "", "as_of": ""})
+    'in all the time the source covers'
+    """
+    if not overview.get("first_order") or not overview.get("as_of"):
+        return "in all the time the source covers"
+    first, last = (f"{pd.Timestamp(overview[day]):%B %Y}" for day in ("first_order", "as_of"))
+    return f"from {first} to {last}" if first != last else f"in {first}"
+
+
+def stake_words(row: Any, currency: str, overview: Mapping[str, Any]) -> str:
     """The money that a segment brought: booked, so without an interval."""
     return (
-        f"{format_money(row.revenue, currency)}, {format_percent(row.revenue_share)} of revenue in "
-        "the window."
+        f"{format_money(row.revenue, currency)} {period_words(overview)}, "
+        f"{format_percent(row.revenue_share)} of revenue; "
+        f"{format_money(row.revenue_per_customer, currency)} a customer."
+    )
+
+
+def contacts_words(row: Any, currency: str, first: float | None) -> str:
+    """What the contacts cost: of those the plan contacts first, and of everybody."""
+    if row.campaign_cost == 0:
+        return "Nothing, by the profile's contact cost of zero."
+    each = format_money(row.campaign_cost / row.customers, currency)
+    everybody = f"{format_money(row.campaign_cost, currency)} for all {row.customers:,}"
+    if first is None or pd.isna(first):
+        return f"{everybody}, at {each} a contact (assumed)."
+    part = format_money(row.campaign_cost / row.customers * first, currency)
+    return (
+        f"{part} for the {first:,.0f} drawn by lot to be contacted first, at {each} each (assumed); "
+        f"{everybody}."
+    )
+
+
+def pays_words(row: Any) -> str:
+    """Who must order because of a contact, and who orders anyway."""
+    typical = _by_the_typical_order(row)
+    if row.campaign_cost == 0:
+        text = "Any extra order comes"
+    elif row.break_even_response * row.customers <= 1:
+        text = "A single order comes because of it: that pays for contacting all of them"
+        if 1 < typical * row.customers <= row.customers:
+            text += f" (by the order of the typical customer, {math.ceil(typical * row.customers - 1e-9):,} orders)"
+    else:
+        orders = math.ceil(row.break_even_response * row.customers - 1e-9)
+        text = (
+            f"{one_in(row.break_even_response)} because of it "
+            f"({format_percent(row.break_even_response)}, {orders:,} if all are contacted)"
+        )
+        text = f"{text[0].upper()}{text[1:]}"
+        if 0 < typical <= UNREACHABLE:
+            people = one_in(typical).removesuffix(" customers orders")
+            text += f", or {people} by the order of the typical customer"
+    if row.base > 0:
+        text += f"; {format_percent(row.base)} order within {row.outcome_days} days anyway"
+    return f"{text}."
+
+
+def _by_the_typical_order(row: Any) -> float:
+    """Break-even where an order is worth what the typical customer's is; 0 where they are alike."""
+    if not row.response_value > MEAN_OF_FEW * row.typical_order or not row.typical_order > 0:
+        return 0.0
+    return float(row.break_even_response * row.response_value / row.typical_order)
+
+
+def _unusual_words(row: Any) -> str:
+    return (
+        f"{plural(row.anomalies, 'customer')} of them {'is' if row.anomalies == 1 else 'are'} unlike all others "
+        "(sheet Unusual): look at the largest before writing to them."
     )
 
 
@@ -106,11 +200,10 @@ def anyway_words(row: Any, cut: str) -> str:
     text = (
         f"{format_percent(row.base)} of its {row.base_customers:,.0f} customers are expected to order "
         f"within {row.outcome_days} days without any campaign of this report ("
-        f"{interval(row.base_low, row.base_high)}, by what earlier quarters missed)."
+        f"{interval(row.base_low, row.base_high)}, as far as forecasts of earlier quarters missed)."
         if row.base_is == FORECAST
-        else f"Of the {row.base_customers:,.0f} customers whom the borders of this segment held on {cut}, "
-        f"{format_percent(row.base)} ordered within {row.outcome_days} days after, without any "
-        f"campaign of this report ("
+        else f"{format_percent(row.base)} of the {row.base_customers:,.0f} customers who belonged here "
+        f"on {cut} ordered within {row.outcome_days} days after, without any campaign of this report ("
         f"{interval(row.base_low, row.base_high)}).{_silent_words(row)}"
     )
     if row.base + row.break_even_response <= 1:
@@ -131,46 +224,42 @@ def _silent_words(row: Any) -> str:
 
 
 def limit_words(row: Any) -> str:
-    """What stands against a recommendation, or that nothing was found."""
-    if not row.limits:
-        more = row.break_even_response / row.base if row.base else float("nan")
-        needs = (
-            f"It pays only if {format_percent(more)} more order than come anyway. "
-            if more >= WIDE
-            else ""
-        )
-        return (
-            f"{needs}A test of this segment notices a rise that pays, and proves that it pays only "
-            "of a larger one, as the table below says."
-        )
-    said = as_sentence(row.limits)
-    if row.is_supported or not row.is_campaign:
-        return said
-    return f"{said} The data cannot support more than a trial, half of them contacted and half left alone: it limits what may be lost, and need not prove anything."
-
-
-def break_even_words(row: Any, currency: str, cut: str) -> str:
-    """What a campaign to a segment needs before it pays, in words."""
-    cost = format_money(row.campaign_cost, currency)
-    if row.campaign_cost == 0:
-        return "Contacting costs nothing under the profile's contact cost, so any extra order pays."
-    told = f"Contacting all of them once costs {cost}. {_worth_words(row, currency, cut)}"
-    if not row.break_even_response <= UNREACHABLE:
-        return f"{told} One extra order does not pay for one contact."
-    orders = math.ceil(row.break_even_response * row.customers - 1e-9)
-    if orders <= 1:
-        return f"{told} So a single order that comes because of it pays for all of them."
+    """Whether a test can prove that it pays, or what stands against acting on it at all."""
+    if row.limits and not row.is_supported:
+        return as_sentence(row.limits)
+    more = row.break_even_response / row.base if row.base else float("nan")
+    needs = f"{format_percent(more)} more must order than come anyway. " if more >= WIDE else ""
     text = (
-        f"{told} So it pays if {one_in(row.break_even_response)} because of it "
-        f"({format_percent(row.break_even_response)}, at least {plural(orders, 'customer')})."
+        f"{needs}Half against half notices a rise of {format_points(row.detectable)} percentage "
+        f"points, and {format_points(row.break_even_response)} pay; to prove that it pays takes a "
+        "larger one, see below."
     )
-    if row.response_is == FIRST_ORDER and row.value_in_period > row.response_value:
-        enough = row.break_even_response * row.response_value / row.value_in_period
+    return f"{text} {as_sentence(row.limits)}" if row.limits else text
+
+
+def first_round_sentence(recommendations: pd.DataFrame) -> str:
+    """Whom the plan contacts first, and what may then be learnt; said once for all cards."""
+    plays = recommendations[recommendations["is_campaign"]]
+    kinds = list(recommendations["segment_type"])
+    named_ = [inert(named(row.segment, row.segment_type, kinds)) for row in plays.itertuples()]
+    shown = [name for name, ok in zip(named_, plays["is_supported"], strict=True) if ok]
+    tried = [name for name, ok in zip(named_, plays["is_supported"], strict=True) if not ok]
+    if not named_:
+        return "No segment is worth a campaign at these costs."
+    text = (
+        "Every campaign first contacts one half of its segment, drawn by lot, and leaves the other "
+        "half alone. "
+    )
+    if shown:
+        whom = f"For {listed(shown)} the" if tried else "The"
+        text += f"{whom} comparison can show whether it pays: contact the other half once it does. "
+    if tried:
+        whom = f"For {listed(tried)} it" if shown else "It"
         text += (
-            f" Counting all that they spent in those days "
-            f"({format_money(row.value_in_period, currency)} each), {format_percent(enough)} would do."
+            f"{whom} is no more than **a trial**: it halves what may be lost, and cannot prove that "
+            "so small a rise paid. "
         )
-    return text
+    return text.strip()
 
 
 def _by_own_margin(row: Any, assumed: float, own: float | None) -> str:
@@ -181,13 +270,10 @@ def _by_own_margin(row: Any, assumed: float, own: float | None) -> str:
     if needed > 1:
         then = "one extra order does not pay for one contact"
     elif needed * row.customers <= 1:
-        then = "a single order still pays for all of them"
+        then = "a single order still does"
     else:
-        then = f"it pays if {one_in(needed)} because of it ({format_percent(needed)})"
-    return (
-        f" That assumes a gross margin of {format_percent(assumed)}; by the shop's own costs it is "
-        f"{format_percent(own)}, and then {then}."
-    )
+        then = one_in(needed)
+    return f" At the shop's own margin of {format_percent(own)}, not the {format_percent(assumed)} assumed: {then}."
 
 
 def one_in(share: float) -> str:
@@ -205,26 +291,34 @@ def one_in(share: float) -> str:
     return f"1 in {math.floor(1 / share + 0.1):,} customers orders"
 
 
-def _worth_words(row: Any, currency: str, cut: str) -> str:
-    """What a response is taken to be worth, and why it may be worth less."""
+def worth_words(row: Any, currency: str, gross_margin: float, cut: str) -> str:
+    """What an extra order is taken to be worth, and why it may be worth less."""
     value = format_money(row.response_value, currency)
-    if row.response_is == FIRST_ORDER:
-        said = (
-            f"An order counts {value}: the mean first order of the {row.base_ordered:,.0f} who "
-            f"ordered within {row.outcome_days} days after {cut}"
-            f"{_carried_words(row, currency)}."
-        )
-    elif row.response_is == WINDOW_ORDER:
-        said = (
-            f"An order counts {value}: the mean order of this segment so far"
-            f"{_carried_words(row, currency)}."
-        )
-    else:
+    left = format_money(row.response_value * gross_margin, currency)
+    start = f"It counts {value}, of which {format_percent(gross_margin)}, {left}, is margin"
+    if row.response_is not in (FIRST_ORDER, WINDOW_ORDER):
         return (
-            f"An order counts {value}: all that a customer spent, because these data hold no single "
-            "orders. What is needed is really more."
+            f"{start}: all that a customer spent, because these data hold no single orders. What is "
+            "needed is really more."
         )
-    return f"{said} Orders that come only because of a contact may be smaller."
+    of = (
+        f"the mean first order of the {row.base_ordered:,.0f} who ordered within "
+        f"{row.outcome_days} days after {cut}"
+        if row.response_is == FIRST_ORDER
+        else "the mean order of this segment so far"
+    )
+    said = (
+        f"{start}: {of}{_carried_words(row, currency)}. An order that comes only because of a "
+        "contact may be smaller."
+    )
+    if row.response_is == FIRST_ORDER and row.value_in_period > row.response_value:
+        enough = row.break_even_response * row.response_value / row.value_in_period
+        if 0 < enough <= 1 and row.break_even_response * row.customers > 1:
+            said += (
+                f" By all that they spent in those days, {format_money(row.value_in_period, currency)} each, "
+                f"it pays if {one_in(enough)}."
+            )
+    return said
 
 
 def _carried_words(row: Any, currency: str) -> str:
@@ -232,54 +326,20 @@ def _carried_words(row: Any, currency: str) -> str:
     if not row.response_value > MEAN_OF_FEW * row.typical_order:
         return ""
     typical = format_money(row.typical_order, currency)
-    needed = row.break_even_response * row.response_value / row.typical_order
-    by_it = f": by it, it pays if {one_in(needed)}" if 0 < needed <= 1 else ""
-    return f", which a few large ones raise (the order of the typical customer is {typical}{by_it})"
+    return f", which a few large ones raise (the order of the typical customer is {typical})"
 
 
-def call_first_sentence(
-    call_first: pd.DataFrame, facts: dict[str, Any], kinds: Sequence[str], *, currency: str
+def stakes_sentence(
+    recommendations: pd.DataFrame, *, overview: Mapping[str, Any], currency: str
 ) -> str:
-    """Who is on the list of whom to call first, why, and why no test is spoilt by it."""
-    if call_first.empty:
-        return "Nobody is on the list of whom to call first."
-    sizes = call_first.groupby(["segment_type", "segment"], observed=True).size()
-    of = listed(
-        [
-            f"{n:,} of {inert(named(segment, kind, kinds))}"
-            for (kind, segment), n in sizes.sort_values(ascending=False, kind="stable").items()
-        ]
-    )
-    spent = dollars(format_money(float(call_first["total_spent"].sum()), currency))
-    text = (
-        f"**{plural(len(call_first), 'customer')}** are on the list *Call first* ({of}); they have "
-        f"spent {spent} so far. "
-    )
-    if facts["possible"]:
-        text += (
-            "The chance of each to order fell in the last quarter, and what this puts at risk (the fall "
-            "times the customer's own mean order) leaves more margin than one contact costs. "
-        )
-    else:
-        text += (
-            "Each fell a segment or fell silent in the last quarter; no chance to order is told, "
-            f"because {facts['reason']}. "
-        )
-    return text + (
-        "Customers of the control groups below are not on it: they stay untouched, and a test then "
-        "measures calls and mailing together."
-    )
-
-
-def stakes_sentence(recommendations: pd.DataFrame, *, currency: str) -> str:
     """Where the money is, and what to do there."""
     row = recommendations.loc[recommendations["revenue"].astype(float).idxmax()]
     name = named(row["segment"], row["segment_type"], list(recommendations["segment_type"]))
     share = row["customers"] / recommendations["customers"].sum()
     return (
-        f"**{inert(name)}** brought {dollars(format_money(float(row['revenue']), currency))}, "
-        f"{format_percent(row['revenue_share'])} of revenue, from {format_percent(share)} of "
-        f"customers: {inert(row['play'].lower())}."
+        f"**{inert(name)}** brought {dollars(format_money(float(row['revenue']), currency))} "
+        f"{period_words(overview)}, {format_percent(row['revenue_share'])} of revenue, from "
+        f"{format_percent(share)} of customers: {inert(row['play'].lower())}."
     )
 
 
@@ -293,12 +353,15 @@ def break_even_sentence(
 ) -> str:
     """The two assumptions behind every break-even, and what the shop's own margin makes of it."""
     own = own_margin(margins)
+    if wrong := cost_words(recommendations, contact_cost, currency):
+        text = f"**{dollars(re.sub('</?code>', '`', wrong))}** No card below says when a campaign pays."
+        if own is not None and differs(own, gross_margin):
+            text += f" The shop's **own gross margin is {format_percent(own)}** by the costs in the source."
+        return text
     cost = f"{dollars(format_money(contact_cost, currency))} per contact"
-    text = (
-        f"Break-even figures assume a gross margin of {format_percent(gross_margin)} and {cost}. "
-    )
+    text = f"What it takes to pay assumes a gross margin of {format_percent(gross_margin)} and {cost}. "
     if own is None:
-        text += "Both are assumptions, not findings: replace them with your own."
+        text += "Both are assumptions, not findings: replace them by your own (`gross_margin`, `contact_cost`)."
     elif not differs(own, gross_margin):
         text += "The margin is the shop's own by its costs; what a contact costs is an assumption."
     elif own <= 0:
@@ -308,9 +371,7 @@ def break_even_sentence(
             f"By the costs in the source the shop's **own gross margin is {format_percent(own)}**"
             f"{_first_by_own(recommendations, gross_margin, own)}. Each card below says both."
         )
-    if other := cost_words(recommendations, contact_cost, currency):
-        text += f" {dollars(re.sub('</?code>', '`', other))}"
-    return f"{text} No rise is promised anywhere; a control group tells whether a campaign worked."
+    return f"{text} No rise is promised anywhere: only customers left alone show whether a campaign worked."
 
 
 def _first_by_own(recommendations: pd.DataFrame, assumed: float, own: float) -> str:

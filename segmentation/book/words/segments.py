@@ -222,8 +222,8 @@ def files_table(folder_name: str) -> Html:
             (
                 "customer_segmentation_output.xlsx",
                 "CRM team",
-                "summary, whom to call first, a list per segment by value, who slipped, anomalies, profile, "
-                "recommendations, ledger, dictionary",
+                "summary, whom to call first, a list per segment by value, who slipped, unusual customers, "
+                "what to do, what was set aside, what each column means",
             ),
             ("workbook_csv/", "CRM team", "every sheet of the workbook as CSV"),
             (
@@ -241,9 +241,18 @@ def files_table(folder_name: str) -> Html:
                 "CRM team",
                 "whom to contact and whom to leave alone, segment by segment",
             ),
+            (
+                "call_first.csv, slipping.csv",
+                "CRM team",
+                "whom to call first and why; who fell a segment or fell silent",
+            ),
             ("profile.csv", "analyst", "size, revenue and typical values of every segment"),
-            ("ledger.csv", "controller", "lines and money: raw, set aside by rule, kept"),
-            ("tuning_k.csv, tuning_dbscan.csv", "analyst", "scores of every setting tried"),
+            ("ledger.csv", "controller", "order lines and money: read, set aside and why, kept"),
+            (
+                "tuning_k.csv, tuning_dbscan.csv",
+                "analyst",
+                "scores of every number of segments and setting tried",
+            ),
             (
                 "evidence_*.csv",
                 "analyst",
@@ -253,8 +262,8 @@ def files_table(folder_name: str) -> Html:
             (
                 "params.yaml, manifest.json, openlineage.json",
                 "engineer",
-                "what made this run: parameters, versions, hashes, costs, and the command to "
-                "type in the folder of runs; the same as an event of lineage",
+                "what made this run: parameters, versions, hashes, seconds and memory, and the command to "
+                "type in the folder of runs; the same for a data catalogue",
             ),
         ],
         columns=["file", "for", "holds"],

@@ -17,18 +17,28 @@ from segmentation.core.limits import PLAUSIBLE_RISE
 def what_if_sliders(
     recommendations: pd.DataFrame,
     stability: pd.DataFrame,
+    customers: pd.DataFrame,
     *,
+    seed: int,
     gross_margin: float,
     contact_cost: float,
     currency: str,
 ) -> Html:
     """Order, break-even and contacts at the run's own settings, and sliders that change these.
 
-    On paper, and where no script runs, it is a table of the run's own settings.
+    On paper, and where no script runs, it is a table of the run's own settings. The budget at
+    first is what the plan costs: half of each segment.
     """
-    parts = parts_of(recommendations, stability)
-    everybody = int(parts.loc[parts["is_play"], "customers"].sum())
-    budget = max(math.ceil(everybody * (contact_cost or 1.0)), 1)
+    parts = parts_of(recommendations, stability, customers, seed=seed)
+    unbounded = what_if(
+        parts,
+        gross_margin=gross_margin,
+        contact_cost=contact_cost,
+        budget=float(int(parts["customers"].sum()) * contact_cost),
+    )
+    each = contact_cost or 1.0
+    budget = max(math.ceil(int(unbounded["contacts"].sum()) * each), 1)
+    most = max(math.ceil(int(parts.loc[parts["is_play"], "customers"].sum()) * each), budget)
     kinds = list(recommendations["segment_type"])
     parts["name"] = [
         named(row.segment, row.segment_type, kinds) for row in recommendations.itertuples()
@@ -36,37 +46,40 @@ def what_if_sliders(
     parts["play"] = recommendations["play"]
     own = what_if(parts, gross_margin=gross_margin, contact_cost=contact_cost, budget=budget)
     about = parts.set_index(["segment_type", "segment"])
+    money = symbol_of(currency)
     rows = pd.DataFrame(
         [
             {
-                "rank": f"{rank}" if row.contact else "–",
                 "segment": about.at[(row.segment_type, row.segment), "name"],
                 "what to do": _advice(row, about.loc[(row.segment_type, row.segment)]),
                 "must order because of it": _must_order(row.break_even),
-                "the budget reaches": f"{row.contacts:,} of {row.customers:,}"
+                "contacted first": _contacted(row) if row.contact else "–",
+                "cost": _money(row.contacts * contact_cost, money) if row.contact else "–",
+                "orders needed of these": f"{row.needed:,}" if row.contact else "–",
+                "all would cost": _money(row.customers * contact_cost, money)
                 if row.contact
                 else "–",
-                "orders needed, if all are contacted": f"{row.needed:,}" if row.contact else "–",
             }
-            for rank, row in enumerate(own.itertuples(), start=1)
+            for row in own.itertuples()
         ]
     )
     shown = table_of(
         rows,
-        caption="Whom to contact, in this order, and what it takes to pay: orders that would not "
-        "have come without it. No rise is assumed; a test tells whether one came.",
-        numeric=rows.columns[-3:],
+        caption="Whom to contact, in this order, as far as the budget goes. Contacted first is the half "
+        "that the plan below draws by lot; the other half is left alone to compare. Orders needed are "
+        "those that would not have come without it: none is promised.",
+        numeric=rows.columns[-5:],
     )
-    money = symbol_of(currency)
     sliders = [
         ("Gross margin", 100 * gross_margin, 1, 100, 0.1, "", "%"),
         ("Cost per contact", contact_cost, 0, max(5 * contact_cost, 5), 0.01, money, ""),
-        ("Budget", budget, 0, budget, 1, money, ""),
+        ("Budget", budget, 0, most, 1, money, ""),
     ]
     plain = parts.assign(
         plausible_rise=PLAUSIBLE_RISE,
         customers=parts["customers"].astype(float),  # with its point: never like an id
-    )[["name", "play", "is_play", "is_steady", "plausible_rise", *PARTS]].to_json(
+        first=parts["first"].astype(float),
+    )[["name", "play", "is_play", "is_steady", "plausible_rise", "first", *PARTS]].to_json(
         orient="records", double_precision=15
     )
     numbers = json.dumps(json.loads(plain), separators=(",", ":")).replace("<", "\\u003c")
@@ -80,6 +93,24 @@ def what_if_sliders(
     return Html(markup, shown.text, shown.data)
 
 
+def _contacted(row: pd.Series) -> str:
+    ends = ", budget ends" if row.contacts < row.first else ""
+    return f"{row.contacts:,} of {row.customers:,}{ends}"
+
+
+def _money(value: float, sign: str) -> str:
+    """Money rounded as the browser does it: halves up, whole from a hundred on.
+
+    Examples
+    --------
+    >>> _money(1684.5, "$"), _money(91, "£"), _money(0, "$")
+    ('$1,685', '£91.00', '$0.00')
+    """
+    if value >= 100:
+        return f"{sign}{math.floor(value + 0.5):,}"
+    return f"{sign}{math.floor(100 * value + 0.5) / 100:.2f}"
+
+
 def _must_order(share: float) -> str:
     if share > 1:
         return "more than all"
@@ -88,7 +119,7 @@ def _must_order(share: float) -> str:
 
 def _advice(row: pd.Series, part: pd.Series) -> str:
     if row.contact:
-        return "contact" if row.supported else "first a trial of half"
+        return "contact half, compare" if row.supported else "first a trial of half"
     return "do not contact at this cost" if part["is_play"] else part["play"]
 
 

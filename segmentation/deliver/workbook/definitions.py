@@ -177,7 +177,13 @@ SHEET_COLUMNS: dict[str, dict[str, Column]] = {
         _BREAK_EVEN,
     ),
     "call_first": _by_name(
-        Column("rank", "Place", "", "count", "1 = call first."),
+        Column(
+            "rank",
+            "Place",
+            "",
+            "count",
+            "1 = call first. Listed is who has more margin at stake than a call costs.",
+        ),
         _money(
             "value_at_risk",
             "Value at risk",

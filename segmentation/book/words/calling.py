@@ -1,0 +1,117 @@
+"""Whom to call first: what it costs, when it pays, and what it cannot teach."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from segmentation.book.words.text import dollars, inert, listed, named, plural
+from segmentation.core.columns import format_money, format_percent
+from segmentation.core.limits import MOST_CONTACTS_AN_ORDER
+
+
+def call_first_sentence(
+    call_first: pd.DataFrame,
+    found: Mapping[str, Any],
+    facts: Mapping[str, Any],
+    kinds: Sequence[str],
+    *,
+    currency: str,
+) -> str:
+    """Who is on the list of whom to call first, what calling costs, when it pays, what it teaches.
+
+    Parameters
+    ----------
+    found : mapping
+        ``call_first_facts`` of the run: costs, and who is not on the list.
+    facts : mapping
+        ``forecast_facts`` of the run: whether a chance to order is known.
+    """
+    if not found:
+        return "Nobody is on the list of whom to call first: no earlier quarter is known."
+    each = dollars(format_money(found["cost_of_a_call"], currency, exact=True))
+    some = f"{each} a call (an assumption: `call_cost`)"
+    fell = (
+        "whose chance to order fell" if facts["possible"] else "who fell a segment or fell silent"
+    )
+    if call_first.empty:
+        return (
+            f"Nobody is on the list of whom to call first: of {plural(found['at_risk'], 'customer')} {fell} in the "
+            f"last quarter, {found['worth_a_call'] or 'none'} may be worth {some}."
+        )
+    sizes = call_first.groupby(["segment_type", "segment"], observed=True).size()
+    largest = sizes.sort_values(ascending=False, kind="stable")
+    parts = [
+        f"{n:,} of {inert(named(segment, kind, kinds))}"
+        for (kind, segment), n in largest.iloc[:3].items()
+    ]
+    rest = int(largest.iloc[3:].sum())
+    of = listed([*parts, *([f"{rest:,} of other segments"] if rest else [])])
+    n, margin = len(call_first), found["gross_margin"]
+    spent = dollars(format_money(float(call_first["total_spent"].sum()), currency))
+    cost = n * found["cost_of_a_call"]
+    order = float(call_first["average_order_value"].mean())
+    needed = math.ceil(cost / (margin * order) - 1e-9) if order > 0 else 0
+    text = (
+        f"**{plural(n, 'customer')}** {'is' if n == 1 else 'are'} on the list *Call first* ({of}); "
+        f"they have spent {spent} since their first orders. Calling all of them costs "
+        f"{dollars(format_money(cost, currency))} at {some}. "
+    )
+    mean = dollars(format_money(order, currency))
+    if order > MOST_CONTACTS_AN_ORDER * found["cost_of_a_call"] > 0:
+        text += (
+            f"Beside their mean order of {mean} that looks like another currency: when it pays cannot "
+            "be said until it is set.\n\n"
+        )
+    else:
+        who = "1 of them orders" if needed <= 1 else f"{needed:,} of them order"
+        text += (
+            f"It pays if {who} because of it: their mean order is {mean}, of which "
+            f"{format_percent(margin)} is margin.\n\n"
+        )
+    rest = found["worth_writing"] - found["worth_a_call"]
+    if facts["possible"]:
+        risk = float(call_first["value_at_risk"].sum())
+        text += (
+            f"The chance of each to order within {facts['outcome_days']} days fell in the last quarter. Their own mean "
+            f"orders times that fall are {dollars(format_money(risk, currency))} at risk, "
+            f"{dollars(format_money(risk * margin, currency))} of it margin, for each of them more than a "
+            f"call costs: the calls pay if they win back {format_percent(cost / (risk * margin))} of it. "
+        )
+        if rest:
+            text += (
+                f"{rest:,} more {'has' if rest == 1 else 'have'} enough at risk for a written contact "
+                f"({dollars(format_money(found['contact_cost'], currency, exact=True))}), but not for a call. "
+            )
+    else:
+        why = str(facts["reason"]).split(" (")[0]
+        text += (
+            "Each fell a segment or fell silent in the last quarter, and the margin of one order "
+            "of each is more than a call costs. How many of the calls are worth it cannot be said: "
+            f"no chance to order is told, because {why}. "
+        )
+    return f"{text}\n\n{_calls_teach(found, n)}"
+
+
+def _calls_teach(found: Mapping[str, Any], listed_: int) -> str:
+    """What calling can and cannot teach, by who is left alone."""
+    control = found["worth_a_call"] - listed_
+    if not control:
+        return (
+            "Nobody is left uncalled to compare with, so what the calls bring cannot be measured."
+        )
+    text = (
+        f"{plural(control, 'more customer')} would be on the list, but {'belongs' if control == 1 else 'belong'} to the "
+        "halves that are left alone below: not called, not written to. Compared with them, calls "
+        "and mailing can be measured together; **what the calls alone add cannot be learnt**."
+    )
+    if found["without_control"]:
+        n = found["without_control"]
+        text += (
+            f" {n:,} of the list {'belongs' if n == 1 else 'belong'} to segments of which nobody is left "
+            "alone: their answer proves nothing."
+        )
+    return text

@@ -165,7 +165,8 @@ def _texts_of(page: str) -> list[str]:
 def _finder_of(ids: Iterable[str], runs: dict[str, Run], built: Path, source: Path) -> IdFinder:
     """A finder of the ids that, met in the book, can only come from data."""
     plain = (one if one.isalnum() else _core(one) for one in map(str, ids))
-    finder = IdFinder({one for one in plain if is_telling(one)})
+    telling = {one for one in plain if is_telling(one)}
+    finder = IdFinder(telling)
     said = _read(source.glob("book/*.md"))
     for run in runs.values():
         said += [str(value) for value in run.parameters.as_plain().values()]
@@ -173,11 +174,12 @@ def _finder_of(ids: Iterable[str], runs: dict[str, Run], built: Path, source: Pa
         said.append(str(run.rules))
     finder.left_out |= finder.found_in_any(said)
     # a customer may be called like any word of a page; one with digits is none of them
-    package = Path(__file__).parents[1]
-    said = [*runs, *_read(source.glob("notebooks/*.py"))]
-    said += _read([*package.rglob("*.py"), *package.rglob("*.yaml")])
-    said += _texts_of("".join(_read(built.glob(WITHOUT_CONTENT))))
-    finder.left_out |= {one for one in finder.found_in_any(said) if not re.search(r"\d", one)}
+    if like_words := {one for one in telling if not re.search(r"\d", one)}:
+        package = Path(__file__).parents[1]
+        said = [*runs, *_read(source.glob("notebooks/*.py"))]
+        said += _read([*package.rglob("*.py"), *package.rglob("*.yaml")])
+        said += _texts_of("".join(_read(built.glob(WITHOUT_CONTENT))))
+        finder.left_out |= IdFinder(like_words).found_in_any(said)
     return finder
 
 

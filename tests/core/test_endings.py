@@ -36,14 +36,13 @@ def test_closed_stream_changes_no_exit_code(redirected, profile, code):
     assert ("unknown profile" in done.stderr) == (code == 2 and "2>&-" not in redirected)
 
 
-def test_run_without_standard_error_writes_the_same(shop):
+def test_run_without_standard_error_writes_the_same(shop, ordinary_run):
     arguments = shop.lines(ordinary_orders()).arguments()
     done = in_shell("2>&- >&-", *arguments)
 
     assert done.returncode == 0
-    closed = (shop.result / "profile.csv").read_bytes()
-    assert in_shell("", *arguments).returncode == 0
-    assert (shop.result / "profile.csv").read_bytes() == closed
+    for name in ("profile.csv", "segments.parquet"):
+        assert (shop.result / name).read_bytes() == (ordinary_run / name).read_bytes()
 
 
 def test_full_standard_output_is_one_sentence():

@@ -194,10 +194,10 @@ def _by_segment(
         "squares": revenue**2,
     }
 
-    def sums(weight: np.ndarray) -> Sums:
+    def sums(weight: np.ndarray, *names: str) -> Sums:
         return {
-            name: np.bincount(group, weights=weight * values, minlength=n_groups)
-            for name, values in columns.items()
+            name: np.bincount(group, weights=weight * columns[name], minlength=n_groups)
+            for name in names or columns
         }
 
     own = sums(np.ones(len(customers)))
@@ -211,11 +211,11 @@ def _by_segment(
         limits = [wilson(c, n) for c, n in zip(own["bought_again"], own["customers"], strict=True)]
         table[["share_again_low", "share_again_high"]] = np.array(limits)
         table["orders_per_customer"] = own["orders"] / own["customers"]
-        drawn = [sums(weight) for weight in counts]
+        drawn = [sums(weight, "customers", "orders") for weight in counts]
         again = np.array([each["orders"] / each["customers"] for each in drawn])
         _, low, high = np.array([spread_of(column) for column in again.T]).T
         table["orders_per_customer_low"], table["orders_per_customer_high"] = low, high
-        drawn = [sums(weight) for weight in money_counts]
+        drawn = [sums(weight, "customers", "revenue", "squares") for weight in money_counts]
         mean = own["revenue"] / own["customers"]
         ends = np.exp(studentised(_log_mean, own, drawn))
         few = (own["bought_again"] < LEAST_CUSTOMERS) | ~(ends[1] <= MOST_MEANS * mean)

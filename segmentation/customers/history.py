@@ -10,9 +10,8 @@ import pandas as pd
 from segmentation.core.limits import MOST_QUARTERS
 from segmentation.core.parameters import Parameters
 from segmentation.customers import features
-from segmentation.customers.read_orders import reading_of, rules_of
+from segmentation.customers.read_orders import read_lines, rules_of
 from segmentation.orders import clean
-from segmentation.orders import transactions as ingest
 from segmentation.sources.snapshot import Snapshot
 
 
@@ -50,7 +49,7 @@ def read_history(
     newest, *ends = quarter_ends(first, last)
     parts: list[pd.DataFrame] = []
     with snapshot.opened() as engine:
-        source = ingest.ingest(engine, snapshot.source, **reading_of(parameters))
+        source = read_lines(engine, snapshot, parameters)
         clean.clean(engine, **rules_of(parameters), as_of=newest)
         until, later = newest, pd.Series(dtype=float)
         for day in ends:

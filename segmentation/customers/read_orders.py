@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from segmentation.core.columns import amount_scale
 from segmentation.core.errors import ParameterError
 from segmentation.core.parameters import Parameters
 from segmentation.customers import concentration, features
@@ -25,7 +26,7 @@ _MARKS = {",": "decimal comma", ".": "marks between thousands"}
 def read_orders(*, snapshot: Snapshot, parameters: Parameters) -> dict[str, Any]:
     """Read, clean and account for every line; one row per customer with its features."""
     with snapshot.opened() as engine:
-        source = ingest.ingest(engine, snapshot.source, **reading_of(parameters))
+        source = read_lines(engine, snapshot, parameters)
         hidden = {table: rows for table, rows in snapshot.hidden.items() if rows}
         found = [finding("hidden_rows", table, rows, 0, None) for table, rows in hidden.items()]
         source = replace(source, found=(*source.found, *found))
@@ -40,6 +41,15 @@ def read_orders(*, snapshot: Snapshot, parameters: Parameters) -> dict[str, Any]
             if columns:
                 results["overview"]["database"][words] = ", ".join(columns)
         return results
+
+
+def read_lines(engine: Engine, snapshot: Snapshot, parameters: Parameters) -> ingest.Source:
+    """Order lines as a table of the engine; what they hold is checked by the first stage only."""
+    reading = reading_of(parameters)
+    known = snapshot.checked.get(str(reading))
+    source = ingest.ingest(engine, snapshot.source, **reading, checked=known)
+    snapshot.checked[str(reading)] = source
+    return source
 
 
 def _transactions(
@@ -59,7 +69,7 @@ def _transactions(
         customers = features.customer_features(engine, as_of=as_of)
     else:
         customers = features.customer_sample(engine, as_of=as_of, n_customers=parameters.fit_on)
-    features.check_exact(customers, scale=_scale(ledger["amount"]))
+    features.check_exact(customers, scale=amount_scale(ledger["amount"]))
     customers = features.with_own_features(engine, source, customers, as_of=as_of)
     lines = explore.lines(engine)
     registered = findings.registration_days(engine)
@@ -110,7 +120,7 @@ def _transactions(
             "orders": int(lines["orders"].item()),
             "customers": int(ledger["customers"].iloc[-1]),
             "sampled": None if parameters.fit_on == "all" else len(customers),
-            "amount_scale": _scale(ledger["amount"]),
+            "amount_scale": amount_scale(ledger["amount"]),
         },
     }
 
@@ -127,7 +137,7 @@ def _customer_table(
     customers = features.with_own_features(engine, source, customers, as_of=None)
     exact = engine.query("SELECT customer_id, total_spent FROM customers")
     ledger = clean.customer_table_ledger(exact, left_out=source.left_out)
-    features.check_exact(customers, scale=_scale(ledger["amount"]))
+    features.check_exact(customers, scale=amount_scale(ledger["amount"]))
     empty = pd.DataFrame()
     return {
         "customer_features": customers,
@@ -160,13 +170,9 @@ def _customer_table(
             "raw_rows": int(ledger["rows"].iloc[0]),
             "orders": None,
             "customers": len(customers),
-            "amount_scale": _scale(ledger["amount"]),
+            "amount_scale": amount_scale(ledger["amount"]),
         },
     }
-
-
-def _scale(amounts: pd.Series) -> int:
-    return max(max(0, -int(value.as_tuple().exponent)) for value in amounts)
 
 
 def read_cut(
@@ -191,7 +197,7 @@ def read_cut(
             )
         return impossible | {"cut": {"reason": "all orders are of one day"}}
     with snapshot.opened() as engine:
-        source = ingest.ingest(engine, snapshot.source, **reading_of(parameters))
+        source = read_lines(engine, snapshot, parameters)
         clean.clean(engine, **rules_of(parameters), as_of=cut)
         known = features.known_on(engine, source, cut)
         clean.clean(engine, **rules_of(parameters), as_of=last)

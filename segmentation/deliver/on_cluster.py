@@ -18,10 +18,9 @@ from sqlglot import exp
 from segmentation.core.columns import FEATURES, SEGMENT_TYPES
 from segmentation.core.errors import SourceError
 from segmentation.customers import features
-from segmentation.customers.read_orders import rules_of
+from segmentation.customers.read_orders import read_lines, rules_of
 from segmentation.deliver.scoring_sql import FEATURES_TABLE, scoring_select
 from segmentation.orders import clean
-from segmentation.orders import transactions as ingest
 from segmentation.run.run import Run
 from segmentation.segments.table import reconcile
 from segmentation.sources.engine import Engine
@@ -72,7 +71,7 @@ def _assigned(run: Run, engine: Engine) -> list[str]:
     """Define the tables ``features`` and ``segments`` of all customers; the features' names."""
     parameters, overview = run.parameters, run["overview"]
     as_of = dt.date.fromisoformat(overview["as_of"])
-    ingest.ingest(engine, run.source, date_repair=parameters.date_repair)
+    read_lines(engine, run.snapshot, parameters)
     clean.clean(engine, **rules_of(parameters), as_of=as_of)
     engine.create(features.ALL_CUSTOMERS, features.FEATURES_SQL, {"as_of": as_of})
     names = [name for name in FEATURES if name in run["features"].columns]

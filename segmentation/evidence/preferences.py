@@ -17,9 +17,8 @@ from segmentation.core.limits import (
     SEASONS_AFTER,
 )
 from segmentation.core.parameters import Parameters
-from segmentation.customers.read_orders import reading_of, rules_of
+from segmentation.customers.read_orders import read_lines, rules_of
 from segmentation.orders import clean
-from segmentation.orders import transactions as ingest
 from segmentation.orders.summaries import ONE_CUSTOMER_EACH
 from segmentation.sources.engine import DuckDbEngine
 from segmentation.sources.snapshot import Snapshot
@@ -79,7 +78,7 @@ def preferences(
     tables = []
     with snapshot.opened() as engine:
         assert isinstance(engine, DuckDbEngine)
-        ingest.ingest(engine, snapshot.source, **reading_of(parameters))
+        read_lines(engine, snapshot, parameters)
         clean.clean(engine, **rules_of(parameters), as_of=pd.Timestamp(overview["as_of"]).date())
         engine.connection.register("members", pa.Table.from_pandas(members, preserve_index=False))
         first, last = (pd.Timestamp(overview[name]) for name in ("first_order", "as_of"))

@@ -16,7 +16,7 @@ from segmentation.orders.date_swap import with_days_swapped
 from segmentation.sources.checks import check_casts, check_joins, check_raw_columns, raw_columns
 from segmentation.sources.decimals import with_numbers_as_meant
 from segmentation.sources.engine import Engine
-from segmentation.sources.forgotten import create_without
+from segmentation.sources.forgotten import LeftOut, create_without
 from segmentation.sources.shop_days import with_own_days, zoned_columns
 from segmentation.sources.source import Source, find_source, one_select
 
@@ -38,11 +38,13 @@ def ingest(
     date_repair: str = "off",
     id_cleaning: str = "auto",
     guest_ids: Sequence[str] | str = "auto",
+    checked: Source | None = None,
 ) -> Source:
     """Bind the raw files and materialise the table ``transactions`` (or ``customers``).
 
     ``date_repair`` is ``off`` or ``swap_day_month`` (`date_swap.with_days_swapped`);
-    ``id_cleaning`` and ``guest_ids`` are those of `customer_ids.with_clean_ids`.
+    ``id_cleaning`` and ``guest_ids`` are those of `customer_ids.with_clean_ids`. ``checked`` is
+    what this gave for the same tables before: nothing of them is then looked at again.
 
     Returns
     -------
@@ -60,10 +62,14 @@ def ingest(
     """
     for table in source.tables:
         engine.bind(table, source.files.get(table))
-    _check_stated_names(engine, source)
+    if checked is None:
+        _check_stated_names(engine, source)
     for table in source.tables:
         engine.rename(table, source.other_names)
     engine.lock()
+    if checked is not None:
+        _create(engine, checked)
+        return checked
     engine.check_dates(source.sql)
     try:
         return _materialise(engine, source, date_repair, id_cleaning, guest_ids)
@@ -121,9 +127,6 @@ def _materialise(
     if is_customer_table:
         _check_customer_columns(source, columns)
         lines = _canonical(source.sql, columns, features=_features_of(source))
-        left_out = create_without(
-            engine, "customers", lines, source.forgotten, amount="total_spent"
-        )
     else:
         _check_transaction_columns(source, columns)
         check_joins(engine, source)
@@ -134,16 +137,26 @@ def _materialise(
         lines, ids = with_clean_ids(
             engine, lines, cleaning=id_cleaning, guests=guest_ids, forgotten=source.forgotten
         )
-        left_out = create_without(engine, "transactions", lines, source.forgotten, amount="amount")
-        _check_days(engine, source)
-    return replace(
+    source = replace(
         source,
         is_customer_table=is_customer_table,
         rounded=rounded,
         found=tuple(ids),
-        left_out=left_out,
         zoned=tuple(sorted({*known, *texts})),
+        lines=lines,
     )
+    left_out = _create(engine, source)
+    if not is_customer_table:
+        _check_days(engine, source)
+    return replace(source, left_out=left_out)
+
+
+def _create(engine: Engine, source: Source) -> LeftOut | None:
+    """Materialise the lines or customers of a source that was checked."""
+    table, money = "transactions", "amount"
+    if source.is_customer_table:
+        table, money = "customers", "total_spent"
+    return create_without(engine, table, source.lines, source.forgotten, amount=money)
 
 
 def _check_transaction_columns(source: Source, columns: dict[str, str]) -> None:

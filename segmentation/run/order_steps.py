@@ -16,9 +16,8 @@ import pyarrow as pa
 from segmentation.core.errors import ParameterError, SourceError, first_three
 from segmentation.core.parameters import Parameters
 from segmentation.customers import features as customers_table
-from segmentation.customers.read_orders import reading_of
+from segmentation.customers.read_orders import read_lines
 from segmentation.orders import clean as cleaning
-from segmentation.orders import transactions
 from segmentation.run.run import Run
 from segmentation.sources.engine import DuckDbEngine
 
@@ -67,7 +66,7 @@ def read_orders(source: str | Path, location: str | Path = "", **settings: Any) 
     with tempfile.TemporaryDirectory() as nowhere:
         run = Run(Parameters(**asked, **settings), Path(nowhere))
         with run.snapshot.opened() as engine:
-            found = transactions.ingest(engine, run.snapshot.source, **reading_of(run.parameters))
+            found = read_lines(engine, run.snapshot, run.parameters)
             if found.is_customer_table:
                 raise ParameterError(
                     f"source {source}: is a table of customers, not of order lines; read it "

@@ -53,6 +53,8 @@ class Snapshot:
         self._parameters = parameters
         self._engine: MySqlEngine | SparkEngine | None = None
         self._files = RawFiles(scratch, parameters.tables)
+        self.checked: dict[str, Source] = {}
+        """Sources whose tables, the same for all stages, were checked, by how they are read."""
 
     @cached_property
     def source(self) -> Source:

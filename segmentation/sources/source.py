@@ -61,6 +61,8 @@ class Source:
     """Customers whose lines are not to be read."""
     left_out: LeftOut | None = None
     """What was not read of theirs; None where nobody is on the list."""
+    lines: str = field(default="", repr=False)
+    """The SELECT as it is read, known once all that the raw tables hold was checked."""
 
     def place_of(self, table: str) -> str:
         """Where a raw table is, as an error names it."""

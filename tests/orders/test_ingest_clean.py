@@ -545,3 +545,37 @@ def test_query_that_looks_for_no_copies_gives_every_line_the_same_rule(shop, eng
             for table in (short, whole)
         )
     )
+
+
+# --- read by several stages -------------------------------------------------------------
+
+
+class NothingKnown(dict):
+    """Remembers no table that was checked."""
+
+    def get(self, *_: object) -> None:
+        return None
+
+
+def test_lines_are_checked_by_the_first_stage_and_read_alike_by_all(shop, monkeypatch):
+    """Two orders a customer, whose ids, numbers and names of columns need looking after."""
+    rows = [
+        order(f" {n}", f"{n}-{month}", f"2023-0{month}-11", 1, f"{n},50")
+        for n in range(1, 9)
+        for month in (1, 6)
+    ]
+    shop.sql(SHOP_SQL + "-- also named: paid = amount\n")
+    shop.lines([{"paid" if k == "amount" else k: v for k, v in row.items()} for row in rows])
+    looked, look = [], ingest._materialise
+    monkeypatch.setattr(ingest, "_materialise", lambda *given: looked.append(1) or look(*given))
+
+    run, anew = opened(shop), Run(parameters_from(shop.parameters), shop.folder / "anew")
+    anew.snapshot.checked = NothingKnown()
+    results = {name: run[name] for name in ("customer_features", "cut_features", "followed")}
+
+    assert len(looked) == 1
+    for name, table in results.items():
+        pd.testing.assert_frame_equal(table, anew[name])
+    assert len(looked) == 3
+    assert results["followed"]["orders_after"].tolist() == [1] * 8
+    assert results["customer_features"]["total_spent"].iloc[0] == 3.0  # 1,50 twice

@@ -8,13 +8,10 @@ import re
 import shutil
 import subprocess
 from collections.abc import Mapping
-from itertools import groupby
-from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 import nbformat
-import pandas as pd
 import yaml
 
 from segmentation.book import plots
@@ -27,6 +24,7 @@ from segmentation.book.explorer_page import explorer_script, explorer_section
 from segmentation.book.finished_pages import finish_pages
 from segmentation.book.page_checks import check_pages
 from segmentation.book.reading import for_readers
+from segmentation.book.reference_tables import data_dictionary, limit_tables, raw_html
 from segmentation.book.words import scale
 from segmentation.book.words.text import inert
 from segmentation.core.child_process import (
@@ -35,9 +33,7 @@ from segmentation.core.child_process import (
     python_of_this_package,
     tied_input,
 )
-from segmentation.core.columns import FEATURES, RULES, SEGMENT_COLUMNS, TRANSACTIONS
 from segmentation.core.errors import ParameterError, ReportError, first_three
-from segmentation.core.limits import listed
 from segmentation.core.parameters import NOTEBOOK_FOLDER, PATHS, PROJECT_ROOT, Parameters
 from segmentation.core.progress import progress_bar
 from segmentation.run.run import Run
@@ -262,7 +258,7 @@ def _front(name: str, run: Run, title: str, source: Path) -> str:
     data = link_to(
         bundle(of_groups(shares))[KIND], source / folder, f"{folder}-first-page", f"../{folder}/"
     )
-    return f"## {inert(title)}\n\n{_raw_html(markup)}\n\n{data}\n\n{quiet(printed)}\n"
+    return f"## {inert(title)}\n\n{raw_html(markup)}\n\n{data}\n\n{quiet(printed)}\n"
 
 
 def _card(title: str, run: Run) -> str:
@@ -327,56 +323,8 @@ def _reproducibility(title: str, run: Run, folder: Path) -> str:
         insights.parameters_table(run.parameters_table()),
         insights.versions_table(manifest),
     ]
-    shown = "\n\n".join(_raw_html(table.markup) for table in tables)
+    shown = "\n\n".join(raw_html(table.markup) for table in tables)
     return f"## {inert(title)}\n\n{shown}\n"
-
-
-def _raw_html(markup: str) -> str:
-    """HTML in a page of Markdown; a backtick in it ends nothing."""
-    markup = markup.replace("`", "&#96;")
-    return f"```{{raw}} html\n{markup}\n```"
-
-
-def data_dictionary() -> str:
-    """Every column of every table, from the one definition that the code uses."""
-    parts = []
-    for title, columns in (
-        ("Transactions (one row per order line)", TRANSACTIONS),
-        ("Features (one row per customer)", FEATURES),
-        ("Segments table (one row per customer, features in use besides)", SEGMENT_COLUMNS),
-    ):
-        rows = pd.DataFrame(
-            [(c.name, c.label, c.unit or "–", c.meaning) for c in columns.values()],
-            columns=["column", "label", "unit", "meaning"],
-        )
-        table = insights.table_of(rows, caption=title)
-        parts.append(f"## {title}\n\n{_raw_html(table.markup)}")
-    rules = pd.DataFrame(
-        [(str(n), r.name, r.words, r.why) for n, r in enumerate(RULES, start=1)],
-        columns=["order", "rule", "words", "why"],
-    )
-    table = insights.table_of(rows=rules, caption="Cleaning rules, in the order they are tried.")
-    parts.append(f"## Cleaning rules\n\n{_raw_html(table.markup)}")
-    return "\n\n".join(parts)
-
-
-def limit_tables() -> str:
-    """Every threshold of the method, room by room, from the one place that the code reads."""
-    parts = []
-    for room, limits in groupby(listed(), key=attrgetter("room")):
-        rows = pd.DataFrame(
-            [
-                (one.meaning, _number(one.value), one.why[0].upper() + one.why[1:], one.source)
-                for one in limits
-            ],
-            columns=["what", "value", "why", "source"],
-        )
-        parts.append(_raw_html(insights.table_of(rows, caption=f"Thresholds of {room}/").markup))
-    return "\n\n".join(parts)
-
-
-def _number(value: float | tuple[float, ...]) -> str:
-    return ", ".join(f"{part:,g}" for part in (value if isinstance(value, tuple) else (value,)))
 
 
 def _run_jupyter_book(source: Path, output: Path) -> Path:

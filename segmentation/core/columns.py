@@ -256,14 +256,6 @@ FORGOTTEN = Rule(
     "Left out before any rule; the row is there where a list is kept.",
 )
 LEDGER_COLUMNS = ("rule", "rows", "customers", "amount")
-COUNTED_COLUMNS = (
-    *("finding", "place", "rows", "customers", "amount", "treatment", "examples", "facts"),
-)
-FINDING_COLUMNS = (
-    *("finding", "place", "severity", "rows", "customers", "amount", "treatment"),
-    *("title", "examples", "what_to_do", "parameter", "facts"),
-)
-"""A check as it counted, and as a person acts on it."""
 RULE_WORDS = {rule.name: rule.words for rule in (FORGOTTEN, *RULES)} | {
     "raw": "raw lines",
     "kept": "kept",
@@ -284,17 +276,6 @@ def column_of(name: str) -> Column:
         if name in table:
             return table[name]
     raise KeyError(name)
-
-
-def shorten(text: str, most: int) -> str:
-    """Cut a text of the data that no panel or sentence could hold; tables have it whole.
-
-    Examples
-    --------
-    >>> shorten("Kitchen towels", 8), shorten("Towels", 8)
-    ('Kitchen…', 'Towels')
-    """
-    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
 
 
 def symbol_of(currency: str) -> str:

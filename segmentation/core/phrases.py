@@ -30,3 +30,14 @@ def plural(n: int, noun: str) -> str:
         return f"1 {noun}"
     many = f"{noun[:-1]}ies" if noun.endswith("y") and noun[-2] not in "aeiou" else f"{noun}s"
     return f"{n:,} {many}"
+
+
+def shorten(text: str, most: int) -> str:
+    """Cut a text of the data that no panel or sentence could hold; tables have it whole.
+
+    Examples
+    --------
+    >>> shorten("Kitchen towels", 8), shorten("Towels", 8)
+    ('Kitchen…', 'Towels')
+    """
+    return text if len(text) <= most else text[: most - 1].rstrip() + "…"

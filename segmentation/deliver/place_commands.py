@@ -41,7 +41,7 @@ def demo(output: Path | None, location: str | None, replace: bool) -> None:
     if (output is None) == (location is None):
         raise ParameterError("demo: give either --output FOLDER or --mysql [LOCATION].")
     if output is not None:
-        from segmentation.sources.demo import write_marketplace
+        from segmentation.sources.demo_export import write_marketplace
 
         for path in write_marketplace(output, replace=replace):
             click.echo(shown(path))

@@ -9,9 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from segmentation.core.columns import format_share, shorten
+from segmentation.core.columns import format_share
 from segmentation.core.errors import SourceError
 from segmentation.core.parameters import load_yaml
+from segmentation.core.phrases import shorten
 from segmentation.deliver.check import findings_found
 from segmentation.deliver.run_folder import WORKBOOK, stages_sentence
 from segmentation.deliver.run_places import manifest_in

@@ -11,8 +11,13 @@ import pandas as pd
 import sqlglot
 from sqlglot import exp
 
-from segmentation.core.columns import shorten
+from segmentation.core.phrases import shorten
 from segmentation.sources.engine import Engine
+
+COUNTED_COLUMNS = (
+    *("finding", "place", "rows", "customers", "amount", "treatment", "examples", "facts"),
+)
+"""What a check of lines counted."""
 
 
 def finding(

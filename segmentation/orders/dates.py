@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from segmentation.core.columns import COUNTED_COLUMNS
 from segmentation.core.limits import (
     FAR_OFF_DAYS,
     FAR_OFF_SHARE,
@@ -26,7 +25,7 @@ from segmentation.core.limits import (
     SURPRISING_GAP,
     SWAP_LEFT,
 )
-from segmentation.orders.counting import named_examples
+from segmentation.orders.counting import COUNTED_COLUMNS, named_examples
 from segmentation.orders.date_swap import SwapEvidence, swap_evidence, swapped
 
 LAST_DAY_OF_EVERY_MONTH = 28

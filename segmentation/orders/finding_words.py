@@ -11,11 +11,17 @@ from typing import Any
 
 import pandas as pd
 
-from segmentation.core.columns import FINDING_COLUMNS, format_money, format_percent
+from segmentation.core.columns import format_money, format_percent
 from segmentation.core.limits import GRAVE_SHARE, LARGE_SHARE
 from segmentation.core.phrases import plural
+from segmentation.orders import date_words
 from segmentation.orders.id_words import ID_WORDS
 
+FINDING_COLUMNS = (
+    *("finding", "place", "severity", "rows", "customers", "amount", "treatment"),
+    *("title", "examples", "what_to_do", "parameter", "facts"),
+)
+"""A check as a person acts on it; as it counted: `counting.COUNTED_COLUMNS`."""
 Facts = Mapping[str, Any]
 Words = str | Callable[[Any, Facts, str], str]
 IsSevere = Callable[[Facts, float], bool]
@@ -130,52 +136,6 @@ def _dominating(row: Any, facts: Facts, currency: str) -> str:
         f"the mean {what} is {_money(facts['mean_without'], currency)} instead of "
         f"{_money(facts['mean'], currency)}. Look at the order itself before believing any total, "
         "mean or segment that it is part of."
-    )
-
-
-def _gap(row: Any, facts: Facts, currency: str) -> str:
-    share = format_percent(facts["usual_share"])
-    return (
-        f"No kept line from {facts['first']} to {facts['last']}, though {share} of "
-        f"{facts['span']:,} days have one. Closed, or an export that failed? If it failed, load "
-        "those days before reading recency."
-    )
-
-
-def _swapped(row: Any, facts: Facts, currency: str) -> str:
-    return (
-        f"Day and month look exchanged ({facts['strength']} sign): "
-        f"{plural(facts['months_outside'], 'month')} outside the true range hold only days 1 to "
-        "12. See the section Dates for what it moves, and have the export write YYYY-MM-DD."
-    )
-
-
-def _swapped_month(row: Any, facts: Facts, currency: str) -> str:
-    return (
-        f"{facts['month']} has {plural(facts['early'], 'line')} on its first twelve days, where "
-        f"about {facts['expected']:.0f} are to be expected; as many lie on the same day of other "
-        "months. Its file was read with day and month exchanged: read that file again with dates "
-        "written YYYY-MM-DD."
-    )
-
-
-def _coarse(row: Any, facts: Facts, currency: str) -> str:
-    when = (
-        "always the first of a month"
-        if facts["last_day"] == 1
-        else f"never after day {facts['last_day']}"
-    )
-    return (
-        f"The day of registration is {when}, where about {facts['expected_late']:.0f} of "
-        f"{facts['n']:,} should fall after the 28th: the day was filled in. Trust the month, not "
-        "the day, and with it no lead of a few weeks before registration."
-    )
-
-
-def _far(row: Any, facts: Facts, currency: str) -> str:
-    return (
-        f"Dated {facts['first']} to {facts['last']}, more than a year from all others: a "
-        "placeholder of some system. Find the true day or leave it empty."
     )
 
 
@@ -385,18 +345,20 @@ KINDS: dict[str, Kind] = {
         "Either guests could order before accounts existed, or dates are wrong: see the "
         "section Dates.",
     ),
-    "far_off_date": Kind("dates far from all others", _far),
-    "date_gap": Kind("days without any line", _gap, unit="day"),
+    "far_off_date": Kind("dates far from all others", date_words.far),
+    "date_gap": Kind("days without any line", date_words.gap, unit="day"),
     "swapped_dates": Kind(
         "day and month exchanged",
-        _swapped,
+        date_words.swapped,
         parameter="date_repair",
         is_severe=lambda facts, share: facts["strength"] == "strong",
     ),
     "swapped_month": Kind(
-        "day and month exchanged in one month", _swapped_month, is_severe=_always
+        "day and month exchanged in one month", date_words.swapped_month, is_severe=_always
     ),
-    "coarse_registration": Kind("days of registration filled in", _coarse, unit="customer"),
+    "coarse_registration": Kind(
+        "days of registration filled in", date_words.coarse, unit="customer"
+    ),
     "rounded_money": Kind(
         "money with more decimals than a cent",
         "Rounded to the cent. If it is an average, give the sum; if another unit, convert it "

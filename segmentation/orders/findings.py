@@ -16,9 +16,15 @@ import pandas as pd
 import sqlglot
 from sqlglot import exp
 
-from segmentation.core.columns import COUNTED_COLUMNS
 from segmentation.core.limits import CUSTOMER_SHARE, LINE_SHARE, TIMES_THE_MEAN
-from segmentation.orders.counting import examples_of, finding, named_examples, naming, record_of
+from segmentation.orders.counting import (
+    COUNTED_COLUMNS,
+    examples_of,
+    finding,
+    named_examples,
+    naming,
+    record_of,
+)
 from segmentation.orders.finding_words import KINDS
 from segmentation.orders.id_words import ID_WORDS
 from segmentation.orders.order_checks import order_findings

@@ -30,7 +30,8 @@ from segmentation.core.parameters import (
 )
 from segmentation.orders import transactions as ingest
 from segmentation.run.cache import StageCache, code_fingerprint, load_result, save_results
-from segmentation.run.stages import GIVEN, GIVEN_BY, STAGES, Stage, stages_of
+from segmentation.run.stage import Stage
+from segmentation.run.stages import GIVEN, GIVEN_BY, STAGES, stages_of
 from segmentation.segments.own_labels import OWN_LABELS, read_labels
 from segmentation.sources.snapshot import Snapshot
 from segmentation.sources.source import shown_path

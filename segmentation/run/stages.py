@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
-
 from segmentation.actions import campaign_plan, next_steps, returns_choice
-from segmentation.core.parameters import Parameters
 from segmentation.customers import date_outcomes, history, prepare, read_orders
 from segmentation.evidence import (
     by_group,
@@ -19,6 +14,7 @@ from segmentation.evidence import (
     sensitivity,
     verdict,
 )
+from segmentation.run.stage import Others, Stage
 from segmentation.segments import dbscan, table
 
 PREPARATION = (
@@ -32,47 +28,6 @@ GIVEN = (
     *("snapshot", "naming_rules", "plays", "own_labels", "of_the_model", "scan_to", "progress"),
 )
 """Inputs that no stage gives: the run brings them along."""
-
-
-@dataclass(frozen=True)
-class Others:
-    """Runs on the same data with parameters changed, which a stage may ask for some results.
-
-    ``changed`` gives, by a name of its own, what is changed in each of them.
-    """
-
-    changed: Callable[[Parameters], dict[str, dict[str, Any]]]
-    results: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One step of the method.
-
-    ``compute`` gets each of its ``inputs`` by name, and the parameters that it ``uses`` and
-    no others; it returns what it ``gives``, no more and no less. Where ``others`` are
-    declared, it may ask other runs. ``if_auto`` are inputs only where the profile leaves
-    the number of clusters to the rule. ``room`` is where a reader looks for the results.
-    """
-
-    name: str
-    room: str
-    does: str
-    compute: Callable[..., dict[str, Any]]
-    inputs: tuple[str, ...]
-    uses: tuple[str, ...]
-    gives: dict[str, str]
-    if_auto: tuple[str, ...] = ()
-    others: Others | None = field(default=None, repr=False)
-
-    @property
-    def needs(self) -> tuple[str, ...]:
-        """Stages whose results are read under any parameters."""
-        return stages_of(self.inputs)
-
-    def reads(self, parameters: Parameters) -> tuple[str, ...]:
-        """Inputs under these parameters."""
-        return (*self.inputs, *(self.if_auto if parameters.n_clusters == "auto" else ()))
 
 
 def stages_of(results: tuple[str, ...]) -> tuple[str, ...]:

@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 from conftest import SHOP_SQL, TinyShop, order, ordinary_orders
 
-from segmentation.core.columns import FINDING_COLUMNS
 from segmentation.core.errors import SourceError
 from segmentation.core.parameters import parameters_from
+from segmentation.orders.finding_words import FINDING_COLUMNS
 from segmentation.run.run import Run
 
 PRODUCTS = SHOP_SQL.replace("FROM orders", ", NULLIF(category, '') AS product\nFROM orders")

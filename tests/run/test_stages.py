@@ -14,7 +14,8 @@ from segmentation.core.parameters import Parameters, resolve
 from segmentation.customers.prepare import PreparedGroup
 from segmentation.run import arrays
 from segmentation.run.run import Run
-from segmentation.run.stages import GIVEN, GIVEN_BY, STAGES, Others
+from segmentation.run.stage import Others
+from segmentation.run.stages import GIVEN, GIVEN_BY, STAGES
 
 ALL = pytest.mark.parametrize("stage", STAGES.values(), ids=list(STAGES))
 GROUPS = ("orders", "customers", "segments", "evidence", "actions")

@@ -9,7 +9,8 @@ from sklearn.cluster import DBSCAN, KMeans
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 from sklearn.preprocessing import StandardScaler
 
-from segmentation.sources.demo import DEMO_SEED, generate_marketplace, write_marketplace
+from segmentation.sources.demo import DEMO_SEED, generate_marketplace
+from segmentation.sources.demo_export import write_marketplace
 
 SHIPPED = Path(__file__).parents[2] / "data" / "raw_data" / "marketplace"
 TABLES = ["customer_detail", "order_detail", "sku_detail", "payment_detail"]

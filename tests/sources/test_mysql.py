@@ -39,7 +39,7 @@ from segmentation.orders import clean
 from segmentation.orders import transactions as ingest
 from segmentation.run.run import Run
 from segmentation.run.stages import STAGES
-from segmentation.sources.demo import write_marketplace
+from segmentation.sources.demo_export import write_marketplace
 from segmentation.sources.mysql.address import parse_location
 from segmentation.sources.mysql.engine import MySqlEngine
 from segmentation.sources.mysql.server import (

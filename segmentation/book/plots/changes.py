@@ -16,6 +16,7 @@ from segmentation.book.plots import common
 from segmentation.book.plots.bars import bare_bars
 from segmentation.core import columns as schema
 from segmentation.core.limits import LEAST_CUSTOMERS
+from segmentation.core.phrases import shorten
 
 NEW_LABEL, LOST_LABEL = "Not yet a customer", "No longer in the data"
 GAP = 0.04  # between blocks, as a part of all customers
@@ -169,7 +170,7 @@ def plot_movement(movement: pd.DataFrame, *, colours: Mapping[str, str]) -> Figu
     middles = [bottoms.at[last, name] + sizes.at[last, name] / 2 for name in names]
     places = common.spread(middles, LABEL / height * top, 0, top)
     for name, place in zip(names, places, strict=True):
-        text = f"{schema.shorten(name, narrowed(30))}\n{sizes.at[last, name]:,}"
+        text = f"{shorten(name, narrowed(30))}\n{sizes.at[last, name]:,}"
         ax.annotate(text, (len(days) - 1 + wide, place), (5, 0), textcoords="offset points",
                     va="center")  # fmt: skip
     totals = sizes.sum(axis=1)
@@ -203,7 +204,7 @@ def plot_retention(retention: pd.DataFrame, *, colours: Mapping[str, str]) -> Fi
         ends.append((places_at[-1], share.iloc[-1]))
         counted = f"n = {own['customers'].iloc[-1]:,}"
         texts.append(
-            f"{schema.shorten(str(name), narrowed(30))}\n{schema.format_percent(share.iloc[-1])}, {counted}"
+            f"{shorten(str(name), narrowed(30))}\n{schema.format_percent(share.iloc[-1])}, {counted}"
         )
     top = max(1.1 * (kept["ordered"] / kept["customers"]).max(), 0.05)
     places = common.spread([share for _, share in ends], LABEL / height * top * 1.2, 0, top)

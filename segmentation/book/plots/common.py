@@ -9,11 +9,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
-from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, MaxNLocator
 from matplotlib.transforms import ScaledTranslation
 
@@ -292,34 +289,6 @@ def spread(positions: Sequence[float], gap: float, low: float, high: float) -> n
     return result
 
 
-def heat_map(
-    ax: Axes,
-    values: np.ndarray,
-    texts: Sequence[Sequence[str]] | None,
-    *,
-    cmap: Colormap,
-    norm: Normalize,
-) -> AxesImage:
-    """Coloured cells with readable text in them and white lines between them."""
-    # Cells without a value show the paper behind them.
-    image = ax.imshow(np.ma.masked_invalid(values), cmap=cmap, norm=norm, aspect="auto")
-    rows, columns = values.shape
-    ax.set_xticks(np.arange(1, columns) - 0.5, minor=True)
-    ax.set_yticks(np.arange(1, rows) - 0.5, minor=True)
-    ax.grid(which="minor", color=style.PAPER, linewidth=1.2)
-    ax.tick_params(which="both", length=0)
-    ax.spines[:].set_visible(False)
-    for row in range(rows if texts else 0):
-        for column in range(columns):
-            value, text = values[row, column], (texts or [])[row][column]
-            fill = cmap(norm(value)) if np.isfinite(value) else style.PAPER
-            ax.text(
-                column, row, text, ha="center", va="center", color=style.text_colour_on(fill),
-                linespacing=1.05,
-            )  # fmt: skip
-    return image
-
-
 def type_style(segment_type: str) -> tuple[str, str]:
     """Grey and marker of a group where a figure compares groups: colours are segments'."""
     known = schema.SEGMENT_TYPES
@@ -330,39 +299,6 @@ def type_style(segment_type: str) -> tuple[str, str]:
 def point_key(label: str, colour: str, marker: str) -> Line2D:
     """Legend entry for points."""
     return Line2D([], [], linestyle="", marker=marker, color=colour, label=label)
-
-
-def colour_bar(fig: Figure, image: AxesImage, axes: Sequence[Axes], label: str) -> None:
-    """A thin colour scale below the panels."""
-    bar = fig.colorbar(
-        image, ax=list(axes), location="bottom", aspect=45, shrink=0.7, pad=0.02, label=label
-    )
-    bar.outline.set_visible(False)  # type: ignore[operator]
-    bar.ax.minorticks_off()
-
-
-def draw_segments(
-    ax: Axes, group: pd.DataFrame, across: str, up: str, colours: Mapping[str, str]
-) -> int:
-    """Points by segment in its colour and marker; returns how many were drawn.
-
-    Small segments are drawn over large ones, so that they stay visible.
-    """
-    markers = style.segment_markers(colours)
-    shown = thin(group, [across, up])
-    for segment in shown["segment"].value_counts(sort=True).index:
-        members = shown[shown["segment"] == segment]
-        ax.scatter(
-            members[across],
-            members[up],
-            s=16 if len(shown) < 2000 else 8,
-            color=colours.get(segment, style.CONTEXT),
-            marker=markers.get(segment, "o"),
-            alpha=0.75,
-            linewidths=0,
-            rasterized=True,
-        )
-    return len(shown)
 
 
 def segment_keys(group: pd.DataFrame, colours: Mapping[str, str], *, width: int) -> list[Line2D]:
@@ -411,20 +347,3 @@ def key_below(ax: Axes, keys: Sequence[Line2D], *, columns: int) -> None:
         handletextpad=0.2,
         columnspacing=1.4,
     )
-
-
-def frame(ax: Axes, column: int, row: int) -> None:
-    """Frame one cell of a heat map."""
-    ax.add_patch(
-        Rectangle(
-            (column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor=style.PALETTE[3], linewidth=2.6,
-            zorder=4, clip_on=False,
-        )
-    )  # fmt: skip
-
-
-def frame_cell(ax: Axes, grid: pd.DataFrame, choice: Mapping[str, float]) -> None:
-    """Frame the cell of an eps by min_samples grid that is nearest to the choice."""
-    column = int(np.abs(grid.columns.to_numpy(dtype=float) - float(choice["eps"])).argmin())
-    wanted = float(choice.get("min_samples", grid.index[0]))
-    frame(ax, column, int(np.abs(grid.index.to_numpy(dtype=float) - wanted).argmin()))

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from segmentation.book import style
-from segmentation.book.plots import common
+from segmentation.book.plots import common, heat
 from segmentation.core import columns as schema
 from segmentation.core.limits import LEAST_PUBLISHED, TOP_SHARES
 
@@ -121,7 +121,7 @@ def plot_cohorts(cohorts: pd.DataFrame) -> Figure:
     if columns <= MOST_CELLS_ANNOTATED and rows <= MOST_COHORTS_LABELLED:
         cells = [["" if np.isnan(v) else f"{v:.0f}" for v in row] for row in percent]
     norm = Normalize(0, max(np.nanmax(percent), 1.0))
-    image = common.heat_map(ax, percent, cells, cmap=style.SEQUENTIAL, norm=norm)
+    image = heat.heat_map(ax, percent, cells, cmap=style.SEQUENTIAL, norm=norm)
     every = -(-rows // MOST_COHORTS_LABELLED)
     ax.set_yticks(
         range(0, rows, every),
@@ -134,7 +134,7 @@ def plot_cohorts(cohorts: pd.DataFrame) -> Figure:
     ax.set_xticks(range(0, columns, step), labels=[str(m) for m in shares.columns[::step]])
     ax.set_xlabel("Months since first order (months)")
     ax.set_ylabel("Month of\nfirst order")
-    common.colour_bar(fig, image, [ax], "Customers who ordered in that month (% of cohort)")
+    heat.colour_bar(fig, image, [ax], "Customers who ordered in that month (% of cohort)")
     common.note(fig, "Blank: after the last month observed.")
     return fig
 
@@ -184,14 +184,14 @@ def plot_correlation(correlation: pd.DataFrame, *, note: str) -> Figure:
         for row, r in enumerate(lower)
     ]
     fig, (ax,) = common.panels(1, columns=1, height=2.2 + 0.42 * len(lower))
-    image = common.heat_map(ax, lower, texts, cmap=style.DIVERGING, norm=Normalize(-1, 1))
+    image = heat.heat_map(ax, lower, texts, cmap=style.DIVERGING, norm=Normalize(-1, 1))
     labels = [schema.column_of(name).label for name in correlation.columns]
     ax.set_yticks(range(len(lower)), labels=labels[1:])
     ax.set_xticks(range(len(lower)), labels=[common.wrap(label, 12) for label in labels[:-1]])
     ax.set_title(note)
     ax.set_xlabel("Feature")
     ax.set_ylabel("Feature")
-    common.colour_bar(fig, image, [ax], "Spearman rank correlation (−1 to 1)")
+    heat.colour_bar(fig, image, [ax], "Spearman rank correlation (−1 to 1)")
     return fig
 
 

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from segmentation.book import style
-from segmentation.book.plots import common
+from segmentation.book.plots import common, heat
 from segmentation.orders.date_swap import LAST_SWAPPABLE_DAY, swapped
 
 MOST_MONTHS_LABELLED = 24
@@ -49,7 +49,7 @@ def plot_calendar(order_days: pd.DataFrame, *, swap: Mapping[str, Any]) -> Figur
     norm = Normalize(0, darkest)
     for ax, (title, days) in zip(axes, versions.items(), strict=True):
         cells = _cells(days, lines, months)
-        image = common.heat_map(ax, cells, None, cmap=style.SEQUENTIAL, norm=norm)
+        image = heat.heat_map(ax, cells, None, cmap=style.SEQUENTIAL, norm=norm)
         ax.set_title(f"{title} · {common.n_of(int(lines.sum()), 'lines')}")
         ax.set_xticks([0, 11, 20, 30], labels=["1", "12", "21", "31"])
         ax.set_xlabel("Day of the month")
@@ -58,7 +58,7 @@ def plot_calendar(order_days: pd.DataFrame, *, swap: Mapping[str, Any]) -> Figur
     axes[0].set_ylabel("Month")
     if len(versions) > 1:
         _frame_outside(axes[0], months, found)
-    common.colour_bar(fig, image, axes, "Lines on the day (lines)")
+    heat.colour_bar(fig, image, axes, "Lines on the day (lines)")
     common.note(fig, _note(darkest, len(versions) > 1))
     return fig
 

@@ -11,8 +11,9 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from segmentation.book import style
-from segmentation.book.plots import common
+from segmentation.book.plots import common, heat
 from segmentation.core import columns as schema
+from segmentation.core.phrases import shorten
 
 KNIFE_POINTS = 400
 
@@ -68,7 +69,7 @@ def _draw_knives(ax: Axes, group: pd.DataFrame, colours: Mapping[str, str]) -> N
         ax.fill_betweenx(bottom + heights * len(values), 0, edge, color=colour, linewidth=0)
         middles.append(bottom + len(values) / 2)
         mean = style.score_label(float(values.mean()))
-        texts.append(f"{schema.shorten(segment, 30)}\nmean {mean}, n = {len(values):,}")
+        texts.append(f"{shorten(segment, 30)}\nmean {mean}, n = {len(values):,}")
         fills.append(colour)
         bottom += len(values) + gap
     top = bottom - gap
@@ -168,11 +169,11 @@ def plot_dbscan_grid(
         grid = group.pivot_table(index="min_samples", columns="eps", values="noise_share")
         shares = grid.to_numpy(dtype=float)
         cells = [[_cell_percent(share) for share in row] for row in shares]
-        common.heat_map(ax, np.sqrt(shares), cells, cmap=style.SEQUENTIAL, norm=norm)
+        heat.heat_map(ax, np.sqrt(shares), cells, cmap=style.SEQUENTIAL, norm=norm)
         ax.set_xticks(range(shares.shape[1]), labels=[f"{eps:.2g}" for eps in grid.columns])
         ax.set_yticks(range(shares.shape[0]), labels=[f"{size:g}" for size in grid.index])
         if segment_type in choice:
-            common.frame_cell(ax, grid, choice[segment_type])
+            heat.frame_cell(ax, grid, choice[segment_type])
         common.panel_title(ax, segment_type, _grid_n(group), alone=len(groups) == 1)
         ax.set_xlabel("eps (prepared units)")
         ax.set_ylabel("min_samples\n(customers)")
@@ -228,7 +229,7 @@ def plot_projection(
     fig, axes = common.panels(len(groups), columns=1, height=height)
     thinned = []
     for ax, (segment_type, group) in zip(axes, groups, strict=True):
-        drawn = common.draw_segments(ax, group, "pc1", "pc2", colours)
+        drawn = _draw_segments(ax, group, "pc1", "pc2", colours)
         if drawn < len(group):
             thinned.append(f"{drawn:,} of {len(group):,}")
         arrows = loadings[loadings["segment_type"] == segment_type] if len(loadings) else loadings
@@ -341,3 +342,27 @@ def plot_explained(explained: pd.DataFrame) -> Figure:
     axes[0].set_ylabel("Share of variance (%)")
     common.note(fig, "Bars: each component; line: together with those before it.")
     return fig
+
+
+def _draw_segments(
+    ax: Axes, group: pd.DataFrame, across: str, up: str, colours: Mapping[str, str]
+) -> int:
+    """Points by segment in its colour and marker; returns how many were drawn.
+
+    Small segments are drawn over large ones, so that they stay visible.
+    """
+    markers = style.segment_markers(colours)
+    shown = common.thin(group, [across, up])
+    for segment in shown["segment"].value_counts(sort=True).index:
+        members = shown[shown["segment"] == segment]
+        ax.scatter(
+            members[across],
+            members[up],
+            s=16 if len(shown) < 2000 else 8,
+            color=colours.get(segment, style.CONTEXT),
+            marker=markers.get(segment, "o"),
+            alpha=0.75,
+            linewidths=0,
+            rasterized=True,
+        )
+    return len(shown)

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from segmentation.book import style
-from segmentation.book.plots import common
+from segmentation.book.plots import common, heat
 from segmentation.core.limits import LEAST_AGREEMENT
 
 NOT_TESTED = "One segment, too few customers or own labels: nothing to test."
@@ -116,11 +116,11 @@ def plot_dbscan_evidence(
                 texts = [[f"{v:,.0f}" for v in row] for row in values]
                 shown, title = np.log1p(values), "Dense groups"
                 norm = Normalize(0, np.log1p(most))
-            common.heat_map(ax, shown, texts, cmap=style.SEQUENTIAL, norm=norm)
+            heat.heat_map(ax, shown, texts, cmap=style.SEQUENTIAL, norm=norm)
             ax.set_xticks(range(len(grid.columns)), labels=[f"{eps:.2g}" for eps in grid.columns])
             ax.set_yticks(range(len(grid.index)), labels=[f"{size:g}" for size in grid.index])
             if kind in choice:
-                common.frame_cell(ax, grid, choice[kind])
+                heat.frame_cell(ax, grid, choice[kind])
             words = [] if len(groups) == 1 else [common.type_label(kind)]
             words.append(common.n_of(int(group["customers"].iloc[0])))
             ax.set_title("\n".join([title, ", ".join(words)]))
@@ -160,7 +160,7 @@ def plot_sensitivity(sensitivity: pd.DataFrame) -> Figure:
         )
         values = grid.to_numpy(dtype=float)
         texts = [[style.score_label(v) if np.isfinite(v) else "–" for v in row] for row in values]
-        common.heat_map(ax, values, texts, cmap=style.SEQUENTIAL, norm=Normalize(0, 1))
+        heat.heat_map(ax, values, texts, cmap=style.SEQUENTIAL, norm=Normalize(0, 1))
         ax.set_xticks(range(len(grid.columns)), labels=[f"{k:.0f}" for k in grid.columns])
         names = [f"{t}, {s}, {a}" for t, s, a in grid.index]
         # beside a panel of the same rows they are not named again: there is no room for them
@@ -169,7 +169,7 @@ def plot_sensitivity(sensitivity: pd.DataFrame) -> Figure:
         named_before = names
         for row in part[part["is_chosen"].astype(bool)].itertuples():
             at = list(grid.index).index((row.transform, row.scaler, row.anomalies))
-            common.frame(ax, list(grid.columns).index(row.k), at)
+            heat.frame(ax, list(grid.columns).index(row.k), at)
         words = [common.type_label(kind)] if several else []
         words += [f"returns: {policy}"] if policies else []
         words.append(common.n_of(int(part["customers"].iloc[0])))

@@ -14,8 +14,8 @@ from segmentation.book import behind, style
 from segmentation.book.figure_room import NARROW
 from segmentation.book.plots import common
 from segmentation.book.plots.bars import bar_height, label_bars
-from segmentation.core import columns as schema
 from segmentation.core.limits import LEAST_PUBLISHED
+from segmentation.core.phrases import shorten
 
 WIDEST_NAME, LONGEST_NAME = 34, 64
 
@@ -96,7 +96,7 @@ def draw_rows(
 def _names(table: pd.DataFrame, names: str, *, with_n: bool) -> list[str]:
     """Names of rows; with their group where there are several, for two may share a name."""
     kinds = set(table["segment_type"]) if "segment_type" in table.columns else set()
-    words = [schema.shorten(str(name), LONGEST_NAME) for name in table[names]]
+    words = [shorten(str(name), LONGEST_NAME) for name in table[names]]
     words = [common.wrap(w, 26) if not with_n else w for w in words]
     if with_n and "customers" in table.columns:
         words = [f"{w} (n = {n:,})" for w, n in zip(words, table["customers"], strict=True)]

@@ -11,8 +11,9 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from segmentation.book import style
-from segmentation.book.plots import common
+from segmentation.book.plots import common, heat
 from segmentation.core import columns as schema
+from segmentation.core.phrases import shorten
 
 ACROSS = ("total_unit", "frequency")
 STRONGEST = 2.0  # standard deviations from which a profile cell has its full colour
@@ -52,7 +53,7 @@ def plot_profile(profile: pd.DataFrame, *, names: Sequence[str], currency: str) 
         return style.sentence_figure("No segments to describe.")
     groups = common.by_type(profile)
     rows = [len(group) for _, group in groups]
-    labels = {name: common.wrap(schema.shorten(str(name), 46), 24) for name in profile["segment"]}
+    labels = {name: common.wrap(shorten(str(name), 46), 24) for name in profile["segment"]}
     lines = 1 + max(label.count("\n") + 1 for label in labels.values())
     heights = [0.5 + max(0.5, 0.16 * lines) * n for n in rows]
     heights[-1] += 1.35
@@ -66,7 +67,7 @@ def plot_profile(profile: pd.DataFrame, *, names: Sequence[str], currency: str) 
             for _, row in group.iterrows()
         ]
         norm = Normalize(-STRONGEST, STRONGEST)
-        image = common.heat_map(ax, distance, texts, cmap=style.DIVERGING, norm=norm)
+        image = heat.heat_map(ax, distance, texts, cmap=style.DIVERGING, norm=norm)
         ax.set_yticks(
             range(len(group)),
             labels=[
@@ -80,7 +81,7 @@ def plot_profile(profile: pd.DataFrame, *, names: Sequence[str], currency: str) 
     axes[-1].set_xticks(columns, labels=[_column_words(name, len(present)) for name in present])
     axes[-1].set_xlabel("Feature (median per customer in the cells)")
     fig.align_ylabels(axes)
-    common.colour_bar(
+    heat.colour_bar(
         fig, image, axes, "Segment mean minus group mean (standard deviations between segments)"
     )
     return fig
@@ -150,7 +151,7 @@ def _draw_pairs(ax: Axes, group: pd.DataFrame, colours: Mapping[str, str], width
         )
         ax.barh(place + 0.25, of_revenue, 0.26, color=colour)
         ax.annotate(
-            common.wrap(schema.shorten(str(row.segment), 46), width), (0, place - 0.2), (0, 1),
+            common.wrap(shorten(str(row.segment), 46), width), (0, place - 0.2), (0, 1),
             va="bottom",
             textcoords="offset points", xycoords=("axes fraction", "data"), fontweight="bold",
         )  # fmt: skip

@@ -39,7 +39,6 @@ from segmentation.book.words.changes import (
 )
 from segmentation.book.words.data import (
     banner,
-    category_sentence,
     cohort_sentence,
     column_sentence,
     column_table,
@@ -81,6 +80,7 @@ from segmentation.book.words.prediction import (
     ranking_table,
 )
 from segmentation.book.words.preferences import (
+    category_sentence,
     margins_sentence,
     preferences_sentence,
     preferences_table,

@@ -14,7 +14,6 @@ from segmentation.book.words.text import (
     as_sentence,
     dollars,
     group_words,
-    inert,
     label,
     listed,
     plural,
@@ -30,7 +29,6 @@ from segmentation.core.columns import (
     format_money,
     format_percent,
     format_value,
-    shorten,
 )
 from segmentation.core.limits import FAR_OUT, SKEWED, STRONG_CORRELATION
 
@@ -393,23 +391,6 @@ def cohort_sentence(cohorts: pd.DataFrame, *, last_day: str | None = None) -> st
         "Of the customers who could be followed that long, these shares ordered again in the "
         f"given month after their first order: {listed(text)}.{cut}"
     )
-
-
-def category_sentence(categories: pd.DataFrame, *, currency: str) -> str:
-    """The largest value of each dimension that the source has."""
-    if categories.empty:
-        return "The source has no categories, payment methods or countries to compare."
-    parts = []
-    for dimension, rows in categories.groupby("dimension", sort=False):
-        best = rows.loc[rows["revenue"].idxmax()]
-        total = rows["revenue"].sum()
-        share = format_percent(best["revenue"] / total) if total else "0%"
-        parts.append(
-            f"- {str(dimension).replace('_', ' ')}: **{inert(shorten(str(best['value']), 60))}** leads {len(rows)} "
-            f"values with {dollars(format_money(best['revenue'], currency))} ({share} of revenue, "
-            f"{plural(int(best['customers']), 'customer')})"
-        )
-    return "\n".join(["Largest by revenue:", "", *parts])
 
 
 def typical(features: pd.DataFrame, name: str, currency: str) -> str:

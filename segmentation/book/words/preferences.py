@@ -1,4 +1,4 @@
-"""Sentences and tables about what segments buy, and what their goods cost the shop."""
+"""Sentences and tables about what is bought, by segment too, and what the goods cost the shop."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from segmentation.book.words.text import (
 )
 from segmentation.core.columns import format_money, format_percent
 from segmentation.core.limits import LEAST_PUBLISHED, PREFERENCE_POINTS
+from segmentation.core.phrases import shorten
 from segmentation.evidence.preferences import SEASON
 
 NOTHING = Html("", "")
@@ -125,3 +126,20 @@ def margins_sentence(margins: pd.DataFrame, *, assumed: float, currency: str) ->
         f"{text}; break-even figures assume a gross margin of {format_percent(assumed)}, and the "
         "recommendations say what the shop's own makes of them."
     )
+
+
+def category_sentence(categories: pd.DataFrame, *, currency: str) -> str:
+    """The largest value of each dimension that the source has."""
+    if categories.empty:
+        return "The source has no categories, payment methods or countries to compare."
+    parts = []
+    for dimension, rows in categories.groupby("dimension", sort=False):
+        best = rows.loc[rows["revenue"].idxmax()]
+        total = rows["revenue"].sum()
+        share = format_percent(best["revenue"] / total) if total else "0%"
+        parts.append(
+            f"- {str(dimension).replace('_', ' ')}: **{inert(shorten(str(best['value']), 60))}** leads {len(rows)} "
+            f"values with {dollars(format_money(best['revenue'], currency))} ({share} of revenue, "
+            f"{plural(int(best['customers']), 'customer')})"
+        )
+    return "\n".join(["Largest by revenue:", "", *parts])

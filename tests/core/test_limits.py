@@ -21,6 +21,7 @@ NO_COPIES = {
     "segments/large_kmeans.py: SAMPLE_SIZE": "of the algorithm for large groups",
     "segments/large_kmeans.py: GOOD_OPTIMUM": "of the algorithm for large groups",
     "segments/reasons.py: abs(value - round(value)) < 0.005": "numbers told without decimals",
+    "segments/names.py: 0 < ratio < 0.005": "what two decimals round to nothing",
     "segments/dbscan.py: _CHUNK_POINTS": "points at a time",
     "segments/portraits.py: abs(value) < 60": "days told in weeks",
     "actions/returns_choice.py: TOP_MOVERS": "rows of a table",

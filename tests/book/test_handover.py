@@ -86,7 +86,7 @@ def test_a_failed_test_and_weak_structure_are_said(run):
     rule[kind]["failed"] = {str(k): ["gap"]}
     scores = run["k_evidence"].assign(silhouette=0.2)
     said = weak(run, k_rule=rule, k_evidence=scores)
-    assert f"The division into {k} fails a test: it is no tighter" in said
+    assert f"The division into {k} fails a test: it is not clearly tighter" in said
     assert "a mean silhouette of 0.20 speaks for no substantial structure" in said
 
 

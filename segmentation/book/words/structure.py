@@ -28,8 +28,8 @@ STRUCTURE = (
 """Reading of the mean silhouette (Kaufman and Rousseeuw 1990, table 4)."""
 
 FAILED_WORDS = {
-    "gap": "is no tighter than evenly spread points would be",
-    "excess": "is no better separated than one cloud cut into pieces",
+    "gap": "is not clearly tighter than evenly spread points would be",
+    "excess": "is not clearly better separated than one cloud cut into pieces",
     "agreement": "does not come back when half of the customers are clustered",
 }
 

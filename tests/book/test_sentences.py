@@ -10,7 +10,7 @@ import pytest
 from segmentation.actions.recommend import FOLLOWED, FORECAST
 from segmentation.book import words
 from segmentation.book.words import structure, trust
-from segmentation.book.words.recommendations import anyway_words
+from segmentation.book.words.recommendations import anyway_words, limit_words
 from segmentation.core.intervals import wilson
 
 
@@ -176,6 +176,14 @@ def test_who_ordered_anyway_is_likened_to_todays_customers_only_where_they_are_a
     assert "expect" not in anyway(median_recency=float("nan"))
     assert "raises this share by 17.8 percentage points" in anyway()
     assert "A campaign pays" not in anyway(break_even_response=0.95)
+
+
+def test_where_the_cost_cannot_be_right_no_card_says_from_when_it_pays():
+    row = SimpleNamespace(limits="it pays from 1 order, a test 9; one customer brought 41%")
+    said = limit_words(row, is_told=False)
+    assert said == (
+        "When it pays is not known, so nor is whether a test shows it; one customer brought 41%."
+    )
 
 
 def test_who_orders_anyway_is_said_of_today_where_it_is_forecast():

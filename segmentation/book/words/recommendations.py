@@ -75,12 +75,12 @@ def recommendation_cards(
                if is_asked else {}),
             **({"Pays if": pays_words(row) + _by_own_margin(row, gross_margin, own)}
                if is_asked and is_told and row.break_even_response <= UNREACHABLE else {}),
-            "Proof" if row.is_campaign else "Against it": limit_words(row),
+            "Proof" if row.is_campaign else "Against it": limit_words(row, is_told=is_told),
         }  # fmt: skip
         more = {
             "Why this": " ".join(as_sentence(text) for text in (row.why, row.gap) if text),
             **({"An extra order": worth_words(row, currency, gross_margin, cut)} if is_asked else {}),
-            **({"Order anyway": anyway_words(row, cut)} if is_asked else {}),
+            **({"Order anyway": anyway_words(row, cut, is_told=is_told)} if is_asked else {}),
             "What counts": as_sentence(row.measure),
             **({"Unusual": _unusual_words(row)} if row.anomalies and row.is_campaign else {}),
         }  # fmt: skip
@@ -193,7 +193,7 @@ def _unusual_words(row: Any) -> str:
     )
 
 
-def anyway_words(row: Any, cut: str) -> str:
+def anyway_words(row: Any, cut: str, *, is_told: bool = True) -> str:
     """Who orders without a campaign, and what a campaign must make of it."""
     if pd.isna(row.base):
         return "Not known from these data."
@@ -206,7 +206,7 @@ def anyway_words(row: Any, cut: str) -> str:
         f"on {cut} ordered within {row.outcome_days} days after, without any campaign of this report ("
         f"{interval(row.base_low, row.base_high)}).{_silent_words(row)}"
     )
-    if row.base + row.break_even_response <= 1:
+    if is_told and row.base + row.break_even_response <= 1:
         points = format_points(row.break_even_response)
         text += f" A campaign pays when it raises this share by {points} percentage points."
     return text
@@ -223,8 +223,21 @@ def _silent_words(row: Any) -> str:
     )
 
 
-def limit_words(row: Any) -> str:
-    """Whether a test can prove that it pays, or what stands against acting on it at all."""
+def limit_words(row: Any, *, is_told: bool = True) -> str:
+    """Whether a test can prove that it pays, or what stands against acting on it at all.
+
+    Where the cost cannot be right, nothing that follows from it is told.
+    """
+    if not is_told:
+        parts = [part for part in row.limits.split("; ") if not part.startswith("it pays from")]
+        return as_sentence(
+            "; ".join(
+                [
+                    "when it pays is not known, so nor is whether a test shows it",
+                    *filter(None, parts),
+                ]
+            )
+        )
     if row.limits and not row.is_supported:
         return as_sentence(row.limits)
     more = row.break_even_response / row.base if row.base else float("nan")

@@ -73,12 +73,13 @@ def test_the_fall_that_cost_most_leads_with_its_share_and_money():
 
     assert said.startswith(
         "4 of 10 customers of High (40%) fell to Low between 2023-03-31 and 2023-06-30; "
-        "they have spent £80.0K so far. 1 further customer fell silent, worth £20.0K. "
+        "they have spent £80.0K so far. 1 further customer fell silent; they have spent £20.0K so far. "
         "1 customer rose a segment and spent £80.00 in the quarter."
     )
     silent = movement_sentence(flows, slipped.tail(1), names=["Low", "High"], currency="GBP")
     assert silent.startswith(
-        "1 customer fell silent, worth £20.0K, between 2023-03-31 and 2023-06-30; nobody fell a segment."
+        "1 customer fell silent between 2023-03-31 and 2023-06-30; they have spent £20.0K so far. "
+        "Nobody fell a segment."
     )
     nobody = movement_sentence(flows, slipped.head(0), names=["Low", "High"], currency="GBP")
     assert nobody.startswith("Nobody fell a segment between")

@@ -123,11 +123,11 @@ def movement_sentence(
             parts.append(f"{rest:,} more fell between other segments.")
     if len(silent):
         spent = format_money(float(silent["total_spent"].sum()), currency)
-        told = f"fell silent, worth {spent}"
+        told = f"they have spent {spent} so far"
         parts.append(
-            f"{plural(len(silent), 'customer')} {told}, {period}; nobody fell a segment."
+            f"{plural(len(silent), 'customer')} fell silent {period}; {told}. Nobody fell a segment."
             if falls.empty
-            else f"{plural(len(silent), 'further customer')} {told}."
+            else f"{plural(len(silent), 'further customer')} fell silent; {told}."
         )
     place = {name: number for number, name in enumerate(names)}
     rose = last[last["segment_to"].map(place) > last["segment_from"].map(place)]

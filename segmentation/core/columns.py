@@ -189,31 +189,40 @@ REQUIRED_TRANSACTION_COLUMNS = (
 SEGMENT_COLUMNS: dict[str, Column] = {
     column.name: column
     for column in (
-        Column("segment_type", "Group", "", "text", "Registration group; one model per group."),
+        Column(
+            "segment_type",
+            "Group",
+            "",
+            "text",
+            "Who registered before or after the first order; each group has segments of its own.",
+        ),
         Column(
             "cluster",
             "Cluster",
             "",
             "count",
-            "K-Means cluster within the group, numbered by ascending mean total spent.",
+            "Number of the segment in its group (K-Means cluster), 0 = lowest mean total spent.",
         ),
-        Column("segment", "Segment", "", "text", "The name the cluster earned from its profile."),
+        Column("segment", "Segment", "", "text", "Name of the segment, by what its customers did."),
         Column(
             "margin",
-            "Margin",
+            "How clearly",
             "",
             "score",
-            "1 - d1/d2, distances to the nearest and second nearest centre in prepared space: "
-            "near 0 = borderline, near 1 = at the centre. Empty where the group has one cluster.",
+            "How clearly the customer belongs to the segment: near 0 = on the border to another, "
+            "near 1 = at the centre (1 - d1/d2, distances to the nearest and second nearest "
+            "centre). Empty where the group has one segment.",
         ),
         Column(
             "is_anomaly",
-            "Anomaly",
+            "Unusual",
             "",
             "flag",
-            "DBSCAN noise: no dense neighbourhood reaches the customer.",
+            "Few customers are like this one (DBSCAN noise: no dense neighbourhood reaches it).",
         ),
-        Column("anomaly_reasons", "Why anomalous", "", "text", "Reasons from the own values."),
+        Column(
+            "anomaly_reasons", "Why unusual", "", "text", "Reasons, in the customer's own numbers."
+        ),
     )
 }
 

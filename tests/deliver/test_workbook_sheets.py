@@ -239,8 +239,27 @@ def test_a_campaign_has_its_sheet_and_the_lists_say_who_is_left_alone(tmp_path):
         for name in ("1 Low", "2 Top")
         for row in rows_of(book[name])
     }
-    assert arms == {"a": "treatment", "b": "control", "c": None}
+    assert arms == {"a": "contact", "b": "leave alone", "c": None}
     assert "campaign_arm" not in names_of_sheet(book["All customers"])
+    assert twin_of(tmp_path, "1 Low")[1][3] == "treatment"
+
+
+def test_a_list_of_whom_to_call_says_the_group_in_words_and_the_day_of_the_last_order(tmp_path):
+    days = pd.to_datetime(["1998-06-01", "1998-05-01"])
+    groups = {"segment_type": ["normal", "pre_register"], "segment": ["Low", "Low"]}
+    segments = segments_of(["a", "b"], **groups).assign(recency=[29.0, 60.0], last_order=days)
+    first = pd.DataFrame({"customer_id": ["b"], "segment_type": ["pre_register"], "recency": [60]})
+    tables = tables_of(segments, next_steps={"call_first": first})
+
+    write_workbook(tmp_path / "x.xlsx", csv_folder=tmp_path, **tables)
+
+    book = openpyxl.load_workbook(tmp_path / "x.xlsx")
+    (row,) = rows_of(book["Call first"])
+    assert list(row) == ["customer_id", "segment_type", "last_order", "recency"]
+    assert row["segment_type"] == "ordered before registering" and row["last_order"] == days[1]
+    assert twin_of(tmp_path, "call_first")[1][1] == "pre_register"
+    beneath = [cell.value for cell in book["Summary"]["A"]]
+    assert "Sheet Call first: 1 customer to turn to one by one, by the money at risk." in beneath
 
 
 # --- the guard ------------------------------------------------------------------------

@@ -168,8 +168,12 @@ def write_workbook(
             if csv_folder is not None:
                 _write_twin(sheet, csv_folder)
 
-        notes = sheets.summary_notes(overview, currency, findings)
-        given = (segments, customers, fixed, next_steps or {}, currency, max_rows)
+        lists = {
+            name: sheets.with_last_order(table, customers)
+            for name, table in (next_steps or {}).items()
+        }
+        notes = sheets.summary_notes(overview, currency, findings, lists)
+        given = (segments, customers, fixed, lists, currency, max_rows)
         groups = frozenset(customers["segment_type"].unique())
         for sheet in _sheets(*given, notes=notes):
             write(replace(sheet, groups=groups))
@@ -202,11 +206,10 @@ def _sheets(
     for name, table in fixed.items():
         yield Sheet(name, name, table)
     columns = sheets.list_columns(customers)
-    described = {"segments": segments, "summary": summary, LIST: customers[columns]}
-    described["anomalies"] = customers[[name for name in columns if name != "is_anomaly"]]
-    yield Sheet(
-        "dictionary", "dictionary", dictionary({**described, **next_steps, **fixed}, currency)
-    )
+    unusual = customers[[name for name in columns if name != "is_anomaly"]]
+    described = {"summary": summary, **next_steps, LIST: customers[columns], "anomalies": unusual}
+    described |= {"segments": segments, **fixed}
+    yield Sheet("dictionary", "dictionary", dictionary(described, currency))
 
 
 def _money(customers: pd.DataFrame, ledger: pd.DataFrame) -> dict[str, Decimal]:

@@ -109,7 +109,8 @@ def labels_of(table: str, frame: pd.DataFrame) -> list[str]:
 def number_format(kind: str, values: pd.Series, currency: str = "") -> str:
     """Number format of a column; exact amounts show every decimal they carry."""
     if kind == "average":
-        return _DECIMAL_FORMAT
+        present = pd.to_numeric(values, errors="coerce").dropna()
+        return NUMBER_FORMATS["count"] if (present % 1 == 0).all() else _DECIMAL_FORMAT
     if kind != "money":
         return NUMBER_FORMATS[kind]
     symbol = symbol_of(currency).replace('"', "") if currency else ""
@@ -156,7 +157,10 @@ def lines_of(text: str, width: int) -> int:
     >>> lines_of("a short one", 20), lines_of("a text of some forty characters in all", 20)
     (1, 3)
     """
-    wrapped = (textwrap.wrap(line, max(width - 3, 1)) for line in text.splitlines())
+    if len(text) < width and text.isascii() and "\n" not in text:
+        return 1
+    wide = _display_width(text) / max(len(text[: 4 * _WIDEST]), 1) if not text.isascii() else 1
+    wrapped = (textwrap.wrap(line, max(int((width - 1) / wide), 1)) for line in text.splitlines())
     return max(sum(max(len(lines), 1) for lines in wrapped), 1)
 
 

@@ -50,8 +50,8 @@ def _people(name: str, label: str, meaning: str) -> Column:
 
 _ARM = _text(
     "campaign_arm",
-    "Campaign arm",
-    "treatment = contact, control = leave alone; drawn by lot. Empty = no campaign.",
+    "Campaign",
+    "Contact, or leave alone so that the effect can be seen; drawn by lot. Empty = no campaign.",
 )
 _LAST_ORDER = Column("last_order", "Last order", "", "date", "Day of the last order that counts.")
 _BREAK_EVEN = _share(
@@ -66,10 +66,10 @@ _BASE = _share(
 )
 _DETECTABLE = _share(
     "detectable",
-    "Smallest rise found",
-    "Smallest rise of the response that a test of the whole segment finds, in points.",
+    "Smallest rise seen (points)",
+    "Smallest rise of the response that a test of the whole segment finds, in percentage points.",
 )
-_PERIOD = _days("outcome_days", "Read out after", "Days in which an order counts.")
+_PERIOD = _days("outcome_days", "Read out after (days)", "Days in which an order counts.")
 _PLAY = _text("play", "Play", "What to try with the segment, in a few words.")
 
 SHEET_COLUMNS: dict[str, dict[str, Column]] = {
@@ -87,7 +87,7 @@ SHEET_COLUMNS: dict[str, dict[str, Column]] = {
         Column("jaccard", "Jaccard", "", "score", "Mean Jaccard over resamples, 0 to 1."),
     ),
     "summary": _by_name(
-        _people("anomalies", "Anomalies", "Customers flagged as unusual."),
+        _people("anomalies", "Unusual customers", "Listed on the sheet Unusual, with reasons."),
         _PLAY,
         _text("do", "What to do", "The next step."),
         _BREAK_EVEN,
@@ -153,7 +153,7 @@ SHEET_COLUMNS: dict[str, dict[str, Column]] = {
             "Days silent then",
             "Median days since the last order of those followed, at the cut.",
         ),
-        _people("anomalies", "Anomalies", "Customers flagged as unusual."),
+        _people("anomalies", "Unusual customers", "Customers flagged as unusual."),
         _DETECTABLE,
         Column(
             "is_supported", "Supported", "", "flag", "The data support a campaign on the segment."
@@ -184,6 +184,7 @@ SHEET_COLUMNS: dict[str, dict[str, Column]] = {
             "count",
             "1 = call first. Listed is who has more margin at stake than a call costs.",
         ),
+        _LAST_ORDER,
         _money(
             "value_at_risk",
             "Value at risk",
@@ -198,6 +199,7 @@ SHEET_COLUMNS: dict[str, dict[str, Column]] = {
         _text("why", "Why", "The reason in words."),
     ),
     "slipping": _by_name(
+        _LAST_ORDER,
         _text("segment_from", "Segment before", "At the end of the quarter before."),
         _text(
             "what",
@@ -214,7 +216,7 @@ SHEET_COLUMNS: dict[str, dict[str, Column]] = {
         Column("rows", "Rows", "order lines", "count", "Order lines that are affected."),
         _people("customers", "Customers", "Customers of these rows."),
         _money("amount", "Amount", "Their amount, exact."),
-        _text("parameter", "Parameter", "Which setting of the profile decides it."),
+        _text("parameter", "Setting", "Which setting of the profile decides it."),
         _text("place", "Where", "Column of the source."),
         _text("treatment", "Treated", "What was done about it in this run."),
     ),

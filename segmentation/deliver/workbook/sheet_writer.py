@@ -38,13 +38,13 @@ A4 = 9
 """Number of the paper in the file format."""
 MOST_PRINTED = 500
 """Rows of a sheet that are printed: about ten pages; the file itself holds them all."""
-WIDEST_WRAPPED = {"recommendations": 20, "": 36}
-"""Characters of a column whose texts are wrapped, so that a sheet is read without scrolling; one \
-with many texts has narrow columns, so that it is printed in letters that can be read."""
+WIDEST_WRAPPED = {"recommendations": 20, "dictionary": 60, LIST: 48, "segments": 60, "": 36}
+"""Characters of the widest column, whose texts are wrapped, so that a sheet is read without \
+scrolling; one with many texts has narrow columns, so that it is printed in letters that can be read."""
 LINE, MOST_LINES = 15, 27
 """Points of a line of text, and lines of the highest row that programs take."""
-CUSTOMER_LISTS = ("segments", LIST)
-"""Kinds of sheets with so many customers that their texts stay on one line."""
+HEADER_FILL = "#E9ECEF"
+"""Ground of the first row, on which black has a contrast of 17:1."""
 
 
 @dataclass
@@ -59,7 +59,7 @@ class SheetWriter:
     currency: str = ""
     colours: Mapping[str, str] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counts)
-    formats: dict[tuple[str, bool, bool, bool, str], Any] = field(default_factory=dict)
+    formats: dict[tuple[str, bool, bool, str, str], Any] = field(default_factory=dict)
     _counted: Counts = field(default_factory=Counts)
 
     def add_table(self, one: Sheet) -> int:
@@ -77,12 +77,16 @@ class SheetWriter:
             self._column(sheet, one.kind, str(name), labels[at], table.iloc[:, at])
             for at, name in enumerate(table.columns)
         ]
-        wraps = one.kind not in CUSTOMER_LISTS
-        header_lines = max(map(lines_of, labels, (column.width for column in columns)))
+        room = (column.width - 2 for column in columns)  # the letters are bold
+        header_lines = max(map(lines_of, labels, room))
         _checked(sheet.set_row(0, LINE * header_lines))
         sheet.freeze_panes(1, 0)
         beneath = len(one.notes) + 1 if one.notes else 0
-        _set_up_print(sheet, min(len(table), MOST_PRINTED) + beneath, len(labels))
+        _set_up_print(sheet, len(table), beneath, len(labels))
+        if one.kind == "summary":  # its last row is of all customers
+            total = self.workbook.add_format({"bold": True, "top": 1})
+            row = (len(table), 0, len(table), len(labels) - 1)
+            _checked(sheet.conditional_format(*row, {"type": "no_errors", "format": total}))
         _checked(sheet.autofilter(0, 0, len(table), len(labels) - 1))
         # Ids are digits stored as text on purpose: no warning triangle in every cell.
         last = f"{_letters(len(labels) - 1)}{len(table) + 1}"
@@ -95,7 +99,9 @@ class SheetWriter:
             sheet.set_tab_color(colour)
         for at, (label, column) in enumerate(zip(labels, columns, strict=True)):
             _checked(sheet.set_column(at, at, column.width, column.default))
-            header = self._format("@", wrap=True, bold=True, right=column.is_number)
+            header = self._format(
+                "@", wrap=True, header=True, align="right" if column.is_number else ""
+            )
             _checked(sheet.write_string(0, at, self.clean(label), header))
 
         writes = [(at, column.write) for at, column in enumerate(columns)]
@@ -106,7 +112,7 @@ class SheetWriter:
                 for at, column in enumerate(columns)
             ]
             for row, cells in enumerate(zip(*values, strict=True), start + 1):
-                if wraps and (lines := _lines_of(cells, columns)) > 1:
+                if (lines := _lines_of(cells, columns)) > 1:
                     _checked(sheet.set_row(row, LINE * lines))
                 for (at, write), value in zip(writes, cells, strict=True):
                     if value is not None and write(row, at, value):
@@ -125,10 +131,10 @@ class SheetWriter:
     def _column(
         self, sheet: Worksheet, table: str, name: str, label: str, values: pd.Series
     ) -> _SheetColumn:
-        kind, wrap = kind_of(table, name, values), table not in CUSTOMER_LISTS
+        kind = kind_of(table, name, values)
         shown = number_format(kind, values, self.currency)
-        cell_format = self._format(shown, wrap=wrap and kind == "text")
-        text_format = self._format("@", wrap=wrap)
+        cell_format = self._format(shown, wrap=kind == "text")
+        text_format = self._format("@", wrap=True)
 
         def write_text(row: int, at: int, text: str) -> int:
             return sheet.write_string(row, at, text, text_format)
@@ -159,8 +165,8 @@ class SheetWriter:
         else:
             read, write = _objects, write_any
         default = None if kind == "flag" else cell_format
-        widest = {"widest": WIDEST_WRAPPED.get(table, WIDEST_WRAPPED[""])} if wrap else {}
-        width = width_of(label, kind, values, **widest)
+        widest = WIDEST_WRAPPED.get(table, WIDEST_WRAPPED[""])
+        width = width_of(label, kind, values, widest=widest)
         return _SheetColumn(read, write, default, width, kind not in ("text", "date", "flag"))
 
     def _texts(self, values: pd.Series) -> list[str | None]:
@@ -206,7 +212,7 @@ class SheetWriter:
             exact = str(number) if isinstance(number, int) else f"{number:f}"
             return sheet.write_string(row, at, exact, text_format)
         if cell_format.num_format == "@":
-            cell_format = self._format(number_format_of(number))
+            cell_format = self._format(number_format_of(number), align="left")
         return sheet.write_number(row, at, number, cell_format)
 
     def _write_date(self, sheet: Worksheet, row: int, at: int, value: Any, text_format: Any) -> int:
@@ -225,17 +231,19 @@ class SheetWriter:
         number_format: str,
         *,
         wrap: bool = False,
-        bold: bool = False,
-        right: bool = False,
+        header: bool = False,
+        align: str = "",
         colour: str = "",
     ) -> Any:
-        key = (number_format, wrap, bold, right, colour)
+        key = (number_format, wrap, header, align, colour)
         if key not in self.formats:
             properties: dict[str, Any] = {"num_format": number_format, "valign": "top"}
             if number_format == "@":
-                properties |= {"quote_prefix": True, "text_wrap": wrap, "bold": bold}
-            if right:
-                properties["align"] = "right"
+                properties |= {"quote_prefix": True, "text_wrap": wrap}
+            if header:
+                properties |= {"bold": True, "bg_color": HEADER_FILL, "bottom": 1}
+            if align:
+                properties["align"] = align
             elif number_format == "@":
                 properties |= {"align": "left", "indent": 1}  # off the number on its left
             if colour:
@@ -295,15 +303,17 @@ def _fits(values: pd.Series) -> bool:
     return present.empty or max(abs(int(present.min())), abs(int(present.max()))) < 10**MAX_DIGITS
 
 
-def _set_up_print(sheet: Worksheet, rows: int, columns: int) -> None:
-    """A4 across, as wide as one page, the header on each; no list is printed to its end."""
+def _set_up_print(sheet: Worksheet, rows: int, beneath: int, columns: int) -> None:
+    """A4 across, as wide as one page, the header on each; a long list's start, which says so."""
     sheet.set_landscape()
     sheet.set_paper(A4)
     sheet.fit_to_pages(1, 0)
     sheet.set_margins(left=0.4, right=0.4, top=0.5, bottom=0.6)
     _checked(sheet.repeat_rows(0))
-    _checked(sheet.print_area(0, 0, rows, columns - 1))
-    sheet.set_footer("&L&A&R&P / &N")
+    printed = min(rows, MOST_PRINTED)
+    _checked(sheet.print_area(0, 0, printed + beneath, columns - 1))
+    part = f": first {printed:,} of {rows:,} rows" if printed < rows else ""
+    sheet.set_footer(f"&L&A{part}&R&P / &N")
 
 
 def _checked(code: int | None) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from segmentation.core.columns import FEATURES, RULE_WORDS, amount_scale, group_labels
+from segmentation.core.phrases import plural
 from segmentation.deliver.workbook.cells import MAX_DIGITS
 from segmentation.deliver.workbook.definitions import LIST, SHEET_COLUMNS, TITLES
 
@@ -46,8 +47,29 @@ _IN_TWIN_ONLY = {
     "names": {"cluster"},
 }
 """Columns that programs need and that a sheet would be too wide to be read with."""
+_LISTED = {
+    "call_first": "to turn to one by one, by the money at risk.",
+    "slipping": "who fell a segment or fell silent in the last quarter, by what they spent.",
+}
 _ADVICE = ("play", "do", "break_even_response")
 _BY_VALUE = ("profile", "names")
+_WITHOUT_EMPTY = ("call_first", "findings")
+"""Kinds of sheets that leave out a column without a value."""
+ARMS = {"treatment": "contact", "control": "leave alone"}
+"""What a customer's arm asks of who has the list."""
+ABOUT = {
+    "source": "source of the orders",
+    "is_customer_table": "customers came as a ready table",
+    "synthetic": "data are made up",
+    "as_of": "days are counted to",
+    "first_order": "first order",
+    "last_order": "last order",
+    "raw_rows": "order lines read",
+    "sampled": "customers drawn from all",
+    "amount_scale": "decimals of an amount",
+    "database.engine": "database",
+}
+"""Facts about a run, as people call them."""
 _LONGEST_NAME = 31  # UTF-16 units in the name of a sheet
 # What the name of a sheet, or of its twin's file, may not hold.
 _NOT_IN_NAMES = re.compile(r"[\[\]:*?/\\<>\"|\x00-\x1f\x7f\ud800-\udfff\ufffe\uffff]+")
@@ -92,11 +114,14 @@ class Sheet:
             table = table.map(lambda cell: cell.replace("`", "") if isinstance(cell, str) else cell)
         if len(self.groups) == 1 and self.kind != "segments":
             hidden = hidden | {"segment_type"}
-        elif "segment_type" in table.columns and "customer_id" not in table.columns:
+        elif "segment_type" in table.columns and self.kind != "segments":
             said = table["segment_type"].map(group_labels(self.groups))
             table = table.assign(segment_type=said)
-        if self.kind == "call_first" and len(table):
-            hidden = hidden | set(table.columns[table.isna().all()])
+        if "campaign_arm" in table.columns:
+            table = table.assign(campaign_arm=table["campaign_arm"].map(ARMS))
+        if self.kind in _WITHOUT_EMPTY and len(table):
+            empty = table.isna() | table.map(lambda cell: isinstance(cell, str) and not cell)
+            hidden = hidden | set(table.columns[empty.all()])
         return table.loc[:, [name not in hidden for name in table.columns]]
 
 
@@ -134,13 +159,18 @@ def list_name(number: int, segment: str) -> Callable[[int], str]:
     --------
     >>> [list_name(2, "One-time: buyers?")(part) for part in (1, 2)]
     ['2 One-time_ buyers_', '2.2 One-time_ buyers_']
+    >>> list_name(1, "Long active, many units customers")(1)
+    '1 Long active, many units'
     """
 
     def name(part: int) -> str:
         start = f"{number} " if part == 1 else f"{number}.{part} "
         text = start + _NOT_IN_NAMES.sub("_", segment)
         units = text.encode("utf-16-le")[: 2 * _LONGEST_NAME]
-        return units.decode("utf-16-le", "ignore").rstrip("' .")
+        cut = units.decode("utf-16-le", "ignore")
+        if cut != text and " " in cut[len(start) :] and text[len(cut)] != " ":
+            cut = cut[: cut.rindex(" ")]
+        return cut.rstrip("' .,")
 
     return name
 
@@ -183,12 +213,23 @@ def anomaly_sheets(customers: pd.DataFrame, max_rows: int) -> Iterator[Sheet]:
 
 def list_columns(customers: pd.DataFrame) -> list[str]:
     """Who, in which segment, worth how much, how sure, and every feature there is."""
-    first = ["customer_id", "segment_type", "segment", "total_spent"]
-    last = ["margin", "is_anomaly", "anomaly_reasons", "campaign_arm"]
+    first = ["customer_id", "segment_type", "segment", "campaign_arm", "total_spent"]
+    last = ["margin", "is_anomaly", "anomaly_reasons"]
     features = [name for name in FEATURES if name in customers.columns and name not in first]
     if "recency" in features:
         features.insert(features.index("recency"), "last_order")
     return [name for name in [*first, *features, *last] if name in customers.columns]
+
+
+def with_last_order(table: pd.DataFrame, customers: pd.DataFrame) -> pd.DataFrame:
+    """A list of customers with the day of the last order before the days since it."""
+    if "last_order" not in customers.columns or "recency" not in table.columns:
+        return table
+    days = customers.set_index("customer_id")["last_order"]
+    told = table.assign(last_order=table["customer_id"].map(days))
+    names = [name for name in table.columns if name != "last_order"]
+    names.insert(names.index("recency"), "last_order")
+    return told[names]
 
 
 def by_value(customers: pd.DataFrame) -> pd.DataFrame:
@@ -262,15 +303,26 @@ def exact_scale(ledger: pd.DataFrame) -> int:
 
 
 def summary_notes(
-    overview: Mapping[str, Any], currency: str, findings: pd.DataFrame | None
+    overview: Mapping[str, Any],
+    currency: str,
+    findings: pd.DataFrame | None,
+    next_steps: Mapping[str, pd.DataFrame],
 ) -> tuple[str, ...]:
-    """What may make the first sheet less than true, and what it is about: source, days, money."""
+    """What to read and do first, and what the first sheet is about: source, days, money."""
     severe = () if findings is None else findings[findings["severity"] == "severe"].itertuples()
     said = [
         f"Read first: {row.title} ({row.rows:,} lines). The sheet {TITLES['findings']} says what to do."
         for row in severe
     ]
-    said.append(f"Source: {overview.get('source', 'not named')}. Money in {currency}.")
+    said += [
+        f"Sheet {TITLES[name]}: {plural(len(table), 'customer')} {_LISTED[name]}"
+        for name, table in next_steps.items()
+        if len(table)
+    ]
+    source = (
+        f"{overview.get('source', 'not named')}{' (made up)' if overview.get('synthetic') else ''}"
+    )
+    said.append(f"Source: {source}. Money in {currency}.")
     if overview.get("first_order"):
         said.append(
             f"Orders from {overview['first_order']} to {overview['last_order']}; days are counted "
@@ -288,7 +340,11 @@ def about(
     money: Mapping[str, Decimal],
 ) -> pd.DataFrame:
     """Key and value: the run, the sheets, and what had to change to fit a spreadsheet."""
-    facts = dict(_flat(overview))
+    words = {True: "yes", False: "no", None: "no"}
+    facts = {
+        ABOUT.get(key, key): words[value] if value is None or isinstance(value, bool) else value
+        for key, value in _flat(overview)
+    }
     facts.setdefault("currency", currency)
     facts |= {f"rows on sheet {name}": count for name, count in rows.items()}
     facts |= money

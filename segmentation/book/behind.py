@@ -7,9 +7,11 @@ Whatever shows one carries its data in the notebook's output, under a kind that 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import combinations
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from segmentation.core.limits import LEAST_ALIKE, LEAST_PUBLISHED
@@ -17,6 +19,9 @@ from segmentation.core.limits import LEAST_ALIKE, LEAST_PUBLISHED
 KIND = "application/vnd.segmentation.data+json"
 FEW, HIDDEN = f"<{LEAST_PUBLISHED}", "–"
 """What a table says in place of a count of few, and of their figures."""
+ABOUT_FEW = (
+    f"{FEW}, –: fewer than {LEAST_PUBLISHED} customers, or what would tell how many they are."
+)
 _COUNTS = ("customers", "orders", "lines")
 """What is counted in a row; where there are few orders there are few customers."""
 OF_DATA = ("lines", "how many", "rows")
@@ -25,34 +30,100 @@ GROUPS = ("segment_type", "segment")
 _QUARTILES = {"10%": 0.1, "25%": 0.25, "middle": 0.5, "75%": 0.75, "90%": 0.9}
 
 
-def hide_few(texts: pd.DataFrame, numeric: Sequence[str]) -> pd.DataFrame:
-    """A table as shown, without the figures of a row of fewer than `LEAST_PUBLISHED` customers.
+def withheld(counts: pd.Series, names: pd.DataFrame) -> pd.Series:
+    """Rows without figures: those of few customers, and what else would tell how many they are.
+
+    Totals are known: of the table, and of the rows that share a name or two (all that came from
+    a segment, all that went to one). Where these give a hidden count away, the smallest row of
+    the shortest such total is hidden as well, until none can be solved for.
 
     Examples
     --------
-    >>> rows = {"what": ["a", "b"], "customers": ["3 (1%)", "1,234 (99%)"], "spent": ["$7", "$9"]}
-    >>> hide_few(pd.DataFrame(rows), ["customers", "spent"]).values.tolist()
-    [['a', '<5', '–'], ['b', '1,234 (99%)', '$9']]
+    >>> rows = pd.DataFrame({"before": ["a", "a", "b", "b"], "after": ["c", "d", "c", "d"]})
+    >>> withheld(pd.Series([3, 20, 30, 40]), rows).tolist()
+    [True, True, True, True]
+    >>> withheld(pd.Series([3, 4, 30, 40]), rows[["before"]]).tolist()
+    [True, True, False, False]
+    """
+    sizes = pd.to_numeric(counts).fillna(0).to_numpy(dtype=float)
+    few = (sizes >= 1) & (sizes < LEAST_PUBLISHED)
+    hidden = few.copy()
+    if few.any():
+        totals = np.array([rows for rows in _totals(names) if rows.sum() > 1]).astype(float)
+        while len(totals) and (solved := _solved(totals, hidden) & few).any():
+            shared = totals[totals[:, solved.argmax()] > 0]
+            shared = shared[np.lexsort((shared.sum(axis=1), (shared * hidden).sum(axis=1)))]
+            spare = [(rows > 0) & ~hidden for rows in shared]
+            rows = next((own for own in spare if own.any()), None)
+            if rows is None:  # everything is hidden
+                break
+            most = sizes.max() + 1
+            hidden[np.where(rows, np.where(sizes > 0, sizes, most), np.inf).argmin()] = True
+    return pd.Series(hidden, index=counts.index)
+
+
+def _totals(names: pd.DataFrame) -> Iterator[np.ndarray]:
+    """Which rows each known total is of."""
+    yield np.ones(len(names), dtype=bool)
+    for several in (1, 2):
+        for some in combinations(names.columns, several):
+            of = names[list(some)].astype(str).agg(" ".join, axis=1)
+            yield from ((of == one).to_numpy() for one in of.unique())
+
+
+def _solved(totals: np.ndarray, hidden: np.ndarray) -> np.ndarray:
+    """Hidden rows whose figure follows from the totals and from the rows that are shown."""
+    unknown = totals[:, hidden]
+    free = np.eye(int(hidden.sum())) - np.linalg.pinv(unknown) @ unknown
+    solved = np.zeros(len(hidden), dtype=bool)
+    solved[hidden] = np.abs(free).max(axis=1) < 1e-9
+    return solved
+
+
+def hide_few(texts: pd.DataFrame, numeric: Sequence[str], *, adds_up: bool = True) -> pd.DataFrame:
+    """A table as shown, without the figures of rows that are `withheld`.
+
+    Where rows overlap (not ``adds_up``), no total tells what one of few hides.
+
+    Examples
+    --------
+    >>> rows = {"what": ["a", "b", "c"], "customers": ["3 (1%)", "1,234 (98%)", "9 (1%)"]}
+    >>> rows = pd.DataFrame(rows).assign(spent=["$7", "$9", "$5"])
+    >>> hide_few(rows, ["customers", "spent"]).values.tolist()
+    [['a', '<5', '–'], ['b', '1,234 (98%)', '$9'], ['c', '–', '–']]
     """
     if "customers" not in texts.columns:
         return texts
     counts = texts["customers"].astype(str).str.extract(r"^([\d,]+)")[0].str.replace(",", "")
-    few = pd.to_numeric(counts).between(1, LEAST_PUBLISHED - 1)
-    hidden = texts.astype(object)
-    hidden.loc[few, [name for name in numeric if name not in OF_DATA]] = HIDDEN
+    counts = pd.to_numeric(counts)
+    few = counts.between(1, LEAST_PUBLISHED - 1)
+    if not few.any():
+        return texts
+    names = texts.columns.difference([*numeric, "customers"], sort=False)
+    hidden, rows = texts.astype(object), withheld(counts, texts[names]) if adds_up else few
+    hidden.loc[rows, [name for name in numeric if name not in OF_DATA]] = HIDDEN
+    hidden.loc[rows, "customers"] = HIDDEN
     hidden.loc[few, "customers"] = FEW
-    return hidden if few.any() else texts
+    return hidden
 
 
 def of_groups(table: pd.DataFrame) -> pd.DataFrame:
-    """A table of groups without the figures of those of fewer than `LEAST_PUBLISHED` customers."""
+    """A table of groups without the figures of those that are `withheld`."""
+    names = _names_of(table)
+    figures = table.columns.difference(names.union(OF_DATA), sort=False)
+    return table.assign(**{name: table[name].mask(rows_withheld(table)) for name in figures})
+
+
+def rows_withheld(table: pd.DataFrame) -> pd.Series:
+    """Rows of a table of groups that are `withheld`: none where nobody is counted."""
     counted = next((name for name in _COUNTS if name in table.columns), None)
     if counted is None:
-        return table
-    few = pd.to_numeric(table[counted]).between(1, LEAST_PUBLISHED - 1)
-    names = table.select_dtypes(["string", "category", "datetime"]).columns.union(OF_DATA)
-    figures = table.columns.difference(names, sort=False)
-    return table.assign(**{name: table[name].mask(few) for name in figures})
+        return pd.Series(False, index=table.index)
+    return withheld(table[counted], table[_names_of(table).difference(OF_DATA)])
+
+
+def _names_of(table: pd.DataFrame) -> pd.Index:
+    return table.select_dtypes(["string", "category", "datetime"]).columns
 
 
 def quantiles(customers: pd.DataFrame) -> pd.DataFrame:

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from nbformat.v4 import new_code_cell, new_notebook, new_output
+from scipy.optimize import linprog
 
 from segmentation.book import behind, style
 from segmentation.book.data_files import put_beside
@@ -46,16 +47,18 @@ def texts_of(markup: str, tag: str) -> list[str]:
 
 def test_the_file_beneath_a_table_says_what_the_table_says(tmp_path):
     table = pd.DataFrame(
-        {"segment": ["High", "Low", "Odd"], "customers": ["1,200", "12", "4 (1%)"]}
-    ).assign(spent=["$1.2M", "-$3", "$99"])
+        {"segment": ["High", "Mid", "Low", "Odd"], "customers": ["1,200", "99", "12", "4 (1%)"]}
+    ).assign(spent=["$1.2M", "-$3", "$5", "$99"])
 
-    html = table_of(table, caption="Segments; spent: all. n = 3.", numeric=("customers", "spent"))
+    html = table_of(
+        table, caption="Segments; spent: all of a customer. n = 4.", numeric=("customers", "spent")
+    )
     notebook = put_beside(chapter(html), tmp_path)
 
     (file,) = (tmp_path / "data").glob("*.csv")
-    assert file.name == "segments-spent-all-n-3.csv"
+    assert file.name == "segments-spent-all-of-a-customer.csv"
     assert notebook.cells[1].source == (
-        ":::{div} data-link\n{download}`Data (CSV) <data/segments-spent-all-n-3.csv>`\n:::"
+        ":::{div} data-link\n{download}`Data (CSV) <data/segments-spent-all-of-a-customer.csv>`\n:::"
     )
     head, *rows = rows_of(file)
     markup = notebook.cells[0].outputs[0].data["text/html"]
@@ -63,7 +66,9 @@ def test_the_file_beneath_a_table_says_what_the_table_says(tmp_path):
     assert [cell for row in rows for cell in row] == [
         re.sub("&lt;", "<", text) for text in texts_of(markup, "td")
     ]
-    assert rows[2] == ["Odd", "<5", "–"], "alike in the table and the file"
+    assert rows[3] == ["Odd", "<5", "–"], "alike in the table and the file"
+    assert rows[2] == ["Low", "–", "–"], "else the total would tell how many are odd"
+    assert "fewer than 5 customers, or what would tell" in markup
     assert behind.KIND not in notebook.cells[0].outputs[0].data
 
 
@@ -81,14 +86,45 @@ def test_figures_carry_what_they_were_drawn_from_without_groups_of_few(tmp_path)
         ax.plot(table["revenue"])
         return fig
 
-    months = pd.date_range("2024-01-01", periods=3, freq="MS")
-    table = pd.DataFrame({"month": months, "customers": [9, 4, 0], "revenue": [1 / 3, 8.0, 0.0]})
+    months = pd.date_range("2024-01-01", periods=4, freq="MS")
+    table = pd.DataFrame(
+        {"month": months, "customers": [9, 4, 0, 5], "revenue": [1 / 3, 8.0, 0.0, 1]}
+    )
     put_beside(chapter(plot(table)), tmp_path)
 
     head, *rows = rows_of(tmp_path / "data" / "table.csv")
     assert head == ["month", "customers", "revenue"]
-    assert [row[0] for row in rows] == ["2024-01-01", "2024-02-01", "2024-03-01"]
-    assert [row[1:] for row in rows] == [["9", "0.333333333333333"], ["", ""], ["0", "0.0"]]
+    assert [row[0] for row in rows] == [f"2024-0{n}-01" for n in range(1, 5)]
+    assert [row[1:] for row in rows] == [
+        *(["9", "0.333333333333333"], ["", ""], ["0", "0.0"], ["", ""]),
+    ]
+
+
+def reach_of(cell: int, sizes: np.ndarray, hidden: np.ndarray, names: pd.DataFrame) -> float:
+    """How far a hidden count can lie from another that all totals and shown counts allow."""
+    totals = [np.ones(len(sizes)), *(names[n] == one for n in names for one in set(names[n]))]
+    known = np.array(totals, dtype=float)
+    aim = (np.flatnonzero(hidden) == cell).astype(float)
+    ends = [
+        linprog(sign * aim, A_eq=known[:, hidden], b_eq=known[:, hidden] @ sizes[hidden]).fun * sign
+        for sign in (1, -1)
+    ]
+    return ends[1] - ends[0]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_total_of_a_table_tells_a_count_of_few(seed):
+    """As a reader would try: solve for the hidden cells from the sums of rows and columns."""
+    chance = np.random.default_rng(seed)
+    sizes = chance.choice([0, 2, 4, 7, 40, 900], 16, p=[0.1, 0.1, 0.1, 0.2, 0.3, 0.2]).astype(float)
+    names = pd.DataFrame({"before": np.repeat(list("abcd"), 4), "after": list("wxyz") * 4})
+
+    hidden = behind.withheld(pd.Series(sizes), names).to_numpy()
+
+    few = np.flatnonzero((sizes > 0) & (sizes < 5))
+    assert hidden[few].all()
+    assert all(reach_of(cell, sizes, hidden, names) > 0.5 for cell in few)
+    assert len(few) or not hidden.any()
 
 
 @pytest.mark.parametrize("marked", [False, True])

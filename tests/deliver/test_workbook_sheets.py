@@ -241,7 +241,7 @@ def test_a_campaign_has_its_sheet_and_the_lists_say_who_is_left_alone(tmp_path):
     }
     assert arms == {"a": "contact", "b": "leave alone", "c": None}
     assert "campaign_arm" not in names_of_sheet(book["All customers"])
-    assert twin_of(tmp_path, "1 Low")[1][3] == "treatment"
+    assert twin_of(tmp_path, "1 Low")[1][3] == "control"
 
 
 def test_a_list_of_whom_to_call_says_the_group_in_words_and_the_day_of_the_last_order(tmp_path):

@@ -41,9 +41,10 @@ def draw_rows(
     is_bar = kind.__name__ == "barplot"
     known = table.dropna(subset=values, how="all")
     if is_bar and "customers" in known.columns:  # as tables and files beside the picture have it
-        of_few = known["customers"].between(1, LEAST_PUBLISHED - 1)
+        rows = behind.rows_withheld(table)[known.index]
         hidden = [v for v in values if v not in behind.OF_DATA]
-        known = known.assign(**{v: known[v].astype(float).mask(of_few, 0.0) for v in hidden})
+        known = known.assign(**{v: known[v].astype(float).mask(rows, 0.0) for v in hidden})
+        known = known.assign(_withheld=rows)
     known = known.assign(_name=_names(known, names, with_n=not is_bar))
     groups = [(str(name), own) for name, own in known.groupby(col, sort=False)] if col else []
     panels = [(name, own, v) for name, own in groups or [("", known)] for v in values]
@@ -118,7 +119,8 @@ def _value(
 ) -> str:
     """What stands at the end of a bar: the value, its share and n where the row has them."""
     few = f"n < {LEAST_PUBLISHED}"
-    if 0 < row.get("customers", np.inf) < LEAST_PUBLISHED and name not in behind.OF_DATA:
+    if row.get("_withheld", False) and name not in behind.OF_DATA:
+        few = few if row["customers"] < LEAST_PUBLISHED else "not shown"
         return f"{few}\n{common.wrap(row[text], WIDEST_NAME)}" if text else few
     number = float(row[name])
     is_money = currency and f"({currency}" in labels.get(name, "")

@@ -9,7 +9,16 @@ from typing import Any
 import pandas as pd
 
 from segmentation.actions.next_steps import FELL, NEW
-from segmentation.book.words.text import Html, dollars, inert, label, listed, plural, table_of
+from segmentation.book.words.text import (
+    Html,
+    dollars,
+    inert,
+    label,
+    listed,
+    plural,
+    table_of,
+    told,
+)
 from segmentation.core.columns import (
     format_money,
     format_percent,
@@ -18,7 +27,7 @@ from segmentation.core.columns import (
     group_labels,
 )
 from segmentation.core.intervals import wilson
-from segmentation.core.limits import LEAST_CUSTOMERS
+from segmentation.core.limits import LEAST_CUSTOMERS, LEAST_PUBLISHED
 
 VERDICT_WORDS = {
     "keep": "Keep the earlier model",
@@ -48,12 +57,20 @@ def changes_sentence(changes: Any, *, currency: str) -> str:
     return dollars(_changes_plain(changes.migration, currency))
 
 
+def _count(n: int, noun: str = "") -> str:
+    """A count at the beginning of a sentence."""
+    text = told(n, noun)
+    return text[:1].upper() + text[1:]
+
+
 def _ups_and_downs(migration: pd.DataFrame) -> str:
     """How many of the moved went to a segment of higher number: one that spends more on average."""
     moved = migration[migration["movement"] == "moved"]
     before, after = (moved[f"cluster_{side}"].astype(int) for side in ("before", "after"))
     up = int(moved.loc[after > before, "customers"].sum())
     down = int(moved.loc[after < before, "customers"].sum())
+    if min(up, down) in range(1, LEAST_PUBLISHED):  # and the others would tell how many
+        return f"most to one that spends {'more' if up > down else 'less'} on average"
     return f"{up:,} to one that spends more on average and {down:,} to one that spends less"
 
 
@@ -67,22 +84,22 @@ def _changes_plain(migration: pd.DataFrame, currency: str) -> str:
         worth = _money(migration, "moved", "revenue_after", currency)
         share = format_share(moved / both, both)
         parts.append(
-            f"Of the customers in both runs, {plural(moved, 'customer')} moved to another segment, "
-            f"{share}"
+            f"Of the customers in both runs, {told(moved, 'customer')} moved to another segment"
+            + ("" if 0 < moved < LEAST_PUBLISHED else f", {share}")
             + (f": {_ups_and_downs(migration)}; they have spent {worth} by now." if moved else ".")
         )
         if redrawn:
             parts.append(
-                f"{plural(redrawn, 'further customer')} did not move: the later run drew the "
+                f"{_count(redrawn, 'further customer')} did not move: the later run drew the "
                 "border of a segment elsewhere."
             )
     else:
         parts.append("The runs have no customer in common.")
     came, left = int(counts.get("new", 0)), int(counts.get("lost", 0))
     worth = _money(migration, "new", "revenue_after", currency)
-    parts.append(f"{plural(came, 'new customer')} spent {worth}." if came else "Nobody is new.")
+    parts.append(f"{_count(came, 'new customer')} spent {worth}." if came else "Nobody is new.")
     worth = _money(migration, "lost", "revenue_before", currency)
-    gone = f"{plural(left, 'customer')} of the earlier run, worth {worth}, no longer appear."
+    gone = f"{_count(left, 'customer')} of the earlier run, worth {worth}, no longer appear."
     parts.append(gone if left else "Nobody of the earlier run is missing.")
     return " ".join(parts)
 
@@ -116,18 +133,19 @@ def movement_sentence(
         (begin, end), count, spent = next(falls.nlargest(1, "sum").itertuples(name=None))
         of = int(last.loc[last["segment_from"] == begin, "customers"].sum())
         parts = [
-            f"{count:,} of {of:,} customers of {inert(begin)} ({format_percent(count / of)}) fell "
-            f"to {inert(end)} {period}; they have spent {format_money(spent, currency)} so far."
+            f"{_count(count)} of {plural(of, 'customer')} of {inert(begin)} "
+            + (f"({format_percent(count / of)}) " if count >= LEAST_PUBLISHED else "")
+            + f"fell to {inert(end)} {period}; they have spent {format_money(spent, currency)} so far."
         ]
         if rest := int(fell.sum()) - count:
-            parts.append(f"{rest:,} more fell between other segments.")
+            parts.append(f"{_count(rest)} more fell between other segments.")
     if len(silent):
         spent = format_money(float(silent["total_spent"].sum()), currency)
-        told = f"they have spent {spent} so far"
+        so_far = f"they have spent {spent} so far"
         parts.append(
-            f"{plural(len(silent), 'customer')} fell silent {period}; {told}. Nobody fell a segment."
+            f"{_count(len(silent), 'customer')} fell silent {period}; {so_far}. Nobody fell a segment."
             if falls.empty
-            else f"{plural(len(silent), 'further customer')} fell silent; {told}."
+            else f"{_count(len(silent), 'further customer')} fell silent; {so_far}."
         )
     place = {name: number for number, name in enumerate(names)}
     rose = last[last["segment_to"].map(place) > last["segment_from"].map(place)]
@@ -135,7 +153,8 @@ def movement_sentence(
     for flows, did in ((rose, "rose a segment and"), (came, "are new and")):
         if count := int(flows["customers"].sum()):
             spent = format_money(float(flows["revenue"].sum()), currency)
-            parts.append(f"{plural(count, 'customer')} {did} spent {spent} in the quarter.")
+            who = _count(count, "customer")
+            parts.append(f"{who} {did} spent {spent} in the quarter.")
     if len(slipping):
         parts.append("Who slipped is in the workbook's sheet *Slipping*.")
     return dollars(" ".join(parts))

@@ -51,7 +51,7 @@ def _two_storeys(rows: pd.DataFrame) -> Html:
         return Html("", "")
     figures = [name for name in rows.columns if name != MEANING]
     numeric = ("how many", "customers", "money")
-    rows = hide_few(rows, numeric)
+    rows = hide_few(rows, numeric, adds_up=False)
 
     def cell(tag: str, name: str, text: object) -> str:
         kind = ' class="num"' if name in numeric else ""

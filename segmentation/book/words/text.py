@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from segmentation.book.behind import bundle, hide_few
+from segmentation.book.behind import ABOUT_FEW, bundle, hide_few
 from segmentation.core.columns import (
     ALL_CUSTOMERS,
     FEATURES,
@@ -17,6 +17,7 @@ from segmentation.core.columns import (
     format_value,
     group_labels,
 )
+from segmentation.core.limits import LEAST_PUBLISHED
 from segmentation.core.palette import in_the_dark
 from segmentation.core.phrases import listed, plural
 
@@ -128,7 +129,8 @@ def table_of(
     if rows.empty:
         return Html("", "")
     right = set(numeric)
-    rows = hide_few(rows, [*right])
+    given, rows = rows, hide_few(rows, [*right])
+    caption += "" if rows is given else f" {ABOUT_FEW}"
 
     def cell(tag: str, name: str, value: Any) -> str:
         kind = ' class="num"' if name in right else ""
@@ -208,6 +210,19 @@ def in_group(kind: str, kinds: Sequence[str]) -> str:
 def dollars(text: str) -> str:
     """Keep currency signs from being read as math by Markdown."""
     return text.replace("$", "\\$")
+
+
+def told(n: int, noun: str = "") -> str:
+    """A count of people in a sentence; how few they are is not said.
+
+    Examples
+    --------
+    >>> told(12, "customer"), told(3, "customer"), told(3)
+    ('12 customers', 'fewer than 5 customers', 'fewer than 5')
+    """
+    if 0 < n < LEAST_PUBLISHED:
+        return f"fewer than {LEAST_PUBLISHED} {plural(2, noun)[2:] if noun else ''}".strip()
+    return plural(n, noun) if noun else f"{n:,}"
 
 
 def shown(value: float, name: str, currency: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from segmentation.book import style
-from segmentation.book.figure_room import narrowed
+from segmentation.book.figure_room import NARROW, narrowed
 from segmentation.book.plots import common
 from segmentation.book.plots.bars import bare_bars
 from segmentation.core import columns as schema
@@ -45,7 +46,7 @@ def plot_alluvial(migration: pd.DataFrame | None, *, colours: Mapping[str, str])
     ]
     fig, axes = common.panels(len(groups), columns=1, height=heights)
     for ax, (segment_type, group), flow in zip(axes, groups, flows, strict=True):
-        _draw_flows(ax, flow, colours)
+        _draw_flows(ax, flow, colours, common.hatched(segment_type))
         total = int(group["customers"].sum())
         common.panel_title(ax, segment_type, total, alone=len(groups) == 1, width=70)
     return fig
@@ -77,7 +78,9 @@ def _blocks(flows: pd.DataFrame, side: str) -> dict[str, tuple[float, float]]:
     return blocks
 
 
-def _draw_flows(ax: Axes, flows: pd.DataFrame, colours: Mapping[str, str]) -> None:
+def _draw_flows(
+    ax: Axes, flows: pd.DataFrame, colours: Mapping[str, str], look: Mapping[str, Any]
+) -> None:
     sides = {side: _blocks(flows, side) for side in ("before", "after")}
     total = flows["customers"].sum()
     filled = {side: {name: bottom for name, (bottom, _) in sides[side].items()} for side in sides}
@@ -94,7 +97,7 @@ def _draw_flows(ax: Axes, flows: pd.DataFrame, colours: Mapping[str, str]) -> No
         filled["after"][row.after] += size
     tops = [bottom + height for blocks in sides.values() for bottom, height in blocks.values()]
     for side, left in (("before", 0.0), ("after", 1 - BLOCK)):
-        _draw_side(ax, sides[side], left, total, colours, top=max(tops))
+        _draw_side(ax, sides[side], left, total, colours, top=max(tops), look=look)
     ax.set(xlim=(-0.62, 1.62), ylim=(-0.09, max(tops) + 0.05), xticks=[0, 1], yticks=[])
     ax.set_xticklabels(["earlier run", "later run"])
     ax.tick_params(axis="x", length=0)
@@ -109,12 +112,13 @@ def _draw_side(
     colours: Mapping[str, str],
     *,
     top: float,
+    look: Mapping[str, Any],
 ) -> None:
     middles = [bottom + height / 2 for bottom, height in blocks.values()]
     places = common.spread(middles, 0.14 * top, 0.0, top)
     for (name, (bottom, height)), place in zip(blocks.items(), places, strict=True):
         colour = colours.get(name, style.CONTEXT)
-        ax.bar(left, height, BLOCK, bottom=bottom, align="edge", color=colour)
+        ax.bar(left, height, BLOCK, bottom=bottom, align="edge", color=colour, **look)
         text = f"{common.wrap(name, 30)}\nn = {round(height * total):,}"
         inward = left < 0.5
         ax.annotate(
@@ -210,7 +214,8 @@ def plot_retention(retention: pd.DataFrame, *, colours: Mapping[str, str]) -> Fi
     places = common.spread([share for _, share in ends], LABEL / height * top * 1.2, 0, top)
     for (at, _), place, text in zip(ends, places, texts, strict=True):
         ax.annotate(text, (at, place), (9, 0), textcoords="offset points", va="center")
-    ax.set_xticks(range(len(days)), days)
+    step = max(len(days) - 1, 1) if NARROW.get() else 1  # half of a phone has room for two
+    ax.set_xticks(range(len(days))[::step], days[::step])
     ax.set(xlim=(-0.2, len(days) - 1 + 0.34 * len(days)), ylim=(0, top), xlabel="Quarter's end",
            ylabel="Ordered in the next quarter")  # fmt: skip
     ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))

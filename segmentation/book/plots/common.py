@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -19,6 +20,7 @@ from segmentation.book.figure_room import narrowed
 from segmentation.core import columns as schema
 
 GROUP_GREYS = (style.INK, style.QUIET, style.CONTEXT)
+HATCHES = ("", "////", "....")
 MAX_POINTS = 20_000
 HEAVY_TAIL = 20  # largest value over median from which a linear axis hides most customers
 LOG_WORDS = {"linear": "", "log": "log scale", "symlog": "log scale with zero"}
@@ -135,8 +137,9 @@ def note(fig: Figure, text: str) -> None:
 
 def wrap(text: str, width: int, *, break_words: bool = True) -> str:
     """Break a long name over lines; a word longer than a line is broken too."""
+    whole = str(text).replace("n = ", "n\N{NBSP}=\N{NBSP}")  # a number and what it counts
     lines = textwrap.wrap(
-        str(text), narrowed(width), break_on_hyphens=False, break_long_words=break_words
+        whole, narrowed(width), break_on_hyphens=False, break_long_words=break_words
     )
     return "\n".join(lines) or str(text)
 
@@ -294,6 +297,19 @@ def type_style(segment_type: str) -> tuple[str, str]:
     known = schema.SEGMENT_TYPES
     place = known.index(segment_type) if segment_type in known else len(known)
     return GROUP_GREYS[place % len(GROUP_GREYS)], style.MARKERS[place]
+
+
+def group_hatch(segment_type: object) -> str:
+    """Pattern on the colour of a segment: of two groups' segments of one name, each has its own."""
+    known = schema.SEGMENT_TYPES
+    place = known.index(str(segment_type)) if segment_type in known else 0
+    return HATCHES[place % len(HATCHES)]
+
+
+def hatched(segment_type: object) -> dict[str, Any]:
+    """What bars of a group are drawn with: lines of paper over the colour, but for the first."""
+    pattern = group_hatch(segment_type)
+    return {"hatch": pattern, "edgecolor": style.PAPER, "linewidth": 0} if pattern else {}
 
 
 def point_key(label: str, colour: str, marker: str) -> Line2D:

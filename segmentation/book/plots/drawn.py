@@ -162,7 +162,7 @@ def draw(
         if len(groups) > 1:
             ax.set_xlabel(common.wrap(ax.get_xlabel(), 28))
         common.panel_title(
-            ax, name, None if of_groups else len(rows), alone=len(groups) == 1,
+            ax, name, _counted(rows) if of_groups else len(rows), alone=len(groups) == 1,
             extra=SCORES.get(str(up), ("",))[0], width=60 if len(groups) == 1 else 30,
         )  # fmt: skip
         if hue and not of_groups:
@@ -170,11 +170,13 @@ def draw(
             own = pd.DataFrame({"segment": rows[hue]})
             keys = common.segment_keys(own, colours, width=44 if alone else 44 // len(groups) + 7)
             common.key_below(ax, keys, columns=3 if alone else 1)
+        if of_groups and kind.__name__ == "scatterplot" and len(colours) > 1:
+            _name_points(ax, rows, (x, str(up)), str(hue))
         if len(shown) < len(rows):
             thinned.append(f"{len(shown):,} of {len(rows):,}")
     for ax in axes[1:] if not ups[1:] else []:
         ax.set_ylabel("")
-    if of_groups and len(colours) > 1:
+    if of_groups and len(colours) > 1 and kind.__name__ != "scatterplot":
         marks = style.segment_markers(colours)
         labels = schema.group_labels(colours)
         fig.legend(
@@ -188,6 +190,26 @@ def draw(
     of_many = behind.of_groups(table[names]) if of_groups else behind.quantiles(table)
     fig.data = of_many  # type: ignore[attr-defined]
     return fig
+
+
+def _counted(rows: pd.DataFrame) -> int | None:
+    """Customers of a panel's rows: of each row the same, or in each row others."""
+    if "customers" not in rows.columns:
+        return None
+    counts = rows["customers"]
+    return int(counts.iloc[0] if counts.nunique() == 1 else counts.sum())
+
+
+def _name_points(ax: Axes, rows: pd.DataFrame, names: tuple[str, str], hue: str) -> None:
+    """What points of a colour are, beside them: the lowest above themselves, others below."""
+    x, up = names
+    for value, own in rows.groupby(hue, sort=True):
+        is_lowest = own[up].min() <= rows[up].min()
+        place = (own[x].median(), own[up].max() if is_lowest else own[up].min())
+        ax.annotate(
+            str(value), place, (0, 6 if is_lowest else -6), textcoords="offset points",
+            ha="center", va="bottom" if is_lowest else "top",
+        )  # fmt: skip
 
 
 def _each(rows: pd.DataFrame, hue: str | None, colours: Mapping[str, str]) -> Any:

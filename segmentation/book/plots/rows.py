@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
 from segmentation.book import behind, style
@@ -72,6 +73,8 @@ def draw_rows(
         if hue:
             shown["_hue"] = own[hue].astype(str)
         kind(shown, x=value, y="_row", ax=ax, legend=False, **(by_hue | dict(look)))
+        if hue == "segment" and "segment_type" in own.columns:
+            _tell_groups_apart(ax, list(own["segment_type"]))
         ax.set_ylabel("")
         is_named = place % len(values) == 0 or NARROW.get()
         words = list(own["_name"]) if is_named else [""] * len(own)
@@ -92,6 +95,19 @@ def draw_rows(
         common.note(fig, note)
     fig.data = behind.of_groups(table)  # type: ignore[attr-defined]
     return fig
+
+
+def _tell_groups_apart(ax: Axes, kinds: Sequence[str]) -> None:
+    """Bars of a later group have a pattern, its dots are hollow: names and colours may repeat."""
+    for bar in ax.patches:
+        kind = kinds[round(bar.get_y() + bar.get_height() / 2)]  # type: ignore[attr-defined]
+        bar.set(**common.hatched(kind))
+    for dots in ax.collections:
+        fills = dots.get_facecolors()  # type: ignore[attr-defined]
+        if len(fills) == len(kinds):
+            dots.set(edgecolor=fills, linewidth=1.6)
+            later = np.array([bool(common.group_hatch(kind)) for kind in kinds])
+            dots.set(facecolor=np.where(later[:, None], to_rgba(style.PAPER), fills))
 
 
 def _names(table: pd.DataFrame, names: str, *, with_n: bool) -> list[str]:

@@ -11,6 +11,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from segmentation.book import style
+from segmentation.book.figure_room import NARROW
 from segmentation.book.plots import common, heat
 from segmentation.core import columns as schema
 from segmentation.core.phrases import shorten
@@ -126,13 +127,17 @@ def plot_shares(profile: pd.DataFrame, *, colours: Mapping[str, str]) -> Figure:
     most = max(len(group) for _, group in groups)
     width = 46 if len(groups) == 1 else 24
     lines = max(len(common.wrap(str(name), width).splitlines()) for name in profile["segment"])
-    height = max(2.0, 0.8 + (0.55 + 0.25 * (lines - 1)) * most)
+    rows = [len(group) if NARROW.get() else most for _, group in groups]
+    heights = [
+        max(1.4 if NARROW.get() else 2.0, 0.8 + (0.55 + 0.25 * (lines - 1)) * n) for n in rows
+    ]
+    height = heights if NARROW.get() else heights[0]
     fig, axes = common.panels(len(groups), columns=3, height=height)
     widest = profile[["customers_share", "revenue_share"]].max().max()
-    for ax, (segment_type, group) in zip(axes, groups, strict=True):
+    for ax, n, (segment_type, group) in zip(axes, rows, groups, strict=True):
         _draw_pairs(ax, group.sort_values("cluster", ascending=False), colours, width)
         ax.set_xlim(min(profile["revenue_share"].min(), 0.0), max(float(widest), 0.01))
-        ax.set_ylim(most - 0.42, -0.58 - 0.15 * (lines - 1))
+        ax.set_ylim(n - 0.42, -0.58 - 0.15 * (lines - 1))
         alone = len(groups) == 1
         common.panel_title(ax, segment_type, int(group["customers"].sum()), alone=alone)
     axes[0].set_ylabel("Segment")
@@ -149,7 +154,8 @@ def _draw_pairs(ax: Axes, group: pd.DataFrame, colours: Mapping[str, str], width
         ax.barh(
             place - 0.02, of_customers, 0.24, color=style.PAPER, edgecolor=colour, linewidth=1.3
         )
-        ax.barh(place + 0.25, of_revenue, 0.26, color=colour)
+        of_group = common.hatched(group["segment_type"].iloc[0])
+        ax.barh(place + 0.25, of_revenue, 0.26, color=colour, **of_group)
         ax.annotate(
             common.wrap(shorten(str(row.segment), 46), width), (0, place - 0.2), (0, 1),
             va="bottom",

@@ -590,7 +590,7 @@ SHARE = '[=0]0%;[<0.001]"under 0.1%";0.0%'
         ("profile", "customers_share", SHARE),
         ("profile", "revenue", '"$"#,##0.00'),
         ("profile", "total_spent_mean", '"$"#,##0.00'),
-        ("profile", "recency_median", "#,##0.00"),
+        ("profile", "recency_median", "#,##0.0"),
         ("recommendations", "break_even_response", SHARE),
         ("recommendations", "contact_cost", '"$"#,##0.00'),
         ("recommendations", "reach", "#,##0"),

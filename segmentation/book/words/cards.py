@@ -18,7 +18,13 @@ from segmentation.book.words.text import (
     named,
     plural,
 )
-from segmentation.core.columns import FEATURES, format_money, format_percent, format_value
+from segmentation.core.columns import (
+    FEATURES,
+    SEGMENT_TYPES,
+    format_money,
+    format_percent,
+    format_value,
+)
 from segmentation.core.limits import LARGE_DIFFERENCE, LEAST_ALIKE, NEGLIGIBLE_DIFFERENCE
 from segmentation.segments.names import truth_sentence
 
@@ -73,8 +79,9 @@ def segment_cards(
             _names(parts["facts"], row.customers),
         ]
         colour = colours.get(str(row.segment), "")
+        later = "" if row.segment_type == SEGMENT_TYPES[0] else " of-later-group"
         markup.append(
-            f'<section class="profile-card"{in_colour(colour)} aria-label="{html.escape(row.segment)}">'
+            f'<section class="profile-card{later}"{in_colour(colour)} aria-label="{html.escape(row.segment)}">'
             f'<p class="profile-name">{html.escape(row.segment)}<span>{html.escape(who)}</span></p>'
             f"{''.join(sections)}</section>"
         )

@@ -110,7 +110,9 @@ def number_format(kind: str, values: pd.Series, currency: str = "") -> str:
     """Number format of a column; exact amounts show every decimal they carry."""
     if kind == "average":
         present = pd.to_numeric(values, errors="coerce").dropna()
-        return NUMBER_FORMATS["count"] if (present % 1 == 0).all() else _DECIMAL_FORMAT
+        if (present % 1 == 0).all():
+            return NUMBER_FORMATS["count"]
+        return _scaled_format(1) if (present % 0.5 == 0).all() else _DECIMAL_FORMAT
     if kind != "money":
         return NUMBER_FORMATS[kind]
     symbol = symbol_of(currency).replace('"', "") if currency else ""

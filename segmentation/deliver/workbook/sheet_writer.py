@@ -38,7 +38,10 @@ A4 = 9
 """Number of the paper in the file format."""
 MOST_PRINTED = 500
 """Rows of a sheet that are printed: about ten pages; the file itself holds them all."""
-WIDEST_WRAPPED = {"recommendations": 20, "dictionary": 60, LIST: 48, "segments": 60, "": 36}
+WIDEST_WRAPPED = {
+    **{"recommendations": 20, "call_first": 44, "findings": 48, "dictionary": 60},
+    **{LIST: 48, "segments": 60, "": 36},
+}
 """Characters of the widest column, whose texts are wrapped, so that a sheet is read without \
 scrolling; one with many texts has narrow columns, so that it is printed in letters that can be read."""
 LINE, MOST_LINES = 15, 27
@@ -241,9 +244,9 @@ class SheetWriter:
             if number_format == "@":
                 properties |= {"quote_prefix": True, "text_wrap": wrap}
             if header:
-                properties |= {"bold": True, "bg_color": HEADER_FILL, "bottom": 1}
+                properties |= {"bold": True, "bg_color": HEADER_FILL}
             if align:
-                properties["align"] = align
+                properties |= {"align": align, "indent": int(align == "left")}
             elif number_format == "@":
                 properties |= {"align": "left", "indent": 1}  # off the number on its left
             if colour:

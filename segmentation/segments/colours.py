@@ -24,8 +24,9 @@ def colours_of(profile: pd.DataFrame, naming_rules: dict[str, Any]) -> dict[str,
     Returns
     -------
     dict of name to hex colour, ascending by mean spend over all groups
-        Names without a colour of their own take those of the palette that no rule has
-        taken, then all of it again, with other markers: see ``style.segment_markers``.
+        Names without a colour of their own, the highest first, take those of the palette
+        that no rule has taken, then all of it again, with other markers: see
+        ``style.segment_markers``.
     """
     spent = profile.assign(_total=profile["revenue"].astype(float)).groupby("segment")
     mean = spent["_total"].sum() / spent["customers"].sum()
@@ -38,4 +39,5 @@ def colours_of(profile: pd.DataFrame, naming_rules: dict[str, Any]) -> dict[str,
             own[name] = colour
     free = (colour for colour in PALETTE if colour not in own.values())
     rest = itertools.chain(free, itertools.cycle(PALETTE))
-    return {name: own.get(name) or next(rest) for name in ranked}
+    own |= {name: next(rest) for name in reversed(ranked) if name not in own}
+    return {name: own[name] for name in ranked}

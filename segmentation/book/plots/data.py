@@ -219,7 +219,7 @@ def plot_concentration(features: pd.DataFrame) -> Figure:
     fig.data = pd.DataFrame({"customers_share": customers[steps], "revenue_share": revenue[steps]})  # type: ignore[attr-defined]
     ax.plot([0, 1], [0, 1], color=style.CONTEXT, linewidth=1)
     ax.text(0.99, 0.01, "grey: all spend the same", ha="right", va="bottom", color=style.QUIET)
-    ax.plot(customers[shown], revenue[shown], color=style.PALETTE[0], linewidth=2.2)
+    ax.plot(customers[shown], revenue[shown], color=style.PLAIN, linewidth=2.2)
     marks = [share for share in TOP_SHARES if share * len(ranked) >= 1]
     reached = np.interp(marks, customers, revenue)
     places = common.spread(reached - 0.03, 0.06, 0.03, 1.1)

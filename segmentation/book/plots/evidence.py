@@ -322,7 +322,7 @@ def plot_explained(explained: pd.DataFrame) -> Figure:
         places = ordered["component"].to_numpy(dtype=int)
         shares = ordered["explained"].to_numpy(dtype=float)
         together = np.cumsum(shares)
-        ax.bar(places, shares, width=0.62, color=style.PALETTE[0])
+        ax.bar(places, shares, width=0.62, color=style.PLAIN)
         ax.plot(places, together, color=style.ACCENT, marker="o", linewidth=1.2)
         for place, total in zip(places, together, strict=True):
             ax.annotate(

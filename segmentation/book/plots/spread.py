@@ -46,7 +46,7 @@ def draw_spread(
     for ax, name in zip(axes, present, strict=True):
         values = common.numbers(customers, name)
         if is_box:
-            box = {"color": "#C5D4E3", "linecolor": style.PALETTE[0], "flierprops": FLIERS}
+            box = {"color": "#C5D4E3", "linecolor": style.PLAIN, "flierprops": FLIERS}
             with warnings.catch_warnings():  # seaborn asks matplotlib in a way that it gives up
                 warnings.simplefilter("ignore", MatplotlibDeprecationWarning)
                 kind(x=values, ax=ax, **(box | dict(look)))
@@ -56,7 +56,7 @@ def draw_spread(
         else:
             scale = common.set_feature_axis(ax, "x", values, name, currency)
             label = ax.get_xlabel()
-            bars = {"bins": _bins(ax, values, scale), "color": style.PALETTE[0], "linewidth": 0}
+            bars = {"bins": _bins(ax, values, scale), "color": style.PLAIN, "linewidth": 0}
             kind(x=values, ax=ax, **(bars | {"alpha": 1} | dict(look)))
             ax.set_xlabel(label)
             ax.set_ylabel("Customers")
@@ -94,7 +94,7 @@ def _bins(ax: Axes, values: np.ndarray, scale: str) -> list[float]:
 
 def _mark_median(ax: Axes, values: np.ndarray, text: str) -> None:
     median = float(np.median(values))
-    ax.axvline(median, color=style.PALETTE[3], linewidth=1.6, linestyle=(0, (4, 2)))
+    ax.axvline(median, color=style.ACCENT, linewidth=1.6, linestyle=(0, (4, 2)))
     ax.set_ylim(0, ax.get_ylim()[1] * 1.22)
     place = ax.transAxes.inverted().transform(ax.transData.transform((median, 0)))[0]
     left = place < 0.5

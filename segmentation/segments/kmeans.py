@@ -11,6 +11,7 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 
 from segmentation.core.limits import LARGE_GROUP, LEAST_CUSTOMERS
+from segmentation.core.phrases import plural
 from segmentation.core.progress import progress_bar
 from segmentation.core.threads import one_thread
 from segmentation.segments.distances import centre_distances, nearest_centres
@@ -165,14 +166,15 @@ def too_small_beside(n_customers: int, *, largest: int, n_clusters: int) -> str:
     Examples
     --------
     >>> too_small_beside(40, largest=3000, n_clusters=3)
-    '40 customer(s) are too few for 3 clusters: fewer than 30 for each, below which neither the outcome of a campaign nor the stability of a segment can be measured; they stay one segment'
+    '40 customers are too few for 3 clusters: fewer than 30 for each, below which neither the outcome of a campaign nor the stability of a segment can be measured; they stay one segment'
     >>> too_small_beside(90, largest=3000, n_clusters=3), too_small_beside(40, largest=40, n_clusters=3)
     ('', '')
     """
     if n_clusters == 1 or n_customers == largest or n_customers >= LEAST_CUSTOMERS * n_clusters:
         return ""
     return (
-        f"{n_customers:,} customer(s) are too few for {n_clusters} clusters: fewer than "
+        f"{plural(n_customers, 'customer')} {'is' if n_customers == 1 else 'are'} too few for "
+        f"{n_clusters} clusters: fewer than "
         f"{LEAST_CUSTOMERS} for each, below which neither the outcome of a campaign nor the "
         "stability of a segment can be measured; they stay one segment"
     )

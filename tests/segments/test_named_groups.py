@@ -139,7 +139,7 @@ def test_groups_of_a_run_have_different_labels(kinds):
 def test_a_small_group_beside_a_larger_one_stays_one_segment_and_says_why(run):
     chosen = run["chosen"]["unregistered"]
     assert (chosen["customers"], chosen["k"], chosen["asked"]) == (40, 1, 3)
-    assert "40 customer(s) are too few for 3 clusters: fewer than 30 for each" in chosen["note"]
+    assert "40 customers are too few for 3 clusters: fewer than 30 for each" in chosen["note"]
     assert "too few for 3 clusters" in words.k_choice(
         run["k_evidence"], run["k_rule"], run["chosen"]
     )

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from segmentation.book import style
+from segmentation.book.figure_room import narrowed
 from segmentation.book.plots import common, heat
 from segmentation.core import columns as schema
 from segmentation.core.limits import LEAST_PUBLISHED, TOP_SHARES
@@ -130,9 +131,9 @@ def plot_cohorts(cohorts: pd.DataFrame) -> Figure:
             for month, size in zip(shares.index[::every], sizes[::every], strict=True)
         ],
     )
-    step = -(-columns // 24)
+    step = -(-columns // narrowed(24, 6))
     ax.set_xticks(range(0, columns, step), labels=[str(m) for m in shares.columns[::step]])
-    ax.set_xlabel("Months since first order (months)")
+    ax.set_xlabel("Months since first order")
     ax.set_ylabel("Month of\nfirst order")
     heat.colour_bar(fig, image, [ax], "Customers who ordered in that month (% of cohort)")
     common.note(fig, "Blank: after the last month observed.")

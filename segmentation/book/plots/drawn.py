@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from segmentation.book import behind, style
+from segmentation.book.figure_room import NARROW
 from segmentation.book.plots import common
 from segmentation.book.plots.rows import draw_rows
 from segmentation.book.plots.spread import draw_spread
@@ -181,7 +182,7 @@ def draw(
         labels = schema.group_labels(colours)
         fig.legend(
             handles=[common.point_key(labels.get(v, v), c, marks[v]) for v, c in colours.items()],
-            loc="outside lower center", ncols=2,
+            loc="outside lower center", ncols=1 if NARROW.get() else 2,
         )  # fmt: skip
     if thinned:
         note += f" Points drawn: an evenly spaced sample, {'; '.join(thinned)} customers."

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 
-from segmentation.book import style
+from segmentation.book import figure_room, style
 
 
 def heat_map(
@@ -45,6 +45,8 @@ def heat_map(
 
 def colour_bar(fig: Figure, image: AxesImage, axes: Sequence[Axes], label: str) -> None:
     """A thin colour scale below the panels."""
+    if figure_room.NARROW.get():
+        label = common.wrap(label, 50)
     bar = fig.colorbar(
         image, ax=list(axes), location="bottom", aspect=45, shrink=0.7, pad=0.02, label=label
     )

@@ -67,7 +67,7 @@ def _totals(names: pd.DataFrame) -> Iterator[np.ndarray]:
     yield np.ones(len(names), dtype=bool)
     for several in (1, 2):
         for some in combinations(names.columns, several):
-            of = names[list(some)].astype(str).agg(" ".join, axis=1)
+            of = names[list(some)].astype(object).map(str).agg("\0".join, axis=1)
             yield from ((of == one).to_numpy() for one in of.unique())
 
 

@@ -13,6 +13,7 @@ from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 
 from segmentation.book import figure_room, style
+from segmentation.book.plots import common
 
 
 def heat_map(

@@ -154,7 +154,8 @@ def _typical(table: pd.DataFrame, currency: str, *, full: float) -> str:
 def _feature(row: Any, currency: str, *, full: float) -> str:
     name = row.feature
     own = format_value(row.median, name, currency)
-    middle = f"{_bare(row.lower, name, currency)}–{_bare(row.upper, name, currency)}"
+    to = " to " if row.lower < 0 else "–"
+    middle = f"{_bare(row.lower, name, currency)}{to}{_bare(row.upper, name, currency)}"
     column = html.escape(FEATURES[name].label)
     text = f"<b>{html.escape(own)}</b>"
     if row.lower < row.upper:

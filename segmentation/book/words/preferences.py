@@ -11,6 +11,7 @@ from segmentation.book.words.text import (
     named,
     plural,
     table_of,
+    told,
 )
 from segmentation.core.columns import format_money, format_percent
 from segmentation.core.limits import LEAST_PUBLISHED, PREFERENCE_POINTS
@@ -138,8 +139,8 @@ def category_sentence(categories: pd.DataFrame, *, currency: str) -> str:
         total = rows["revenue"].sum()
         share = format_percent(best["revenue"] / total) if total else "0%"
         parts.append(
-            f"- {str(dimension).replace('_', ' ')}: **{inert(shorten(str(best['value']), 60))}** leads {len(rows)} "
-            f"values with {dollars(format_money(best['revenue'], currency))} ({share} of revenue, "
-            f"{plural(int(best['customers']), 'customer')})"
+            f"By {str(dimension).replace('_', ' ')}, **{inert(shorten(str(best['value']), 60))}** leads "
+            f"{len(rows)} values with {dollars(format_money(best['revenue'], currency))} ({share} of "
+            f"revenue, {told(int(best['customers']), 'customer')})."
         )
-    return "\n".join(["Largest by revenue:", "", *parts])
+    return " ".join(parts)

@@ -19,8 +19,11 @@ from segmentation.core.limits import LEAST_ALIKE, LEAST_PUBLISHED
 KIND = "application/vnd.segmentation.data+json"
 FEW, HIDDEN = f"<{LEAST_PUBLISHED}", "–"
 """What a table says in place of a count of few, and of their figures."""
+ROUNDED = 5
+"""To what counts are rounded where hiding would leave too little of a table."""
 ABOUT_FEW = (
-    f"{FEW}, –: fewer than {LEAST_PUBLISHED} customers, or what would tell how many they are."
+    f"{FEW}: fewer than {LEAST_PUBLISHED} customers; –: what would tell how many, "
+    f"or else all counts are rounded to {ROUNDED}."
 )
 _COUNTS = ("customers", "orders", "lines")
 """What is counted in a row; where there are few orders there are few customers."""
@@ -30,36 +33,39 @@ GROUPS = ("segment_type", "segment")
 _QUARTILES = {"10%": 0.1, "25%": 0.25, "middle": 0.5, "75%": 0.75, "90%": 0.9}
 
 
-def withheld(counts: pd.Series, names: pd.DataFrame) -> pd.Series:
-    """Rows without figures: those of few customers, and what else would tell how many they are.
+def withheld(counts: pd.Series, names: pd.DataFrame) -> tuple[pd.Series, bool]:
+    """Rows without figures, and whether all others are rounded.
 
-    Totals are known: of the table, and of the rows that share a name or two (all that came from
-    a segment, all that went to one). Where these give a hidden count away, the smallest row of
-    the shortest such total is hidden as well, until none can be solved for.
+    Few customers are not counted in public, and totals are known: of the table, and of the rows
+    that share a name or two (all that came from a segment, all that went to one). Where these
+    give a hidden count away, the smallest row of the shortest such total is hidden as well, until
+    none can be solved for. A table of which that would leave less than half is rounded instead.
 
     Examples
     --------
     >>> rows = pd.DataFrame({"before": ["a", "a", "b", "b"], "after": ["c", "d", "c", "d"]})
-    >>> withheld(pd.Series([3, 20, 30, 40]), rows).tolist()
-    [True, True, True, True]
-    >>> withheld(pd.Series([3, 4, 30, 40]), rows[["before"]]).tolist()
-    [True, True, False, False]
+    >>> hidden, rounded = withheld(pd.Series([3, 4, 30, 40]), rows[["before"]])
+    >>> hidden.tolist(), rounded
+    ([True, True, False, False], False)
+    >>> hidden, rounded = withheld(pd.Series([3, 20, 30, 40]), rows)
+    >>> hidden.tolist(), rounded
+    ([True, False, False, False], True)
     """
     sizes = pd.to_numeric(counts).fillna(0).to_numpy(dtype=float)
     few = (sizes >= 1) & (sizes < LEAST_PUBLISHED)
     hidden = few.copy()
-    if few.any():
-        totals = np.array([rows for rows in _totals(names) if rows.sum() > 1]).astype(float)
-        while len(totals) and (solved := _solved(totals, hidden) & few).any():
-            shared = totals[totals[:, solved.argmax()] > 0]
-            shared = shared[np.lexsort((shared.sum(axis=1), (shared * hidden).sum(axis=1)))]
-            spare = [(rows > 0) & ~hidden for rows in shared]
-            rows = next((own for own in spare if own.any()), None)
-            if rows is None:  # everything is hidden
-                break
-            most = sizes.max() + 1
-            hidden[np.where(rows, np.where(sizes > 0, sizes, most), np.inf).argmin()] = True
-    return pd.Series(hidden, index=counts.index)
+    totals = [rows for rows in _totals(names) if rows.sum() > 1] if few.any() else []
+    shares = np.array(totals).astype(float)
+    while totals and (solved := _solved(shares, hidden) & few).any():
+        own = shares[shares[:, solved.argmax()] > 0]
+        own = own[np.lexsort((own.sum(axis=1), (own * hidden).sum(axis=1)))]
+        spare = next((rows for rows in (own > 0) & ~hidden if rows.any()), None)
+        if spare is not None:
+            order = np.where(sizes > 0, sizes, sizes.max() + 1)
+            hidden[np.where(spare, order, np.inf).argmin()] = True
+        if spare is None or hidden.mean() > max(0.5, few.mean()):
+            return pd.Series(few, index=counts.index), True
+    return pd.Series(hidden, index=counts.index), False
 
 
 def _totals(names: pd.DataFrame) -> Iterator[np.ndarray]:
@@ -87,10 +93,12 @@ def hide_few(texts: pd.DataFrame, numeric: Sequence[str], *, adds_up: bool = Tru
 
     Examples
     --------
-    >>> rows = {"what": ["a", "b", "c"], "customers": ["3 (1%)", "1,234 (98%)", "9 (1%)"]}
-    >>> rows = pd.DataFrame(rows).assign(spent=["$7", "$9", "$5"])
-    >>> hide_few(rows, ["customers", "spent"]).values.tolist()
-    [['a', '<5', '–'], ['b', '1,234 (98%)', '$9'], ['c', '–', '–']]
+    >>> rows = {"what": list("abcd"), "customers": ["3 (1%)", "1,234 (98%)", "9 (1%)", "12 (1%)"]}
+    >>> rows = pd.DataFrame(rows).assign(spent=["$7", "$9", "$5", "$4"])
+    >>> hide_few(rows, ["customers", "spent"]).values.tolist()[::2]
+    [['a', '<5', '–'], ['c', '–', '–']]
+    >>> hide_few(rows[:2], ["customers", "spent"]).values.tolist()
+    [['a', '<5', '–'], ['b', '1,235', '$9']]
     """
     if "customers" not in texts.columns:
         return texts
@@ -100,7 +108,10 @@ def hide_few(texts: pd.DataFrame, numeric: Sequence[str], *, adds_up: bool = Tru
     if not few.any():
         return texts
     names = texts.columns.difference([*numeric, "customers"], sort=False)
-    hidden, rows = texts.astype(object), withheld(counts, texts[names]) if adds_up else few
+    hidden = texts.astype(object)
+    rows, is_rounded = withheld(counts, texts[names]) if adds_up else (few, False)
+    if is_rounded:
+        hidden["customers"] = [f"{round(n / ROUNDED) * ROUNDED:,}" for n in counts.fillna(0)]
     hidden.loc[rows, [name for name in numeric if name not in OF_DATA]] = HIDDEN
     hidden.loc[rows, "customers"] = HIDDEN
     hidden.loc[few, "customers"] = FEW
@@ -111,14 +122,20 @@ def of_groups(table: pd.DataFrame) -> pd.DataFrame:
     """A table of groups without the figures of those that are `withheld`."""
     names = _names_of(table)
     figures = table.columns.difference(names.union(OF_DATA), sort=False)
-    return table.assign(**{name: table[name].mask(rows_withheld(table)) for name in figures})
+    rows, is_rounded = rows_withheld(table)
+    shown = table.assign(**{name: table[name].mask(rows) for name in figures})
+    if is_rounded:
+        counted = next(name for name in _COUNTS if name in table.columns)
+        near = (pd.to_numeric(shown[counted]) / ROUNDED).round() * ROUNDED
+        shown = shown.assign(**{counted: near})
+    return shown
 
 
-def rows_withheld(table: pd.DataFrame) -> pd.Series:
+def rows_withheld(table: pd.DataFrame) -> tuple[pd.Series, bool]:
     """Rows of a table of groups that are `withheld`: none where nobody is counted."""
     counted = next((name for name in _COUNTS if name in table.columns), None)
     if counted is None:
-        return pd.Series(False, index=table.index)
+        return pd.Series(False, index=table.index), False
     return withheld(table[counted], table[_names_of(table).difference(OF_DATA)])
 
 

@@ -42,7 +42,7 @@ def draw_rows(
     is_bar = kind.__name__ == "barplot"
     known = table.dropna(subset=values, how="all")
     if is_bar and "customers" in known.columns:  # as tables and files beside the picture have it
-        rows = behind.rows_withheld(table)[known.index]
+        rows = behind.rows_withheld(table)[0][known.index]
         hidden = [v for v in values if v not in behind.OF_DATA]
         known = known.assign(**{v: known[v].astype(float).mask(rows, 0.0) for v in hidden})
         known = known.assign(_withheld=rows)

@@ -88,8 +88,8 @@ class SheetWriter:
         _set_up_print(sheet, len(table), beneath, len(labels))
         if one.kind == "summary":  # its last row is of all customers
             total = self.workbook.add_format({"bold": True, "top": 1})
-            row = (len(table), 0, len(table), len(labels) - 1)
-            _checked(sheet.conditional_format(*row, {"type": "no_errors", "format": total}))
+            last_row = (len(table), 0, len(table), len(labels) - 1)
+            _checked(sheet.conditional_format(*last_row, {"type": "no_errors", "format": total}))
         _checked(sheet.autofilter(0, 0, len(table), len(labels) - 1))
         # Ids are digits stored as text on purpose: no warning triangle in every cell.
         last = f"{_letters(len(labels) - 1)}{len(table) + 1}"

@@ -44,8 +44,11 @@ def test_an_action_has_at_most_fifteen_words_and_names_its_list(run):
 
 def test_whom_to_call_comes_first_where_they_spent_much(run):
     total = run["customers"]["total_spent"].sum()
-    row = {"customer_id": list("abcdef"), "total_spent": total / 60}
-    facts = {"forecast_facts": {"possible": True}}
+    row = {"customer_id": list("abcdef"), "total_spent": total / 60, "average_order_value": 50.0}
+    facts = {
+        "forecast_facts": {"possible": True},
+        "call_first_facts": {"cost_of_a_call": 4.0, "gross_margin": 0.3},
+    }
     much = Given(run, call_first=pd.DataFrame(row), **facts)
 
     what, more = front.actions(much)[0]
@@ -53,14 +56,17 @@ def test_whom_to_call_comes_first_where_they_spent_much(run):
     assert what == "Call first: 6 customers whose chance to order fell in the last quarter"
     money = front.format_money(total / 10, run.parameters.currency)
     assert more == (
-        f"Ring or write to each, the largest value at risk first. {money} spent so far · "
+        f"Ring each, the largest value at risk first. {money} spent so far · calling all costs "
+        f"{front.format_money(24, run.parameters.currency)}; pays if 2 of them order because of it · "
         "workbook sheet “Call first”"
     )
     little = Given(run, call_first=pd.DataFrame(row | {"total_spent": total / 6000}), **facts)
     assert "Call first" not in front.actions(little)[0][0]
     few = Given(run, call_first=pd.DataFrame(row).head(4), **facts)
     assert "Call first" not in str(front.actions(few))
-    withheld = Given(run, call_first=pd.DataFrame(row), forecast_facts={"possible": False})
+    withheld = Given(
+        run, call_first=pd.DataFrame(row), **facts | {"forecast_facts": {"possible": False}}
+    )
     what, more = front.actions(withheld)[0]
     assert what == "Call first: 6 customers who fell or fell silent in the last quarter"
     assert "at risk" not in more

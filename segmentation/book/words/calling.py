@@ -54,7 +54,6 @@ def call_first_sentence(
     spent = dollars(format_money(float(call_first["total_spent"].sum()), currency))
     cost = n * found["cost_of_a_call"]
     order = float(call_first["average_order_value"].mean())
-    needed = math.ceil(cost / (margin * order) - 1e-9) if order > 0 else 0
     text = (
         f"**{plural(n, 'customer')}** {'is' if n == 1 else 'are'} on the list *Call first* ({of}); "
         f"they have spent {spent} since their first orders. Calling all of them costs "
@@ -67,9 +66,8 @@ def call_first_sentence(
             "be said until it is set.\n\n"
         )
     else:
-        who = "1 of them orders" if needed <= 1 else f"{needed:,} of them order"
         text += (
-            f"It pays if {who} because of it: their mean order is {mean}, of which "
+            f"It {calls_pay(call_first, found)} because of it: their mean order is {mean}, of which "
             f"{format_percent(margin)} is margin.\n\n"
         )
     rest = found["worth_writing"] - found["worth_a_call"]
@@ -94,6 +92,14 @@ def call_first_sentence(
             f"no chance to order is told, because {why}. "
         )
     return f"{text}\n\n{_calls_teach(found, n)}"
+
+
+def calls_pay(call_first: pd.DataFrame, found: Mapping[str, Any]) -> str:
+    """How many of those on the list must order for calling all of them to pay, by their mean order."""
+    cost = len(call_first) * found["cost_of_a_call"]
+    order = float(call_first["average_order_value"].mean())
+    needed = math.ceil(cost / (found["gross_margin"] * order) - 1e-9) if order > 0 else 0
+    return "pays if 1 of them orders" if needed <= 1 else f"pays if {needed:,} of them order"
 
 
 def _calls_teach(found: Mapping[str, Any], listed_: int) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from segmentation.actions.recommend import NOT_AT_THIS_COST
+from segmentation.book.words.calling import calls_pay
 from segmentation.book.words.front_numbers import headline, numbers, sparkline, unfinished
 from segmentation.book.words.recommendations import one_in
 from segmentation.book.words.text import (
@@ -235,10 +236,14 @@ def _called_first(run: Any) -> tuple[Any, ...] | None:
     possible = run["forecast_facts"]["possible"]
     why = "whose chance to order fell" if possible else "who fell or fell silent"
     first = "the largest value at risk" if possible else "the largest spender"
+    currency, facts = run.parameters.currency, run["call_first_facts"]
+    cost = format_money(len(listed_first) * facts["cost_of_a_call"], currency)
+    pays = f"; {calls_pay(listed_first, facts)} because of it"
     return (
         money,
         f"Call first: {plural(len(listed_first), 'customer')} {why} in the last quarter",
-        f"Ring or write to each, {first} first.",
-        f"{format_money(money, run.parameters.currency)} spent so far",
+        f"Ring each, {first} first.",
+        f"{format_money(money, currency)} spent so far",
+        f"calling all costs {cost}{'' if cost_beside_orders(run) else pays}",
         "workbook sheet “Call first”",
     )

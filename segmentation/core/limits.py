@@ -429,6 +429,9 @@ Why: one line in ten is more than slips of the pen."""
 LEAST_CALLED = 5
 """Customers on the list of whom to call first for it to be named as an action.
 Why: fewer are single persons, not a list."""
+ROUGH_FORECAST = 0.2
+"""Share by which last time's forecast missed, above which the first page calls it too rough.
+Why: no budget and no stock is planned with a fifth more or less."""
 MUCH_CALLED = 0.05
 """Share of all revenue that those to call first must have spent to be the first action.
 Why: one in twenty of all money; less is not where to begin."""

@@ -126,8 +126,9 @@ def test_the_workbook_lists_say_the_same_arms(marketplace_run):
     book = pd.read_excel(path, sheet_name=None, dtype=str, keep_default_na=False, engine="calamine")
     told: dict[str, str] = {}
     for sheet in [sheet for name, sheet in book.items() if name[0].isdigit()]:
-        told |= dict(zip(sheet["Customer"], sheet["Campaign arm"], strict=True))
-    wanted = dict(zip(arms["customer_id"], arms["arm"], strict=True))
+        told |= dict(zip(sheet["Customer"], sheet["Campaign"], strict=True))
+    said = arms["arm"].map({"treatment": "contact", "control": "leave alone"})
+    wanted = dict(zip(arms["customer_id"], said, strict=True))
     assert {customer: arm for customer, arm in told.items() if arm} == wanted
     planned = pd.read_csv(marketplace_run / "campaign_plan.csv")
     assert book["Campaign"][["To contact", "To leave alone"]].astype(float).values.tolist() == (

@@ -61,24 +61,26 @@ def test_retention_counts_who_orders_in_the_quarter_that_follows(run):
 def test_the_fall_that_cost_most_leads_with_its_share_and_money():
     flows = pd.DataFrame(
         [("2023-03-31", NEW, "High", 10, 900.0), ("2023-03-31", NEW, "Low", 5, 50.0),
-         ("2023-06-30", "High", "High", 6, 10.0), ("2023-06-30", "High", "Low", 4, 0.0),
-         ("2023-06-30", "Low", "High", 1, 80.0), ("2023-06-30", "Low", "Low", 4, 0.0)],
+         ("2023-06-30", "High", "High", 60, 10.0), ("2023-06-30", "High", "Low", 40, 0.0),
+         ("2023-06-30", "Low", "High", 10, 80.0), ("2023-06-30", "Low", "Low", 40, 0.0)],
         columns=["as_of", "segment_from", "segment_to", "customers", "revenue"],
     )  # fmt: skip
     slipped = pd.DataFrame(
-        {"what": [FELL] * 4 + [SILENT], "segment_from": "High", "total_spent": 20_000.0,
-         "segment": ["Low"] * 4 + ["High"]}
+        {"what": [FELL] * 40 + [SILENT] * 10, "segment_from": "High", "total_spent": 2_000.0,
+         "segment": ["Low"] * 40 + ["High"] * 10}
     )  # fmt: skip
     said = movement_sentence(flows, slipped, names=["Low", "High"], currency="GBP")
 
     assert said.startswith(
-        "4 of 10 customers of High (40%) fell to Low between 2023-03-31 and 2023-06-30; "
-        "they have spent £80.0K so far. 1 further customer fell silent; they have spent £20.0K so far. "
-        "1 customer rose a segment and spent £80.00 in the quarter."
+        "40 of 100 customers of High (40%) fell to Low between 2023-03-31 and 2023-06-30; "
+        "they have spent £80.0K so far. 10 further customers fell silent; they have spent £20.0K so far. "
+        "10 customers rose a segment and spent £80.00 in the quarter."
     )
-    silent = movement_sentence(flows, slipped.tail(1), names=["Low", "High"], currency="GBP")
+    few = movement_sentence(flows, slipped.head(4), names=["Low", "High"], currency="GBP")
+    assert few.startswith("Fewer than 5 of 100 customers of High fell to Low between")
+    silent = movement_sentence(flows, slipped.tail(10), names=["Low", "High"], currency="GBP")
     assert silent.startswith(
-        "1 customer fell silent between 2023-03-31 and 2023-06-30; they have spent £20.0K so far. "
+        "10 customers fell silent between 2023-03-31 and 2023-06-30; they have spent £20.0K so far. "
         "Nobody fell a segment."
     )
     nobody = movement_sentence(flows, slipped.head(0), names=["Low", "High"], currency="GBP")

@@ -83,7 +83,8 @@ LOOK = """
     chart: Math.min(...[...document.querySelectorAll('article :is(img, .drawing, .front-bars)')]
       .map(image => image.getBoundingClientRect()).filter(box => box.height > 100)
       .map(box => box.top + scrollY)),
-    cards: [...document.querySelectorAll('.segment-card dd')].map(text),
+    cards: [...document.querySelectorAll('.segment-card dd')].map(
+      node => node.textContent.replace(/\\s+/g, ' ').trim()),
     fronts: [...document.querySelectorAll('section:has(> .front)')].map(section =>
       section.querySelector('.front').getBoundingClientRect().bottom
         - section.getBoundingClientRect().top),

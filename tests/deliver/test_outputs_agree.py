@@ -14,7 +14,7 @@ from conftest import call_cli
 from python_calamine import CalamineWorkbook
 from workbooks import kind_of, names_of
 
-from segmentation.core.columns import group_labels
+from segmentation.core.columns import SEGMENT_TYPE_LABELS, group_labels
 from segmentation.core.guarded_csv import unguarded
 from segmentation.deliver.scoring_sql import scoring_sql
 from segmentation.segments.model import load_model
@@ -75,7 +75,10 @@ def twins(handed_over) -> dict[str, list[dict]]:
 
 def listed(tables: dict[str, list[dict]], *names: str) -> dict[str, Row]:
     columns = ("customer_id", "segment_type", "segment", "total_spent")
-    return by_customer([row[c] for c in columns] for name in names for row in tables[name])
+    rows = [row for name in names for row in tables[name]]
+    meant = {words: kind for kind, words in SEGMENT_TYPE_LABELS.items()}  # as lists say a group
+    told = [row | {"segment_type": meant.get(kind := row["segment_type"], kind)} for row in rows]
+    return by_customer([row[c] for c in columns] for row in told)
 
 
 def lists_in(tables: dict[str, list[dict]]) -> list[str]:

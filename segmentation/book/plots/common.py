@@ -20,7 +20,7 @@ from segmentation.book.figure_room import narrowed
 from segmentation.core import columns as schema
 
 GROUP_GREYS = (style.INK, style.QUIET, style.CONTEXT)
-HATCHES = ("", "////", "....")
+HATCHES = ("", "////", "\\\\\\\\")  # dots would weigh 100 kB each
 MAX_POINTS = 20_000
 HEAVY_TAIL = 20  # largest value over median from which a linear axis hides most customers
 LOG_WORDS = {"linear": "", "log": "log scale", "symlog": "log scale with zero"}

@@ -27,7 +27,7 @@ SCORES = {
     ),
     "davies_bouldin": ("Davies-Bouldin · lower is better", "Davies-Bouldin (ratio)"),
     "gini": ("Gini coefficient", "Gini (0 to 1)"),
-    "top_share": ("From the largest 10% of customers", "Share of revenue (%)"),
+    "top_share": ("From the largest 10%", "Share of revenue (%)"),
     "quarter": ("", "Quarter"),
 }
 """Title and axis label of what is no feature; a share's ends with the sign of percent."""
@@ -163,7 +163,7 @@ def draw(
         if len(groups) > 1:
             ax.set_xlabel(common.wrap(ax.get_xlabel(), 28))
         common.panel_title(
-            ax, name, _counted(rows) if of_groups else len(rows), alone=len(groups) == 1,
+            ax, name, _counted(rows, x) if of_groups else len(rows), alone=len(groups) == 1,
             extra=SCORES.get(str(up), ("",))[0], width=60 if len(groups) == 1 else 30,
         )  # fmt: skip
         if hue and not of_groups:
@@ -193,9 +193,9 @@ def draw(
     return fig
 
 
-def _counted(rows: pd.DataFrame) -> int | None:
-    """Customers of a panel's rows: of each row the same, or in each row others."""
-    if "customers" not in rows.columns:
+def _counted(rows: pd.DataFrame, x: str) -> int | None:
+    """Customers of a panel's rows: of each row the same, or in each row others; of days, some."""
+    if "customers" not in rows.columns or pd.api.types.is_datetime64_any_dtype(rows[x]):
         return None
     counts = rows["customers"]
     return int(counts.iloc[0] if counts.nunique() == 1 else counts.sum())

@@ -7,7 +7,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from segmentation.actions.recommend import NOT_AT_THIS_COST
+import pandas as pd
+
+from segmentation.actions.next_steps import SILENT
+from segmentation.actions.recommend import NOT_AT_THIS_COST, break_even_response
 from segmentation.book.words.calling import calls_pay
 from segmentation.book.words.front_numbers import headline, numbers, sparkline, unfinished
 from segmentation.book.words.recommendations import one_in
@@ -46,6 +49,7 @@ def front_page(run: Any, *, title: str, link: str, colours: Mapping[str, str]) -
     """
     warned = list(warnings(run))
     first = re.sub("<[^>]*>", "", warned[0]) if warned else ""
+    more = f" And {len(warned) - 1} more." if warned[1:] else ""
     tiles = "".join(
         f'<div class="tile"><span>{html.escape(what)}</span><b>{html.escape(value)}</b>'
         f"<small>{html.escape(change)}</small>{sparkline(line, what)}</div>"
@@ -57,7 +61,7 @@ def front_page(run: Any, *, title: str, link: str, colours: Mapping[str, str]) -
     )
     listed_actions = "".join(
         f"<li><b>{html.escape(what)}</b><em>{html.escape(' · '.join(facts))}</em>"
-        f"<span>{html.escape(do)} List: {html.escape(sheet)} · "
+        f"<span>{html.escape(do)} {html.escape(sheet)} · "
         f'<a href="{link}/08_recommendations.html">why</a></span></li>'
         for what, do, *facts, sheet in _actions(run)
     )
@@ -71,7 +75,7 @@ def front_page(run: Any, *, title: str, link: str, colours: Mapping[str, str]) -
         f'<p class="front-headline">{html.escape(headline(run))}</p>'
         f'<p class="front-about">{html.escape(_about(run))}</p>'
         + (
-            f'<details class="front-warning" open><summary><b>Read first</b> <span>{first}</span></summary>'
+            f'<details class="front-warning" open><summary><b>Read first</b> <span>{first}{more}</span></summary>'
             f"{_listed(warned[:MOST_WARNINGS])}{_more(warned[MOST_WARNINGS:])}</details>"
             if warned
             else ""
@@ -154,8 +158,8 @@ def actions(run: Any) -> list[tuple[str, str]]:
 def _actions(run: Any) -> list[tuple[str, ...]]:
     """Each action in parts: what for whom, how, its money, what it takes to pay, its list.
 
-    Whom to call first comes first where they spent much, then what a test can show to pay, then what
-    it cannot.
+    Who slipped and whom to call come first where they spent much, then what a test can show to pay,
+    then what it cannot.
     """
     parameters, profile = run.parameters, run["profile"]
     kinds = list(profile["segment_type"])
@@ -166,7 +170,7 @@ def _actions(run: Any) -> list[tuple[str, ...]]:
         (row.segment_type, row.segment): list_name(number, row.segment)(1)
         for number, row in enumerate(ranked.itertuples(), start=1)
     }
-    slipped, found = _called_first(run), []
+    found = []
     plays = run["recommendations"]
     pays = (lambda _: "break-even not known yet") if cost_beside_orders(run) else _pays
     plays = plays[plays["is_campaign"]].sort_values("is_supported", ascending=False, kind="stable")
@@ -183,18 +187,48 @@ def _actions(run: Any) -> list[tuple[str, ...]]:
                 f"{format_money(float(row.revenue), parameters.currency)} of revenue",
                 pays(row),
                 *([against] if against else []),
-                f"workbook sheet “{sheets[row.segment_type, row.segment]}”",
+                f"Workbook: “{sheets[row.segment_type, row.segment]}”",
             )
         )
-    if slipped is None:
-        return found[:MOST_ACTIONS]
-    money, what, do, *rest = slipped
-    place = 0 if money >= MUCH_CALLED * float(sum(profile["revenue"])) else len(found)
-    if exchanged(run):
-        place = MOST_ACTIONS - 1
-        do = f"Only once the dates are put right, for silence is read off them. {do}"
-    found.insert(place, (what, do, *rest))
+    total, place = float(sum(profile["revenue"])), 0
+    for money, what, do, *rest in filter(None, (_slipped(run), _called_first(run))):
+        if exchanged(run):
+            do = f"Only once the dates are put right, for silence is read off them. {do}"
+            found.insert(max(place, MOST_ACTIONS - 1), (what, do, *rest))
+        elif money >= MUCH_CALLED * total:
+            found.insert(place, (what, do, *rest))
+            place += 1
+        else:
+            found.append((what, do, *rest))
     return found[:MOST_ACTIONS]
+
+
+def _slipped(run: Any) -> tuple[Any, ...] | None:
+    """Customers who fell from the segment that lost most so, or fell silent in it."""
+    slipping, parameters = run["slipping"], run.parameters
+    if slipping.empty:
+        return None
+    lost = slipping.groupby(["segment_type", "segment_from"], observed=True)["total_spent"].sum()
+    kind, name = lost.idxmax()
+    own = slipping[(slipping["segment_type"] == kind) & (slipping["segment_from"] == name)]
+    if len(own) < LEAST_CALLED:
+        return None
+    money, silent = float(own["total_spent"].sum()), int((own["what"] == SILENT).sum())
+    needed = break_even_response(
+        parameters.contact_cost, parameters.gross_margin, float(own["average_order_value"].mean())
+    )
+    said = [f"{format_money(money, parameters.currency)} spent so far"]
+    parts = {"fell a segment": len(own) - silent, "fell silent": silent}
+    said += [f"{n:,} {what}" for what, n in parts.items() if n]
+    pays = f"; pays if {one_in(needed)} because of it" if 0 < needed <= UNREACHABLE else ""
+    whom = named(name, kind, list(run["profile"]["segment_type"]))
+    return (
+        money,
+        f"Win back {len(own):,} of {whom} who slipped last quarter",
+        "Write with a reason to return, but not to the half that is left alone.",
+        f"{', '.join(said)}{'' if cost_beside_orders(run) else pays}",
+        "Workbook: “Slipping”",
+    )
 
 
 def left_alone(run: Any) -> str:
@@ -224,7 +258,10 @@ def _pays(row: Any) -> str:
         typical = row.break_even_response * row.response_value / row.typical_order
         people = one_in(typical).removesuffix(" customers orders")
         said += f" ({people} by the typical order)" if typical <= UNREACHABLE else ""
-    return f"{said}; {format_percent(row.base)} order anyway" if row.base > 0 else said
+    if not row.base > 0:
+        return said
+    low, high = (format_percent(share) for share in (row.base_low, row.base_high))
+    return f"{said}; {format_percent(row.base)} ({low} to {high}) order in {row.outcome_days} days anyway"
 
 
 def _called_first(run: Any) -> tuple[Any, ...] | None:
@@ -243,7 +280,14 @@ def _called_first(run: Any) -> tuple[Any, ...] | None:
         money,
         f"Call first: {plural(len(listed_first), 'customer')} {why} in the last quarter",
         f"Ring each, {first} first.",
-        f"{format_money(money, currency)} spent so far",
+        _at_risk(listed_first, facts, currency)
+        if possible
+        else f"{format_money(money, currency)} spent so far",
         f"calling all costs {cost}{'' if cost_beside_orders(run) else pays}",
-        "workbook sheet “Call first”",
+        "Workbook: “Call first”",
     )
+
+
+def _at_risk(called: pd.DataFrame, facts: Mapping[str, Any], currency: str) -> str:
+    margin = float(called["value_at_risk"].sum()) * facts["gross_margin"]
+    return f"{format_money(margin, currency)} of margin at risk"

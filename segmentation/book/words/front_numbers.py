@@ -12,11 +12,11 @@ import pandas as pd
 from segmentation.book.words.warnings import exchanged
 from segmentation.core.columns import format_money, format_percent
 from segmentation.core.intervals import Z95
-from segmentation.core.limits import CUSTOMER_SHARE
+from segmentation.core.limits import CUSTOMER_SHARE, ROUGH_FORECAST
 from segmentation.customers import concentration
 
-FEW_WHO_BRING_HALF = 1 / 3
-"""From here on "1 in 3" says less than the share in per cent."""
+FEW_WHO_BRING_HALF, MOSTLY = 1 / 3, 0.5
+"""Above the one, "1 in 3" says less than per cent; from the other, customers are mostly new."""
 
 
 def headline(run: Any) -> str:
@@ -41,7 +41,11 @@ def headline(run: Any) -> str:
     if abs(now - before) <= Z95 * math.sqrt(now + before):
         return f"{few} half the revenue; about as many ordered as a quarter earlier"
     moved = f"{format_percent(abs(now / before - 1))} {'more' if now > before else 'fewer'}"
-    return f"{few} half the revenue; {moved} ordered than a quarter earlier"
+    months = run["monthly"]
+    of_quarter = months["month"].dt.to_period("Q") == quarters["quarter"].iloc[-1].to_period("Q")
+    new = months.loc[of_quarter, "new_customers"].sum() / now
+    mostly = f", {format_percent(min(new, 1.0))} of them new" if new >= MOSTLY else ""
+    return f"{few} half the revenue; {moved} ordered than a quarter earlier{mostly}"
 
 
 def fewest_for_half(spent: pd.Series) -> int:
@@ -135,7 +139,8 @@ def _expected(
     return (
         f"Expected back, {facts['outcome_days']} days",
         f"{chance.sum():,.0f}",
-        f"{format_percent(chance.mean())} of them. Last time {guessed:,.0f} expected, {came:,.0f} came",
+        f"{format_percent(chance.mean())} of them. Last time {guessed:,.0f} expected, {came:,.0f} came"
+        f"{': too rough to plan with' if abs(guessed - came) > ROUGH_FORECAST * came else ''}",
         [],
         f"How many of these customers order in the next {facts['outcome_days']} days, summed from each "
         "one's chance if nothing is done; customers still to come are not among them. The same forecast "

@@ -138,3 +138,11 @@ def test_seasons_need_two_years_and_nothing_is_said_of_nothing(run):
     )
     assert "less than two years" in said
     assert preferences_sentence(without.head(0)) == "" == preferences_table(without).markup
+
+
+def test_a_season_is_said_to_tell_when_customers_came(run):
+    table = run["preferences"]
+    seasonal = table.assign(differs=table["dimension"] == "season")
+    assert "tell when customers came" in preferences_sentence(seasonal)
+    other = table.assign(differs=table["dimension"] == "category")
+    assert "tell when customers came" not in preferences_sentence(other)

@@ -58,6 +58,11 @@ def preferences_sentence(preferences: pd.DataFrame) -> str:
             "Seasons are not compared: the orders go over less than two years, and whoever came "
             "late would seem to love the last season."
         )
+    elif (found["dimension"] == SEASON).any():
+        said.append(
+            "A season may tell when customers came rather than what they like: whoever came lately "
+            "has had fewer of them."
+        )
     return dollars(" ".join(said))
 
 

@@ -20,7 +20,11 @@ from segmentation.actions.recommend import (
     revenue_interval,
     who_orders_anyway,
 )
-from segmentation.book.words import holdout_sentence, recommendation_cards
+from segmentation.book.words import (
+    first_round_sentence,
+    holdout_sentence,
+    recommendation_cards,
+)
 from segmentation.core.intervals import wilson
 from segmentation.core.parameters import load_yaml, parameters_from
 from segmentation.evidence.forecast import ANYWAY_COLUMNS
@@ -261,3 +265,14 @@ def test_one_customer_who_brings_a_fifth_is_named_but_forbids_nothing():
     supported, limits = limits_of(whale=100_000.0)
     assert "one customer brought 25% of its revenue" in limits
     assert supported
+
+
+def test_a_comparison_is_not_said_to_prove_what_it_only_notices():
+    rows = pd.DataFrame(
+        {"segment_type": "normal", "segment": ["High", "Low"], "is_campaign": True,
+         "is_supported": [True, False]}
+    )  # fmt: skip
+    said = first_round_sentence(rows)
+    assert "For High the comparison notices a rise as large as what pays; to prove" in said
+    assert "For Low it is no more than **a trial**" in said
+    assert "can show whether" not in said

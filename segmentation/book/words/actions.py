@@ -101,7 +101,7 @@ def sample_size_table(sizes: pd.DataFrame) -> Html:
                 _points(row.pays_from) if np.isfinite(row.base) else "–"
                 for row in sizes.itertuples()
             ],
-            "enough": [
+            "noticed if it pays": [
                 "–" if pd.isna(shown) else "yes" if shown else "no" for shown in sizes["can_show"]
             ],
         }

@@ -27,12 +27,7 @@ from segmentation.book.words.text import (
 )
 from segmentation.book.words.warnings import cost_words
 from segmentation.core.columns import format_money, format_percent, format_points, format_value
-from segmentation.core.limits import (
-    LONGER_SILENT,
-    MEAN_OF_FEW,
-    UNREACHABLE,
-    WIDE,
-)
+from segmentation.core.limits import LONGER_SILENT, MEAN_OF_FEW, UNREACHABLE, WIDE
 
 
 def recommendation_cards(
@@ -265,7 +260,10 @@ def first_round_sentence(recommendations: pd.DataFrame) -> str:
     )
     if shown:
         whom = f"For {listed(shown)} the" if tried else "The"
-        text += f"{whom} comparison can show whether it pays: contact the other half once it does. "
+        text += (
+            f"{whom} comparison notices a rise as large as what pays; to prove that it pays, the rise "
+            "must be larger (*proved to pay from*, below). Contact the other half once it is. "
+        )
     if tried:
         whom = f"For {listed(tried)} it" if shown else "It"
         text += (

@@ -26,6 +26,7 @@ from spark_session import spark  # noqa: F401  (a fixture for all test files)
 from segmentation import cli as command_line
 from segmentation.core.columns import FEATURES, REQUIRED_TRANSACTION_COLUMNS, SHIPPED_FEATURES
 from segmentation.core.parameters import resolve
+from segmentation.core.placing import LOCK
 from segmentation.deliver.make_run import make_run
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -138,11 +139,11 @@ def process_cli(*arguments: object, **environment: str) -> Outcome:
 
 
 def contents_of(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder with its bytes; the stage cache is no output."""
+    """Every file below a folder with its bytes; the stage cache and locks are no outputs."""
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and ".cache" not in path.relative_to(folder).parts
+        if path.is_file() and not {".cache", LOCK} & {*path.relative_to(folder).parts}
     }
 
 

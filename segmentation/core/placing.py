@@ -15,6 +15,7 @@ import os
 import secrets
 import shutil
 import stat
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +29,7 @@ from segmentation.core.atomic import (
     write_text_atomic,
 )
 from segmentation.core.errors import OutputError
-from segmentation.core.interruption import note_too_late, signals_held_back
+from segmentation.core.interruption import interrupt, note_too_late, signals_held_back
 from segmentation.core.own_folders import MARK, mark_folder, refuse_foreign
 
 JOURNAL = ".outputs-in-progress.json"
@@ -107,33 +108,51 @@ class NewLink:
 @contextlib.contextmanager
 def opened(home: Path) -> Iterator[None]:
     """Hold a folder of outputs for a moment, first finishing what a killed command began."""
-    lock = _lock(home)
+    lock = None
     try:
+        while lock is None:
+            with signals_held_back() as came:  # else an interruption here leaves the file behind
+                lock = _lock(home)
+            _interrupt_if(came)
+            if lock is None:
+                time.sleep(0.02)
         if (home / JOURNAL).exists():
             with signals_held_back() as came:
                 _roll_forward(home)
-            if came:
-                raise KeyboardInterrupt
+            _interrupt_if(came)
         yield
     finally:
-        (home / LOCK).unlink(missing_ok=True)
-        os.close(lock)
+        with signals_held_back() as came:
+            if lock is not None:
+                (home / LOCK).unlink(missing_ok=True)
+                os.close(lock)
+        _interrupt_if(came)
 
 
-def _lock(home: Path) -> int:
-    """Wait for whoever holds a folder of outputs, by a file that is gone afterwards.
+def _interrupt_if(came: list[int]) -> None:
+    if came:
+        interrupt()
+
+
+def _lock(home: Path) -> int | None:
+    """Lock a folder of outputs, by a file that is gone afterwards; None where another has it.
 
     The folder itself is locked for as long as runs compute (`forgotten.held`).
     """
-    while True:
-        with in_words(home):
-            lock = os.open(home / LOCK, os.O_CREAT | os.O_RDWR, 0o666)
-        with contextlib.suppress(OSError):  # a file system without locks
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        with contextlib.suppress(OSError):  # else its holder removed it meanwhile
-            if os.path.samestat(os.fstat(lock), (home / LOCK).stat()):
-                return lock
+    with in_words(home):
+        lock = os.open(home / LOCK, os.O_CREAT | os.O_RDWR, 0o666)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
         os.close(lock)
+        return None
+    except OSError:
+        pass  # a file system without locks
+    with contextlib.suppress(OSError):  # else its holder removed it meanwhile
+        if os.path.samestat(os.fstat(lock), (home / LOCK).stat()):
+            return lock
+    os.close(lock)
+    return None
 
 
 def finish_what_was_begun(home: Path) -> None:

@@ -16,7 +16,15 @@ from segmentation.core import atomic, placing
 from segmentation.core.errors import OutputError
 from segmentation.core.interruption import begin_command, came_too_late, outputs_replaced
 from segmentation.core.own_folders import BOOK, RUN
-from segmentation.core.placing import JOURNAL, NewFile, NewFolder, NewLink, opened, put_in_place
+from segmentation.core.placing import (
+    JOURNAL,
+    LOCK,
+    NewFile,
+    NewFolder,
+    NewLink,
+    opened,
+    put_in_place,
+)
 
 WRITER = """
 import contextlib, os, signal, sys
@@ -127,6 +135,36 @@ def test_an_interruption_before_changes_nothing_and_nothing_else_is_said(tmp_pat
         put_in_place(tmp_path, [NewFolder(new, tmp_path / "a", RUN, "x")])
     assert not (tmp_path / "a").exists()
     assert not outputs_replaced()
+
+
+@pytest.mark.parametrize("step", ["open", "unlink"])
+def test_an_interruption_at_the_lock_leaves_no_lock(tmp_path, monkeypatch, step):
+    where, name = (os, "open") if step == "open" else (Path, "unlink")
+    usual, reached = getattr(where, name), []
+
+    def interrupted(*arguments, **options):
+        if LOCK in str(arguments[0]):
+            reached.append(step)
+            os.kill(os.getpid(), signal.SIGINT)
+        return usual(*arguments, **options)
+
+    monkeypatch.setattr(where, name, interrupted)
+    with pytest.raises(KeyboardInterrupt), opened(tmp_path):
+        pass
+    assert reached == [step]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_whoever_waits_for_the_lock_can_be_interrupted(tmp_path, monkeypatch):
+    def interrupted(_):
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with opened(tmp_path):
+        monkeypatch.setattr(placing.time, "sleep", interrupted)
+        with pytest.raises(KeyboardInterrupt), opened(tmp_path):
+            pass
+        assert (tmp_path / LOCK).exists()  # the holder's
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_one_that_may_not_be_replaced_holds_back_all(tmp_path):

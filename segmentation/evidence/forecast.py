@@ -28,12 +28,12 @@ from segmentation.segments.model import SegmentModel
 FORECAST_COLUMNS = ("customer_id", "chance", "expected_orders", "expected_value", "outcome_days")
 CALIBRATION_COLUMNS = ("decile", "customers", "predicted", "observed", "low", "high")
 ANYWAY_COLUMNS = (
-    *("segment_type", "segment", "days", "customers", "ordered", "share", "low", "high"),
-    *("median_recency", "cuts"),
+    *("segment_type", "segment", "days", "customers", "ordered", "modelled", "share", "low"),
+    *("high", "median_recency", "cuts"),
 )
 TRACK_COLUMNS = (
-    "as_of", "segment_type", "segment", "days", "customers", "ordered", "share", "low", "high",
-    "came",
+    "as_of", "segment_type", "segment", "days", "customers", "ordered", "modelled", "share",
+    "low", "high", "came",
 )  # fmt: skip
 KNOWN = ("recency", "frequency", "tenure", "total_spent")
 """What is asked of a customer for a forecast."""
@@ -205,13 +205,15 @@ def _anyway(
             known = seen >= days - _EVEN
             before.append(shares.assign(as_of=day, known=known))
     track = pd.concat(before, ignore_index=True)
-    track = track[track["known"]].drop(columns="known").reset_index(drop=True)
-    rows = []
+    track = track[track["known"]].drop(columns="known").sort_values("as_of", ignore_index=True)
+    track = track.assign(share=np.nan, low=np.nan, high=np.nan)
     for row in track.itertuples():
         begin = dt.date.fromisoformat(row.as_of) - dt.timedelta(days=row.days - _EVEN)
         earlier = track[(track["days"] == row.days) & (track["as_of"] <= begin.isoformat())]
-        rows.append(interval_of(row.share, row.customers, earlier))
-    track[["low", "high"]] = np.array(rows).reshape(-1, 2)
+        share = corrected(row.modelled, _of_segment(earlier, row))
+        track.loc[row.Index, ["share", "low", "high"]] = (
+            share, *interval_of(share, row.customers, earlier),
+        )  # fmt: skip
     track["came"] = track["ordered"] / track["customers"]
     answers = []
     for days in RESPONSE_DAYS:
@@ -219,6 +221,9 @@ def _anyway(
         if own.empty:
             continue
         shares = _shares(today, now, days)
+        shares["share"] = [
+            corrected(row.modelled, _of_segment(own, row)) for row in shares.itertuples()
+        ]
         ends = np.array([interval_of(r.share, r.customers, own) for r in shares.itertuples()])
         answers.append(shares.assign(low=ends[:, 0], high=ends[:, 1], cuts=own["as_of"].nunique()))
     table = pd.concat(answers, ignore_index=True) if answers else pd.DataFrame()
@@ -229,15 +234,49 @@ def _anyway(
 
 
 def _shares(customers: pd.DataFrame, fit: MbgNbd, days: int) -> pd.DataFrame:
-    """Predicted share of each segment that orders within some days, and how many did."""
+    """Share of each segment that orders within some days, and how many did."""
     table = customers.assign(chance=chances(fit, customers, days))
     table["came"] = table["days_to_order"] <= days if "days_to_order" in table else False
     groups = table.groupby(["segment_type", "segment"], sort=True)
     shares = groups.agg(
-        customers=("chance", "size"), share=("chance", "mean"), ordered=("came", "sum"),
+        customers=("chance", "size"), modelled=("chance", "mean"), ordered=("came", "sum"),
         median_recency=("recency", "median"),
     )  # fmt: skip
     return shares.reset_index().assign(days=days)
+
+
+def _of_segment(before: pd.DataFrame, row: Any) -> pd.DataFrame:
+    same = (before["segment_type"] == row.segment_type) & (before["segment"] == row.segment)
+    return before[same]
+
+
+def corrected(modelled: float, before: pd.DataFrame) -> float:
+    """Share of a segment that will order: the model's, by what it missed of that segment before.
+
+    One model of all customers may say too few of regular buyers, and too many of others, at
+    every quarter. The mean error in log odds is taken off, as if one quarter more had missed
+    nothing; chance weighs small segments down.
+
+    Parameters
+    ----------
+    before : DataFrame
+        Back-tests of the segment known by then: ``customers, ordered, modelled``.
+
+    Examples
+    --------
+    >>> before = {"customers": [500] * 4, "ordered": [180, 190, 170, 175], "modelled": [0.2] * 4}
+    >>> round(corrected(0.15, pd.DataFrame(before)), 2)
+    0.25
+    >>> corrected(0.15, pd.DataFrame(before).head(0))
+    0.15
+    """
+    if before.empty:
+        return float(modelled)
+    said = before["modelled"] * (1 - before["modelled"])
+    missed = _log_odds(before["ordered"], before["customers"]) - _odds(before["modelled"])
+    weight = 1 / (1 / (before["customers"] * said) + DRIFT**2)
+    shift = (weight * missed).sum() / (weight.sum() + 1 / DRIFT**2)
+    return float(1 / (1 + np.exp(-_odds(modelled) - shift)))
 
 
 def interval_of(share: float, customers: int, before: pd.DataFrame) -> tuple[float, float]:
@@ -248,7 +287,7 @@ def interval_of(share: float, customers: int, before: pd.DataFrame) -> tuple[flo
     share : float
         As predicted.
     before : DataFrame
-        Back-tests known by then: ``as_of, customers, ordered, share``.
+        Back-tests known by then, of all segments: ``as_of, customers, ordered, share``.
 
     Notes
     -----
@@ -257,21 +296,22 @@ def interval_of(share: float, customers: int, before: pd.DataFrame) -> tuple[flo
     """
     squares, quarters = DRIFT_WEIGHT * DRIFT**2, DRIFT_WEIGHT
     for _, own in before.groupby("as_of"):
-        missed = _log_odds(own["ordered"], own["customers"]) - np.log(
-            own["share"] / (1 - own["share"])
-        )
+        missed = _log_odds(own["ordered"], own["customers"]) - _odds(own["share"])
         noise = 1 / (own["customers"] * own["share"] * (1 - own["share"]))
         large = own["customers"].to_numpy(dtype=float)
         squares += max(float(np.average(missed**2 - noise, weights=np.sqrt(large))), 0.0)
         quarters += 1
     chance = np.random.default_rng(0)  # the same draws for every segment
     drift = chance.standard_t(quarters, DRAWS) * np.sqrt(squares / quarters)
-    odds = np.log(share / (1 - share)) + drift
+    odds = _odds(share) + drift
     came = chance.binomial(customers, 1 / (1 + np.exp(-odds))) / customers
     low, high = np.quantile(came, MIDDLE_95)
     return float(low), float(high)
 
 
 def _log_odds(ordered: pd.Series, customers: pd.Series) -> pd.Series:
-    part = (ordered + 0.5) / (customers + 1)
-    return np.log(part / (1 - part))
+    return pd.Series(_odds((ordered + 0.5) / (customers + 1)))
+
+
+def _odds(share: Any) -> Any:
+    return np.log(share / (1 - share))

@@ -195,7 +195,8 @@ def anyway_words(row: Any, cut: str, *, is_told: bool = True) -> str:
     text = (
         f"{format_percent(row.base)} of its {row.base_customers:,.0f} customers are expected to order "
         f"within {row.outcome_days} days without any campaign of this report ("
-        f"{interval(row.base_low, row.base_high)}, as far as forecasts of earlier quarters missed)."
+        f"{interval(row.base_low, row.base_high)}): a forecast, corrected by what earlier ones missed "
+        "of this segment."
         if row.base_is == FORECAST
         else f"{format_percent(row.base)} of the {row.base_customers:,.0f} customers who belonged here "
         f"on {cut} ordered within {row.outcome_days} days after, without any campaign of this report ("

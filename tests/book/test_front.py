@@ -79,15 +79,20 @@ def test_who_slipped_comes_first_where_they_spent_much(run):
     kind, best = profile.iloc[0][["segment_type", "segment"]]
     lost = {"segment_type": kind, "segment_from": best, "average_order_value": 50.0}
     lost |= {"what": ["fell silent", *["fell a segment"] * 5], "total_spent": sum_of / 60}
+    lost |= {"customer_id": list("abcdef")}
+    arms = pd.DataFrame({"customer_id": list("abc"), "arm": ["control", "control", "treatment"]})
     set_to = {"contact_cost": 1.0, "gross_margin": 0.2}
     much = Given(run, slipping=pd.DataFrame(lost), call_first=run["call_first"].head(0))
+    much["campaign_arms"] = arms
     much.parameters = run.parameters.model_copy(update=set_to)
 
     what, more = front.actions(much)[0]
 
     assert re.fullmatch(rf"Win back 6 of {best}.* who slipped last quarter", what)
     money = front.format_money(sum_of / 10, run.parameters.currency)
-    assert f"{money} spent so far, 5 fell a segment, 1 fell silent; pays if 1 in 10 " in more
+    written = front.format_money(4, run.parameters.currency)
+    assert f"{money} spent so far, 5 fell a segment, 1 fell silent; writing costs {written}" in more
+    assert ": pays if 1 in 10 " in more and "2 of them are left alone to compare" in more
     little = pd.DataFrame(lost | {"total_spent": sum_of / 6000})
     assert "slipped" not in front.actions(Given(much, slipping=little))[0][0]
     swap = {"order_date": {"strength": "strong"}}
@@ -227,6 +232,10 @@ def test_trust_turns_red_with_an_unstable_segment_and_green_without_a_doubt(run)
         "holdout_rankings": given["holdout_rankings"].assign(difference_high=-1.0),
     }
     assert light(**clear) in {"amber", "green"}
+    assert "give the same groups (agreement" in trust(*{**given, **clear}.values())[2]
+    clear["stability_whole"] = given["stability_whole"].assign(agreement=0.7)
+    assert light(**clear) == "amber"
+    assert "give groups that differ (agreement 0.70" in trust(*{**given, **clear}.values())[2]
     clear["verdict"] = {
         kind: one | {"natural_kinds": False} for kind, one in given["verdict"].items()
     }
@@ -278,3 +287,19 @@ def test_whom_to_leave_alone_stands_beneath_the_actions_with_what_it_saves(run):
 
     assert plays.at[last, "segment"] in said and f"saves {saved} a mailing" in said
     assert front.left_alone(Given(run, recommendations=plays)) == ""
+
+
+def test_what_half_of_a_segment_costs_stands_beside_what_pays(run):
+    plan = run["campaign_plan"].set_index(["segment_type", "segment"])["treatment"]
+    row = (
+        run["recommendations"]
+        .query("is_campaign")
+        .sort_values("is_supported", ascending=False, kind="stable")
+    )
+    quiet = Given(run, slipping=run["slipping"].head(0), call_first=run["call_first"].head(0))
+
+    (_, more), *_ = front.actions(quiet)
+
+    half = plan[row.iloc[0]["segment_type"], row.iloc[0]["segment"]]
+    cost = front.format_money(half * run.parameters.contact_cost, run.parameters.currency)
+    assert re.search(rf"(try|contact) half for {re.escape(cost)}: ", more)

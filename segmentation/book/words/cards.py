@@ -115,9 +115,9 @@ def _tiles(row: Any, stability: pd.DataFrame, total: int, currency: str) -> str:
     ]
     if len(stability):
         found = stability.iloc[0]
-        tiles.append((found["verdict"], "when drawn again", f"mean Jaccard {found['jaccard']:.2f}"))
+        tiles.append((found["verdict"], "in other samples", f"mean Jaccard {found['jaccard']:.2f}"))
     else:
-        tiles.append(("not tested", "when drawn again", "one segment or too few customers"))
+        tiles.append(("not tested", "in other samples", "one segment or too few customers"))
     cells = "".join(
         f"<li><span>{html.escape(what)}</span><b>{html.escape(value)}</b>"
         f"<small>{html.escape(more)}</small></li>"

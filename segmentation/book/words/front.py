@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from segmentation.actions.campaign import CONTROL
 from segmentation.actions.next_steps import SILENT
 from segmentation.actions.recommend import NOT_AT_THIS_COST, break_even_response
 from segmentation.book.words.calling import calls_pay
@@ -174,19 +175,25 @@ def _actions(run: Any) -> list[tuple[str, ...]]:
     plays = run["recommendations"]
     pays = (lambda _: "break-even not known yet") if cost_beside_orders(run) else _pays
     plays = plays[plays["is_campaign"]].sort_values("is_supported", ascending=False, kind="stable")
+    first = run["campaign_plan"].set_index(["segment_type", "segment"])["treatment"].to_dict()
     for row in plays.itertuples():
         name = named(row.segment, row.segment_type, kinds)
-        against = "" if row.is_supported else TRIAL
-        if row.largest_share >= ONE_CUSTOMER:
-            share = format_percent(row.largest_share)
-            against = f"one customer brought {share} of this, so {TRIAL}"
+        brought = f"one customer brought {format_percent(row.largest_share)} of this"
+        doubt = brought if row.largest_share >= ONE_CUSTOMER else ""
+        tried = bool(doubt) or not row.is_supported
+        cost = row.campaign_cost / row.customers * first.get((row.segment_type, row.segment), 0)
+        start = ""
+        if cost > 0 and not cost_beside_orders(run):
+            cost = format_money(cost, parameters.currency)
+            start = f"{'try' if tried else 'contact'} half for {cost}: "
+        against = filter(None, [doubt, TRIAL if tried and not start else ""])
         found.append(
             (
                 f"{row.play}: {name}, {plural(row.customers, 'customer')}",
                 row.do,
                 f"{format_money(float(row.revenue), parameters.currency)} of revenue",
-                pays(row),
-                *([against] if against else []),
+                start + pays(row),
+                *against,
                 f"Workbook: “{sheets[row.segment_type, row.segment]}”",
             )
         )
@@ -220,12 +227,17 @@ def _slipped(run: Any) -> tuple[Any, ...] | None:
     said = [f"{format_money(money, parameters.currency)} spent so far"]
     parts = {"fell a segment": len(own) - silent, "fell silent": silent}
     said += [f"{n:,} {what}" for what, n in parts.items() if n]
-    pays = f"; pays if {one_in(needed)} because of it" if 0 < needed <= UNREACHABLE else ""
+    arms = run["campaign_arms"]
+    alone = int(own["customer_id"].isin(arms.loc[arms["arm"] == CONTROL, "customer_id"]).sum())
+    but = f"; {alone:,} of them are left alone to compare" if alone else ""
+    cost = format_money((len(own) - alone) * parameters.contact_cost, parameters.currency)
+    pays = f"; writing costs {cost}: pays if {one_in(needed)} because of it"
+    pays = pays if 0 < needed <= UNREACHABLE else ""
     whom = named(name, kind, list(run["profile"]["segment_type"]))
     return (
         money,
         f"Win back {len(own):,} of {whom} who slipped last quarter",
-        "Write with a reason to return, but not to the half that is left alone.",
+        f"Write with a reason to return{but}.",
         f"{', '.join(said)}{'' if cost_beside_orders(run) else pays}",
         "Workbook: “Slipping”",
     )

@@ -14,9 +14,7 @@ from segmentation.book.words.text import (
     named,
     of_kind,
 )
-from segmentation.core.limits import (
-    REASONABLE_STRUCTURE,
-)
+from segmentation.core.limits import LEAST_AGREEMENT, REASONABLE_STRUCTURE
 from segmentation.evidence.stability import TOO_FEW
 from segmentation.evidence.verdict import beside_smooth
 from segmentation.segments.own_labels import OWN_LABELS
@@ -64,10 +62,12 @@ def trust(
             against.append(f"{of}the groups overlap (silhouette {scores[entry['k']]:.2f})")
     against += _beaten(holdout, rankings)
     drawn = whole[whole["method"] == "bootstrap"]
+    agreement = drawn["agreement"].min()
+    same = "groups that differ" if agreement < LEAST_AGREEMENT else "the same groups"
     grounds = (
-        f"The groups come back when customers are drawn again (agreement {drawn['agreement'].min():.2f} of 1)"
+        f"Other samples of these customers give {same} (agreement {agreement:.2f} of 1)"
         if len(drawn)
-        else "Whether the groups come back when customers are drawn again was not tested"
+        else "Whether other samples of these customers give the same groups was not tested"
     )
     doubts = list(dict.fromkeys(against))
     if len(doubts) > MOST_DOUBTS:
@@ -76,7 +76,7 @@ def trust(
     grounds = " ".join([f"{grounds}.", *map(as_sentence, doubts)])
     if (shaky["verdict"] == "unstable").any():
         return "red", "Do not build on these groups yet.", grounds
-    if against or drawn.empty:
+    if against or not agreement >= LEAST_AGREEMENT:
         return "amber", "Use the groups to act, not to explain.", grounds
     return "green", "Use the groups to act and to explain.", grounds
 

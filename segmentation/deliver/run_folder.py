@@ -168,11 +168,16 @@ def _table(frame: pd.DataFrame) -> pa.Table:
     return pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
 
 
+_PAID = ("gross_margin", "contact_cost")
+"""Parameters that decide what pays, for whoever reads the workbook alone."""
+
+
 def _put_workbook(run: Run, folder: Path) -> None:
     """The workbook and its CSV twins: from memory where all that decides them is the same."""
     key = key_of(
         [run.key(stage) for stage in WORKBOOK_STAGES],
         run.parameters.currency,
+        [getattr(run.parameters, name) for name in _PAID],
         package_fingerprint(),
         [metadata.version(name) for name in PACKAGES],
     )
@@ -201,7 +206,8 @@ def _write_workbook(run: Run, folder: Path) -> None:
         findings=findings_found(run["findings"]),
         colours=colours_of(run["profile"], run.rules["naming_rules"]),
         next_steps={name: run[name] for name in ("call_first", "slipping")},
-        overview=run["overview"] | {"currency": currency},
+        overview=run["overview"]
+        | {name: getattr(run.parameters, name) for name in ("currency", *_PAID)},
         currency=currency,
         csv_folder=csv_folder,
     )

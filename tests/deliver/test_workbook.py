@@ -218,6 +218,16 @@ def test_the_summary_says_beneath_its_table_what_it_is_about(written):
     assert sheet.print_area.endswith(f"${sheet.max_row}")
 
 
+def test_the_summary_says_at_what_margin_and_cost_a_contact_pays(path):
+    tables = tables_of(segments_of(IDS))
+    tables["overview"] = tables["overview"] | {"gross_margin": 0.224, "contact_cost": 0.5}
+
+    write_workbook(path, **tables)
+
+    said = [row[0] for row in openpyxl.load_workbook(path)["Summary"].iter_rows(values_only=True)]
+    assert "What pays is counted at a gross margin of 22% and $0.50 a contact; check both." in said
+
+
 def test_headers_are_words_and_each_is_another(written):
     for sheet in written:
         words = [cell.value for cell in sheet[1]]

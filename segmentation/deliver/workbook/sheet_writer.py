@@ -39,7 +39,7 @@ A4 = 9
 MOST_PRINTED = 500
 """Rows of a sheet that are printed: about ten pages; the file itself holds them all."""
 WIDEST_WRAPPED = {
-    **{"recommendations": 20, "call_first": 44, "findings": 48, "dictionary": 60},
+    **{"recommendations": 20, "call_first": 54, "findings": 48, "dictionary": 60},
     **{LIST: 48, "segments": 60, "": 36},
 }
 """Characters of the widest column, whose texts are wrapped, so that a sheet is read without \

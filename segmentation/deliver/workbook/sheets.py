@@ -11,7 +11,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from segmentation.core.columns import FEATURES, RULE_WORDS, amount_scale, group_labels
+from segmentation.core.columns import (
+    FEATURES,
+    RULE_WORDS,
+    amount_scale,
+    format_money,
+    format_percent,
+    group_labels,
+)
 from segmentation.core.phrases import plural
 from segmentation.deliver.workbook.cells import MAX_DIGITS
 from segmentation.deliver.workbook.definitions import LIST, SHEET_COLUMNS, TITLES
@@ -68,6 +75,8 @@ ABOUT = {
     "sampled": "customers drawn from all",
     "amount_scale": "decimals of an amount",
     "database.engine": "database",
+    "gross_margin": "gross margin",
+    "contact_cost": "cost of a contact",
 }
 """Facts about a run, as people call them."""
 _LONGEST_NAME = 31  # UTF-16 units in the name of a sheet
@@ -327,6 +336,12 @@ def summary_notes(
         said.append(
             f"Orders from {overview['first_order']} to {overview['last_order']}; days are counted "
             f"to {overview['as_of']}."
+        )
+    if "gross_margin" in overview:
+        margin = format_percent(overview["gross_margin"])
+        cost = format_money(overview["contact_cost"], currency)
+        said.append(
+            f"What pays is counted at a gross margin of {margin} and {cost} a contact; check both."
         )
     said.append("What every column means stands on the sheet Definitions.")
     return tuple(said)

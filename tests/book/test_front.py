@@ -303,3 +303,14 @@ def test_what_half_of_a_segment_costs_stands_beside_what_pays(run):
     half = plan[row.iloc[0]["segment_type"], row.iloc[0]["segment"]]
     cost = front.format_money(half * run.parameters.contact_cost, run.parameters.currency)
     assert re.search(rf"(try|contact) half for {re.escape(cost)}: ", more)
+
+
+def test_the_number_of_customers_says_how_many_are_new(run):
+    _, value, change, course, _ = next(front_numbers.numbers(run))
+    last = front_numbers.whole_quarters(run).iloc[-1]["quarter"].to_period("Q")
+    months = run["monthly"]
+    new = months.loc[months["month"].dt.to_period("Q") == last, "new_customers"].sum()
+
+    assert value == f"{len(run['customers']):,}"
+    assert change.endswith(f"; {f'{new:,}' if new else 'none'} new in {last.year} Q{last.quarter}")
+    assert course == sorted(course) and len(course) > 2

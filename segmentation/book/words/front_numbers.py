@@ -64,14 +64,18 @@ def numbers(run: Any) -> Iterator[tuple[str, str, str, list[float], str]]:
     """Four numbers: what, value, change, its course, what it means."""
     customers, currency = run["customers"], run.parameters.currency
     once = int((customers["frequency"] == 1).sum()) if "frequency" in customers else 0
+    quarters = whole_quarters(run)
+    said = [f"{once:,} ordered once"] if once else []
+    if len(quarters) > 1:
+        came = quarters["known"].iloc[-1] - quarters["known"].iloc[-2]
+        said.append(f"{f'{came:,}' if came else 'none'} new in {_name(quarters.iloc[-1])}")
     yield (
         "Customers",
         f"{len(customers):,}",
-        f"{once:,} ordered once" if once else "in this table",
-        [],
-        "Everybody with at least one order that counts.",
+        "; ".join(said) or "in this table",
+        list(quarters["known"]) if len(quarters) > 1 else [],
+        "Everybody with at least one order that counts; new: whose first order is in the quarter.",
     )
-    quarters = whole_quarters(run)
     money = customers["total_spent"].astype(float)
     if len(quarters) < 2:
         yield (

@@ -45,7 +45,9 @@ from segmentation.segments.own_labels import OWN_LABELS
 WORKBOOK = "customer_segmentation_output.xlsx"
 WORKBOOK_CSV = "workbook_csv"
 SHIPPED_WORKBOOK_PROFILE = "marketplace"
-WORKBOOK_STAGES = ("orders", "findings", "segments", "stability", "recommendations", "next_steps")
+WORKBOOK_STAGES = (
+    *("orders", "findings", "segments", "stability", "recommendations", "forecast", "next_steps"),
+)
 """Stages whose results are in the workbook."""
 PROCESSED_FOLDER = PROJECT_ROOT / "data" / "processed_data"
 EVIDENCE_FILES = {
@@ -168,8 +170,8 @@ def _table(frame: pd.DataFrame) -> pa.Table:
     return pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
 
 
-_PAID = ("gross_margin", "contact_cost")
-"""Parameters that decide what pays, for whoever reads the workbook alone."""
+_SAID = ("gross_margin", "contact_cost", "outcome_days")
+"""Parameters that decide what pays and is forecast, for whoever reads the workbook alone."""
 
 
 def _put_workbook(run: Run, folder: Path) -> None:
@@ -177,7 +179,7 @@ def _put_workbook(run: Run, folder: Path) -> None:
     key = key_of(
         [run.key(stage) for stage in WORKBOOK_STAGES],
         run.parameters.currency,
-        [getattr(run.parameters, name) for name in _PAID],
+        [getattr(run.parameters, name) for name in _SAID],
         package_fingerprint(),
         [metadata.version(name) for name in PACKAGES],
     )
@@ -195,8 +197,11 @@ def _write_workbook(run: Run, folder: Path) -> None:
     write_workbook(
         folder / WORKBOOK,
         segments=run["segments"],
-        customers=_with_arms(
-            _with_last_order(run["customers"], run["overview"]["as_of"]), run["campaign_arms"]
+        customers=_with_forecasts(
+            _with_arms(
+                _with_last_order(run["customers"], run["overview"]["as_of"]), run["campaign_arms"]
+            ),
+            run["forecast"] if run["forecast_facts"]["possible"] else None,
         ),
         profile=_with_stability(run["profile"], run["stability"]),
         ledger=run["ledger"],
@@ -207,7 +212,7 @@ def _write_workbook(run: Run, folder: Path) -> None:
         colours=colours_of(run["profile"], run.rules["naming_rules"]),
         next_steps={name: run[name] for name in ("call_first", "slipping")},
         overview=run["overview"]
-        | {name: getattr(run.parameters, name) for name in ("currency", *_PAID)},
+        | {name: getattr(run.parameters, name) for name in ("currency", *_SAID)},
         currency=currency,
         csv_folder=csv_folder,
     )
@@ -225,6 +230,15 @@ def _with_arms(customers: pd.DataFrame, arms: pd.DataFrame) -> pd.DataFrame:
     """Customers with the arm of their segment's campaign; empty where there is none."""
     arm = customers["customer_id"].map(arms.set_index("customer_id")["arm"]).astype(object)
     return customers.assign(campaign_arm=arm.where(arm.notna(), None))
+
+
+def _with_forecasts(customers: pd.DataFrame, forecast: pd.DataFrame | None) -> pd.DataFrame:
+    """Customers with what is to be expected of each; unchanged where forecasts are withheld."""
+    if forecast is None:
+        return customers
+    names = ["chance", "expected_orders", "expected_value"]
+    found = forecast.set_index("customer_id")[names].reindex(customers["customer_id"])
+    return customers.assign(**{name: found[name].to_numpy() for name in names})
 
 
 def _with_stability(profile: pd.DataFrame, stability: pd.DataFrame) -> pd.DataFrame:

@@ -840,3 +840,32 @@ def test_libreoffice_reads_the_same_ids(path, tmp_path):
     (table,) = (tmp_path / "csv").glob("*.csv")
     read = pd.read_csv(table, dtype=str, keep_default_na=False)
     assert read["Customer"].tolist() == ids
+
+
+def test_who_slipped_is_said_to_be_contacted_or_left_alone_and_nobody_to_call_is(path):
+    segments = segments_of(IDS)
+    arms = ["treatment", "control", None] * len(segments)
+    customers = segments.assign(campaign_arm=arms[: len(segments)])
+    fell = segments[["customer_id", "total_spent"]].assign(what="fell silent")
+    steps = {"slipping": fell, "call_first": fell.head(1)}
+
+    write_workbook(path, **tables_of(segments, customers=customers), next_steps=steps)
+
+    book = openpyxl.load_workbook(path)
+    said = column_of_sheet(book["Slipping"], "campaign_arm")
+    assert said == [
+        {"treatment": "contact", "control": "leave alone"}.get(arm) for arm in arms[: len(segments)]
+    ]
+    assert "campaign_arm" not in names_of_sheet(book["Call first"])
+
+
+def test_lists_have_what_is_expected_of_each_customer(path):
+    segments = segments_of(IDS)
+    expected = {"chance": 0.25, "expected_orders": 0.5, "expected_value": 12.5}
+
+    write_workbook(path, **tables_of(segments, customers=segments.assign(**expected)))
+
+    book = openpyxl.load_workbook(path)
+    for name, value in expected.items():
+        assert set(column_of_sheet(book["1 Loyal"], name)) == {value}
+    assert "chance" not in names_of_sheet(book["All customers"])

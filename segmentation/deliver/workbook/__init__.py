@@ -169,7 +169,7 @@ def write_workbook(
                 _write_twin(sheet, csv_folder)
 
         lists = {
-            name: sheets.with_last_order(table, customers)
+            name: sheets.with_day_and_arm(name, table, customers)
             for name, table in (next_steps or {}).items()
         }
         notes = sheets.summary_notes(overview, currency, findings, lists)

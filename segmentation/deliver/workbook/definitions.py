@@ -53,6 +53,20 @@ _ARM = _text(
     "Campaign",
     "Contact, or leave alone so that the effect can be seen; drawn by lot. Empty = no campaign.",
 )
+_FORECAST = (
+    _share(
+        "chance",
+        "Chance to order",
+        "Within the days that forecasts cover (sheet About), if nothing is done.",
+    ),
+    Column("expected_orders", "Expected orders", "orders", "average", "In the same days."),
+    _money(
+        "expected_value",
+        "Expected value",
+        "Expected orders times the customer's own mean order: a ranking, no promise of revenue.",
+    ),
+)
+"""No such columns where forecasts are withheld."""
 _LAST_ORDER = Column("last_order", "Last order", "", "date", "Day of the last order that counts.")
 _BREAK_EVEN = _share(
     "break_even_response",
@@ -199,7 +213,7 @@ SHEET_COLUMNS: dict[str, dict[str, Column]] = {
         _text("why", "Why", "The reason in words."),
     ),
     "slipping": _by_name(
-        _LAST_ORDER,
+        *(_LAST_ORDER, _ARM),
         _text("segment_from", "Segment before", "At the end of the quarter before."),
         _text(
             "what",
@@ -207,8 +221,8 @@ SHEET_COLUMNS: dict[str, dict[str, Column]] = {
             "fell a segment, or fell silent: ordered in the quarter before and not since.",
         ),
     ),
-    LIST: _by_name(_LAST_ORDER, _ARM),
-    "anomalies": _by_name(_LAST_ORDER, _ARM),
+    LIST: _by_name(_LAST_ORDER, _ARM, *_FORECAST),
+    "anomalies": _by_name(_LAST_ORDER, _ARM, *_FORECAST),
     "findings": _by_name(
         _text("severity", "Severity", "severe = settle it before acting on a list."),
         _text("title", "What was found", "What is wrong with the data."),

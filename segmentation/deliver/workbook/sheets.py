@@ -77,6 +77,7 @@ ABOUT = {
     "database.engine": "database",
     "gross_margin": "gross margin",
     "contact_cost": "cost of a contact",
+    "outcome_days": "days that forecasts cover",
 }
 """Facts about a run, as people call them."""
 _LONGEST_NAME = 31  # UTF-16 units in the name of a sheet
@@ -223,6 +224,7 @@ def anomaly_sheets(customers: pd.DataFrame, max_rows: int) -> Iterator[Sheet]:
 def list_columns(customers: pd.DataFrame) -> list[str]:
     """Who, in which segment, worth how much, how sure, and every feature there is."""
     first = ["customer_id", "segment_type", "segment", "campaign_arm", "total_spent"]
+    first += ["chance", "expected_orders", "expected_value"]
     last = ["margin", "is_anomaly", "anomaly_reasons"]
     features = [name for name in FEATURES if name in customers.columns and name not in first]
     if "recency" in features:
@@ -230,15 +232,15 @@ def list_columns(customers: pd.DataFrame) -> list[str]:
     return [name for name in [*first, *features, *last] if name in customers.columns]
 
 
-def with_last_order(table: pd.DataFrame, customers: pd.DataFrame) -> pd.DataFrame:
-    """A list of customers with the day of the last order before the days since it."""
-    if "last_order" not in customers.columns or "recency" not in table.columns:
-        return table
-    days = customers.set_index("customer_id")["last_order"]
-    told = table.assign(last_order=table["customer_id"].map(days))
-    names = [name for name in table.columns if name != "last_order"]
-    names.insert(names.index("recency"), "last_order")
-    return told[names]
+def with_day_and_arm(name: str, table: pd.DataFrame, customers: pd.DataFrame) -> pd.DataFrame:
+    """A list with the day of the last order, and of whom to leave alone where nobody is left out."""
+    known = customers.set_index("customer_id")
+    for fact, before in (("last_order", "recency"), ("campaign_arm", "total_spent")):
+        if fact in known and before in table and (fact, name) != ("campaign_arm", "call_first"):
+            table = table.drop(columns=fact, errors="ignore")
+            at = list(table.columns).index(before)
+            table.insert(at, fact, table["customer_id"].map(known[fact]))
+    return table
 
 
 def by_value(customers: pd.DataFrame) -> pd.DataFrame:

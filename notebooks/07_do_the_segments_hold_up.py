@@ -169,11 +169,11 @@ words.holdout_table(followed, currency=currency)
 # segments. BG/NBD with Gamma-Gamma is a published model of buying. All choose the same number of
 # customers at the same cut.
 
-# %% mystnb={"figure": {"name": "fig-holdout-rankings", "caption": "Share of later revenue that a fifth of the customers brought, by the way they were chosen; lines: 95% intervals."}, "image": {"alt": "One dot with a 95% interval for each way of choosing a fifth of the customers, the best on top: its share of later revenue; a dashed line stands at a fifth, which choosing by lot would bring."}}
+# %% mystnb={"figure": {"name": "fig-holdout-rankings", "caption": "Share of later revenue that a fifth of the customers brought, by the way they were chosen; lines: 95% intervals."}, "image": {"alt": "One dot with a 95% interval for each way of choosing a fifth of the customers, the best on top: its share of later revenue; a dashed line stands at a fifth, which choosing at random would bring."}}
 rankings = run["holdout_rankings"]
 fifth = rankings[rankings["customers_share"] == 0.2].sort_values("revenue_share", ascending=False)
 plots.draw(
-    sns.scatterplot, fifth, x="revenue_share", y="ranking", interval=True, mark={"by lot": 0.2},
+    sns.scatterplot, fifth, x="revenue_share", y="ranking", interval=True, mark={"at random": 0.2},
     labels={"revenue_share": "Share of later revenue (%)"},
     nothing="No period after a cut: nothing to follow.", of_groups=True,
 )

@@ -122,7 +122,7 @@ Markdown(words.sample_size_sentence(sizes, no_holdout=run["holdout"]["reason"]))
 # %% [markdown]
 # ## The two lists
 #
-# Whom to contact and whom to leave alone is drawn by lot before anybody is contacted, ten
+# Whom to contact and whom to leave alone is chosen at random before anybody is contacted, ten
 # customers of like spend at a time, so that both halves are alike. Both lists are in the run's
 # folder; {doc}`10_using_the_results` tells step by step how to send them and read the answer.
 
@@ -133,7 +133,7 @@ words.plan_table(plan, contact_cost=contact_cost, currency=currency)
 # ## The same comparison where nobody was contacted
 #
 # What does the comparison say when nothing was done? Customers of an earlier day are divided by
-# the same lot, nobody is contacted, and what they ordered afterwards is compared.
+# the same chance, nobody is contacted, and what they ordered afterwards is compared.
 
 # %%
 words.trial_table(run["holdout_aa"])

@@ -31,6 +31,7 @@ runs_dir: str = "runs"  # Folder of runs and of the stage cache.
 from IPython.display import Markdown
 
 from segmentation import open_run, words
+from segmentation.actions.campaign import another_currency
 
 run = open_run(globals())
 words.banner(run["overview"], run["swap"])
@@ -50,7 +51,9 @@ words.files_table(run["overview"]["source"])
 # run, its cache or this book.
 
 # %% tags=["remove-input"]
-Markdown(words.campaign_steps(run["campaign_plan"], run["overview"]["source"]))
+Markdown(words.campaign_steps(
+    run["campaign_plan"], run["overview"]["source"], is_told=not another_currency(run["recommendations"]),
+))
 
 # %% [markdown]
 # ## Assigning new customers

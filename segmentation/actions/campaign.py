@@ -14,7 +14,7 @@ import pandas as pd
 from scipy.stats import norm, t
 
 from segmentation.core.intervals import MIDDLE_95, Z95, wilson
-from segmentation.core.limits import ARM_BLOCK, POWER
+from segmentation.core.limits import ARM_BLOCK, MOST_CONTACTS_AN_ORDER, POWER
 
 TREATMENT, CONTROL = "treatment", "control"
 
@@ -168,6 +168,17 @@ SIZE_COLUMNS = (
 )  # fmt: skip
 
 
+def another_currency(recommendations: pd.DataFrame) -> bool:
+    """Whether a contact costs so little beside an order that their currencies must differ.
+
+    Then nothing is said of when a campaign pays.
+    """
+    if recommendations.empty or "typical_order" not in recommendations:
+        return False
+    each = float((recommendations["campaign_cost"] / recommendations["customers"]).max())
+    return bool(recommendations["typical_order"].median() > MOST_CONTACTS_AN_ORDER * each > 0)
+
+
 def sizes_by_segment(recommendations: pd.DataFrame) -> pd.DataFrame:
     """What a test of each whole segment, in two equal arms, could show.
 
@@ -183,22 +194,24 @@ def sizes_by_segment(recommendations: pd.DataFrame) -> pd.DataFrame:
         ``detectable`` is the smallest rise found with 80% power; ``can_show`` whether that
         is no more than the break-even: otherwise a campaign could pay and the test would
         not tell. ``pays_from`` as `rise_shown_to_pay` gives it. All missing where nobody
-        knows who orders anyway.
+        knows who orders anyway; what hangs on the cost where that `another_currency` has.
     """
-    rows = []
+    rows, is_told = [], not another_currency(recommendations)
     for row in recommendations.itertuples():
         smallest, shown, pays_from = float("nan"), None, float("nan")
+        needed = row.break_even_response if is_told else float("nan")
         if np.isfinite(row.base):
             half = row.customers // 2
             smallest = detectable_effect(half, row.customers - half, base=row.base)
-            shown = bool(smallest <= row.break_even_response)
-            pays_from = rise_shown_to_pay(
-                half, row.customers - half, base=row.base, needed=row.break_even_response
-            )
+            if is_told:
+                shown = bool(smallest <= needed)
+                pays_from = rise_shown_to_pay(
+                    half, row.customers - half, base=row.base, needed=needed
+                )
         rows.append(
             (row.segment_type, row.segment, row.customers, row.outcome_days, row.base,
              row.base_low, row.base_high, row.base_customers, smallest,
-             row.break_even_response, shown, pays_from)
+             needed, shown, pays_from)
         )  # fmt: skip
     table = pd.DataFrame(rows, columns=list(SIZE_COLUMNS))
     return table.astype({"can_show": "boolean"})

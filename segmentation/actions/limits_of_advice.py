@@ -93,6 +93,8 @@ def _of_response(row: Any, size: Any, no_holdout: str) -> list[str]:
             f"for {row.outcome_days} days"
         )
         return [f"how many order anyway is not known: {why}"]
+    if pd.isna(size.can_show):
+        return ["when it pays is not known, so nor is whether a test shows it"]
     if size.can_show:
         return []
     smallest = size.detectable

@@ -7,6 +7,8 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
+from segmentation.actions import campaign
+from segmentation.actions.limits_of_advice import add_limits
 from segmentation.actions.recommend import FOLLOWED, FORECAST
 from segmentation.book import words
 from segmentation.book.words import structure, trust
@@ -179,11 +181,26 @@ def test_who_ordered_anyway_is_likened_to_todays_customers_only_where_they_are_a
 
 
 def test_where_the_cost_cannot_be_right_no_card_says_from_when_it_pays():
-    row = SimpleNamespace(limits="it pays from 1 order, a test 9; one customer brought 41%")
-    said = limit_words(row, is_told=False)
-    assert said == (
-        "When it pays is not known, so nor is whether a test shows it; one customer brought 41%."
+    segments = pd.DataFrame(
+        {"segment_type": "normal", "segment": ["A"], "customers": 400, "outcome_days": 90,
+         "base": 0.1, "base_low": 0.05, "base_high": 0.2, "base_customers": 400, "anomalies": 0,
+         "break_even_response": 0.00001, "campaign_cost": 400.0, "typical_order": 150_000.0,
+         "is_campaign": True, "play": "Retain", "largest_share": 0.41, "revenue": 1e9,
+         "revenue_low": 0.9e9, "revenue_high": 1.1e9}
+    )  # fmt: skip
+    sizes = campaign.sizes_by_segment(segments)
+    tried = pd.DataFrame(columns=["segment_type", "segment", "verdict", "jaccard"])
+    (row,) = add_limits(segments, sizes, tried, no_holdout="").itertuples()
+    assert limit_words(row) == (
+        "When it pays is not known, so nor is whether a test shows it; one customer brought 41% of "
+        "its revenue."
     )
+    shown = words.sample_size_table(sizes).text.splitlines()[-1]
+    assert shown.split()[-3:] == ["–", "–", "–"] and "under" not in shown
+    said = words.sample_size_sentence(sizes, no_holdout="")
+    assert "not known until `contact_cost` is set" in said and "none of" not in said
+    known = segments.assign(campaign_cost=4e6)
+    assert campaign.sizes_by_segment(known)["can_show"].tolist() == [False]
 
 
 def test_who_orders_anyway_is_said_of_today_where_it_is_forecast():

@@ -322,7 +322,7 @@ def test_the_campaign_of_the_book_runs_as_it_is_printed(run, tmp_path, monkeypat
     assert (
         f"{first['treatment']:,} to contact, {first['control']:,} in the control" in answers[1].out
     )
-    assert f"by lot {first['treatment']:,} to contact and {first['control']:,}" in said
+    assert f"at random {first['treatment']:,} to contact and {first['control']:,}" in said
     assert f"n = {first['treatment']:,}" in answers[2].out
     assert "Break-even" in answers[2].out
     assert "@" not in said

@@ -96,9 +96,11 @@ def sample_size_table(sizes: pd.DataFrame) -> Html:
                 _points(row.detectable) if np.isfinite(row.base) else "–"
                 for row in sizes.itertuples()
             ],
-            "it pays from": [_points(value) for value in sizes["break_even"]],
+            "it pays from": [
+                "–" if pd.isna(value) else _points(value) for value in sizes["break_even"]
+            ],
             "proved to pay from": [
-                _points(row.pays_from) if np.isfinite(row.base) else "–"
+                "–" if pd.isna(row.base) or pd.isna(row.break_even) else _points(row.pays_from)
                 for row in sizes.itertuples()
             ],
             "noticed if it pays": [
@@ -142,6 +144,11 @@ def sample_size_sentence(sizes: pd.DataFrame, *, no_holdout: str) -> str:
             f"How many customers order anyway is not known ({why}), so nothing can be said about "
             "the size of a test. Run a first one and leave half of the segment alone: the share of "
             "these who order is the figure that is missing."
+        )
+    if known["break_even"].isna().all():
+        return (
+            "When a campaign pays is not known until `contact_cost` is set, so nor is whether half "
+            "against half would notice it: the table says which rise it notices."
         )
     enough = int(known["can_show"].sum())
     text = (

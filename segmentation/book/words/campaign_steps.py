@@ -12,7 +12,7 @@ from segmentation.core.columns import format_percent
 from segmentation.deliver.campaign_lists import size_sentence
 
 
-def campaign_steps(plan: pd.DataFrame, folder_name: str) -> str:
+def campaign_steps(plan: pd.DataFrame, folder_name: str, *, is_told: bool = True) -> str:
     """The first campaign of a plan, a command a step.
 
     Parameters
@@ -21,6 +21,8 @@ def campaign_steps(plan: pd.DataFrame, folder_name: str) -> str:
         ``campaign_plan`` of a run, in the order of its recommendations.
     folder_name : str
         Name of the run's folder.
+    is_told : bool
+        Whether it is told when a campaign pays: not where the cost cannot be right.
 
     Returns
     -------
@@ -38,21 +40,24 @@ def campaign_steps(plan: pd.DataFrame, folder_name: str) -> str:
     customers = int(row["treatment"] + row["control"])
     steps = [
         f"**The list** is there already: `campaign_arms.csv` has {customers:,} customers of "
-        f"{inert(row['segment'])} (what to do: {inert(row['play'].lower())}), by lot {row['treatment']:,} to contact and "
+        f"{inert(row['segment'])} (what to do: {inert(row['play'].lower())}), at random {row['treatment']:,} to contact and "
         f"{row['control']:,} to leave alone."
     ]
     pays = row["break_even_response"]
     if math.isfinite(row["base"]) and math.isfinite(row["detectable"]):
-        base, effect = format(row["base"], ".4f"), format(max(row["detectable"], pays), ".4f")
+        smallest = max(row["detectable"], pays) if is_told else row["detectable"]
+        base, effect = format(row["base"], ".4f"), format(smallest, ".4f")
         answer = size_sentence(base=float(base), effect=float(effect), customers=customers)
         answer += (
-            " So it is."
+            " Whether that is enough is not known until `contact_cost` is set."
+            if not is_told
+            else " So it is."
             if row["detectable"] <= pays
             else " So it is not: the campaign may pay and this list could not tell."
         )
         steps.append(
             f"**Is it large enough?** {format_percent(row['base'])} order within {days} days "
-            f"anyway; {_pays(pays, customers)}.\n\n"
+            f"anyway{f'; {_pays(pays, customers)}' if is_told else ''}.\n\n"
             + _block(f"campaign size --base {base} --effect {effect} --customers {customers}")
             + f"\n\nIt answers: {answer}"
         )
@@ -70,7 +75,10 @@ def campaign_steps(plan: pd.DataFrame, folder_name: str) -> str:
         f"**After {days} days**, `orders.csv` is what was ordered since: `customer_id`, a row an "
         "order. `audience/arms.csv` has both halves as far as they could be reached, so that like "
         "is compared with like.\n\n"
-        + _block(f"campaign readout audience/arms.csv orders.csv --break-even {_decimals(pays)}"),
+        + _block(
+            "campaign readout audience/arms.csv orders.csv"
+            + (f" --break-even {_decimals(pays)}" if is_told else "")
+        ),
     ]
     return "\n\n".join(f"{number}. {_indented(step)}" for number, step in enumerate(steps, 1))
 

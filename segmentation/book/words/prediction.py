@@ -154,7 +154,7 @@ def ranking_table(rankings: pd.DataFrame) -> Html:
     order = rankings["customers_share"].rank(method="dense").to_numpy().argsort(kind="stable")
     return table_of(
         rows.iloc[order],
-        caption="The same number of customers chosen in different ways at the cut, and what they did after it; in brackets 95% bootstrap intervals. The workbook's lists go by segment, then spend; “segments” takes the customers of one segment by lot, so its figures are averages over the draw. Rank correlation (Spearman) is of the whole ranking with later revenue.",
+        caption="The same number of customers chosen in different ways at the cut, and what they did after it; in brackets 95% bootstrap intervals. The workbook's lists go by segment, then spend; “segments” takes the customers of one segment at random, so its figures are averages over such choices. Rank correlation (Spearman) is of the whole ranking with later revenue.",
         numeric=("bought again", "share of later revenue", "lift", "rank correlation"),
     )
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from segmentation.actions.campaign import another_currency
 from segmentation.actions.recommend import FIRST_ORDER, FORECAST, NOT_AT_THIS_COST, WINDOW_ORDER
 from segmentation.book.words.preferences import differs, own_margin
 from segmentation.book.words.text import (
@@ -57,8 +58,7 @@ def recommendation_cards(
     everybody = int(recommendations["customers"].sum())
     keys = ["segment_type", "segment"]
     first = plan.set_index(keys)["treatment"].to_dict()
-    each = float((recommendations["campaign_cost"] / recommendations["customers"]).max())
-    is_told = not cost_words(recommendations, each, currency)
+    is_told = not another_currency(recommendations)
     cards, texts = [], []
     for row in recommendations.itertuples():
         group = customers_of(row.segment_type, kinds) if len(kinds) > 1 else ""
@@ -70,7 +70,7 @@ def recommendation_cards(
                if is_asked else {}),
             **({"Pays if": pays_words(row) + _by_own_margin(row, gross_margin, own)}
                if is_asked and is_told and row.break_even_response <= UNREACHABLE else {}),
-            "Proof" if row.is_campaign else "Against it": limit_words(row, is_told=is_told),
+            "Proof" if row.is_campaign else "Against it": limit_words(row),
         }  # fmt: skip
         more = {
             "Why this": " ".join(as_sentence(text) for text in (row.why, row.gap) if text),
@@ -84,7 +84,7 @@ def recommendation_cards(
             f'<div class="segment-card"{in_colour(colour)}><p class="segment-name">{html.escape(row.segment)}'
             f"<span>{html.escape(group)}</span></p>"
             f"<p><strong>{html.escape(row.play)}.</strong> {html.escape(row.do)}</p>{_items(lines)}"
-            f'<details class="fold"><summary>Why, and how it is reckoned</summary>{_items(more)}'
+            f'<details class="fold"><summary>Why, and how it is worked out</summary>{_items(more)}'
             "</details></div>"
         )
         texts.append(f"{row.segment}: {row.play}. {row.do} {lines | more}")
@@ -145,7 +145,7 @@ def contacts_words(row: Any, currency: str, first: float | None) -> str:
         return f"{everybody}, at {each} a contact (assumed)."
     part = format_money(row.campaign_cost / row.customers * first, currency)
     return (
-        f"{part} for the {first:,.0f} drawn by lot to be contacted first, at {each} each (assumed); "
+        f"{part} for the {first:,.0f} chosen at random to be contacted first, at {each} each (assumed); "
         f"{everybody}."
     )
 
@@ -219,21 +219,8 @@ def _silent_words(row: Any) -> str:
     )
 
 
-def limit_words(row: Any, *, is_told: bool = True) -> str:
-    """Whether a test can prove that it pays, or what stands against acting on it at all.
-
-    Where the cost cannot be right, nothing that follows from it is told.
-    """
-    if not is_told:
-        parts = [part for part in row.limits.split("; ") if not part.startswith("it pays from")]
-        return as_sentence(
-            "; ".join(
-                [
-                    "when it pays is not known, so nor is whether a test shows it",
-                    *filter(None, parts),
-                ]
-            )
-        )
+def limit_words(row: Any) -> str:
+    """Whether a test can prove that it pays, or what stands against acting on it at all."""
     if row.limits and not row.is_supported:
         return as_sentence(row.limits)
     more = row.break_even_response / row.base if row.base else float("nan")
@@ -256,7 +243,7 @@ def first_round_sentence(recommendations: pd.DataFrame) -> str:
     if not named_:
         return "No segment is worth a campaign at these costs."
     text = (
-        "Every campaign first contacts one half of its segment, drawn by lot, and leaves the other "
+        "Every campaign first contacts one half of its segment, chosen at random, and leaves the other "
         "half alone. "
     )
     if shown:
@@ -268,8 +255,8 @@ def first_round_sentence(recommendations: pd.DataFrame) -> str:
     if tried:
         whom = f"For {listed(tried)} it" if shown else "It"
         text += (
-            f"{whom} is no more than **a trial**: it halves what may be lost, and cannot prove that "
-            "so small a rise paid. "
+            f"{whom} is no more than **a trial**: it halves what may be lost"
+            f"{'' if another_currency(recommendations) else ', and cannot prove that so small a rise paid'}. "
         )
     return text.strip()
 

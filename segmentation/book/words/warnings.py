@@ -8,13 +8,13 @@ from typing import Any
 
 import pandas as pd
 
+from segmentation.actions.campaign import another_currency
 from segmentation.book.words.preferences import own_margin
 from segmentation.book.words.text import as_sentence, named, plural
 from segmentation.core.columns import RULE_WORDS, format_money, format_percent
 from segmentation.core.limits import (
     CUSTOMER_SHARE,
     MANY_SET_ASIDE,
-    MOST_CONTACTS_AN_ORDER,
     ONE_INTAKE,
 )
 from segmentation.core.parameters import Parameters
@@ -118,11 +118,11 @@ def cost_beside_orders(run: Any) -> str:
 
 def cost_words(plays: pd.DataFrame, cost: float, currency: str) -> str:
     """Whether a contact costs so little beside an order that their currencies must differ."""
-    usual = float(plays["typical_order"].median()) if len(plays) else 0.0
-    if not usual > MOST_CONTACTS_AN_ORDER * cost > 0:
+    if not another_currency(plays):
         return ""
+    usual = format_money(float(plays["typical_order"].median()), currency)
     return (
-        f"{format_money(cost, currency)} per contact beside orders of {format_money(usual, currency)} "
+        f"{format_money(cost, currency)} per contact beside orders of {usual} "
         "looks like another currency: believe no break-even until <code>contact_cost</code> is set."
     )
 

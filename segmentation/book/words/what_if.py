@@ -66,7 +66,7 @@ def what_if_sliders(
     shown = table_of(
         rows,
         caption="Whom to contact, in this order, as far as the budget goes. Contacted first is the half "
-        "that the plan below draws by lot; the other half is left alone to compare. Orders needed are "
+        "that the plan below chooses at random; the other half is left alone to compare. Orders needed are "
         "those that would not have come without it: none is promised.",
         numeric=rows.columns[-5:],
     )

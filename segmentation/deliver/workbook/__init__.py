@@ -16,6 +16,7 @@ from typing import Any
 
 import pandas as pd
 
+from segmentation.actions.campaign import another_currency
 from segmentation.core.errors import OutputError
 from segmentation.core.guarded_csv import write_guarded_csv
 from segmentation.deliver.workbook import sheets
@@ -149,6 +150,11 @@ def write_workbook(
 
     if not 1 <= max_rows <= MAX_ROWS:
         raise ValueError(f"max_rows={max_rows} is not between 1 and {MAX_ROWS:,}.")
+    is_told = not another_currency(recommendations)
+    if not is_told:
+        recommendations = recommendations.assign(break_even_response=float("nan"))
+        if campaign is not None:
+            campaign = campaign.assign(break_even_response=float("nan"))
     fixed = {
         "recommendations": recommendations,
         **({} if campaign is None else {"campaign": campaign}),
@@ -172,7 +178,7 @@ def write_workbook(
             name: sheets.with_day_and_arm(name, table, customers)
             for name, table in (next_steps or {}).items()
         }
-        notes = sheets.summary_notes(overview, currency, findings, lists)
+        notes = sheets.summary_notes(overview, currency, findings, lists, is_told=is_told)
         given = (segments, customers, fixed, lists, currency, max_rows)
         groups = frozenset(customers["segment_type"].unique())
         for sheet in _sheets(*given, notes=notes):

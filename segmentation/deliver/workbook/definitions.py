@@ -51,7 +51,7 @@ def _people(name: str, label: str, meaning: str) -> Column:
 _ARM = _text(
     "campaign_arm",
     "Campaign",
-    "Contact, or leave alone so that the effect can be seen; drawn by lot. Empty = no campaign.",
+    "Contact, or leave alone so that the effect can be seen; chosen at random. Empty = no campaign.",
 )
 _FORECAST = (
     _share(

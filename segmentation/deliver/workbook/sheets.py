@@ -318,13 +318,23 @@ def summary_notes(
     currency: str,
     findings: pd.DataFrame | None,
     next_steps: Mapping[str, pd.DataFrame],
+    *,
+    is_told: bool = True,
 ) -> tuple[str, ...]:
-    """What to read and do first, and what the first sheet is about: source, days, money."""
+    """What to read and do first, and what the first sheet is about: source, days, money.
+
+    Where it is not told when a campaign pays, why not.
+    """
     severe = () if findings is None else findings[findings["severity"] == "severe"].itertuples()
     said = [
         f"Read first: {row.title} ({row.rows:,} lines). The sheet {TITLES['findings']} says what to do."
         for row in severe
     ]
+    if not is_told:
+        said.append(
+            "Read first: beside these orders the cost of a contact looks like another currency. When "
+            "a campaign pays is not known until contact_cost is set."
+        )
     said += [
         f"Sheet {TITLES[name]}: {plural(len(table), 'customer')} {_LISTED[name]}"
         for name, table in next_steps.items()

@@ -38,19 +38,20 @@ changes = open_changes(run)
 found = changes.comparison
 words.banner(run["overview"], run["swap"])
 
-# %% mystnb={"figure": {"name": "fig-quarters", "caption": "Customers of each segment at every quarter's end, by today's borders; a band is the customers who were in both, in the colour of where they come from. The part of a bar that no band leads to is new customers."}, "image": {"alt": "Stacked bars, one per quarter's end, the segment of the highest value on top, joined by bands of the customers who stayed, rose or fell."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-quarters", "caption": "Customers of each segment at every quarter's end, counted back from the last day observed, by today's borders; a band is the customers who were in both, in the colour of where they come from. The part of a bar that no band leads to is new customers."}, "image": {"alt": "Stacked bars, one per quarter's end, the segment of the highest value on top, joined by bands of the customers who stayed, rose or fell."}} tags=["hide-input"]
 colours = plots.colours_of(run["profile"], run.rules["naming_rules"])
 plots.plot_movement(run["movement"], colours=colours)
 
 # %% tags=["remove-input"]
-words.Prose(words.movement_sentence(run["movement"], run["slipping"], names=list(colours), currency=currency))
+words.Prose(words.movement_sentence(run["movement"], run["slipping"], profile=run["profile"], currency=currency))
 
 # %% [markdown]
 # ## Who comes back
 #
 # Customers of each segment at a quarter's end, and how many of them ordered in the quarter that
 # followed. Quarters differ by season: compare one with the same one a year before, where the
-# data go back so far.
+# data go back so far. Who stays in a segment grows older in it and may order more rarely: a
+# line that falls need not mean that the shop does worse.
 
 # %% mystnb={"figure": {"name": "fig-retention", "caption": "Share of each segment's customers at a quarter's end who ordered in the next quarter; points of fewer than 30 customers are left out."}, "image": {"alt": "One line per segment over the quarters' ends, with its last share and n at its end."}} tags=["hide-input"]
 plots.plot_retention(run["retention"], colours=colours)

@@ -58,6 +58,26 @@ def test_retention_counts_who_orders_in_the_quarter_that_follows(run):
     assert by_hand.loc["Low", ["customers", "ordered"]].tolist() == [1, 0]
 
 
+LADDER = pd.DataFrame(
+    {"segment_type": "normal", "cluster": [1, 0], "segment": ["High", "Low"]}
+)  # fmt: skip
+
+
+def test_a_rise_is_one_in_every_group_that_has_both_segments():
+    """Bulk spends more than High in the first group and less in the second: no step up."""
+    both = {"segment_type": ["normal"] * 3 + ["pre_register"] * 3, "cluster": [0, 1, 2] * 2}
+    profile = pd.DataFrame(both | {"segment": ["Low", "High", "Bulk", "Low", "Bulk", "High"]})
+    flows = pd.DataFrame(
+        [("2023-03-31", NEW, "Low", 50, 1.0), ("2023-06-30", "Low", "High", 7, 80.0),
+         ("2023-06-30", "Bulk", "High", 6, 90.0), ("2023-06-30", NEW, "High", 9, 10.0)],
+        columns=["as_of", "segment_from", "segment_to", "customers", "revenue"],
+    )  # fmt: skip
+    nobody = pd.DataFrame({"what": [], "segment_from": [], "segment": [], "total_spent": []})
+    said = movement_sentence(flows, nobody, profile=profile, currency="GBP")
+    assert "7 customers rose a segment and spent £80.00 in the quarter." in said
+    assert said.endswith("Here segments of one name count together, whichever group they are of.")
+
+
 def test_the_fall_that_cost_most_leads_with_its_share_and_money():
     flows = pd.DataFrame(
         [("2023-03-31", NEW, "High", 10, 900.0), ("2023-03-31", NEW, "Low", 5, 50.0),
@@ -69,21 +89,21 @@ def test_the_fall_that_cost_most_leads_with_its_share_and_money():
         {"what": [FELL] * 40 + [SILENT] * 10, "segment_from": "High", "total_spent": 2_000.0,
          "segment": ["Low"] * 40 + ["High"] * 10}
     )  # fmt: skip
-    said = movement_sentence(flows, slipped, names=["Low", "High"], currency="GBP")
+    said = movement_sentence(flows, slipped, profile=LADDER, currency="GBP")
 
     assert said.startswith(
         "40 of 100 customers of High (40%) fell to Low between 2023-03-31 and 2023-06-30; "
         "they have spent £80.0K so far. 10 further customers fell silent; they have spent £20.0K so far. "
         "10 customers rose a segment and spent £80.00 in the quarter."
     )
-    few = movement_sentence(flows, slipped.head(4), names=["Low", "High"], currency="GBP")
+    few = movement_sentence(flows, slipped.head(4), profile=LADDER, currency="GBP")
     assert few.startswith("Fewer than 5 of 100 customers of High fell to Low between")
-    silent = movement_sentence(flows, slipped.tail(10), names=["Low", "High"], currency="GBP")
+    silent = movement_sentence(flows, slipped.tail(10), profile=LADDER, currency="GBP")
     assert silent.startswith(
         "10 customers fell silent between 2023-03-31 and 2023-06-30; they have spent £20.0K so far. "
         "Nobody fell a segment."
     )
-    nobody = movement_sentence(flows, slipped.head(0), names=["Low", "High"], currency="GBP")
+    nobody = movement_sentence(flows, slipped.head(0), profile=LADDER, currency="GBP")
     assert nobody.startswith("Nobody fell a segment between")
 
 

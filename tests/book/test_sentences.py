@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from types import SimpleNamespace
 
 import pandas as pd
@@ -201,6 +202,20 @@ def test_where_the_cost_cannot_be_right_no_card_says_from_when_it_pays():
     assert "not known until `contact_cost` is set" in said and "none of" not in said
     known = segments.assign(campaign_cost=4e6)
     assert campaign.sizes_by_segment(known)["can_show"].tolist() == [False]
+
+
+def test_up_and_down_are_told_by_what_customers_spend_and_not_by_numbers_of_segments():
+    """Number 1 of the second group spends less than number 0 of the first."""
+    rows = [("normal", 0, "normal", 0, "stayed", 100, 9_000), ("normal", 1, "normal", 1, "stayed", 50, 9_900),
+            ("pre_register", 1, "pre_register", 1, "stayed", 40, 800),
+            ("normal", 0, "pre_register", 1, "moved", 8, 100),
+            ("pre_register", 1, "normal", 0, "moved", 6, 400)]  # fmt: skip
+    sides = ["segment_type_before", "cluster_before", "segment_type_after", "cluster_after"]
+    moves = pd.DataFrame(rows, columns=[*sides, "movement", "customers", "revenue_after"])
+    money = moves["revenue_after"].map(Decimal).astype(object)
+    moves = moves.assign(revenue_before=money, revenue_after=money)
+    said = words.changes_sentence(SimpleNamespace(migration=moves), currency="USD")
+    assert "6 to one that spends more on average and 8 to one that spends less" in said
 
 
 def test_who_orders_anyway_is_said_of_today_where_it_is_forecast():

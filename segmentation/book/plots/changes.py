@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from segmentation.book import style
-from segmentation.book.figure_room import NARROW, narrowed
+from segmentation.book.figure_room import NARROW
 from segmentation.book.plots import common
 from segmentation.book.plots.bars import bare_bars
 from segmentation.core import columns as schema
@@ -21,7 +21,8 @@ from segmentation.core.phrases import shorten
 
 NEW_LABEL, LOST_LABEL = "Not yet a customer", "No longer in the data"
 GAP = 0.04  # between blocks, as a part of all customers
-LABEL = 0.36  # inches of a label of two lines
+LINE = 0.18  # inches of a line of a label
+WIDTH, LONGEST = 26, 60  # characters of a line of it, and of a name
 BLOCK = 0.03  # width of a block, as a part of the axis
 
 
@@ -148,7 +149,15 @@ def plot_movement(movement: pd.DataFrame, *, colours: Mapping[str, str]) -> Figu
                                  aggfunc="sum", fill_value=0)  # fmt: skip
     names = [name for name in colours if name in sizes] + sorted(set(sizes) - set(colours))
     bottoms = sizes[names].cumsum(axis=1).shift(axis=1, fill_value=0)
-    height = max(4.4, LABEL * (len(names) + 2))
+    last = days[-1]
+    texts = [
+        common.wrap(
+            f"{shorten(name, LONGEST)}, n = {size:,}" if size else f"{name}: none now", WIDTH
+        )
+        for name, size in sizes.loc[last, names].items()
+    ]
+    label = LINE * max(text.count("\n") + 1 for text in texts)
+    height = max(4.4, label * (len(names) + 1))
     fig, (ax,) = common.panels(1, columns=1, height=height)
     wide, across = 0.13, np.linspace(0, 1, 40)
     rise = across**2 * (3 - 2 * across)
@@ -170,11 +179,9 @@ def plot_movement(movement: pd.DataFrame, *, colours: Mapping[str, str]) -> Figu
         ax.bar(range(len(days)), sizes[name], 2 * wide, bottom=bottoms[name], color=colour,
                edgecolor=style.PAPER, linewidth=0.6)  # fmt: skip
     top = float(sizes.sum(axis=1).max())
-    last = days[-1]
     middles = [bottoms.at[last, name] + sizes.at[last, name] / 2 for name in names]
-    places = common.spread(middles, LABEL / height * top, 0, top)
-    for name, place in zip(names, places, strict=True):
-        text = f"{shorten(name, narrowed(30))}\n{sizes.at[last, name]:,}"
+    places = common.spread(middles, label / height * 1.2 * top, 0, top)
+    for text, place in zip(texts, places, strict=True):
         ax.annotate(text, (len(days) - 1 + wide, place), (5, 0), textcoords="offset points",
                     va="center")  # fmt: skip
     totals = sizes.sum(axis=1)
@@ -197,23 +204,25 @@ def plot_retention(retention: pd.DataFrame, *, colours: Mapping[str, str]) -> Fi
     kept = retention[retention["customers"] >= LEAST_CUSTOMERS] if len(retention) else retention
     if kept.empty or kept["as_of"].nunique() < 2:
         return style.sentence_figure("Fewer than two quarters can be followed.")
-    height = max(3.0, LABEL * (1.2 * kept["segment"].nunique() + 3))
-    fig, (ax,) = common.panels(1, columns=1, height=height)
     days = sorted(kept["as_of"].unique())
-    ends, texts = [], []
+    lines, texts = {}, []
     for name, own in kept.groupby("segment", sort=False):
         share = own["ordered"] / own["customers"]
-        places_at = [days.index(day) for day in own["as_of"]]
-        ax.plot(places_at, share, color=colours.get(name, style.CONTEXT), marker="o")
-        ends.append((places_at[-1], share.iloc[-1]))
-        counted = f"n = {own['customers'].iloc[-1]:,}"
-        texts.append(
-            f"{shorten(str(name), narrowed(30))}\n{schema.format_percent(share.iloc[-1])}, {counted}"
-        )
+        lines[name] = ([days.index(day) for day in own["as_of"]], share.to_list())
+        last = f"{schema.format_percent(share.iloc[-1])}, n = {own['customers'].iloc[-1]:,}"
+        texts.append(common.wrap(f"{shorten(str(name), LONGEST)}: {last}", WIDTH))
+    label = LINE * max(text.count("\n") + 1 for text in texts)
+    height = max(3.0, 1.2 * label * len(lines) + 1.1)
+    fig, (ax,) = common.panels(1, columns=1, height=height)
+    for name, (across, up) in lines.items():
+        ax.plot(across, up, color=colours.get(name, style.CONTEXT), marker="o")
+    ends = [(across[-1], up[-1]) for across, up in lines.values()]
     top = max(1.1 * (kept["ordered"] / kept["customers"]).max(), 0.05)
-    places = common.spread([share for _, share in ends], LABEL / height * top * 1.2, 0, top)
-    for (at, _), place, text in zip(ends, places, texts, strict=True):
-        ax.annotate(text, (at, place), (9, 0), textcoords="offset points", va="center")
+    places = common.spread([share for _, share in ends], label / height * top * 1.1, 0, top)
+    for (at, share), place, text, name in zip(ends, places, texts, lines, strict=True):
+        colour = colours.get(name, style.CONTEXT)
+        ax.plot([at, at + 0.15], [share, place], color=colour, linewidth=0.9, clip_on=False)
+        ax.annotate(text, (at + 0.15, place), (4, 0), textcoords="offset points", va="center")
     step = max(len(days) - 1, 1) if NARROW.get() else 1  # half of a phone has room for two
     ax.set_xticks(range(len(days))[::step], days[::step])
     ax.set(xlim=(-0.2, len(days) - 1 + 0.34 * len(days)), ylim=(0, top), xlabel="Quarter's end",

@@ -69,7 +69,7 @@ def _draw_knives(ax: Axes, group: pd.DataFrame, colours: Mapping[str, str]) -> N
         ax.fill_betweenx(bottom + heights * len(values), 0, edge, color=colour, linewidth=0)
         middles.append(bottom + len(values) / 2)
         mean = style.score_label(float(values.mean()))
-        texts.append(f"{shorten(segment, 30)}\nmean {mean}, n = {len(values):,}")
+        texts.append(common.wrap(f"{shorten(segment, 60)}: mean {mean}, n = {len(values):,}", 30))
         fills.append(colour)
         bottom += len(values) + gap
     top = bottom - gap

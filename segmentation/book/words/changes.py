@@ -64,11 +64,21 @@ def _count(n: int, noun: str = "") -> str:
 
 
 def _ups_and_downs(migration: pd.DataFrame) -> str:
-    """How many of the moved went to a segment of higher number: one that spends more on average."""
-    moved = migration[migration["movement"] == "moved"]
-    before, after = (moved[f"cluster_{side}"].astype(int) for side in ("before", "after"))
-    up = int(moved.loc[after > before, "customers"].sum())
-    down = int(moved.loc[after < before, "customers"].sum())
+    """How many of the moved went to a segment that spends more on average than their own did.
+
+    Numbers of segments say nothing here: two runs, and two groups, count each their own. So
+    both segments are asked for what their customers have spent by the later run.
+    """
+    here = migration[migration["movement"] != "lost"]
+    spent = here["revenue_after"].astype(float)
+    moved = here[here["movement"] == "moved"]
+    means = {}
+    for side in ("before", "after"):
+        own = [here[f"{part}_{side}"] for part in ("segment_type", "cluster")]
+        sums = spent.groupby(own).transform("sum")
+        means[side] = (sums / here["customers"].groupby(own).transform("sum"))[moved.index]
+    up = int(moved.loc[means["after"] > means["before"], "customers"].sum())
+    down = int(moved.loc[means["after"] < means["before"], "customers"].sum())
     if min(up, down) in range(1, LEAST_PUBLISHED):  # and the others would tell how many
         return f"most to one that spends {'more' if up > down else 'less'} on average"
     return f"{up:,} to one that spends more on average and {down:,} to one that spends less"
@@ -110,14 +120,14 @@ def _money(migration: pd.DataFrame, movement: str, column: str, currency: str) -
 
 
 def movement_sentence(
-    movement: pd.DataFrame, slipping: pd.DataFrame, *, names: Sequence[str], currency: str
+    movement: pd.DataFrame, slipping: pd.DataFrame, *, profile: pd.DataFrame, currency: str
 ) -> str:
     """The fall of the last quarter that cost most, then who fell silent and who rose, in Markdown.
 
     Parameters
     ----------
-    names : sequence of text
-        Segments in ascending order of value.
+    profile : DataFrame, one row per segment
+        ``segment_type, cluster, segment``: each group counts its own from the lowest value up.
     """
     days = sorted(movement["as_of"].unique())
     if len(days) < 2:
@@ -147,8 +157,7 @@ def movement_sentence(
             if falls.empty
             else f"{_count(len(silent), 'further customer')} fell silent; {so_far}."
         )
-    place = {name: number for number, name in enumerate(names)}
-    rose = last[last["segment_to"].map(place) > last["segment_from"].map(place)]
+    rose = last[_rises(last, profile)]
     came = last[last["segment_from"] == NEW]
     for flows, did in ((rose, "rose a segment and"), (came, "are new and")):
         if count := int(flows["customers"].sum()):
@@ -157,7 +166,22 @@ def movement_sentence(
             parts.append(f"{who} {did} spent {spent} in the quarter.")
     if len(slipping):
         parts.append("Who slipped is in the workbook's sheet *Slipping*.")
+    if profile["segment"].duplicated().any():
+        parts.append("Here segments of one name count together, whichever group they are of.")
     return dollars(" ".join(parts))
+
+
+def _rises(flows: pd.DataFrame, profile: pd.DataFrame) -> list[bool]:
+    """Whether each flow goes up in every group that has both of its segments."""
+    ladders = [
+        own.sort_values("cluster")["segment"].to_list()
+        for _, own in profile.groupby("segment_type")
+    ]
+    rises = []
+    for ends in zip(flows["segment_from"], flows["segment_to"], strict=True):
+        steps = [[ladder.index(end) for end in ends] for ladder in ladders if {*ends} <= {*ladder}]
+        rises.append(bool(steps) and all(begin < end for begin, end in steps))
+    return rises
 
 
 def retention_sentence(retention: pd.DataFrame, *, names: Sequence[str]) -> str:

@@ -95,7 +95,7 @@ Markdown(words.cohort_sentence(run["cohorts"], last_day=run["overview"]["as_of"]
 # %% [markdown]
 # ## Categories
 
-# %% mystnb={"figure": {"name": "fig-categories", "caption": "Ten largest values by revenue of each dimension that the source has."}, "image": {"alt": "Horizontal bar charts, one per dimension, longest bar on top."}}
+# %% mystnb={"figure": {"name": "fig-categories", "caption": "Up to ten values, the largest by revenue, of each dimension that the source has."}, "image": {"alt": "Horizontal bar charts, one per dimension, longest bar on top."}}
 kinds = run["categories"].sort_values(["dimension", "revenue"], ascending=[True, False])
 kinds["revenue_share"] = kinds["revenue"] / kinds.groupby("dimension")["revenue"].transform("sum")
 kinds["kind"] = kinds["dimension"].str.replace("_", " ").str.capitalize()

@@ -161,7 +161,7 @@ words.dependence_table(concentration.by_segment(customers))
 quarters = concentration.over_time(run["quarters"], first_day=run["overview"]["first_order"], last_day=run["overview"]["as_of"])
 quarters["observed"] = np.where(quarters["is_complete"], "whole quarter", "part of a quarter")
 
-# %% mystnb={"figure": {"name": "fig-concentration-time", "caption": "Concentration of spend in every quarter, with 95% intervals; grey: not observed from end to end."}, "image": {"alt": "Two panels of dots, one dot per quarter with a vertical line for its interval: the Gini coefficient on the left, the share of the largest 10% of customers on the right."}}
+# %% mystnb={"figure": {"name": "fig-concentration-time", "caption": "Concentration of spend in every quarter, with 95% intervals."}, "image": {"alt": "Two panels of dots, one dot per quarter with a vertical line for its interval: the Gini coefficient on the left, the share of the largest 10% of customers on the right."}}
 plots.draw(
     sns.scatterplot, quarters, x="quarter", y=["gini", "top_share"], hue="observed", palette=plots.KINDS,
     interval=True, nothing="No quarter has enough customers.", of_groups=True,

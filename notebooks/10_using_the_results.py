@@ -36,6 +36,9 @@ from segmentation.actions.campaign import another_currency
 run = open_run(globals())
 words.banner(run["overview"], run["swap"])
 
+# %% tags=["answer", "remove-input"]
+Markdown(words.results_sentence(run["customers"], run["campaign_plan"], run["call_first"]))
+
 # %% [markdown]
 # ## What the run leaves behind
 #

@@ -7,12 +7,14 @@ Whatever shows one carries its data in the notebook's output, under a kind that 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
 from segmentation.core.limits import LEAST_ALIKE, LEAST_PUBLISHED
 
@@ -23,7 +25,7 @@ ROUNDED = 5
 """To what counts are rounded where hiding would leave too little of a table."""
 ABOUT_FEW = (
     f"{FEW}: fewer than {LEAST_PUBLISHED} customers; –: what would tell how many, "
-    f"or else all counts are rounded to {ROUNDED}."
+    f"or else all counts are rounded to {ROUNDED}, other figures to two digits."
 )
 _COUNTS = ("customers", "orders", "lines")
 """What is counted in a row; where there are few orders there are few customers."""
@@ -112,6 +114,8 @@ def hide_few(texts: pd.DataFrame, numeric: Sequence[str], *, adds_up: bool = Tru
     rows, is_rounded = withheld(counts, texts[names]) if adds_up else (few, False)
     if is_rounded:
         hidden["customers"] = [f"{round(n / ROUNDED) * ROUNDED:,}" for n in counts.fillna(0)]
+        others = [name for name in numeric if name not in ("customers", *OF_DATA)]
+        hidden[others] = hidden[others].map(roughly)
     hidden.loc[rows, [name for name in numeric if name not in OF_DATA]] = HIDDEN
     hidden.loc[rows, "customers"] = HIDDEN
     hidden.loc[few, "customers"] = FEW
@@ -127,8 +131,33 @@ def of_groups(table: pd.DataFrame) -> pd.DataFrame:
     if is_rounded:
         counted = next(name for name in _COUNTS if name in table.columns)
         near = (pd.to_numeric(shown[counted]) / ROUNDED).round() * ROUNDED
-        shown = shown.assign(**{counted: near})
+        rough = {
+            name: shown[name].astype("Float64").map(_two_digits, na_action="ignore")
+            for name in figures
+            if is_numeric_dtype(shown[name])
+        }
+        shown = shown.assign(**rough | {counted: near})
     return shown
+
+
+def roughly(text: object) -> str:
+    """A figure in a text with two digits of it: from exact sums a hidden part would follow.
+
+    Examples
+    --------
+    >>> roughly("$1.24bn"), roughly("$516"), roughly("$0.00"), roughly("-12.5%"), roughly("none")
+    ('$1.2bn', '$520', '$0', '-12%', 'none')
+    """
+    return re.sub(
+        r"\d[\d,]*(\.\d+)?",
+        lambda n: f"{_two_digits(n[0].replace(',', '')):,.12g}",
+        str(text),
+        count=1,
+    )
+
+
+def _two_digits(value: Any) -> float:
+    return float(f"{float(value):.2g}")
 
 
 def rows_withheld(table: pd.DataFrame) -> tuple[pd.Series, bool]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterator
+from decimal import Decimal
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -14,8 +15,10 @@ from IPython.core.interactiveshell import InteractiveShell
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from scipy.optimize import linprog
 
-from segmentation.book import behind, style
+from segmentation.book import behind, style, words
+from segmentation.book.behind import hide_few, of_groups
 from segmentation.book.data_files import put_beside
+from segmentation.book.plots import common
 from segmentation.book.plots.common import panels
 from segmentation.book.words import table_of
 from segmentation.core.guarded_csv import unguarded
@@ -179,3 +182,62 @@ def test_what_has_no_data_gets_no_link(tmp_path):
 def test_a_table_without_a_row_is_none():
     table = table_of(pd.DataFrame(columns=["segment", "customers"]), caption="Nobody.")
     assert (table.markup, table.data) == ("", None)
+
+
+def ledger(**customers):
+    rules = [
+        "raw",
+        "missing_order_date",
+        "invalid_order",
+        "returned",
+        "non_positive_quantity",
+        "kept",
+    ]
+    counts = [900, customers["dates"], 80, 40, customers["quantities"], 850]
+    rows = [1_000, 3, 90, 45, 2, 860]
+    money = [Decimal(n * 10) for n in rows]
+    return pd.DataFrame({"rule": rules, "rows": rows, "customers": counts, "amount": money})
+
+
+def test_a_ledger_hides_two_sums_of_money_and_no_row_that_another_table_tells():
+    said = words.ledger_table(ledger(dates=3, quantities=2)).data.set_index("step")
+    hidden = said[said["amount"] == "–"]
+    assert hidden["customers"].tolist() == ["<5", "<5"] and len(said) == 6
+
+    one = words.ledger_table(ledger(dates=3, quantities=60)).data.set_index("step")
+    assert one.loc[one["amount"] == "–", "customers"].tolist() == ["<5", "–"]
+
+
+def test_where_counts_are_rounded_money_has_two_digits():
+    rows = pd.DataFrame({"from": list("aabb"), "to": list("cdcd"), "customers": [3, 20, 31, 40]})
+    texts = rows.astype(str).assign(spent=["$70.0", "$12.4K", "$1.249M", "$515.77"])
+    assert hide_few(texts, ["customers", "spent"])["spent"].tolist() == [
+        "–",
+        "$12K",
+        "$1.2M",
+        "$520",
+    ]
+    file = of_groups(rows.assign(spent=[70.0, 12_400.0, 1_249_000.0, 515.77]).convert_dtypes())
+    assert file["spent"].dropna().tolist() == [12_000.0, 1_200_000.0, 520.0]
+
+
+def test_a_legend_counts_no_few_and_not_what_would_tell_them():
+    group = pd.DataFrame({"segment": ["anomaly"] * 2 + ["ordinary"] * 38})
+    said = [str(key.get_label()) for key in common.segment_keys(group, {}, width=60)]
+    assert sorted(said) == ["anomaly, n < 5".replace(" < ", "\N{NBSP}<\N{NBSP}"), "ordinary"]
+    group = pd.DataFrame({"segment": ["anomaly"] * 5 + ["ordinary"] * 35})
+    said = [str(key.get_label()) for key in common.segment_keys(group, {}, width=60)]
+    assert "ordinary, n\N{NBSP}=\N{NBSP}35" in said
+
+
+def test_no_money_of_a_top_segment_of_few_is_told():
+    cell = {"segment_type": "normal", "returns": "exclude", "transform": "log", "scaler": "standard",
+            "anomalies": "in", "agreement": 1.0, "agreement_low": 1.0, "agreement_high": 1.0,
+            "customers": 480, "top_share": 0.2}  # fmt: skip
+    cells = [{"k": 3, "top_customers": 75, "top_revenue": 900.0, "is_chosen": True},
+             {"k": 2, "top_customers": 100, "top_revenue": 800.0, "is_chosen": False},
+             {"k": 4, "top_customers": 1, "top_revenue": 77.0, "is_chosen": False}]  # fmt: skip
+    table = pd.DataFrame([cell | own for own in cells])
+    assert "$77" not in words.sensitivity_table(table, currency="USD").text
+    said = words.sensitivity_sentence(table, ["normal"], currency="USD")
+    assert "in which 5 customers or more are in it" in said and "between \\$800 and \\$900" in said

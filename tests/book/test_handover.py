@@ -55,7 +55,7 @@ def test_shipped_runs_name_the_weaknesses_that_their_evidence_shows(run, shipped
     assert ("sorting by past spend does" in said) == as_well
     assert (f"{first} does better" in said) == beaten
     cuts = [one["natural_kinds"] is False for one in run["verdict"].values()]
-    assert said.count("Steps of one ladder") == sum(cuts)
+    assert said.count("Slices of one smooth range") == sum(cuts)
     unsupported = run["recommendations"].query("is_campaign and not is_supported")
     assert ("the data cannot show whether it pays" in said) == (len(unsupported) > 0)
     assert ("are too few for 3 clusters" in said) == (shipped_run[0] == "marketplace")

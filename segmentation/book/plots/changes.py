@@ -218,7 +218,9 @@ def plot_retention(retention: pd.DataFrame, *, colours: Mapping[str, str]) -> Fi
         ax.plot(across, up, color=colours.get(name, style.CONTEXT), marker="o")
     ends = [(across[-1], up[-1]) for across, up in lines.values()]
     top = max(1.1 * (kept["ordered"] / kept["customers"]).max(), 0.05)
-    places = common.spread([share for _, share in ends], label / height * top * 1.1, 0, top)
+    places = common.spread(
+        [share for _, share in ends], label / height * top * 1.1, label / height * top / 2, top
+    )
     for (at, share), place, text, name in zip(ends, places, texts, lines, strict=True):
         colour = colours.get(name, style.CONTEXT)
         ax.plot([at, at + 0.15], [share, place], color=colour, linewidth=0.9, clip_on=False)

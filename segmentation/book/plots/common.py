@@ -18,6 +18,7 @@ from matplotlib.transforms import ScaledTranslation
 from segmentation.book import figure_room, style
 from segmentation.book.figure_room import narrowed
 from segmentation.core import columns as schema
+from segmentation.core.limits import LEAST_PUBLISHED
 
 GROUP_GREYS = (style.INK, style.QUIET, style.CONTEXT)
 HATCHES = ("", "////", "\\\\\\\\")  # dots would weigh 100 kB each
@@ -330,10 +331,16 @@ def segment_keys(group: pd.DataFrame, colours: Mapping[str, str], *, width: int)
     named = counts if len(counts) <= most else counts.iloc[:most]
     known = [name for name in reversed(list(colours)) if name in named.index]
     names = known + sorted(set(named.index) - set(known))
+    few = counts.index[counts < LEAST_PUBLISHED]
+    counted = {name: f", n = {n:,}" for name, n in counts.items()}
+    if len(few):  # and the total of all would tell how few
+        counted |= {
+            counts.index[0]: "",
+            **dict.fromkeys(few, f", n\N{NBSP}<\N{NBSP}{LEAST_PUBLISHED}"),
+        }
     keys = [
         point_key(
-            # Non-breaking spaces keep "n = 12,345" on one line.
-            wrap(f"{name}, n\N{NBSP}=\N{NBSP}{counts[name]:,}", width),
+            wrap(f"{name}{counted[name]}", width),
             colours.get(name, style.CONTEXT),
             markers.get(name, "o"),
         )

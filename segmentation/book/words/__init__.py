@@ -22,7 +22,7 @@ from segmentation.book.words.calibration import (
     cuts_table,
 )
 from segmentation.book.words.calling import call_first_sentence
-from segmentation.book.words.campaign_steps import campaign_steps
+from segmentation.book.words.campaign_steps import campaign_steps, results_sentence
 from segmentation.book.words.cards import segment_cards
 from segmentation.book.words.changes import (
     changes_sentence,
@@ -46,7 +46,6 @@ from segmentation.book.words.data import (
     feature_table,
     group_sentence,
     ledger_sentence,
-    ledger_table,
     month_sentence,
     outlier_sentence,
     overview_sentence,
@@ -69,7 +68,7 @@ from segmentation.book.words.evidence import (
     grid_sentence,
     silhouette_sentence,
 )
-from segmentation.book.words.findings import findings_sentence, findings_table
+from segmentation.book.words.findings import findings_sentence, findings_table, ledger_table
 from segmentation.book.words.front import front_page
 from segmentation.book.words.handover import handover, model_card, weaknesses
 from segmentation.book.words.prediction import (
@@ -220,6 +219,7 @@ __all__ = [
     "renewed_text",
     "repair_sentence",
     "repair_table",
+    "results_sentence",
     "retention_sentence",
     "returns_choice_sentence",
     "returns_migration_table",

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from segmentation.book.behind import FEW, HIDDEN
 from segmentation.book.words.text import Html, plural, table_of
 from segmentation.core.columns import format_money, format_percent, format_points, group_labels
 from segmentation.core.intervals import Z95
-from segmentation.core.limits import LEAST_CUSTOMERS
+from segmentation.core.limits import LEAST_CUSTOMERS, LEAST_PUBLISHED
 
 
 def concentration_table(table: pd.DataFrame, *, customers: int) -> Html:
@@ -205,21 +206,21 @@ def plan_table(plan: pd.DataFrame, *, contact_cost: float, currency: str) -> Htm
 def trial_table(trial: pd.DataFrame) -> Html:
     """Read-outs of a campaign that there was not, segment by segment."""
     kinds = set(trial["segment_type"])
+    trial = trial.astype(dict.fromkeys(("treatment", "control", "uplift", "low", "high"), float))
+    few = trial[["n_treatment", "n_control"]].min(axis=1) < LEAST_PUBLISHED
+    trial.loc[few, ["treatment", "control", "uplift"]] = float("nan")
     rows = pd.DataFrame(
         {
             "group": trial["segment_type"].map(group_labels(kinds)),
             "segment": trial["segment"],
-            "one half": [
-                f"{format_percent(row.treatment)} (n = {row.n_treatment:,})"
-                for row in trial.itertuples()
+            "one half": [_half(row.treatment, row.n_treatment) for row in trial.itertuples()],
+            "other half": [_half(row.control, row.n_control) for row in trial.itertuples()],
+            "difference": [
+                HIDDEN if pd.isna(v) else f"{round(100 * v, 2) + 0.0:+.2f}" for v in trial["uplift"]
             ],
-            "other half": [
-                f"{format_percent(row.control)} (n = {row.n_control:,})"
-                for row in trial.itertuples()
-            ],
-            "difference": [f"{round(100 * v, 2) + 0.0:+.2f}" for v in trial["uplift"]],
             "95% interval": [
-                f"{100 * row.low:+.2f} to {100 * row.high:+.2f}" for row in trial.itertuples()
+                HIDDEN if pd.isna(row.uplift) else f"{100 * row.low:+.2f} to {100 * row.high:+.2f}"
+                for row in trial.itertuples()
             ],
         }
     )
@@ -231,6 +232,14 @@ def trial_table(trial: pd.DataFrame) -> Html:
         "contacted; differences in percentage points."
     )
     return table_of(rows, caption=caption, numeric=rows.columns[-4:])
+
+
+def _half(share: float, n: int) -> str:
+    return (
+        f"n {FEW[0]} {LEAST_PUBLISHED}"
+        if pd.isna(share)
+        else f"{format_percent(share)} (n = {n:,})"
+    )
 
 
 def trial_sentence(trial: pd.DataFrame, *, no_holdout: str) -> str:

@@ -7,9 +7,31 @@ import shlex
 
 import pandas as pd
 
-from segmentation.book.words.text import in_code, inert
+from segmentation.book.words.text import in_code, inert, plural
 from segmentation.core.columns import format_percent
 from segmentation.deliver.campaign_lists import size_sentence
+
+
+def results_sentence(customers: pd.DataFrame, plan: pd.DataFrame, call_first: pd.DataFrame) -> str:
+    """What a run leaves to work with: lists, a campaign, and a model for new customers.
+
+    Examples
+    --------
+    >>> one = pd.DataFrame({"segment_type": ["normal"], "segment": ["A"]})
+    >>> results_sentence(one, one.iloc[:0], one.iloc[:0])
+    '**The workbook lists 1 customer in 1 segment**; the model beside it gives new customers theirs.'
+    """
+    segments = customers.groupby(["segment_type", "segment"], observed=True).ngroups
+    text = f"**The workbook lists {plural(len(customers), 'customer')} in {plural(segments, 'segment')}**"
+    lists = [f"whom to call first ({len(call_first):,})"] if len(call_first) else []
+    if len(plan):
+        contact, control = (int(plan[arm].sum()) for arm in ("treatment", "control"))
+        lists.append(
+            f"whom to contact ({contact:,}) and whom to leave alone ({control:,}) in "
+            f"{plural(len(plan), 'campaign')}"
+        )
+    says = f" and says {', '.join(lists)}" if lists else ""
+    return f"{text}{says}; the model beside it gives new customers theirs."
 
 
 def campaign_steps(plan: pd.DataFrame, folder_name: str, *, is_told: bool = True) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from segmentation.book.behind import FEW
 from segmentation.book.words.text import (
     Html,
     customers_of,
@@ -25,7 +26,12 @@ from segmentation.core.columns import (
     format_percent,
     format_value,
 )
-from segmentation.core.limits import LARGE_DIFFERENCE, LEAST_ALIKE, NEGLIGIBLE_DIFFERENCE
+from segmentation.core.limits import (
+    LARGE_DIFFERENCE,
+    LEAST_ALIKE,
+    LEAST_PUBLISHED,
+    NEGLIGIBLE_DIFFERENCE,
+)
 from segmentation.segments.names import truth_sentence
 
 SHORT_SCALE = 2.0
@@ -115,7 +121,13 @@ def _tiles(row: Any, stability: pd.DataFrame, total: int, currency: str) -> str:
     ]
     if len(stability):
         found = stability.iloc[0]
-        tiles.append((found["verdict"], "in other samples", f"mean Jaccard {found['jaccard']:.2f}"))
+        tiles.append(
+            (
+                found["verdict"],
+                "in other samples",
+                f"overlap {found['jaccard']:.2f} of 1, on average",
+            )
+        )
     else:
         tiles.append(("not tested", "in other samples", "one segment or too few customers"))
     cells = "".join(
@@ -276,13 +288,20 @@ def _cohorts(table: pd.DataFrame, *, most: float) -> str:
     if len(table) < 2:
         return ""
     bars = "".join(
-        f'<li><i style="height: {100 * row.share / most:.0f}%"></i><b>{format_percent(row.share)}</b>'
+        f'<li><i style="height: {100 * row.share / most:.0f}%"></i><b>{_inside(row)}</b>'
         f"<span>{html.escape(str(row.cohort))}</span><small>n = {row.customers:,}</small></li>"
         for row in table.itertuples()
     )
     return (
         '<p class="profile-part">Share of each cohort in this segment today, by first order</p>'
         f'<ol class="profile-cohorts" style="--cohorts: {len(table)}" tabindex="0">{bars}</ol>'
+    )
+
+
+def _inside(row: Any) -> str:
+    """Share of a cohort, or that it is of few."""
+    return (
+        FEW.replace("<", "n < ") if 0 < row.inside < LEAST_PUBLISHED else format_percent(row.share)
     )
 
 

@@ -201,7 +201,11 @@ def retention_sentence(retention: pd.DataFrame, *, names: Sequence[str]) -> str:
     said, moved = [], []
     for name in ordered:
         count, of = int(now.at[name, "ordered"]), int(now.at[name, "customers"])
-        said.append(f"{format_percent(count / of)} of {inert(name)} ({count:,} of {of:,})")
+        said.append(
+            f"{format_percent(count / of)} of {inert(name)} ({count:,} of {of:,})"
+            if not 0 < count < LEAST_PUBLISHED
+            else f"{told(count)} of {of:,} of {inert(name)}"
+        )
         if name not in then.index:
             continue
         first, all_then = int(then.at[name, "ordered"]), int(then.at[name, "customers"])

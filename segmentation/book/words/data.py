@@ -23,9 +23,7 @@ from segmentation.book.words.text import (
 from segmentation.book.words.warnings import WARNED, exchanged_words, left_exchanged
 from segmentation.core.columns import (
     FEATURES,
-    FORGOTTEN,
     RULE_WORDS,
-    RULES,
     format_money,
     format_percent,
     format_value,
@@ -152,31 +150,6 @@ def month_sentence(monthly: pd.DataFrame, *, currency: str) -> str:
     if is_cut:
         text += f" The last month ends on {last['last_day']:%Y-%m-%d} and is not complete."
     return text
-
-
-def ledger_table(ledger: pd.DataFrame) -> Html:
-    """The ledger to the cent, in the order of the rules."""
-    why = {rule.name: rule.why for rule in (FORGOTTEN, *RULES)} | {
-        "raw": "Everything the source holds.",
-        "kept": "What features are computed from.",
-    }
-    rows = pd.DataFrame(
-        {
-            "step": ledger["rule"].map(RULE_WORDS),
-            "lines": ledger["rows"].map("{:,}".format),
-            "customers": ledger["customers"].map("{:,}".format),
-            "amount": [f"{amount:,}" for amount in ledger["amount"]],
-            "why": ledger["rule"].map(why),
-        }
-    )
-    return table_of(
-        rows,
-        caption=(
-            "Ledger. A line counts under the first rule that it meets; lines and amount add up "
-            "exactly, customers do not (one may have lines under several rules)."
-        ),
-        numeric=("lines", "customers", "amount"),
-    )
 
 
 def ledger_sentence(ledger: pd.DataFrame, *, currency: str) -> str:

@@ -15,10 +15,17 @@ from segmentation.book.words.text import (
     named,
     plural,
     table_of,
+    told,
 )
 from segmentation.core.columns import format_money, format_percent, format_share
 from segmentation.core.intervals import Z95_ROUNDED
-from segmentation.core.limits import FEW_FLAGS, MISPLACED_CLUSTER, MOST_SHOWN, OVERWEIGHT
+from segmentation.core.limits import (
+    FEW_FLAGS,
+    LEAST_PUBLISHED,
+    MISPLACED_CLUSTER,
+    MOST_SHOWN,
+    OVERWEIGHT,
+)
 
 
 def silhouette_sentence(silhouettes: pd.DataFrame, scan: dict[str, Any]) -> str:
@@ -83,8 +90,12 @@ def grid_sentence(tuning_dbscan: pd.DataFrame, choice: dict[str, Any]) -> str:
         shares = [own, *around["noise_share"]]
         sensitive = max(shares) > 2 * max(min(shares), 1e-9)
         few = max(shares) * choice[kind]["customers"] < FEW_FLAGS
+        n, flagged = choice[kind]["customers"], choice[kind]["anomalies"]
+        chosen = format_share(own, n)
+        if 0 < flagged < LEAST_PUBLISHED:
+            chosen = f"{told(flagged)} of {n:,} customers as"
         text = (
-            f"Chosen: {format_share(own, choice[kind]['customers'])} anomalies at eps {eps:g}; "
+            f"Chosen: {chosen} anomalies at eps {eps:g}; "
             f"with the same min_samples it would be {moved}."
         )
         if few:
@@ -114,9 +125,9 @@ def anomaly_sentence(customers: pd.DataFrame, *, currency: str) -> str:
     kinds = list(customers["segment_type"].unique())
     most = sits.head(3).reset_index(name="customers").itertuples()
     where = listed(
-        [f"{row.customers:,} in {named(row.segment, row.segment_type, kinds)}" for row in most]
+        [f"{told(row.customers)} in {named(row.segment, row.segment_type, kinds)}" for row in most]
     )
-    rest = "" if len(sits) <= 3 else f", and {sits.iloc[3:].sum():,} elsewhere"
+    rest = "" if len(sits) <= 3 else f", and {told(int(sits.iloc[3:].sum()))} elsewhere"
     weight = share / (len(flagged) / total) if len(flagged) else 0.0
     comparison = (
         f", {weight:.1f} times their share of customers: look at them before anybody removes them"
@@ -124,8 +135,8 @@ def anomaly_sentence(customers: pd.DataFrame, *, currency: str) -> str:
         else ""
     )
     return (
-        f"**{plural(len(flagged), 'customer')}**, {format_share(len(flagged) / total, total)}, are "
-        f"flagged. They bring {money}, {format_percent(share)} of revenue{comparison}. "
+        f"**{plural(len(flagged), 'customer')}**, {format_share(len(flagged) / total, total)}, "
+        f"{'is' if len(flagged) == 1 else 'are'} flagged. They bring {money}, {format_percent(share)} of revenue{comparison}. "
         f"By segment: {where}{rest}. They keep their segment; the flag is extra information."
     )
 

@@ -6,9 +6,10 @@ import html
 
 import pandas as pd
 
-from segmentation.book.behind import hide_few
-from segmentation.book.words.text import Html, listed, plural, with_code
-from segmentation.core.columns import format_money
+from segmentation.book.behind import ABOUT_FEW, FEW, HIDDEN, hide_few, withheld
+from segmentation.book.words.text import Html, listed, plural, table_of, with_code
+from segmentation.core.columns import FORGOTTEN, RULE_WORDS, RULES, format_money
+from segmentation.core.limits import LEAST_PUBLISHED
 from segmentation.orders.finding_words import KINDS
 
 MEANING = "what it means, and what to do"
@@ -99,3 +100,34 @@ def findings_sentence(findings: pd.DataFrame) -> str:
     if untried:
         text += f" **Could not be looked for** in this source: {listed(untried)}."
     return text + without
+
+
+def ledger_table(ledger: pd.DataFrame) -> Html:
+    """The ledger to the cent, in the order of the rules."""
+    why = {rule.name: rule.why for rule in (FORGOTTEN, *RULES)} | {
+        "raw": "Everything the source holds.",
+        "kept": "What features are computed from.",
+    }
+    rows = pd.DataFrame(
+        {
+            "step": ledger["rule"].map(RULE_WORDS),
+            "lines": ledger["rows"].map("{:,}".format),
+            "customers": ledger["customers"].map("{:,}".format),
+            "amount": [f"{amount:,}" for amount in ledger["amount"]],
+            "why": ledger["rule"].map(why),
+        }
+    )
+    rules = ledger.iloc[1:-1]
+    few = rules["customers"].between(1, LEAST_PUBLISHED - 1)
+    hidden, _ = withheld(rules["customers"], rules[["rule"]])
+    rows.loc[hidden.index[hidden], ["customers", "amount"]] = HIDDEN
+    rows.loc[few.index[few], "customers"] = FEW
+    return table_of(
+        rows,
+        caption=(
+            "Ledger. A line counts under the first rule that it meets; lines and amount add up "
+            "exactly, customers do not (one may have lines under several rules)."
+            + (f" {ABOUT_FEW}" if few.any() else "")
+        ),
+        numeric=("lines", "customers", "amount"),
+    )

@@ -85,7 +85,7 @@ def _of_structure(
 
 def _of_kinds(verdict: dict[str, Any], kinds: list[str]) -> list[str]:
     return [
-        f"{in_group(kind, kinds)}Steps of one ladder of customers, not kinds: {beside_smooth(one)}."
+        f"{in_group(kind, kinds)}Slices of one smooth range of customers, not kinds: {beside_smooth(one)}."
         for kind, one in verdict.items()
         if one["natural_kinds"] is False
     ]

@@ -80,7 +80,7 @@ def preferences_table(preferences: pd.DataFrame) -> Html:
             "more or less": "▲ more" if row.share > row.others else "▼ less",
             "its share": format_percent(row.share),
             "others": format_percent(row.others),
-            "bought it": f"{row.buyers:,} of {row.customers:,}"
+            "customers who did": f"{row.buyers:,} of {row.customers:,}"
             if row.buyers >= LEAST_PUBLISHED
             else f"fewer than {LEAST_PUBLISHED} of {row.customers:,}",
         }
@@ -90,7 +90,7 @@ def preferences_table(preferences: pd.DataFrame) -> Html:
         "Mean share of a customer's own spend, in the segment and among all others of its group, "
         "where both differ beyond chance; each customer counts alike, whatever they spend."
     )
-    numeric = ("its share", "others", "bought it")
+    numeric = ("its share", "others", "customers who did")
     return table_of(pd.DataFrame(rows), caption=caption, numeric=numeric)
 
 

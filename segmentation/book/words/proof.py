@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from segmentation.book.behind import FEW, HIDDEN
 from segmentation.book.words.text import (
     Html,
     dollars,
@@ -19,6 +20,7 @@ from segmentation.book.words.text import (
 from segmentation.core.columns import format_money, format_percent, group_labels
 from segmentation.core.limits import (
     BORDERLINE_MARGIN,
+    LEAST_PUBLISHED,
     LITTLE_MOVED,
     MUCH_MOVED,
     SENSITIVE,
@@ -207,7 +209,8 @@ def sensitivity_sentence(sensitivity: pd.DataFrame, kinds: list[str], *, currenc
         known = {name: value for name, value in one_step.items() if value is not None}
         worst = min(known, key=lambda name: known[name])
         best = max(known, key=lambda name: known[name])
-        low, high = others["top_revenue"].min(), others["top_revenue"].max()
+        shown = rows.loc[rows["top_customers"] >= LEAST_PUBLISHED, "top_revenue"]
+        low, high = shown.min(), shown.max()
         text = (
             f"Of {len(others)} other settings, {int((others['agreement'] >= SENSITIVE).sum())} agree "
             f"with the chosen one to {SENSITIVE} or more. One step away, the choice of "
@@ -217,7 +220,7 @@ def sensitivity_sentence(sensitivity: pd.DataFrame, kinds: list[str], *, currenc
         text += (
             f". The segment with the highest spend per customer holds {format_percent(chosen['top_share'])} of "
             f"{plural(int(chosen['customers']), 'customer')} and {dollars(format_money(chosen['top_revenue'], currency))} here; over all "
-            f"settings its revenue lies between {dollars(format_money(low, currency))} and "
+            f"settings {_of_some(rows)}its revenue lies between {dollars(format_money(low, currency))} and "
             f"{dollars(format_money(high, currency))}."
         )
         if known[worst] < SENSITIVE:
@@ -242,6 +245,11 @@ def _one_step(rows: pd.DataFrame, chosen: pd.Series, name: str) -> float | None:
     return float(near["agreement"].min()) if len(near) else None
 
 
+def _of_some(rows: pd.DataFrame) -> str:
+    few = (rows["top_customers"] < LEAST_PUBLISHED).any()
+    return f"in which {LEAST_PUBLISHED} customers or more are in it " if few else ""
+
+
 def sensitivity_table(sensitivity: pd.DataFrame, *, currency: str) -> Html:
     """Every cell of the panel."""
     rows = pd.DataFrame(
@@ -259,6 +267,8 @@ def sensitivity_table(sensitivity: pd.DataFrame, *, currency: str) -> Html:
             "": ["in use" if used else "" for used in sensitivity["is_chosen"]],
         }
     )
+    few = (sensitivity["top_customers"] < LEAST_PUBLISHED).to_numpy()
+    rows.loc[few, ["top segment", "share", "revenue"]] = [FEW, HIDDEN, HIDDEN]
     for name in ("group", "returns"):
         if rows[name].nunique() <= 1:
             rows = rows.drop(columns=name)

@@ -24,6 +24,7 @@ from segmentation.book.words.text import (
     listed,
     named,
     plural,
+    told,
     with_code,
 )
 from segmentation.book.words.warnings import cost_words
@@ -183,8 +184,8 @@ def _by_the_typical_order(row: Any) -> float:
 
 def _unusual_words(row: Any) -> str:
     return (
-        f"{plural(row.anomalies, 'customer')} of them {'is' if row.anomalies == 1 else 'are'} unlike all others "
-        "(sheet Unusual): look at the largest before writing to them."
+        f"{told(row.anomalies, 'customer').capitalize()} of them are unlike all others (sheet Unusual): "
+        "look at the largest before writing to them."
     )
 
 

@@ -55,7 +55,7 @@ def trust(
         scores = of_kind(k_evidence, kind).set_index("k")["silhouette"]
         of = f"of those who {group_words(kind, list(chosen))}, " if len(chosen) > 1 else ""
         if smooth:
-            slices = "they are steps of one ladder of customers, not kinds: "
+            slices = "they are slices of one smooth range of customers, not kinds: "
             known = verdict[kind]["natural_kinds"] is not None
             against.append(f"{of}{slices if known else ''}{beside_smooth(verdict[kind])}")
         elif entry["k"] > 1 and scores.get(entry["k"], 1.0) < REASONABLE_STRUCTURE:

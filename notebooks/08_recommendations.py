@@ -132,8 +132,8 @@ words.plan_table(plan, contact_cost=contact_cost, currency=currency)
 # %% [markdown]
 # ## The same comparison where nobody was contacted
 #
-# What does the comparison say when nothing was done? Customers of an earlier day are divided by
-# the same chance, nobody is contacted, and what they ordered afterwards is compared.
+# What does the comparison say when nothing was done? Customers of an earlier day are divided at
+# random in the same way, nobody is contacted, and what they ordered afterwards is compared.
 
 # %%
 words.trial_table(run["holdout_aa"])

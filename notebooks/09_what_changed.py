@@ -57,7 +57,7 @@ words.Prose(words.movement_sentence(run["movement"], run["slipping"], profile=ru
 plots.plot_retention(run["retention"], colours=colours)
 
 # %% tags=["remove-input"]
-words.Prose(words.retention_sentence(run["retention"], names=list(colours)))
+words.Prose(words.retention_sentence(run["retention"], names=list(colours), profile=run["profile"]))
 
 # %% [markdown]
 # ## Against an earlier report

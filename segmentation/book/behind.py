@@ -23,9 +23,10 @@ FEW, HIDDEN = f"<{LEAST_PUBLISHED}", "–"
 """What a table says in place of a count of few, and of their figures."""
 ROUNDED = 5
 """To what counts are rounded where hiding would leave too little of a table."""
-ABOUT_FEW = (
-    f"{FEW}: fewer than {LEAST_PUBLISHED} customers; –: what would tell how many, "
-    f"or else all counts are rounded to {ROUNDED}, other figures to two digits."
+ABOUT_FEW = f"{FEW}: fewer than {LEAST_PUBLISHED} customers; {HIDDEN}: what would tell how many."
+ABOUT_ROUNDED = (
+    f"{FEW}: fewer than {LEAST_PUBLISHED} customers; so that nothing tells how many, all other counts are "
+    f"rounded to {ROUNDED}, figures to two digits."
 )
 _COUNTS = ("customers", "orders", "lines")
 """What is counted in a row; where there are few orders there are few customers."""
@@ -120,6 +121,14 @@ def hide_few(texts: pd.DataFrame, numeric: Sequence[str], *, adds_up: bool = Tru
     hidden.loc[rows, "customers"] = HIDDEN
     hidden.loc[few, "customers"] = FEW
     return hidden
+
+
+def about_few(given: pd.DataFrame, shown: pd.DataFrame) -> str:
+    """What a table says of the figures of few that it does not show; nothing where it shows all."""
+    if shown is given:
+        return ""
+    changed = shown.loc[shown["customers"] != given["customers"].astype(str), "customers"]
+    return ABOUT_FEW if changed.isin([FEW, HIDDEN]).all() else ABOUT_ROUNDED
 
 
 def of_groups(table: pd.DataFrame) -> pd.DataFrame:

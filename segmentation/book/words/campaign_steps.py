@@ -7,7 +7,7 @@ import shlex
 
 import pandas as pd
 
-from segmentation.book.words.text import in_code, inert, plural
+from segmentation.book.words.text import in_code, inert, named, plural
 from segmentation.core.columns import format_percent
 from segmentation.deliver.campaign_lists import size_sentence
 
@@ -62,7 +62,7 @@ def campaign_steps(plan: pd.DataFrame, folder_name: str, *, is_told: bool = True
     customers = int(row["treatment"] + row["control"])
     steps = [
         f"**The list** is there already: `campaign_arms.csv` has {customers:,} customers of "
-        f"{inert(row['segment'])} (what to do: {inert(row['play'].lower())}), at random {row['treatment']:,} to contact and "
+        f"{inert(named(row['segment'], row['segment_type'], list(plan['segment_type'])))} (what to do: {inert(row['play'].lower())}), at random {row['treatment']:,} to contact and "
         f"{row['control']:,} to leave alone."
     ]
     pays = row["break_even_response"]

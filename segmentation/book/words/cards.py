@@ -85,13 +85,14 @@ def segment_cards(
             _names(parts["facts"], row.customers),
         ]
         colour = colours.get(str(row.segment), "")
+        name = named(row.segment, row.segment_type, kinds)
         later = "" if row.segment_type == SEGMENT_TYPES[0] else " of-later-group"
         markup.append(
-            f'<section class="profile-card{later}"{in_colour(colour)} aria-label="{html.escape(row.segment)}">'
+            f'<section class="profile-card{later}"{in_colour(colour)} aria-label="{html.escape(name)}">'
             f'<p class="profile-name">{html.escape(row.segment)}<span>{html.escape(who)}</span></p>'
             f"{''.join(sections)}</section>"
         )
-        texts.append(_text(row, named(row.segment, row.segment_type, kinds), parts, currency))
+        texts.append(_text(row, name, parts, currency))
     return Html("".join(markup), "\n\n".join(texts))
 
 

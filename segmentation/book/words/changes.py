@@ -15,6 +15,7 @@ from segmentation.book.words.text import (
     inert,
     label,
     listed,
+    named,
     plural,
     table_of,
     told,
@@ -184,11 +185,21 @@ def _rises(flows: pd.DataFrame, profile: pd.DataFrame) -> list[bool]:
     return rises
 
 
-def retention_sentence(retention: pd.DataFrame, *, names: Sequence[str]) -> str:
+def retention_sentence(
+    retention: pd.DataFrame, *, names: Sequence[str], profile: pd.DataFrame | None = None
+) -> str:
     """Who of each segment ordered in the last quarter, and what changed beyond chance before.
 
     It is compared with the same quarter a year earlier, else with the first there is.
+
+    Parameters
+    ----------
+    names : sequence of text
+        Segments in ascending order of value.
+    profile : DataFrame, one row per segment, optional
+        A segment of one group only bears the group's name, where there are several.
     """
+    called = _called(profile)
     kept = retention[retention["customers"] >= LEAST_CUSTOMERS]
     if kept["as_of"].nunique() < 2:
         return ""
@@ -202,21 +213,31 @@ def retention_sentence(retention: pd.DataFrame, *, names: Sequence[str]) -> str:
     for name in ordered:
         count, of = int(now.at[name, "ordered"]), int(now.at[name, "customers"])
         said.append(
-            f"{format_percent(count / of)} of {inert(name)} ({count:,} of {of:,})"
+            f"{format_percent(count / of)} of {inert(called.get(name, name))} ({count:,} of {of:,})"
             if not 0 < count < LEAST_PUBLISHED
-            else f"{told(count)} of {of:,} of {inert(name)}"
+            else f"{told(count)} of {of:,} of {inert(called.get(name, name))}"
         )
         if name not in then.index:
             continue
         first, all_then = int(then.at[name, "ordered"]), int(then.at[name, "customers"])
         (low, high), (low_then, high_then) = wilson(count, of), wilson(first, all_then)
         if high < low_then or low > high_then:
-            moved.append(f"{format_percent(first / all_then)} of {inert(name)} (n = {all_then:,})")
+            whom = inert(called.get(name, name))
+            moved.append(f"{format_percent(first / all_then)} of {whom} (n = {all_then:,})")
     text = f"In the quarter after {days[-1]}, {listed(said)} ordered."
     if moved:
         season = "" if day.startswith(year_ago) else ", though of another season"
         return f"{text} In the quarter after {day}, {listed(moved)} did: a change beyond chance{season}."
     return f"{text} No segment differs beyond chance from the quarter after {day}."
+
+
+def _called(profile: pd.DataFrame | None) -> dict[str, str]:
+    """Segments that only one of several groups has, with their group."""
+    if profile is None:
+        return {}
+    kinds, once = list(profile["segment_type"]), ~profile["segment"].duplicated(keep=False)
+    own = profile[once].itertuples()
+    return {row.segment: named(row.segment, row.segment_type, kinds) for row in own}
 
 
 def refit_sentence(changes: Any) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from segmentation.book.behind import ABOUT_FEW, bundle, hide_few
+from segmentation.book.behind import about_few, bundle, hide_few
 from segmentation.core.columns import (
     ALL_CUSTOMERS,
     FEATURES,
@@ -130,7 +130,7 @@ def table_of(
         return Html("", "")
     right = set(numeric)
     given, rows = rows, hide_few(rows, [*right])
-    caption += "" if rows is given else f" {ABOUT_FEW}"
+    caption = f"{caption} {about_few(given, rows)}".strip()
 
     def cell(tag: str, name: str, value: Any) -> str:
         kind = ' class="num"' if name in right else ""

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from segmentation.core.columns import format_share
+from segmentation.core.columns import format_share, group_labels
 from segmentation.core.errors import SourceError
 from segmentation.core.parameters import load_yaml
 from segmentation.core.phrases import shorten
@@ -85,7 +85,12 @@ def _severe(folder: Path) -> str:
 
 def _segments(folder: Path) -> str:
     profile = pd.read_csv(folder / "profile.csv")
-    parts = [f"{row.segment} {row.customers:,}" for row in profile.itertuples()]
+    kinds = group_labels(profile["segment_type"])
+    several = profile["segment_type"].nunique() > 1
+    parts = [
+        f"{row.segment}{f' ({kinds[row.segment_type]})' if several else ''} {row.customers:,}"
+        for row in profile.itertuples()
+    ]
     return f"{len(parts)}: {', '.join(parts)}"
 
 
@@ -104,8 +109,14 @@ def _trust(folder: Path) -> str:
     verdict = folder / "verdict.json"
     if verdict.exists():
         said: Any = json.loads(verdict.read_text(encoding="utf-8"))
-        groups = said.values() if isinstance(said, dict) else said
-        return " ".join(str(group["sentence"]) for group in groups)
+        if not isinstance(said, dict):
+            return " ".join(str(group["sentence"]) for group in said)
+        kinds = group_labels(said)
+        sentences = (
+            (f"{kinds[kind].capitalize()}: " if len(said) > 1 else "") + str(group["sentence"])
+            for kind, group in said.items()
+        )
+        return " ".join(sentences)
     verdicts = pd.read_csv(folder / "evidence_stability.csv")["verdict"].value_counts()
     counted = ", ".join(f"{number} {word}" for word, number in verdicts.items())
     return f"segments when customers are drawn again: {counted or 'not tested'}"

@@ -9,6 +9,7 @@ import shutil
 import signal
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 from conftest import (
@@ -281,3 +282,14 @@ def test_what_is_said_of_an_interruption_is_true(shop, monkeypatch):
         early = shop.run(n_clusters=2, currency="CHF")
     assert_refused(early, "interrupted; previous outputs are unchanged")
     assert settings_of(shop.result)["currency"] == "GBP"
+
+
+def test_a_summary_tells_two_segments_of_one_name_apart(tmp_path):
+    rows = {"segment_type": ["normal", "pre_register"], "segment": "Loyal", "customers": [534, 75]}
+    pd.DataFrame(rows).to_csv(tmp_path / "profile.csv")
+    said = run_summary._segments(tmp_path)
+    assert (
+        said == "2: Loyal (registered before ordering) 534, Loyal (ordered before registering) 75"
+    )
+    pd.DataFrame(rows).head(1).to_csv(tmp_path / "profile.csv")
+    assert run_summary._segments(tmp_path) == "1: Loyal 534"

@@ -69,12 +69,12 @@ for group in stability.index.unique("segment_type"):
     stability.update(again.assign(segment_type=group).set_index(["segment_type", "cluster"]))
 stability = stability.reset_index().sort_values(["segment_type", "cluster"], ascending=[True, False])
 
-# %% mystnb={"figure": {"name": "fig-stability", "caption": "How whole each segment comes back on bootstrap resamples."}, "image": {"alt": "One dot with a range per segment on a scale of Jaccard similarity, with dashed lines at the limits for unstable and stable."}}
+# %% mystnb={"figure": {"name": "fig-stability", "caption": "How whole each segment comes back when customers are drawn anew (bootstrap)."}, "image": {"alt": "One dot with a range per segment on a scale of Jaccard similarity, with dashed lines at the limits for unstable and stable."}}
 colours = plots.colours_of(run["profile"], run.rules["naming_rules"])
 plots.draw(
     sns.scatterplot, stability, x="jaccard", y="segment", hue="segment", palette=colours, interval=True,
     mark={"unstable below": UNSTABLE_JACCARD, "stable from here": STABLE_JACCARD},
-    labels={"jaccard": "Mean Jaccard over resamples (0 to 1), line: 95% of them"}, nothing=plots.NOT_TESTED, of_groups=True,
+    labels={"jaccard": "Mean overlap (Jaccard, 0 to 1) when drawn anew, line: 95% of times"}, nothing=plots.NOT_TESTED, of_groups=True,
 )
 
 # %%

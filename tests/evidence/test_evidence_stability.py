@@ -247,7 +247,9 @@ def test_no_segment_of_few_customers_is_called_stable():
     assert "too small to say more" in stability_sentence(alone, WHOLE, ["normal"])
     both = pd.concat([table_of("stable", 0.95), alone.assign(segment="Few")])
     said = stability_sentence(both, WHOLE, ["normal"])
-    assert "**Every other segment is stable**: the lowest Jaccard is 0.95, of Some." in said
+    assert (
+        "**Every other segment is stable**: the lowest overlap (Jaccard) is 0.95, of Some." in said
+    )
     assert "Few (n = 29) is too small to say." in said
 
 

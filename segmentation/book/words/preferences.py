@@ -68,9 +68,12 @@ def preferences_sentence(preferences: pd.DataFrame) -> str:
 
 def preferences_table(preferences: pd.DataFrame) -> Html:
     """What segments buy more or less than the others, beyond chance, the largest first."""
-    found = _largest_first(preferences).head(MOST_ROWS)
-    if found.empty:
+    every = _largest_first(preferences)
+    if every.empty:
         return NOTHING
+    best = every.drop_duplicates("dimension").index  # which the sentence names
+    others = every.drop(index=best).head(max(MOST_ROWS - len(best), 0)).index
+    found = every[every.index.isin(best.union(others))]
     kinds = list(preferences["segment_type"])
     rows = [
         {
@@ -90,6 +93,8 @@ def preferences_table(preferences: pd.DataFrame) -> Html:
         "Mean share of a customer's own spend, in the segment and among all others of its group, "
         "where both differ beyond chance; each customer counts alike, whatever they spend."
     )
+    if len(found) < len(every):
+        caption += f" The largest of {len(every):,} such differences, and the largest of each kind."
     numeric = ("its share", "others", "customers who did")
     return table_of(pd.DataFrame(rows), caption=caption, numeric=numeric)
 

@@ -43,8 +43,8 @@ def stability_sentence(stability: pd.DataFrame, whole: pd.DataFrame, kinds: list
             continue
         one = overall.loc["bootstrap"]
         text = (
-            f"Made again on {int(one['resamples'])} bootstrap resamples, the whole division "
-            f"agrees with the published one to **{one['agreement']:.2f}** (adjusted Rand index, "
+            f"Made again {int(one['resamples'])} times from customers drawn anew, the whole division "
+            f"agrees with the published one to **{one['agreement']:.2f}** of 1 (adjusted Rand index, "
             f"95% of resamples {one['agreement_low']:.2f} to {one['agreement_high']:.2f}; half of "
             f"the customers alone: {overall.at['subsample', 'agreement']:.2f})."
         )
@@ -59,12 +59,12 @@ def _cluster_words(rows: pd.DataFrame) -> str:
         named = listed([f"{row.segment} ({row.jaccard:.2f})" for row in unstable.itertuples()])
         verb = "is" if len(unstable) == 1 else "are"
         return (
-            f"**Unstable:** {named} {verb} below a Jaccard of 0.6. Do not build anything on "
+            f"**Unstable:** {named} {verb} below an overlap (Jaccard) of 0.6. Do not build anything on "
             "membership there; other data would draw the border elsewhere."
         )
     if len(uncertain):
         named = listed([f"{row.segment} ({row.jaccard:.2f})" for row in uncertain.itertuples()])
-        return f"No segment is unstable; the borders of {named} are uncertain (Jaccard below 0.75)."
+        return f"No segment is unstable; the borders of {named} are uncertain (overlap, Jaccard, below 0.75)."
     few, large = (
         rows[rows["verdict"] == TOO_FEW],
         rows[rows["verdict"] != TOO_FEW],
@@ -75,7 +75,7 @@ def _cluster_words(rows: pd.DataFrame) -> str:
     small = [f"{row.segment} (n = {row.customers})" for row in few.itertuples()]
     but = f" {listed(small)} {'is' if len(few) == 1 else 'are'} too small to say." if small else ""
     return (
-        f"**{'Every other segment' if small else 'Every segment'} is stable**: the lowest Jaccard is "
+        f"**{'Every other segment' if small else 'Every segment'} is stable**: the lowest overlap (Jaccard) is "
         f"{low['jaccard']:.2f}, of {low['segment']}.{but}"
     )
 

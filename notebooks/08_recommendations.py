@@ -50,7 +50,7 @@ words.banner(run["overview"], run["swap"])
 # ## What each segment brought
 #
 # Each segment gets the first action whose conditions its own figures meet. Who orders without any
-# campaign, and what such an order is worth, is known from customers who were followed.
+# campaign, and what such an order is worth, is told by how customers ordered before.
 
 # %%
 customers = run["customers"]

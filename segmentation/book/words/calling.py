@@ -89,7 +89,7 @@ def call_first_sentence(
         text += (
             "Each fell a segment or fell silent in the last quarter, and the margin of one order "
             "of each is more than a call costs. How many of the calls are worth it cannot be said: "
-            f"no chance to order is told, because {why}. "
+            f"no customer's own chance to order is told, because {why}. "
         )
     return f"{text}\n\n{_calls_teach(found, n)}"
 

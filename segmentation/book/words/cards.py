@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from segmentation.book.behind import FEW
 from segmentation.book.words.text import (
     Html,
     customers_of,
@@ -288,6 +287,7 @@ def _round_money(value: float, currency: str) -> str:
 def _cohorts(table: pd.DataFrame, *, most: float) -> str:
     if len(table) < 2:
         return ""
+    few = table["inside"].between(1, LEAST_PUBLISHED - 1).any()
     bars = "".join(
         f'<li><i style="height: {100 * row.share / most:.0f}%"></i><b>{_inside(row)}</b>'
         f"<span>{html.escape(str(row.cohort))}</span><small>n = {row.customers:,}</small></li>"
@@ -296,14 +296,17 @@ def _cohorts(table: pd.DataFrame, *, most: float) -> str:
     return (
         '<p class="profile-part">Share of each cohort in this segment today, by first order</p>'
         f'<ol class="profile-cohorts" style="--cohorts: {len(table)}" tabindex="0">{bars}</ol>'
+        + (
+            f'<p class="profile-key">Few: fewer than {LEAST_PUBLISHED} customers.</p>'
+            if few
+            else ""
+        )
     )
 
 
 def _inside(row: Any) -> str:
     """Share of a cohort, or that it is of few."""
-    return (
-        FEW.replace("<", "n < ") if 0 < row.inside < LEAST_PUBLISHED else format_percent(row.share)
-    )
+    return "few" if 0 < row.inside < LEAST_PUBLISHED else format_percent(row.share)
 
 
 def _names(facts: pd.DataFrame, customers: int) -> str:

@@ -240,4 +240,7 @@ def test_no_money_of_a_top_segment_of_few_is_told():
     table = pd.DataFrame([cell | own for own in cells])
     assert "$77" not in words.sensitivity_table(table, currency="USD").text
     said = words.sensitivity_sentence(table, ["normal"], currency="USD")
-    assert "in which 5 customers or more are in it" in said and "between \\$800 and \\$900" in said
+    assert (
+        "settings that put 5 customers or more into it" in said
+        and "between \\$800 and \\$900" in said
+    )

@@ -215,7 +215,7 @@ def retention_sentence(
         said.append(
             f"{format_percent(count / of)} of {inert(called.get(name, name))} ({count:,} of {of:,})"
             if not 0 < count < LEAST_PUBLISHED
-            else f"{told(count)} of {of:,} of {inert(called.get(name, name))}"
+            else f"{told(count)} of the {of:,} of {inert(called.get(name, name))}"
         )
         if name not in then.index:
             continue

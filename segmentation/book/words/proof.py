@@ -247,7 +247,7 @@ def _one_step(rows: pd.DataFrame, chosen: pd.Series, name: str) -> float | None:
 
 def _of_some(rows: pd.DataFrame) -> str:
     few = (rows["top_customers"] < LEAST_PUBLISHED).any()
-    return f"in which {LEAST_PUBLISHED} customers or more are in it " if few else ""
+    return f"that put {LEAST_PUBLISHED} customers or more into it " if few else ""
 
 
 def sensitivity_table(sensitivity: pd.DataFrame, *, currency: str) -> Html:

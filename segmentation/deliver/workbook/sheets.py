@@ -55,7 +55,7 @@ _IN_TWIN_ONLY = {
 }
 """Columns that programs need and that a sheet would be too wide to be read with."""
 _LISTED = {
-    "call_first": "to turn to one by one, by the money at risk.",
+    "call_first": "to turn to one by one, by {}.",
     "slipping": "who fell a segment or fell silent in the last quarter, by what they spent.",
 }
 _ADVICE = ("play", "do", "break_even_response")
@@ -335,11 +335,11 @@ def summary_notes(
             "Read first: beside these orders the cost of a contact looks like another currency. When "
             "a campaign pays is not known until contact_cost is set."
         )
-    said += [
-        f"Sheet {TITLES[name]}: {plural(len(table), 'customer')} {_LISTED[name]}"
-        for name, table in next_steps.items()
-        if len(table)
-    ]
+    for name, table in next_steps.items():
+        known = table.reindex(columns=["value_at_risk"]).notna().any(axis=None)
+        which = _LISTED[name].format("the money at risk" if known else "what they spent")
+        if len(table):
+            said.append(f"Sheet {TITLES[name]}: {plural(len(table), 'customer')} {which}")
     source = (
         f"{overview.get('source', 'not named')}{' (made up)' if overview.get('synthetic') else ''}"
     )
@@ -349,7 +349,7 @@ def summary_notes(
             f"Orders from {overview['first_order']} to {overview['last_order']}; days are counted "
             f"to {overview['as_of']}."
         )
-    if "gross_margin" in overview:
+    if is_told and "gross_margin" in overview:
         margin = format_percent(overview["gross_margin"])
         cost = format_money(overview["contact_cost"], currency)
         said.append(

@@ -97,7 +97,8 @@ def _in_short_lines(figure: Figure) -> None:
         if isinstance(locator := ax.xaxis.get_major_locator(), MaxNLocator):
             locator.set_params(nbins=4)
         words = [one.get_text() for one in ax.xaxis.get_ticklabels()]
-        if isinstance(locator, FixedLocator) and any(words):
+        is_upright = any(one.get_rotation() for one in ax.xaxis.get_ticklabels())
+        if isinstance(locator, FixedLocator) and any(words) and not is_upright:
             longest = max(len(line) for word in words for line in word.split("\n"))
             step = -(-len(words) * (longest + 1) // LINE)
             ax.set_xticks(ax.get_xticks()[::step], words[::step])

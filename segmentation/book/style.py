@@ -62,8 +62,10 @@ P = ParamSpec("P")
 
 
 SEQUENTIAL = LinearSegmentedColormap.from_list("sequential", ["#EEF3F8", "#8FB1CC", PALETTE[0]])
-DIVERGING = LinearSegmentedColormap.from_list("diverging", ["#857F78", PAPER, PALETTE[0]])
-"""Less is grey, more is blue: neither says good or bad, for few days since an order are good news."""
+NUMBERED = LinearSegmentedColormap.from_list("numbered", ["#F1F5F9", "#86A9C8"])
+DIVERGING = LinearSegmentedColormap.from_list("diverging", ["#DCAE6C", PAPER, "#86A9C8"])
+"""Cells with numbers in them are pale, so that the numbers are read by day and by night (4.5:1):
+no text is, in the dark, on colours of middle brightness. Less is sand, more is blue."""
 
 WIDTH = 8.0  # inches; about 750 px on a page, so 9 pt stays 12 px
 NARROW_WIDTH = 3.25  # inches; about 342 px on a phone

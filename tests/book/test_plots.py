@@ -11,9 +11,11 @@ import pandas as pd
 import pytest
 import seaborn as sns
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_hex
 
 from segmentation.book import plots, style
 from segmentation.core import columns as schema
+from segmentation.core.palette import in_the_dark
 from segmentation.evidence.forecast import calibration
 from segmentation.orders.date_swap import swap_evidence, swapped
 
@@ -754,6 +756,15 @@ def test_every_mark_has_a_contrast_of_three_on_white():
 
     assert [colour for colour in marks if style.contrast_ratio(colour) < 3] == []
     assert style.contrast_ratio(style.QUIET) >= 4.5
+
+
+@pytest.mark.parametrize("cells", [style.NUMBERED, style.DIVERGING], ids=lambda c: c.name)
+def test_numbers_on_cells_are_read_by_day_and_by_night(cells):
+    for step in np.linspace(0, 1, 101):
+        fill = cells(step)
+        text = style.text_colour_on(fill)
+        assert style.contrast_ratio(text, fill) >= 4.5
+        assert style.contrast_ratio(in_the_dark(text), in_the_dark(to_hex(fill))) >= 4.5
 
 
 def test_a_segment_keeps_its_colour_and_no_two_of_twelve_look_the_same():

@@ -11,6 +11,8 @@ from matplotlib.axes import Axes
 from segmentation.book import style
 from segmentation.book.figure_room import LINE, NARROW
 
+LINE_HEIGHT = 0.165  # inches
+
 
 def bare_bars(
     ax: Axes,
@@ -44,13 +46,15 @@ def label_bars(
     is_narrow = NARROW.get()
     ends = [max(size, 0) for size in sizes]
     for place, size, text in zip(places, ends, texts, strict=True):
+        hangs = is_narrow and "\n" in text  # else it would reach the name above the bar
         ax.annotate(
-            text, (size, place), (4, 0), textcoords="offset points", va="center",
-            linespacing=1.15,
+            text, (size, place - bar_height() / 2 if hangs else place), (4, 0),
+            textcoords="offset points", va="top" if hangs else "center", linespacing=1.15,
         )  # fmt: skip
     if is_narrow:
-        for place, name in zip(places, labels, strict=True):
-            words = textwrap.fill(name.replace("\n", " "), LINE)
+        names = [textwrap.fill(name.replace("\n", " "), LINE) for name in labels]
+        _make_room(ax, names, texts)
+        for place, words in zip(places, names, strict=True):
             ax.annotate(
                 words, (0, place - 0.17), (3, 2), textcoords="offset points", va="bottom",
                 linespacing=1.05,
@@ -64,3 +68,18 @@ def label_bars(
     ax.tick_params(axis="y", length=0)
     ax.spines[["left", "bottom"]].set_visible(False)
     ax.set_xlabel(label, loc="left")
+
+
+def row_height(names: Sequence[str], texts: Sequence[str]) -> float:
+    """Inches on a phone of a bar with its text beside and below it, and the next one's name."""
+    lines = [[1 + text.count("\n") for text in column] for column in (names, texts)]
+    return 0.16 + LINE_HEIGHT * max(map(sum, zip([*lines[0], 0], [0, *lines[1]], strict=True)))
+
+
+def _make_room(ax: Axes, names: Sequence[str], texts: Sequence[str]) -> None:
+    """Make a narrow figure of one panel so high that no name touches the bar above it."""
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    needed = 0.8 + len(names) * row_height(names, texts)
+    if len(figure.axes) == 1 and figure.get_figheight() < needed:
+        figure.set_figheight(needed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,8 +21,9 @@ from segmentation.core.phrases import shorten
 
 NEW_LABEL, LOST_LABEL = "Not yet a customer", "No longer in the data"
 GAP = 0.04  # between blocks, as a part of all customers
-LINE = 0.18  # inches of a line of a label
-WIDTH, LONGEST = 26, 60  # characters of a line of it, and of a name
+LINE, APART = 0.165, 0.05  # inches of a line of a label, and between two labels
+FOOT = 0.9  # inches of what is above and below the axes
+LONGEST_NAME, NAME_WIDTH = 64, 26
 BLOCK = 0.03  # width of a block, as a part of the axis
 
 
@@ -43,14 +44,40 @@ def plot_alluvial(migration: pd.DataFrame | None, *, colours: Mapping[str, str])
     groups = common.by_type(migration.assign(segment_type=kind))
     flows = [_flows(group) for _, group in groups]
     heights = [
-        max(3.2, 0.4 * max(len(f["before"].unique()), len(f["after"].unique()))) for f in flows
+        max(3.2, *(FOOT + _room(map(_named, f[side].unique())) for side in ("before", "after")))
+        for f in flows
     ]
     fig, axes = common.panels(len(groups), columns=1, height=heights)
-    for ax, (segment_type, group), flow in zip(axes, groups, flows, strict=True):
-        _draw_flows(ax, flow, colours, common.hatched(segment_type))
+    for ax, (segment_type, group), flow, height in zip(axes, groups, flows, heights, strict=True):
+        _draw_flows(ax, flow, colours, common.hatched(segment_type), height - FOOT)
         total = int(group["customers"].sum())
         common.panel_title(ax, segment_type, total, alone=len(groups) == 1, width=70)
     return fig
+
+
+def _named(name: object) -> str:
+    """A segment's name in short lines, whole but for the longest."""
+    return common.wrap(shorten(str(name), LONGEST_NAME), NAME_WIDTH)
+
+
+def _room(texts: Iterable[str]) -> float:
+    """Inches that labels above each other need, of which each has one more line of numbers."""
+    lines = [text.count("\n") + 2 for text in texts]
+    return len(lines) * (LINE * max(lines, default=0) + APART)
+
+
+def _places(
+    middles: Sequence[float], texts: Sequence[str], inches: float, top: float
+) -> np.ndarray:
+    """Where labels stand beside what they name, on axes so high that reach from 0 to top."""
+    gap = _room(texts) / max(len(texts), 1) / inches * top
+    return common.spread(middles, gap, gap / 2, top)
+
+
+def _band(ax: Axes, along: np.ndarray, low: np.ndarray, size: float, colour: str) -> None:
+    """Customers on their way, with an edge that tells crossing bands apart."""
+    ax.fill_between(along, low, low + size, facecolor=(colour, 0.45), edgecolor=style.PAPER,
+                    linewidth=0.5)  # fmt: skip
 
 
 def _flows(group: pd.DataFrame) -> pd.DataFrame:
@@ -80,7 +107,11 @@ def _blocks(flows: pd.DataFrame, side: str) -> dict[str, tuple[float, float]]:
 
 
 def _draw_flows(
-    ax: Axes, flows: pd.DataFrame, colours: Mapping[str, str], look: Mapping[str, Any]
+    ax: Axes,
+    flows: pd.DataFrame,
+    colours: Mapping[str, str],
+    look: Mapping[str, Any],
+    inches: float,
 ) -> None:
     sides = {side: _blocks(flows, side) for side in ("before", "after")}
     total = flows["customers"].sum()
@@ -93,13 +124,13 @@ def _draw_flows(
         low = left + (right - left) * rise
         colour = colours.get(str(row.before), style.CONTEXT)
         place = BLOCK + across * (1 - 2 * BLOCK)
-        ax.fill_between(place, low, low + size, color=colour, alpha=0.45, linewidth=0)
+        _band(ax, place, low, size, colour)
         filled["before"][row.before] += size
         filled["after"][row.after] += size
     tops = [bottom + height for blocks in sides.values() for bottom, height in blocks.values()]
     for side, left in (("before", 0.0), ("after", 1 - BLOCK)):
-        _draw_side(ax, sides[side], left, total, colours, top=max(tops), look=look)
-    ax.set(xlim=(-0.62, 1.62), ylim=(-0.09, max(tops) + 0.05), xticks=[0, 1], yticks=[])
+        _draw_side(ax, sides[side], left, total, colours, top=max(tops), look=look, inches=inches)
+    ax.set(xlim=(0, 1), ylim=(-0.03 * max(tops), 1.03 * max(tops)), xticks=[0, 1], yticks=[])
     ax.set_xticklabels(["earlier run", "later run"])
     ax.tick_params(axis="x", length=0)
     ax.spines[["left", "bottom"]].set_visible(False)
@@ -114,13 +145,15 @@ def _draw_side(
     *,
     top: float,
     look: Mapping[str, Any],
+    inches: float,
 ) -> None:
     middles = [bottom + height / 2 for bottom, height in blocks.values()]
-    places = common.spread(middles, 0.14 * top, 0.0, top)
-    for (name, (bottom, height)), place in zip(blocks.items(), places, strict=True):
+    words = [_named(name) for name in blocks]
+    places = _places(middles, words, inches, top)
+    for (name, (bottom, height)), word, place in zip(blocks.items(), words, places, strict=True):
         colour = colours.get(name, style.CONTEXT)
         ax.bar(left, height, BLOCK, bottom=bottom, align="edge", color=colour, **look)
-        text = f"{common.wrap(name, 30)}\nn = {round(height * total):,}"
+        text = f"{word}\nn = {round(height * total):,}"
         inward = left < 0.5
         ax.annotate(
             text,
@@ -150,14 +183,8 @@ def plot_movement(movement: pd.DataFrame, *, colours: Mapping[str, str]) -> Figu
     names = [name for name in colours if name in sizes] + sorted(set(sizes) - set(colours))
     bottoms = sizes[names].cumsum(axis=1).shift(axis=1, fill_value=0)
     last = days[-1]
-    texts = [
-        common.wrap(
-            f"{shorten(name, LONGEST)}, n = {size:,}" if size else f"{name}: none now", WIDTH
-        )
-        for name, size in sizes.loc[last, names].items()
-    ]
-    label = LINE * max(text.count("\n") + 1 for text in texts)
-    height = max(4.4, label * (len(names) + 1))
+    words = [_named(name) for name in names]
+    height = max(4.4, FOOT + _room(words))
     fig, (ax,) = common.panels(1, columns=1, height=height)
     wide, across = 0.13, np.linspace(0, 1, 40)
     rise = across**2 * (3 - 2 * across)
@@ -171,7 +198,7 @@ def plot_movement(movement: pd.DataFrame, *, colours: Mapping[str, str]) -> Figu
             low = left[begin] + (right[end] - left[begin]) * rise
             along = place + wide + across * (1 - 2 * wide)
             colour = colours.get(begin, style.CONTEXT)
-            ax.fill_between(along, low, low + size, color=colour, alpha=0.45, linewidth=0)
+            _band(ax, along, low, size, colour)
             left[begin] += size
             right[end] += size
     for name in names:
@@ -180,14 +207,16 @@ def plot_movement(movement: pd.DataFrame, *, colours: Mapping[str, str]) -> Figu
                edgecolor=style.PAPER, linewidth=0.6)  # fmt: skip
     top = float(sizes.sum(axis=1).max())
     middles = [bottoms.at[last, name] + sizes.at[last, name] / 2 for name in names]
-    places = common.spread(middles, label / height * 1.2 * top, 0, top)
-    for text, place in zip(texts, places, strict=True):
+    places = _places(middles, words, height - FOOT, top)
+    for name, word, place in zip(names, words, places, strict=True):
+        size = sizes.at[last, name]
+        text = f"{word}\n{f'n = {size:,}' if size else 'none now'}"
         ax.annotate(text, (len(days) - 1 + wide, place), (5, 0), textcoords="offset points",
                     va="center")  # fmt: skip
     totals = sizes.sum(axis=1)
     ax.set_xticks(range(len(days)), [f"{day}\nn = {totals[day]:,}" for day in days])
     ax.tick_params(axis="x", length=0)
-    ax.set(xlim=(-0.3, len(days) - 0.35 + 0.6), yticks=[], xlabel="Quarter's end")
+    ax.set(xlim=(-0.3, len(days) - 1 + wide), yticks=[], xlabel="Quarter's end")
     ax.spines[["left", "bottom"]].set_visible(False)
     return fig
 
@@ -204,30 +233,29 @@ def plot_retention(retention: pd.DataFrame, *, colours: Mapping[str, str]) -> Fi
     kept = retention[retention["customers"] >= LEAST_CUSTOMERS] if len(retention) else retention
     if kept.empty or kept["as_of"].nunique() < 2:
         return style.sentence_figure("Fewer than two quarters can be followed.")
+    height = max(3.0, FOOT + _room(map(_named, kept["segment"].unique())))
+    fig, (ax,) = common.panels(1, columns=1, height=height)
     days = sorted(kept["as_of"].unique())
-    lines, texts = {}, []
+    ends, words, texts, fills = [], [], [], []
     for name, own in kept.groupby("segment", sort=False):
         share = own["ordered"] / own["customers"]
-        lines[name] = ([days.index(day) for day in own["as_of"]], share.to_list())
-        last = f"{schema.format_percent(share.iloc[-1])}, n = {own['customers'].iloc[-1]:,}"
-        texts.append(common.wrap(f"{shorten(str(name), LONGEST)}: {last}", WIDTH))
-    label = LINE * max(text.count("\n") + 1 for text in texts)
-    height = max(3.0, 1.2 * label * len(lines) + 1.1)
-    fig, (ax,) = common.panels(1, columns=1, height=height)
-    for name, (across, up) in lines.items():
-        ax.plot(across, up, color=colours.get(name, style.CONTEXT), marker="o")
-    ends = [(across[-1], up[-1]) for across, up in lines.values()]
+        places_at = [days.index(day) for day in own["as_of"]]
+        fills.append(colours.get(str(name), style.CONTEXT))
+        ax.plot(places_at, share, color=fills[-1], marker="o")
+        ends.append((places_at[-1], share.iloc[-1]))
+        counted = f"n = {own['customers'].iloc[-1]:,}"
+        words.append(_named(name))
+        texts.append(f"{words[-1]}\n{schema.format_percent(share.iloc[-1])}, {counted}")
     top = max(1.1 * (kept["ordered"] / kept["customers"]).max(), 0.05)
-    places = common.spread(
-        [share for _, share in ends], label / height * top * 1.1, label / height * top / 2, top
-    )
-    for (at, share), place, text, name in zip(ends, places, texts, lines, strict=True):
-        colour = colours.get(name, style.CONTEXT)
-        ax.plot([at, at + 0.15], [share, place], color=colour, linewidth=0.9, clip_on=False)
-        ax.annotate(text, (at + 0.15, place), (4, 0), textcoords="offset points", va="center")
+    places = _places([share for _, share in ends], words, height - FOOT, top)
+    right = len(days) - 1 + 0.06 * len(days)
+    for (at, share), place, text, colour in zip(ends, places, texts, fills, strict=True):
+        ax.plot([at, right], [share, place], color=colour, linewidth=1,
+                linestyle=(0, (1, 1.5)), clip_on=False)  # fmt: skip
+        ax.annotate(text, (right, place), (3, 0), textcoords="offset points", va="center")
     step = max(len(days) - 1, 1) if NARROW.get() else 1  # half of a phone has room for two
     ax.set_xticks(range(len(days))[::step], days[::step])
-    ax.set(xlim=(-0.2, len(days) - 1 + 0.34 * len(days)), ylim=(0, top), xlabel="Quarter's end",
+    ax.set(xlim=(-0.2, right), ylim=(0, top), xlabel="Quarter's end",
            ylabel="Ordered in the next quarter")  # fmt: skip
     ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     return fig

@@ -23,6 +23,7 @@ from segmentation.core.limits import LEAST_PUBLISHED
 GROUP_GREYS = (style.INK, style.QUIET, style.CONTEXT)
 HATCHES = ("", "////", "\\\\\\\\")  # dots would weigh 100 kB each
 MAX_POINTS = 20_000
+KEY_ON_PHONE = 62  # of a page's line, for a key that has a phone's line to itself
 HEAVY_TAIL = 20  # largest value over median from which a linear axis hides most customers
 LOG_WORDS = {"linear": "", "log": "log scale", "symlog": "log scale with zero"}
 
@@ -327,6 +328,7 @@ def segment_keys(group: pd.DataFrame, colours: Mapping[str, str], *, width: int)
     counts = (
         group["segment"].value_counts().sort_index().sort_values(ascending=False, kind="stable")
     )
+    width = KEY_ON_PHONE if figure_room.NARROW.get() else width
     most = figure_room.MOST_KEYS.get()
     named = counts if len(counts) <= most else counts.iloc[:most]
     known = [name for name in reversed(list(colours)) if name in named.index]

@@ -122,7 +122,8 @@ def plot_cohorts(cohorts: pd.DataFrame) -> Figure:
     if columns <= MOST_CELLS_ANNOTATED and rows <= MOST_COHORTS_LABELLED:
         cells = [["" if np.isnan(v) else f"{v:.0f}" for v in row] for row in percent]
     norm = Normalize(0, max(np.nanmax(percent), 1.0))
-    image = heat.heat_map(ax, percent, cells, cmap=style.SEQUENTIAL, norm=norm)
+    colours = style.NUMBERED if cells else style.SEQUENTIAL
+    image = heat.heat_map(ax, percent, cells, cmap=colours, norm=norm)
     every = -(-rows // MOST_COHORTS_LABELLED)
     ax.set_yticks(
         range(0, rows, every),
@@ -188,7 +189,7 @@ def plot_correlation(correlation: pd.DataFrame, *, note: str) -> Figure:
     image = heat.heat_map(ax, lower, texts, cmap=style.DIVERGING, norm=Normalize(-1, 1))
     labels = [schema.column_of(name).label for name in correlation.columns]
     ax.set_yticks(range(len(lower)), labels=labels[1:])
-    ax.set_xticks(range(len(lower)), labels=[common.wrap(label, 12) for label in labels[:-1]])
+    heat.name_columns(ax, labels[:-1], 12)
     ax.set_title(note)
     ax.set_xlabel("Feature")
     ax.set_ylabel("Feature")

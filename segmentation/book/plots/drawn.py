@@ -139,6 +139,8 @@ def draw(
         len(groups) * len(ups), columns=2 if ups[1:] else 3, height=height, sharey=not ups[1:]
     )
     thinned: list[str] = []
+    # Points with lines through them leave no room for words.
+    is_named = of_groups and kind.__name__ == "scatterplot" and len(colours) > 1 and not interval
     panels = [(name, rows, up) for name, rows in groups for up in ups]
     for ax, (name, rows, up) in zip(axes, panels, strict=True):
         shown = _drawn(rows, (x, up), hue, few=kind.__name__ == "scatterplot")
@@ -171,13 +173,13 @@ def draw(
             own = pd.DataFrame({"segment": rows[hue]})
             keys = common.segment_keys(own, colours, width=44 if alone else 44 // len(groups) + 7)
             common.key_below(ax, keys, columns=3 if alone else 1)
-        if of_groups and kind.__name__ == "scatterplot" and len(colours) > 1:
+        if is_named:
             _name_points(ax, rows, (x, str(up)), str(hue))
         if len(shown) < len(rows):
             thinned.append(f"{len(shown):,} of {len(rows):,}")
     for ax in axes[1:] if not ups[1:] else []:
         ax.set_ylabel("")
-    if of_groups and len(colours) > 1 and kind.__name__ != "scatterplot":
+    if of_groups and len(colours) > 1 and not is_named:
         marks = style.segment_markers(colours)
         labels = schema.group_labels(colours)
         fig.legend(

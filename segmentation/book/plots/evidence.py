@@ -11,6 +11,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from segmentation.book import style
+from segmentation.book.figure_room import NARROW
 from segmentation.book.plots import common, heat
 from segmentation.core import columns as schema
 from segmentation.core.phrases import shorten
@@ -169,7 +170,7 @@ def plot_dbscan_grid(
         grid = group.pivot_table(index="min_samples", columns="eps", values="noise_share")
         shares = grid.to_numpy(dtype=float)
         cells = [[_cell_percent(share) for share in row] for row in shares]
-        heat.heat_map(ax, np.sqrt(shares), cells, cmap=style.SEQUENTIAL, norm=norm)
+        heat.heat_map(ax, np.sqrt(shares), cells, cmap=style.NUMBERED, norm=norm)
         ax.set_xticks(range(shares.shape[1]), labels=[f"{eps:.2g}" for eps in grid.columns])
         ax.set_yticks(range(shares.shape[0]), labels=[f"{size:g}" for size in grid.index])
         if segment_type in choice:
@@ -225,7 +226,7 @@ def plot_projection(
     groups = common.by_type(points)
     most = max(group["segment"].nunique() for _, group in groups)
     one = len(groups) == 1
-    height = 4.9 + 0.2 * -(-most // 3) if one else 3.4
+    height = 4.9 + 0.2 * -(-most // 3) if one or NARROW.get() else 3.4
     fig, axes = common.panels(len(groups), columns=1, height=height)
     thinned = []
     for ax, (segment_type, group) in zip(axes, groups, strict=True):
@@ -239,7 +240,7 @@ def plot_projection(
         ax.set_ylabel(_component_label(shares, 2))
         common.panel_title(ax, segment_type, len(group), alone=one)
         keys = common.segment_keys(group, colours, width=44 if one else 22)
-        if one:
+        if one or NARROW.get():
             common.key_below(ax, keys, columns=3)
         else:
             ax.legend(handles=keys, loc="upper left", bbox_to_anchor=(1.01, 1.05))
@@ -281,6 +282,8 @@ def _draw_arrows(ax: Axes, loadings: pd.DataFrame, points: pd.DataFrame, *, inch
         tall = high - low
         places = common.spread(tips[chosen, 1], 0.11 * tall, low + 0.07 * tall, high - 0.07 * tall)
         edge = (right if side > 0 else left) + side * 0.05 * width
+        if is_narrow := NARROW.get():  # over the points, for beside them is no room
+            edge = ax.get_xlim()[side > 0]
         for index, place in zip(chosen, places, strict=True):
             name = str(loadings["feature"].iloc[index])
             label = schema.FEATURES[name].label if name in schema.FEATURES else name
@@ -290,10 +293,12 @@ def _draw_arrows(ax: Axes, loadings: pd.DataFrame, points: pd.DataFrame, *, inch
             )  # fmt: skip
             ax.annotate(
                 common.wrap(label, 13), tips[index], (edge, place), va="center", linespacing=1.0,
-                ha="left" if side > 0 else "right",
+                ha="left" if (side > 0) != is_narrow else "right",
                 arrowprops={"arrowstyle": "-", "color": style.QUIET, "lw": 0.6, "shrinkB": 0},
                 bbox={"facecolor": style.PAPER, "alpha": 0.85, "edgecolor": "none", "pad": 1},
             )  # fmt: skip
+    if NARROW.get():
+        return
     sides = np.array([(tips[:, 0] < 0).any(), (tips[:, 0] >= 0).any()])
     room = 1.15 / inches * width * 1.1 / (1 - 1.15 / inches * sides.sum())
     now_low, now_high = ax.get_xlim()

@@ -11,9 +11,13 @@ from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 
 from segmentation.book import figure_room, style
 from segmentation.book.plots import common
+
+MOST_ACROSS = 32
+"""Characters that the columns of a heat map have together on a phone."""
 
 
 def heat_map(
@@ -46,13 +50,25 @@ def heat_map(
 
 def colour_bar(fig: Figure, image: AxesImage, axes: Sequence[Axes], label: str) -> None:
     """A thin colour scale below the panels."""
-    if figure_room.NARROW.get():
-        label = common.wrap(label, 50)
+    is_narrow = figure_room.NARROW.get()
+    label = common.wrap(label, 50 if is_narrow else 88)
     bar = fig.colorbar(
         image, ax=list(axes), location="bottom", aspect=45, shrink=0.7, pad=0.02, label=label
     )
     bar.outline.set_visible(False)  # type: ignore[operator]
     bar.ax.minorticks_off()
+    if is_narrow:
+        bar.ax.xaxis.set_major_locator(MaxNLocator(2))
+
+
+def name_columns(ax: Axes, names: Sequence[str], width: int) -> None:
+    """Names below the columns of a heat map; where a phone has no room for them they stand up."""
+    words = [common.wrap(name, width, break_words=False) for name in names]
+    longest = max(len(line) for word in words for line in word.split("\n"))
+    is_upright = figure_room.NARROW.get() and longest * len(names) > MOST_ACROSS
+    if is_upright:
+        words = [common.wrap(name, 32, break_words=False) for name in names]
+    ax.set_xticks(range(len(names)), labels=words, rotation=90 if is_upright else 0)
 
 
 def frame(ax: Axes, column: int, row: int) -> None:

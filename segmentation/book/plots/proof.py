@@ -116,7 +116,7 @@ def plot_dbscan_evidence(
                 texts = [[f"{v:,.0f}" for v in row] for row in values]
                 shown, title = np.log1p(values), "Dense groups"
                 norm = Normalize(0, np.log1p(most))
-            heat.heat_map(ax, shown, texts, cmap=style.SEQUENTIAL, norm=norm)
+            heat.heat_map(ax, shown, texts, cmap=style.NUMBERED, norm=norm)
             ax.set_xticks(range(len(grid.columns)), labels=[f"{eps:.2g}" for eps in grid.columns])
             ax.set_yticks(range(len(grid.index)), labels=[f"{size:g}" for size in grid.index])
             if kind in choice:
@@ -160,7 +160,7 @@ def plot_sensitivity(sensitivity: pd.DataFrame) -> Figure:
         )
         values = grid.to_numpy(dtype=float)
         texts = [[style.score_label(v) if np.isfinite(v) else "–" for v in row] for row in values]
-        heat.heat_map(ax, values, texts, cmap=style.SEQUENTIAL, norm=Normalize(0, 1))
+        heat.heat_map(ax, values, texts, cmap=style.NUMBERED, norm=Normalize(0, 1))
         ax.set_xticks(range(len(grid.columns)), labels=[f"{k:.0f}" for k in grid.columns])
         names = [f"{t}, {s}, {a}" for t, s, a in grid.index]
         # beside a panel of the same rows they are not named again: there is no room for them

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from segmentation.book import behind, style
 from segmentation.book.figure_room import NARROW
 from segmentation.book.plots import common
-from segmentation.book.plots.bars import bar_height, label_bars
+from segmentation.book.plots.bars import bar_height, label_bars, row_height
 from segmentation.core.limits import LEAST_PUBLISHED
 from segmentation.core.phrases import shorten
 
@@ -58,6 +58,10 @@ def draw_rows(
         for (_, own, _), said in zip(panels, texts, strict=True)
     ]
     per_row = max(0.14 + 0.17 * max(lines), 0.0 if is_bar else 0.45)
+    if is_bar and NARROW.get():
+        per_row = max(
+            row_height(own["_name"], said) for (_, own, _), said in zip(panels, texts, strict=True)
+        )
     heights = [(1.0 if col else 1.3) + len(own) * per_row for _, own, _ in panels[:: len(values)]]
     fig, axes = common.panels(
         len(panels), columns=1 if col else 2, height=heights if col else heights[0],
@@ -146,7 +150,8 @@ def _value(
     if with_n and "customers" in row.index:
         count = int(row["customers"])
         said += f", n = {count:,}" if count == 0 or count >= LEAST_PUBLISHED else f", {few}"
-    return f"{said}\n{common.wrap(row[text], WIDEST_NAME)}" if text else said
+    width = 49 if NARROW.get() else WIDEST_NAME
+    return f"{said}\n{common.wrap(row[text], width)}" if text else said
 
 
 def _fit(

@@ -17,6 +17,7 @@ from segmentation.core import columns as schema
 from segmentation.core.phrases import shorten
 
 ACROSS = ("total_unit", "frequency")
+FEWER_IS_MORE = ("recency",)
 STRONGEST = 2.0  # standard deviations from which a profile cell has its full colour
 
 
@@ -38,7 +39,8 @@ def plot_profile(profile: pd.DataFrame, *, names: Sequence[str], currency: str) 
     """What marks each segment: its median of every feature, coloured by how far it stands out.
 
     Colour compares the segment's mean with the mean of its group, in standard deviations
-    between segments, both weighted by customers. White = like the group.
+    between segments, both weighted by customers. White = like the group. Days since the last
+    order are turned round, so that blue is the livelier segment in every column.
 
     Parameters
     ----------
@@ -60,11 +62,14 @@ def plot_profile(profile: pd.DataFrame, *, names: Sequence[str], currency: str) 
     heights[-1] += 1.35
     fig, axes = common.panels(len(groups), columns=1, height=heights, ratios=rows)
     columns = range(len(present))
+    most = (24 if NARROW.get() else 48) // len(present)
     for ax, (segment_type, group) in zip(axes, groups, strict=True):
         group = group.sort_values("cluster", ascending=False)
-        distance = np.column_stack([_standing_out(group, name) for name in present])
+        distance = np.column_stack(
+            [_standing_out(group, name) * (-1 if name in FEWER_IS_MORE else 1) for name in present]
+        )
         texts = [
-            [_cell_text(row[f"{name}_median"], name, currency) for name in present]
+            [_cell_text(row[f"{name}_median"], name, currency, most) for name in present]
             for _, row in group.iterrows()
         ]
         norm = Normalize(-STRONGEST, STRONGEST)
@@ -79,12 +84,19 @@ def plot_profile(profile: pd.DataFrame, *, names: Sequence[str], currency: str) 
         alone = len(groups) == 1
         common.panel_title(ax, segment_type, int(group["customers"].sum()), alone=alone)
         ax.set_ylabel("Segment")
-    axes[-1].set_xticks(columns, labels=[_column_words(name, len(present)) for name in present])
+    titles = [schema.column_of(name).label for name in present]
+    heat.name_columns(axes[-1], titles, 10 if NARROW.get() else max(10, 64 // len(present)))
     axes[-1].set_xlabel("Feature (median per customer in the cells)")
     fig.align_ylabels(axes)
-    heat.colour_bar(
-        fig, image, axes, "Segment mean minus group mean (standard deviations between segments)"
+    words = "".join(
+        f"; {t.lower()}: fewer are blue"
+        for t, n in zip(titles, present, strict=True)
+        if n in FEWER_IS_MORE
     )
+    heat.colour_bar(
+        fig, image, axes,
+        f"Segment mean minus group mean (standard deviations between segments{words})",
+    )  # fmt: skip
     return fig
 
 
@@ -102,13 +114,10 @@ def _standing_out(group: pd.DataFrame, name: str) -> np.ndarray:
     return (means - centre) / deviation
 
 
-def _cell_text(value: float, name: str, currency: str) -> str:
+def _cell_text(value: float, name: str, currency: str, most: int) -> str:
+    """A value, its unit on a line of its own where both together are too long."""
     text = schema.format_value(value, name, currency)
-    return text.replace(" ", "\n", 1) if len(text) > 8 and text[0].isdigit() else text
-
-
-def _column_words(name: str, count: int) -> str:
-    return common.wrap(schema.column_of(name).label, max(10, 64 // count), break_words=False)
+    return text.replace(" ", "\n", 1) if len(text) > most and text[-1].isalpha() else text
 
 
 @style.report_figure
@@ -125,24 +134,26 @@ def plot_shares(profile: pd.DataFrame, *, colours: Mapping[str, str]) -> Figure:
         return style.sentence_figure("No segments to compare.")
     groups = common.by_type(profile)
     most = max(len(group) for _, group in groups)
-    width = 46 if len(groups) == 1 else 24
-    lines = max(len(common.wrap(str(name), width).splitlines()) for name in profile["segment"])
+    width = 46 if len(groups) == 1 else 76 if NARROW.get() else 26
+    lines = max(len(_bar_name(name, width).splitlines()) for name in profile["segment"])
     rows = [len(group) if NARROW.get() else most for _, group in groups]
-    heights = [
-        max(1.4 if NARROW.get() else 2.0, 0.8 + (0.55 + 0.25 * (lines - 1)) * n) for n in rows
-    ]
+    heights = [max(1.4 if NARROW.get() else 2.0, 0.8 + max(0.55, 0.42 * lines) * n) for n in rows]
     height = heights if NARROW.get() else heights[0]
     fig, axes = common.panels(len(groups), columns=3, height=height)
     widest = profile[["customers_share", "revenue_share"]].max().max()
     for ax, n, (segment_type, group) in zip(axes, rows, groups, strict=True):
         _draw_pairs(ax, group.sort_values("cluster", ascending=False), colours, width)
         ax.set_xlim(min(profile["revenue_share"].min(), 0.0), max(float(widest), 0.01))
-        ax.set_ylim(n - 0.42, -0.58 - 0.15 * (lines - 1))
+        ax.set_ylim(n - 0.42, -0.62)
         alone = len(groups) == 1
         common.panel_title(ax, segment_type, int(group["customers"].sum()), alone=alone)
     axes[0].set_ylabel("Segment")
     common.note(fig, "Share (%); hollow bar: share of customers, filled bar: share of revenue.")
     return fig
+
+
+def _bar_name(segment: object, width: int) -> str:
+    return common.wrap(shorten(str(segment), 64), width)
 
 
 def _draw_pairs(ax: Axes, group: pd.DataFrame, colours: Mapping[str, str], width: int) -> None:
@@ -157,8 +168,7 @@ def _draw_pairs(ax: Axes, group: pd.DataFrame, colours: Mapping[str, str], width
         of_group = common.hatched(group["segment_type"].iloc[0])
         ax.barh(place + 0.25, of_revenue, 0.26, color=colour, **of_group)
         ax.annotate(
-            common.wrap(shorten(str(row.segment), 46), width), (0, place - 0.2), (0, 1),
-            va="bottom",
+            _bar_name(row.segment, width), (0, place - 0.2), (0, 1), va="bottom",
             textcoords="offset points", xycoords=("axes fraction", "data"), fontweight="bold",
         )  # fmt: skip
         customers = schema.format_share(of_customers, int(row.customers))

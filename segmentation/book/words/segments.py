@@ -27,7 +27,6 @@ from segmentation.core.columns import (
     format_money,
     format_percent,
     format_value,
-    group_labels,
 )
 from segmentation.core.limits import ALIKE_PRICES, BORDERLINE_MARGIN, STRONG_LOADING
 from segmentation.core.rule_files import with_names
@@ -59,14 +58,19 @@ def share_sentence(profile: pd.DataFrame, *, currency: str) -> str:
     return text
 
 
+TYPICAL = ("total_spent", "frequency", "average_order_value", "recency")
+"""What a row of segments says of the typical customer; each segment's card says the rest."""
+
+
 def profile_table(profile: pd.DataFrame, *, currency: str) -> Html:
     """Size, revenue and typical customer of every segment."""
-    names = [name for name in FEATURES if f"{name}_median" in profile.columns]
+    known = [name for name in FEATURES if f"{name}_median" in profile.columns]
+    names = [name for name in TYPICAL if name in known] or known[: len(TYPICAL)]
     profile = highest_first(profile)
+    kinds = list(profile["segment_type"])
     rows = pd.DataFrame(
         {
-            "group": profile["segment_type"].map(group_labels(profile["segment_type"])),
-            "segment": profile["segment"],
+            "segment": [named(s, k, kinds) for s, k in zip(profile["segment"], kinds, strict=True)],
             "customers": [
                 f"{n:,} ({format_percent(share)})"
                 for n, share in zip(profile["customers"], profile["customers_share"], strict=True)
@@ -77,8 +81,6 @@ def profile_table(profile: pd.DataFrame, *, currency: str) -> Html:
             ],
         }
     )
-    if profile["segment_type"].nunique() == 1:
-        rows = rows.drop(columns="group")
     for name in names:
         rows[label(name)] = [
             format_value(value, name, currency) for value in profile[f"{name}_median"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -12,13 +13,13 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
 from segmentation.book import behind, style
-from segmentation.book.figure_room import NARROW
+from segmentation.book.figure_room import LINE, NARROW
 from segmentation.book.plots import common
-from segmentation.book.plots.bars import bar_height, label_bars, row_height
+from segmentation.book.plots.bars import LINE_HEIGHT, bar_height, label_bars, row_height
 from segmentation.core.limits import LEAST_PUBLISHED
 from segmentation.core.phrases import shorten
 
-WIDEST_NAME, LONGEST_NAME = 34, 64
+WIDEST_NAME, LONGEST_NAME = 44, 64
 
 
 def draw_rows(
@@ -58,7 +59,11 @@ def draw_rows(
         for (_, own, _), said in zip(panels, texts, strict=True)
     ]
     per_row = max(0.14 + 0.17 * max(lines), 0.0 if is_bar else 0.45)
-    if is_bar and NARROW.get():
+    if NARROW.get() and not is_bar:
+        known["_name"] = [textwrap.fill(" ".join(w.split("\n")), LINE) for w in known["_name"]]
+        panels = [(name, own.assign(_name=known["_name"]), v) for name, own, v in panels]
+        per_row = 0.3 + LINE_HEIGHT * max(1 + w.count("\n") for w in known["_name"])
+    elif is_bar and NARROW.get():
         per_row = max(
             row_height(own["_name"], said) for (_, own, _), said in zip(panels, texts, strict=True)
         )
@@ -70,7 +75,7 @@ def draw_rows(
     by_hue: dict[str, Any] = (
         {"hue": "_hue", "palette": dict(colours)} if hue else {"color": style.PLAIN}
     )
-    by_hue |= {"width": bar_height()} if is_bar else {"s": 46, "zorder": 3}
+    by_hue |= {"width": bar_height()} if is_bar else {"s": 46, "zorder": 3, "clip_on": False}
     for place, (ax, (name, own, value), said) in enumerate(zip(axes, panels, texts, strict=True)):
         label = labels.get(value, value.replace("_", " ").capitalize())
         shown = own.assign(_row=[str(n) for n in range(len(own))])  # two rows may share a name
@@ -87,6 +92,8 @@ def draw_rows(
         else:
             ax.set_yticks(range(len(own)), labels=words)
             _fit(ax, shown, value, interval, mark, label)
+            if NARROW.get():
+                _name_above(ax, words)
             if interval:
                 fills = shown["_hue"].map(dict(colours)) if hue else style.PLAIN
                 ends = shown[f"{value}_low"], shown[f"{value}_high"]
@@ -99,6 +106,18 @@ def draw_rows(
         common.note(fig, note)
     fig.data = behind.of_groups(table)  # type: ignore[attr-defined]
     return fig
+
+
+def _name_above(ax: Axes, names: Sequence[str]) -> None:
+    """On a phone the name of a dot stands above it: beside it there would be no room for dots."""
+    ax.set_yticks([])
+    ax.set_ylim(len(names) - 0.6, -0.9)
+    for place, name in enumerate(names):
+        ax.annotate(
+            name, (0, place), (2, 6), xycoords=("axes fraction", "data"),
+            textcoords="offset points", va="bottom", linespacing=1.05,
+            bbox={"facecolor": style.PAPER, "alpha": 0.85, "edgecolor": "none", "pad": 0.5},
+        )  # fmt: skip
 
 
 def _tell_groups_apart(ax: Axes, kinds: Sequence[str]) -> None:

@@ -200,9 +200,19 @@ def at_risk(
         chance_before=customers["customer_id"].map(earlier).astype(float),
         chance=chances(model, customers, days),
     )
-    fall = (table["chance_before"] - table["chance"]).clip(lower=0)
-    value = table["average_order_value"].clip(lower=0) * fall
+    value = value_at_risk(table["average_order_value"], table["chance_before"], table["chance"])
     return table.assign(value_at_risk=value, stake=value)[value > 0]
+
+
+def value_at_risk(order_value: Any, before: Any, chance: Any) -> Any:
+    """What a customer's mean order is worth times the fall of the chance to order.
+
+    Examples
+    --------
+    >>> value_at_risk(np.array([40.0, 40.0]), np.array([0.5, 0.1]), np.array([0.25, 0.2])).tolist()
+    [10.0, 0.0]
+    """
+    return order_value.clip(0) * (before - chance).clip(0)
 
 
 def call_first(risks: pd.DataFrame, arms: pd.DataFrame, *, least: float = 0.0) -> pd.DataFrame:

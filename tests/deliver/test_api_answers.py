@@ -7,6 +7,7 @@ import datetime as dt
 import io
 import json
 import random
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -364,11 +365,51 @@ def test_a_model_that_withholds_forecasts_says_why(cdnow_run, tmp_path):
     assert client.get("/v1/model").json["forecast"] == {"reason": "the window is too short"}
 
 
-def test_a_forecast_needs_a_first_order_before_the_last(cdnow_run):
-    row = {"customer_id": "a", "recency": 91, "frequency": 2, "tenure": 90, "total_spent": 20}
-    answered = client_of(cdnow_run / "model").post("/v1/forecast", json={"customers": [row]})
+@pytest.mark.parametrize("form", ["rows", "csv"])
+def test_whom_to_call_first_by_the_api_are_those_on_the_list_of_the_run(cdnow_run, form):
+    client = client_of(cdnow_run / "model")
+    called = pd.read_csv(cdnow_run / "call_first.csv", dtype={"customer_id": str})
+    known = pd.read_parquet(cdnow_run / "features.parquet").set_index("customer_id")
+    chance = pd.read_parquet(cdnow_run / "forecast.parquet").set_index("customer_id")["chance"]
+    other = [one for one in known.index if one not in set(called["customer_id"])][:300]
+    before = pd.concat([called.set_index("customer_id")["chance_before"], chance[other] - 1e-9])
+    asked = known.loc[before.index, KNOWN[1:]].assign(chance_before=before.clip(lower=0))
+    asked = asked.reset_index().sample(frac=1, random_state=1)
+    columns = [*KNOWN, "chance_before"]
+    body = {
+        "rows": (json.dumps({"customers": rows_of(asked, columns)}), "application/json"),
+        "csv": (asked[columns].to_csv(index=False), "text/csv"),
+    }[form]
+
+    answered = client.post("/v1/call-first", data=body[0], content_type=body[1])
+
+    assert answered.status_code == 200, answered.text
+    found = (
+        pd.DataFrame(answered.json["customers"])
+        if form == "rows"
+        else pd.read_csv(io.StringIO(answered.text), dtype={"customer_id": str})
+    )
+    assert found["customer_id"].tolist() == called["customer_id"].tolist()
+    names = ["value_at_risk", "chance_before", "chance"]
+    pd.testing.assert_frame_equal(found[names], called[names], rtol=1e-9)
+
+
+@pytest.mark.parametrize("path", ["/v1/forecast", "/v1/call-first"])
+def test_a_last_order_before_the_first_is_refused_before_anything_is_computed(cdnow_run, path):
+    row = {"customer_id": "a", "recency": 999, "frequency": 2, "tenure": 90, "total_spent": 20}
+    row |= {"chance_before": 0.5} if path.endswith("first") else {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        answered = client_of(cdnow_run / "model").post(path, json={"customers": [row]})
     assert answered.status_code == 422
     assert answered.json["errors"][0]["pointer"] == "/customers/0/recency"
+
+
+def test_nobody_with_nothing_at_risk_is_called(cdnow_run):
+    row = {"customer_id": "a", "recency": 1, "frequency": 9, "tenure": 90, "total_spent": 20}
+    asked = {"customers": [row | {"chance_before": 0.0}]}
+    answered = client_of(cdnow_run / "model").post("/v1/call-first", json=asked)
+    assert (answered.status_code, answered.json["customers"]) == (200, [])
 
 
 def test_forecasts_of_extreme_customers_are_numbers(cdnow_run):

@@ -26,6 +26,7 @@ CASES = int(os.environ.get("API_CASES", "2000"))
 SHARES = {
     "POST /v1/segments": {GenerationMode.POSITIVE: 0.14, GenerationMode.NEGATIVE: 0.28},
     "POST /v1/forecast": {GenerationMode.POSITIVE: 0.03, GenerationMode.NEGATIVE: 0.05},
+    "POST /v1/call-first": {GenerationMode.POSITIVE: 0.03, GenerationMode.NEGATIVE: 0.05},
     "POST /v1/features": {GenerationMode.POSITIVE: 0.18, GenerationMode.NEGATIVE: 0.18},
 }
 """Of the cases; a second half of valid customers brought no kind of answer that the first had not."""

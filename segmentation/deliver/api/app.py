@@ -7,7 +7,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,18 +17,20 @@ from flask import Flask, Response, g, request
 from pydantic_core import to_json
 from werkzeug.exceptions import ClientDisconnected, HTTPException
 
+from segmentation.deliver.api import forecast as expected
 from segmentation.deliver.api import orders
 from segmentation.deliver.api.access import ApiKeys
 from segmentation.deliver.api.bodies import CSV, JSON, NDJSON, read_customers
 from segmentation.deliver.api.contract import (
+    CALL_FIRST,
     FORECAST,
     LARGE_BODY_WAIT_SECONDS,
     MAX_BODY_BYTES,
     MOST_LARGE_BODIES,
     ORDINARY_BODY_BYTES,
+    Contract,
 )
 from segmentation.deliver.api.documentation import documentation_page
-from segmentation.deliver.api.forecast import forecast as forecast_of
 from segmentation.deliver.api.metrics import ENDPOINTS, EXPOSITION, Metrics
 from segmentation.deliver.api.model_card import model_card
 from segmentation.deliver.api.openapi import openapi_document
@@ -302,19 +304,26 @@ def _add_scoring(app: Flask, around: Surroundings) -> None:
         response.headers["X-Model-Sha256"] = serving.sha256
         return response
 
-    @app.post("/v1/forecast", provide_automatic_options=False)
-    def forecast() -> Response:
+    def of_next(contract: Contract, answered: Callable[..., tuple[bytes, str]]) -> Response:
         _only()
         with around.room():
             media_type, body = _body(JSON, NDJSON, CSV)
             with around.slot():
                 serving = around.serving()
-                customers = read_customers(media_type, body, FORECAST)
-                content, content_type = forecast_of(serving, customers)
+                customers = read_customers(media_type, body, contract)
+                content, content_type = answered(serving, customers)
         g.customers = len(customers.ids)
         response = Response(content, content_type=content_type)
         response.headers["X-Model-Sha256"] = serving.sha256
         return response
+
+    @app.post("/v1/forecast", provide_automatic_options=False)
+    def forecast() -> Response:
+        return of_next(FORECAST, expected.forecast)
+
+    @app.post("/v1/call-first", provide_automatic_options=False)
+    def call_first() -> Response:
+        return of_next(CALL_FIRST, expected.call_first)
 
     @app.post("/v1/features", provide_automatic_options=False)
     def features() -> Response:

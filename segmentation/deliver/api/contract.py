@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, TypeAdapter, with_config
 from typing_extensions import TypedDict
 
-from segmentation.core.columns import FEATURES, SEGMENT_TYPES
+from segmentation.core.columns import FEATURES, SEGMENT_TYPES, Column
 from segmentation.segments.model import SegmentModel
 
 MAX_ROWS = 10_000
@@ -105,7 +105,7 @@ class Contract:
     def _feature_type(self, name: str) -> Any:
         bounds = self.bounds[name]
         upper = {"lt" if bounds.high_excluded else "le": bounds.high}
-        column = FEATURES[name]
+        column = FEATURES.get(name, CHANCE_BEFORE)
         number = Annotated[
             float,
             Field(
@@ -127,7 +127,7 @@ class Contract:
             return f"text of 1 to {MAX_ID_LENGTH} characters, at least one of them visible"
         if name == "segment_type":
             return "one of " + ", ".join(self.groups)
-        return f"{self.bounds[name].words} ({FEATURES[name].unit})"
+        return f"{self.bounds[name].words} ({FEATURES.get(name, CHANCE_BEFORE).unit})"
 
 
 def _closed(name: str, fields: dict[str, Any]) -> Any:
@@ -162,6 +162,20 @@ FORECAST = Contract(
     prefix="Forecast",
 )
 """What a forecast asks of a customer, whatever features the model has."""
+CHANCE_BEFORE = Column(
+    "chance_before",
+    "Chance to order before",
+    "share",
+    "share",
+    "The chance that /v1/forecast gave to the same customer's numbers a quarter ago.",
+)
+CALL_FIRST = replace(
+    FORECAST,
+    features=(*FORECAST.features, CHANCE_BEFORE.name),
+    bounds=FORECAST.bounds | {CHANCE_BEFORE.name: Bounds(0.0, 1.0)},
+    prefix="CallFirst",
+)
+"""What the question whom to call first asks besides: the customer's own past."""
 
 
 def bounds_of(model: SegmentModel, name: str) -> Bounds:

@@ -11,7 +11,7 @@ import threading
 import numpy as np
 
 ENDPOINTS = (
-    *("segments", "features", "forecast", "model"),
+    *("segments", "features", "forecast", "call_first", "model"),
     *("live", "ready", "metrics", "openapi", "other"),
 )
 STATUSES = (200, 304, 400, 401, 404, 405, 408, 413, 415, 422, 500, 503)

@@ -7,7 +7,13 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from segmentation import __version__
-from segmentation.deliver.api.contract import FORECAST, MAX_BODY_BYTES, MAX_BULK_ROWS, MAX_ROWS
+from segmentation.deliver.api.contract import (
+    CALL_FIRST,
+    FORECAST,
+    MAX_BODY_BYTES,
+    MAX_BULK_ROWS,
+    MAX_ROWS,
+)
 from segmentation.deliver.api.orders import ORDERS
 from segmentation.deliver.api.problems import MAX_LISTED, PROBLEM_JSON
 from segmentation.deliver.api.store import Serving
@@ -106,7 +112,16 @@ def _scoring_paths(serving: Serving) -> dict[str, Any]:
         "400 401 404 408 413 415 422 503",
         body=_customers_body(_FORECAST_EXAMPLE, FORECAST.prefix),
     )
-    for one in (segments, forecast):
+    call_first = _operation(
+        "Customers who may be lost, who have most to lose first",
+        "Value at risk is the mean order times the fall of the chance to order since a quarter ago: "
+        "a ranking, no promise of revenue. Whoever has nothing at risk is not in the answer; leave "
+        "out whom a test leaves alone. 404 where the run's calibration withholds forecasts.",
+        _in_every_form("AtRisk", "AtRiskColumns"),
+        "400 401 404 408 413 415 422 503",
+        body=_customers_body(_FORECAST_EXAMPLE | {"chance_before": 0.5}, CALL_FIRST.prefix),
+    )
+    for one in (segments, forecast, call_first):
         one["responses"]["200"]["headers"] = {
             "X-Model-Sha256": {
                 "schema": _TEXT,
@@ -130,6 +145,7 @@ def _scoring_paths(serving: Serving) -> dict[str, Any]:
     return {
         "/v1/segments": {"post": segments},
         "/v1/forecast": {"post": forecast},
+        "/v1/call-first": {"post": call_first},
         "/v1/features": {"post": features},
     }
 
@@ -243,6 +259,8 @@ def _schemas(serving: Serving) -> dict[str, Any]:
         ("CustomerColumns", contract.table),
         ("ForecastCustomers", FORECAST.rows),
         ("ForecastCustomerColumns", FORECAST.table),
+        ("CallFirstCustomers", CALL_FIRST.rows),
+        ("CallFirstCustomerColumns", CALL_FIRST.table),
         ("Orders", ORDERS),
     ]
     _, made = TypeAdapter.json_schemas(
@@ -280,6 +298,11 @@ def _answer_schemas(serving: Serving) -> dict[str, Any]:
         "outcome_days": {"type": "integer", "minimum": 1},
     }
     expected_table = _object({n: _list_of(s) for n, s in expected.items()})
+    at_risk = {n: expected[n] for n in ("customer_id", "chance", "outcome_days")} | {
+        "value_at_risk": {"type": "number", "minimum": 0},
+        "chance_before": expected["chance"],
+    }
+    at_risk_table = _object({n: _list_of(s) for n, s in at_risk.items()})
     feature_row = {"type": "object", "required": ["customer_id"]}
     error = _object({"pointer": _TEXT, "detail": _TEXT})
     return {
@@ -289,6 +312,8 @@ def _answer_schemas(serving: Serving) -> dict[str, Any]:
         "SegmentColumns": _object({"model": _ref("Model"), "columns": table}),
         "Expected": _object({"model": _ref("Model"), "customers": _list_of(_object(expected))}),
         "ExpectedColumns": _object({"model": _ref("Model"), "columns": expected_table}),
+        "AtRisk": _object({"model": _ref("Model"), "customers": _list_of(_object(at_risk))}),
+        "AtRiskColumns": _object({"model": _ref("Model"), "columns": at_risk_table}),
         "Features": _object(
             {
                 "model": _ref("Model"),

@@ -137,6 +137,10 @@ def of_groups(table: pd.DataFrame) -> pd.DataFrame:
     figures = table.columns.difference(names.union(OF_DATA), sort=False)
     rows, is_rounded = rows_withheld(table)
     shown = table.assign(**{name: table[name].mask(rows) for name in figures})
+    if "ordered" in shown.columns:  # people, too
+        shown = shown.assign(
+            ordered=shown["ordered"].mask(shown["ordered"].between(1, LEAST_PUBLISHED - 1))
+        )
     if is_rounded:
         counted = next(name for name in _COUNTS if name in table.columns)
         near = (pd.to_numeric(shown[counted]) / ROUNDED).round() * ROUNDED

@@ -244,3 +244,8 @@ def test_no_money_of_a_top_segment_of_few_is_told():
         "settings that put 5 customers or more into it" in said
         and "between \\$800 and \\$900" in said
     )
+
+
+def test_a_file_counts_no_few_of_those_who_ordered():
+    rows = pd.DataFrame({"segment": ["a", "b"], "customers": [315, 978], "ordered": [3, 5]})
+    assert of_groups(rows.convert_dtypes())["ordered"].tolist() == [pd.NA, 5]

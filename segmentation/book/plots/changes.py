@@ -16,7 +16,7 @@ from segmentation.book.figure_room import NARROW
 from segmentation.book.plots import common
 from segmentation.book.plots.bars import bare_bars
 from segmentation.core import columns as schema
-from segmentation.core.limits import LEAST_CUSTOMERS
+from segmentation.core.limits import LEAST_CUSTOMERS, LEAST_PUBLISHED
 from segmentation.core.phrases import shorten
 
 NEW_LABEL, LOST_LABEL = "Not yet a customer", "No longer in the data"
@@ -243,9 +243,12 @@ def plot_retention(retention: pd.DataFrame, *, colours: Mapping[str, str]) -> Fi
         fills.append(colours.get(str(name), style.CONTEXT))
         ax.plot(places_at, share, color=fills[-1], marker="o")
         ends.append((places_at[-1], share.iloc[-1]))
-        counted = f"n = {own['customers'].iloc[-1]:,}"
+        ordered, of = own["ordered"].iloc[-1], own["customers"].iloc[-1]
+        counted = f"{schema.format_percent(share.iloc[-1])}, n = {of:,}"
+        if 0 < ordered < LEAST_PUBLISHED:
+            counted = f"fewer than {LEAST_PUBLISHED} of {of:,}"
         words.append(_named(name))
-        texts.append(f"{words[-1]}\n{schema.format_percent(share.iloc[-1])}, {counted}")
+        texts.append(f"{words[-1]}\n{counted}")
     top = max(1.1 * (kept["ordered"] / kept["customers"]).max(), 0.05)
     places = _places([share for _, share in ends], words, height - FOOT, top)
     right = len(days) - 1 + 0.06 * len(days)

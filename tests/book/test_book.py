@@ -19,6 +19,7 @@ import yaml
 from conftest import ROOT, call_cli
 from leaks import ids_of, leaks_in, plain_text
 
+from segmentation.book.words.text import named
 from segmentation.core.columns import format_money
 from segmentation.core.guarded_csv import unguarded
 from segmentation.deliver import run_folder
@@ -624,19 +625,18 @@ def test_sizes_and_money_of_the_segments_are_those_of_the_files(built, runs_dir)
         currency = yaml.safe_load((runs_dir / name / "params.yaml").read_text("utf-8"))["currency"]
         expected = sorted(
             (
-                segment,
+                named(segment, kind, list(table["segment_type"])),
                 f"{len(members):,}",
                 format_money(math.fsum(members["total_spent"]), currency),
             )
-            for (_, segment), members in table.groupby(["segment_type", "segment"])
+            for (kind, segment), members in table.groupby(["segment_type", "segment"])
         )
         markup = (built / name / "06_segments.html").read_text("utf-8")
         (shown,) = re.findall(
             r"<caption>Segments; for each feature.*?<tbody>(.*?)</tbody>", markup, re.DOTALL
         )
         cells = [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in shown.split("</tr>")[:-1]]
-        first = 1 if table["segment_type"].nunique() > 1 else 0
-        rows = [[plain_text(text) for text in row[first : first + 3]] for row in cells]
+        rows = [[plain_text(text) for text in row[:3]] for row in cells]
         assert sorted((row[0], *(text.split(" (")[0] for text in row[1:])) for row in rows) == (
             expected
         ), name

@@ -86,7 +86,7 @@ Markdown(words.findings_sentence(run["findings"]))
 # the way in, late days stay where they are and early ones scatter over the calendar: months
 # outside the true range then hold days 1 to 12 only.
 
-# %% mystnb={"figure": {"name": "fig-calendar", "caption": "Lines on each day of the calendar, as found; where dates look exchanged, also after exchanging day and month."}, "image": {"alt": "Calendar heat map with a row per month and a column per day of the month; darker cells hold more lines. Where dates look exchanged, a second map beside it shows them after the repair."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-calendar", "caption": "Lines on each day of the calendar."}, "image": {"alt": "Calendar heat map with a row per month and a column per day of the month; darker cells hold more lines."}} tags=["hide-input"]
 plots.plot_calendar(run["days_found"], swap=run["swap"])
 
 # %% tags=["remove-input"]

@@ -24,6 +24,7 @@
 
 # %% tags=["parameters"]
 source: str = "cdnow"  # Where orders come from: a shipped source, or a path to a source SQL file.
+random_state: int = 42  # Seed of every random choice.
 features: list = ["recency", "frequency", "total_spent"]  # Features that K-Means and DBSCAN see.
 transform: str = "log"  # Shape before scaling; log is sign(x) * ln(1 + |x|).
 currency: str = "USD"  # ISO 4217 code of the account currency; a label, nothing is converted.
@@ -35,6 +36,7 @@ from IPython.display import Markdown
 
 from segmentation import open_run, plots, words
 from segmentation.core.limits import FAR_OUT
+from segmentation.customers import concentration
 
 run = open_run(globals())
 customers = run["features"]
@@ -47,12 +49,13 @@ words.banner(run["overview"], run["swap"])
 plots.plot_concentration(customers)
 
 # %%
-Markdown(words.concentration_sentence(customers))
+shares = concentration.concentration(customers, random_state=random_state)
+Markdown(words.concentration_sentence(customers, shares))
 
 # %% [markdown]
 # ## Spending patterns
 
-# %% mystnb={"figure": {"name": "fig-distributions", "caption": "How many customers have which value of each feature in the model; the line marks the median."}, "image": {"alt": "Small histograms, one per feature; skewed features use bins on a log scale, and a vertical line marks the median."}}
+# %% mystnb={"figure": {"name": "fig-distributions", "caption": "How many customers have which value of each feature in the model; the line marks the median."}, "image": {"alt": "Small histograms, one per feature, each with a vertical line at the median."}}
 plots.draw(sns.histplot, customers, x=features, currency=currency)
 
 # %%

@@ -68,7 +68,7 @@ customers["kind"] = np.where(customers["is_anomaly"], "anomaly", "ordinary")
 # %%
 words.anomaly_reasons_table(customers, currency=currency)
 
-# %% mystnb={"figure": {"name": "fig-anomalies", "caption": "Total spent by units bought; flagged customers stand out."}, "image": {"alt": "Scatter of customers on log axes, ordinary ones grey, flagged ones in colour with another marker."}}
+# %% mystnb={"figure": {"name": "fig-anomalies", "caption": "Total spent by units bought, of flagged and of ordinary customers."}, "image": {"alt": "Scatter of customers; flagged ones have a marker of their own."}}
 x, y = plots.pair_of_features(customers)  # units and money, where there are both
 plots.draw(
     sns.scatterplot, customers, x=x, y=y, hue="kind", col="segment_type",
@@ -110,7 +110,7 @@ choice = {group: fit.as_plain() for group, fit in found.items()}
 curve = pd.concat([fit.curve.assign(segment_type=group) for group, fit in found.items()], ignore_index=True)
 grid = pd.concat([fit.grid.assign(segment_type=group) for group, fit in found.items()], ignore_index=True)
 
-# %% mystnb={"figure": {"name": "fig-k-distance", "caption": "Distance to the nearest neighbours, customers sorted; dashed line: the radius in use."}, "image": {"alt": "Curve per group that is flat for most customers and rises steeply at the right end, with a horizontal line at the radius in use."}}
+# %% mystnb={"figure": {"name": "fig-k-distance", "caption": "Distance to the nearest neighbours, customers sorted; dashed line: the radius in use."}, "image": {"alt": "Rising curve of that distance, with a horizontal line at the radius in use."}}
 plots.plot_k_distance(curve, choice=choice)
 
 # %%
@@ -132,7 +132,7 @@ Markdown(words.grid_sentence(grid, choice))
 # dense groups says little: customers with as many orders may be one each, for a number of
 # orders is whole.
 
-# %% mystnb={"figure": {"name": "fig-dbscan-evidence", "caption": "Dense groups found, and share of flags that stay without a random tenth of the customers, for each setting."}, "image": {"alt": "Two heat maps of radius by neighbourhood size: number of dense groups, which falls as the radius grows, and share of flags that stay; the chosen cell is framed in both."}}
+# %% mystnb={"figure": {"name": "fig-dbscan-evidence", "caption": "Dense groups found, and share of flags that stay without a random tenth of the customers, for each setting."}, "image": {"alt": "Two heat maps of radius by neighbourhood size: number of dense groups, and share of flags that stay; the chosen cell is framed in both."}}
 plots.plot_dbscan_evidence(run["dbscan_evidence"], choice=choice)
 
 # %%

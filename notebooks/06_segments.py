@@ -145,7 +145,7 @@ Markdown(words.margin_sentence(customers))
 # %% [markdown]
 # ### Spend by units
 
-# %% mystnb={"figure": {"name": "fig-scatter", "caption": "Total spent by units bought, coloured by segment."}, "image": {"alt": "Scatter of customers on log axes with a colour and marker per segment; segments occupy different regions."}}
+# %% mystnb={"figure": {"name": "fig-scatter", "caption": "Total spent by units bought, coloured by segment."}, "image": {"alt": "Scatter of customers with a colour and marker per segment."}}
 x, y = plots.pair_of_features(customers)  # units and money, where there are both
 plots.draw(
     sns.scatterplot, customers, x=x, y=y, hue="segment", col="segment_type",

@@ -54,8 +54,8 @@ Markdown(words.trust_sentence(run["stability"], run["stability_whole"], run["cho
 # ## Would other customers give the same segments?
 #
 # Customers are drawn again, with replacement, and segments made anew, a hundred times. The
-# Jaccard index says how much of a segment comes back: 1 = the same customers, below 0.6 the
-# segment is called unstable.
+# overlap (Jaccard index) says how much of a segment comes back: 1 = the same customers, below
+# 0.6 the segment is called unstable.
 
 # %%
 customers = run["customers"]
@@ -69,7 +69,7 @@ for group in stability.index.unique("segment_type"):
     stability.update(again.assign(segment_type=group).set_index(["segment_type", "cluster"]))
 stability = stability.reset_index().sort_values(["segment_type", "cluster"], ascending=[True, False])
 
-# %% mystnb={"figure": {"name": "fig-stability", "caption": "How whole each segment comes back when customers are drawn anew (bootstrap)."}, "image": {"alt": "One dot with a range per segment on a scale of Jaccard similarity, with dashed lines at the limits for unstable and stable."}}
+# %% mystnb={"figure": {"name": "fig-stability", "caption": "How whole each segment comes back when customers are drawn anew (bootstrap)."}, "image": {"alt": "One dot with a range per segment on a scale of overlap, with dashed lines at the limits for unstable and stable."}}
 colours = plots.colours_of(run["profile"], run.rules["naming_rules"])
 plots.draw(
     sns.scatterplot, stability, x="jaccard", y="segment", hue="segment", palette=colours, interval=True,
@@ -92,7 +92,7 @@ Markdown(words.names_sentence(stability, list(run["chosen"])))
 # K-Means begins with random centres and can end in a poor solution. Fifty single starts show how
 # often.
 
-# %% mystnb={"figure": {"name": "fig-starts", "caption": "Share of customers that each single start would place in another segment."}, "image": {"alt": "Fifty points sorted by the share of customers placed elsewhere; colour and shape tell those that reach the best solution."}}
+# %% mystnb={"figure": {"name": "fig-starts", "caption": "Share of customers that each single start would place in another segment."}, "image": {"alt": "Fifty points sorted by the share of customers placed elsewhere."}}
 starts = run["starts"].sort_values("moved")
 starts["place"] = starts.groupby("segment_type").cumcount() + 1
 starts["customers"] = starts["segment_type"].map(customers["segment_type"].value_counts())
@@ -133,7 +133,7 @@ Markdown(words.margin_sentence(customers))
 # Nobody can prove that one transform or scaler is right. The panel fits the segments again for
 # each of them, with and without anomalies, and for one segment more or less.
 
-# %% mystnb={"figure": {"name": "fig-sensitivity", "caption": "Agreement of other settings with the segments in use."}, "image": {"alt": "Heat map of settings by number of clusters with the adjusted Rand index in each cell; the setting in use is framed and has the value 1."}}
+# %% mystnb={"figure": {"name": "fig-sensitivity", "caption": "Agreement of other settings with the segments in use."}, "image": {"alt": "Settings by number of clusters as a heat map with the adjusted Rand index in each cell; the setting in use is framed and has the value 1."}}
 plots.plot_sensitivity(run["sensitivity"])
 
 # %%
@@ -146,7 +146,7 @@ words.sensitivity_table(run["sensitivity"], currency=currency)
 # ## Do they say who buys again?
 #
 # The hardest test: make the segments from orders up to a cut only, then look at what the same
-# customers did after it.
+# customers did after it. A later purchase that was given back whole counts as none.
 
 # %% mystnb={"figure": {"name": "fig-holdout", "caption": "What each segment did after the cut, with 95% intervals."}, "image": {"alt": "Two rows of dots with intervals, one dot per segment: share of customers who bought again, and lift of later revenue."}}
 followed = run["holdout_segments"].sort_values(["segment_type", "cluster"], ascending=[True, False])
@@ -199,10 +199,10 @@ words.cuts_table(run["holdout_cuts"])
 # %% mystnb={"figure": {"name": "fig-calibration", "caption": "Forecast and observed share of customers who order, by tenths of the forecast."}, "image": {"alt": "Ten dots with intervals, observed share over forecast share, beside a dashed diagonal on which forecasts come true."}}
 calibration = run["forecast_calibration"]
 plots.draw(
-    sns.scatterplot, calibration.rename(columns={"low": "observed_low", "high": "observed_high"}),
+    sns.scatterplot, calibration.drop(columns="customers").rename(columns={"low": "observed_low", "high": "observed_high"}),
     x="predicted", y="observed", interval=True, diagonal=True, s=40,
     labels={"predicted": "Forecast: customers who order (%)", "observed": "Observed (%)"},
-    note=f"n = {calibration['customers'].sum():,} customers, in ten equal parts",
+    note=f"n = {calibration['customers'].sum():,} customers; each dot is a tenth of them",
     nothing="No earlier quarter to hold a forecast against.", of_groups=True,
 )
 

@@ -38,7 +38,7 @@ changes = open_changes(run)
 found = changes.comparison
 words.banner(run["overview"], run["swap"])
 
-# %% mystnb={"figure": {"name": "fig-quarters", "caption": "Customers of each segment at every quarter's end, counted back from the last day observed, by today's borders; a band is the customers who were in both, in the colour of where they come from. The part of a bar that no band leads to is new customers."}, "image": {"alt": "Stacked bars, one per quarter's end, the segment of the highest value on top, joined by bands of the customers who stayed, rose or fell."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-quarters", "caption": "Customers of each segment at every quarter's end, counted back from the last day observed, by today's borders; a band is the customers who were in both, in the colour of where they come from."}, "image": {"alt": "Stacked bars, one per quarter's end, the segment of the highest value on top, joined by bands of the customers who stayed, rose or fell."}} tags=["hide-input"]
 colours = plots.colours_of(run["profile"], run.rules["naming_rules"])
 plots.plot_movement(run["movement"], colours=colours)
 
@@ -53,7 +53,7 @@ words.Prose(words.movement_sentence(run["movement"], run["slipping"], profile=ru
 # data go back so far. Who stays in a segment grows older in it and may order more rarely: a
 # line that falls need not mean that the shop does worse.
 
-# %% mystnb={"figure": {"name": "fig-retention", "caption": "Share of each segment's customers at a quarter's end who ordered in the next quarter; points of fewer than 30 customers are left out."}, "image": {"alt": "One line per segment over the quarters' ends, with its last share and n at its end."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-retention", "caption": "Share of each segment's customers at a quarter's end who ordered in the next quarter."}, "image": {"alt": "One line per segment over the quarters' ends, with its last share and n at its end."}} tags=["hide-input"]
 plots.plot_retention(run["retention"], colours=colours)
 
 # %% tags=["remove-input"]
@@ -70,7 +70,7 @@ words.Prose(words.compared_sentence(changes))
 # customer **moved** when the earlier model, too, now gives another segment; where only the
 # later run draws the border of a segment elsewhere, the customer is counted as **redrawn**.
 
-# %% mystnb={"figure": {"name": "fig-movement", "caption": "Customers of each segment in the earlier run, left, and where they are in the later run, right."}, "image": {"alt": "Bands of customers flowing from blocks of earlier segments on the left to blocks of later segments on the right; most of a block usually flows straight across."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-movement", "caption": "Customers of each segment in the earlier run, left, and where they are in the later run, right."}, "image": {"alt": "Bands of customers flowing from blocks of earlier segments on the left to blocks of later segments on the right."}} tags=["hide-input"]
 plots.plot_alluvial(found and found.migration, colours=colours)
 
 # %% tags=["remove-input"]

@@ -28,16 +28,20 @@ const whatIf = {
     return sign + (Math.floor(100 * value + 0.5) / 100).toFixed(2);
   },
 
+  mustOrder(share, dearer) {
+    if (!(share <= 1)) return "more than all";
+    const few = share > 0 && share < 0.0005 ? "under 0.1%" : `${(100 * share).toFixed(1)}%`;
+    return dearer ? `${few} (${whatIf.mustOrder(share * dearer)} by the typical order)` : few;
+  },
+
   cells(row, cost, sign) {
     const count = (n) => n.toLocaleString("en-US");
-    const isTiny = row.breakEven > 0 && row.breakEven < 0.0005;
-    const few = isTiny ? "under 0.1%" : `${(100 * row.breakEven).toFixed(1)}%`;
     const advice = row.supported ? "contact half, compare" : "first a trial of half";
     const ends = row.contacts < row.first ? ", budget ends" : "";
     return [
       row.name,
       row.contact ? advice : row.is_play ? "do not contact at this cost" : row.play,
-      row.breakEven <= 1 ? few : "more than all",
+      whatIf.mustOrder(row.breakEven, row.dearer),
       row.contact ? `${count(row.contacts)} of ${count(row.customers)}${ends}` : "–",
       row.contact ? whatIf.money(row.contacts * cost, sign) : "–",
       row.contact ? count(row.needed) : "–",

@@ -10,7 +10,7 @@ import pandas as pd
 
 from segmentation.actions.recommend import NOT_AT_THIS_COST
 from segmentation.core.columns import format_percent, format_points
-from segmentation.core.limits import ONE_CUSTOMER, WIDE
+from segmentation.core.limits import ONE_CUSTOMER, PLAUSIBLE_RISE, WIDE
 from segmentation.core.phrases import plural
 
 UNSTABLE = "unstable"
@@ -77,9 +77,14 @@ def _of_money(row: Any) -> list[str]:
             f"{format_percent(base)} order anyway, so no campaign can add the "
             f"{format_percent(needed)} that it needs"
         ]
+    times, least = (
+        (share + needed) / share if share else np.inf for share in (base, row.base_high)
+    )
     return [
-        f"break-even asks for {format_points(needed)} points more where {format_percent(base)} order "
-        f"anyway: {(base + needed) / base:.1f} times as many"
+        f"break-even asks for {format_points(needed)} points more where {format_percent(base)} (at most "
+        f"{format_percent(row.base_high)}) order anyway: "
+        + (f"{times:.1f} times as many, " if np.isfinite(times) else "")
+        + f"{least:.1f} times by the upper end, and {1 + PLAUSIBLE_RISE:g} times is held possible"
     ]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from segmentation.actions import campaign
-from segmentation.actions.recommend import break_even_response
+from segmentation.actions.break_even import break_even_response
 from segmentation.core.parameters import Parameters
 from segmentation.evidence.forecast import chances
 from segmentation.evidence.holdout import known_at_cut, standing_by

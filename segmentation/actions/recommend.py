@@ -13,6 +13,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from segmentation.actions.break_even import (
+    break_even_response,
+    dearer_than_typical,
+    sensible_cost,
+)
 from segmentation.core import rule_files
 from segmentation.core.columns import format_money
 from segmentation.core.intervals import MIDDLE_95
@@ -21,7 +26,6 @@ from segmentation.core.limits import (
     LEAST_RESPONSES,
     MANY_CUSTOMERS,
     MOSTLY_ONCE,
-    PLAUSIBLE_RISE,
     REVENUE_DRAWS,
 )
 
@@ -58,42 +62,6 @@ NOT_AT_THIS_COST = "Do not contact at this cost"
 def load_plays() -> list[dict[str, Any]]:
     """The shipped plays in their order, as data."""
     return rule_files.load_rules("plays")["plays"]
-
-
-def break_even_response(contact_cost: float, gross_margin: float, order_value: float) -> float:
-    """Share of contacted customers who must place one order they would not have placed.
-
-    One contact costs `contact_cost`; one extra order brings ``gross_margin *
-    order_value``. Doubling the margin halves the break-even. Above 1 a contact cannot
-    pay for itself with one order; infinite where an order is worth nothing.
-
-    Examples
-    --------
-    >>> break_even_response(1.0, 0.25, 40.0)
-    0.1
-    >>> break_even_response(1.0, 0.5, 40.0)
-    0.05
-    """
-    worth = gross_margin * order_value
-    return contact_cost / worth if worth > 0 else float("inf")
-
-
-def sensible_cost(gross_margin: float, order_value: float, *, base: float, high: float) -> float:
-    """Most that a contact may cost for its break-even to be within reach.
-
-    Parameters
-    ----------
-    base, high : float
-        Share that orders anyway and the upper end of its interval; NaN where not known, and
-        everybody contacted is then taken to be within reach.
-
-    Examples
-    --------
-    >>> round(sensible_cost(0.3, 20.0, base=0.07, high=0.08), 2)
-    0.48
-    """
-    rise = 1.0 if np.isnan(base) else min(PLAUSIBLE_RISE * high, 1 - base)
-    return max(gross_margin * order_value, 0.0) * rise
 
 
 def revenue_interval(
@@ -161,11 +129,12 @@ def recommend(
         ``segment_type, segment, play, is_campaign, why, gap, do, measure, customers, revenue,
         revenue_low, revenue_high, revenue_share, largest_share, revenue_per_customer,
         one_time_share, median_recency, response_value, response_is, typical_order, value_in_period,
-        break_even_response, cost_limit, campaign_cost, outcome_days, base, base_low, base_high,
+        break_even_response, break_even_typical, cost_limit, campaign_cost, outcome_days, base, base_low, base_high,
         base_customers, base_ordered, base_recency, base_is, anomalies``. ``response_value`` is the mean
         first order of those who ordered within ``outcome_days``; of fewer than
         `LEAST_RESPONSES`, the mean order of the segment in the window (``response_is`` says
         which), ``typical_order`` the median of its customers' own mean orders;
+        ``break_even_typical`` is by that one, missing where the mean is not far above it;
         ``value_in_period`` all that they spent within those days. ``cost_limit`` as
         `sensible_cost` gives it: where a contact costs more, the play is not to contact.
         ``base`` is the share of ``base_customers`` that orders within ``outcome_days``
@@ -218,6 +187,11 @@ def recommend(
                 "typical_order": facts["typical_order"],
                 "value_in_period": anyway.pop("value_in_period"),
                 "break_even_response": break_even_response(contact_cost, gross_margin, value),
+                "break_even_typical": break_even_response(
+                    contact_cost, gross_margin, facts["typical_order"]
+                )
+                if dearer_than_typical(value, facts["typical_order"])
+                else np.nan,
                 "cost_limit": limit,
                 "campaign_cost": len(members) * contact_cost,
                 "outcome_days": days,

@@ -11,12 +11,13 @@ import math
 import numpy as np
 import pandas as pd
 
+from segmentation.actions.break_even import break_even_response, sensible_cost
 from segmentation.actions.campaign import TREATMENT
 from segmentation.actions.campaign_plan import ARM, arms_of_run
 from segmentation.actions.limits_of_advice import UNSTABLE
-from segmentation.actions.recommend import NOT_AT_THIS_COST, break_even_response, sensible_cost
+from segmentation.actions.recommend import NOT_AT_THIS_COST
 
-PARTS = ("customers", "response_value", "base", "base_high", "detectable")
+PARTS = ("customers", "response_value", "typical_order", "base", "base_high", "detectable")
 """What a segment brings into the reckoning, besides whether it is one for a campaign at all."""
 
 

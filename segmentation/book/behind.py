@@ -132,7 +132,21 @@ def about_few(given: pd.DataFrame, shown: pd.DataFrame) -> str:
 
 
 def of_groups(table: pd.DataFrame) -> pd.DataFrame:
-    """A table of groups without the figures of those that are `withheld`."""
+    """A table of groups without the figures of those that are `withheld`.
+
+    Figures of a part of a row's customers (``top_customers``, ``top_revenue``) are hidden with
+    the count of that part.
+
+    Examples
+    --------
+    >>> rows = {"customers": [90, 90], "top_customers": [3, 40], "top_revenue": [9.0, 50.0]}
+    >>> of_groups(pd.DataFrame(rows))["top_revenue"].tolist()
+    [nan, 50.0]
+    """
+    for part in [name for name in table.columns if str(name).endswith("_customers")]:
+        few = pd.to_numeric(table[part]).between(1, LEAST_PUBLISHED - 1)
+        own = [n for n in table.columns if str(n).startswith(part.removesuffix("customers"))]
+        table = table.assign(**{name: table[name].mask(few) for name in own})
     names = _names_of(table)
     figures = table.columns.difference(names.union(OF_DATA), sort=False)
     rows, is_rounded = rows_withheld(table)

@@ -450,9 +450,9 @@ def test_what_a_test_of_each_segment_can_show_is_recomputed(shipped_run):
 def test_without_a_hold_out_no_size_is_claimed():
     columns = [
         "segment_type", "segment", "customers", "outcome_days", "base", "base_low", "base_high",
-        "base_customers", "break_even_response",
+        "base_customers", "break_even_response", "break_even_typical",
     ]  # fmt: skip
-    row = ("normal", "A", 100, 60, *[float("nan")] * 4, 0.1)
+    row = ("normal", "A", 100, 60, *[float("nan")] * 4, 0.1, float("nan"))
     sizes = sizes_by_segment(pd.DataFrame([row], columns=columns))
     said = insights.sample_size_sentence(sizes, no_holdout="the source has no dates")
     assert "not known (the source has no dates)" in said

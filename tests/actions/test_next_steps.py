@@ -126,6 +126,15 @@ def test_retention_is_told_with_what_changed_beyond_chance():
     assert retention_sentence(table.head(2), names=["Low", "High"]) == ""
 
 
+def test_a_change_beyond_chance_is_judged_by_the_interval_of_the_difference():
+    """Intervals of 53% and of 50% touch; that of their difference, 0.4 to 5.2 points, is above 0."""
+    rows = [("2023-03-31", "High", 2917, 1554), ("2023-06-30", "High", 3493, 1763)]
+    table = pd.DataFrame(rows, columns=["as_of", "segment", "customers", "ordered"])
+    assert "53% of High (n = 2,917) did: a change beyond chance" in retention_sentence(
+        table, names=["High"]
+    )
+
+
 def test_who_was_there_before_comes_from_a_segment():
     day = pd.DataFrame({"customer_id": ["a", "b"], "segment": ["Low", "High"],
                         "total_spent": [5.0, 90.0]})  # fmt: skip

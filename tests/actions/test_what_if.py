@@ -6,6 +6,7 @@ import json
 import random
 import shutil
 import subprocess
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -16,9 +17,13 @@ from test_recommend import segment
 from segmentation.actions.campaign import sizes_by_segment
 from segmentation.actions.campaign_plan import arms_of_run, plan
 from segmentation.actions.limits_of_advice import add_limits
-from segmentation.actions.recommend import recommend
+from segmentation.actions.recommend import NOT_AT_THIS_COST, recommend
 from segmentation.actions.what_if import parts_of, what_if
-from segmentation.book.words import what_if_sliders
+from segmentation.book.words import first_round_sentence, sample_size_table, what_if_sliders
+from segmentation.book.words.calling import calls_pay
+from segmentation.book.words.front import _pays
+from segmentation.book.words.recommendations import limit_words, pays_words
+from segmentation.deliver.workbook.sheets import Sheet
 
 SETTINGS = 200
 SEED = 11
@@ -164,3 +169,54 @@ def test_the_runs_own_settings_contact_whom_the_plan_contacts(found):
     assert len(planned) and not planned["treatment"].equals(planned["control"])
     assert own.loc[planned.index, "contacts"].tolist() == planned["treatment"].tolist()
     assert not own.loc[own.index.difference(planned.index), "contacts"].any()
+
+
+def test_a_break_even_by_a_mean_far_above_the_typical_order_never_stands_alone():
+    """On cards, sliders, the table of tests, the first page and in the workbook alike."""
+    dear = RESPONSES.assign(value=RESPONSES["value"].where(RESPONSES["segment"] != "High", 300.0))
+    advice = recommend(CUSTOMERS, gross_margin=0.3, contact_cost=1.0, responses=dear)
+    advice = add_limits(advice, sizes_by_segment(advice), STABILITY, no_holdout="")
+    high = next(row for row in advice.itertuples() if row.segment == "High")
+    alike = next(row for row in advice.itertuples() if row.segment == "Middle")
+
+    assert high.break_even_response == pytest.approx(1 / 90)
+    assert high.break_even_typical == pytest.approx(1 / 30)
+    assert np.isnan(alike.break_even_typical)
+    assert (
+        "1 in 90 customers orders because of it (1.1%, 5 if all are contacted), or 1 in 30 by"
+        in (pays_words(high))
+    )
+    assert "typical" not in pays_words(alike) + _pays(alike)
+    assert "pays if 1 in 90 customers orders because of it (1 in 30 by the typical" in _pays(high)
+    sliders = what_if_sliders(
+        advice, STABILITY, CUSTOMERS, seed=SEED, gross_margin=0.3, contact_cost=1.0, currency="USD"
+    ).data.set_index("segment")["must order because of it"]
+    assert sliders[["High", "Middle"]].tolist() == ["1.1% (3.3% by the typical order)", "6.7%"]
+    tests = sample_size_table(sizes_by_segment(advice)).data.set_index("segment")
+    assert tests.loc[["High", "Middle"], "it pays from"].tolist() == ["1.1 (3.3)", "6.7"]
+    shown = Sheet("recommendations", "recommendations", advice).shown
+    assert "break_even_typical" in shown
+    none = advice.assign(break_even_typical=np.nan)
+    assert "break_even_typical" not in Sheet("recommendations", "recommendations", none).shown
+    called = pd.DataFrame({"average_order_value": [10.0, 10.0, 100.0]})
+    costs = {"cost_of_a_call": 5.0, "gross_margin": 0.3}
+    assert calls_pay(called, costs) == "pays if 2 of them order (5 by the typical order)"
+
+
+def test_the_rule_that_decides_stands_beside_its_decisions():
+    """What a rise may be at most, where one is too much and where one is much but within it."""
+    advice = recommended(0.3, 1.0)
+    low = advice.set_index("segment").loc["Low"]
+    assert low["play"] == NOT_AT_THIS_COST
+    assert low["limits"].startswith(
+        "break-even asks for 47.6 points more where 3.0% (at most 3.6%)"
+    )
+    assert "14.2 times by the upper end, and 2 times is held possible" in low["limits"]
+    much = next(row for row in recommended(0.3, 2.5).itertuples() if row.segment == "Middle")
+    assert much.is_campaign
+    assert "83% more must order than come anyway (69% by the upper end of that share; up to" in (
+        limit_words(SimpleNamespace(**much._asdict() | {"limits": ""}))
+    )
+    assert first_round_sentence(advice).startswith(
+        "A campaign is advised where break-even asks for no more than 2 times as many orders as"
+    )

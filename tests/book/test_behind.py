@@ -239,6 +239,7 @@ def test_no_money_of_a_top_segment_of_few_is_told():
              {"k": 4, "top_customers": 1, "top_revenue": 77.0, "is_chosen": False}]  # fmt: skip
     table = pd.DataFrame([cell | own for own in cells])
     assert "$77" not in words.sensitivity_table(table, currency="USD").text
+    assert behind.of_groups(table)["top_revenue"].isna().tolist() == [False, False, True]
     said = words.sensitivity_sentence(table, ["normal"], currency="USD")
     assert (
         "settings that put 5 customers or more into it" in said

@@ -48,7 +48,7 @@ CHANGED = {
         "features",
         ["recency", "total_spent"],
         r"Two components show \*\*100%",
-        r"mostly first to",
+        r"most of all first to",
     ),
     "07": ("currency", "EUR", r"€[0-9]", r"\$[0-9]"),
     "08": ("contact_cost", 2.5, r"and \\\$2\.50 per contact", r"and \\\$1\.00 per contact"),

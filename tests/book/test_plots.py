@@ -2,6 +2,7 @@
 
 import decimal
 import functools
+import re
 import warnings
 from dataclasses import asdict
 
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import seaborn as sns
+from conftest import ROOT
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 
@@ -89,6 +91,7 @@ def monthly_of(months):
     return pd.DataFrame(
         {
             "month": months,
+            "last_day": [*(months + pd.offsets.MonthEnd(0))[:-1], months[-1]],
             "orders": 100 + 10 * n,
             "customers": 80 + n,
             "new_customers": np.maximum(60 - 5 * n, 0),
@@ -782,6 +785,49 @@ def test_figure_that_fails_is_closed_too():
         plots.plot_monthly(pd.DataFrame({"month": MONTHS}), currency="USD")
 
     assert plt.get_fignums() == []
+
+
+def notes_of(fig):
+    return " ".join(text.get_text() for text in fig.texts).replace("\n", " ")
+
+
+def test_a_note_below_a_figure_is_of_what_it_draws():
+    """The same call on data with and without: the last month cut, newcomers, few, no segment."""
+    months = monthly_of(MONTHS)
+    whole = months.assign(last_day=MONTHS + pd.offsets.MonthEnd(0))
+    assert "Hollow bar" in notes_of(plots.plot_monthly(months, currency="USD"))
+    assert notes_of(plots.plot_monthly(whole, currency="USD")) == ""
+
+    moved = pd.DataFrame(
+        [("2023-03-31", "new customers", "High", 50), ("2023-06-30", "High", "High", 50)],
+        columns=["as_of", "segment_from", "segment_to", "customers"],
+    )
+    fig = plots.plot_movement(moved, colours={"High": "#12436D"})
+    assert notes_of(fig) == ""
+    moved.loc[2] = ("2023-06-30", "new customers", "High", 9)
+    moved.loc[3] = ("2023-03-31", "new customers", "in no segment", 7)
+    moved.loc[4] = ("2023-06-30", "in no segment", "High", 7)
+    fig = plots.plot_movement(moved, colours={"High": "#12436D"})
+    assert "no band leads to: new customers." in notes_of(fig)
+
+    kept = pd.DataFrame(
+        {"as_of": ["2023-03-31", "2023-06-30"], "segment": "High", "customers": 40, "ordered": 9}
+    )
+    assert notes_of(plots.plot_retention(kept, colours={})) == ""
+    few = pd.concat([kept, kept.head(1).assign(segment="Low", customers=29)])
+    assert "fewer than 30 customers" in notes_of(plots.plot_retention(few, colours={}))
+
+
+DRAWN_BY_SOME = r"\b(grey|hollow|hatch\w*|usually|log|where dates|no band|left out)\b"
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "notebooks").glob("[0-9]*.py")), ids=lambda p: p.stem
+)
+def test_captions_and_alt_texts_name_nothing_that_only_some_data_draw(path):
+    """They are fixed; what some data alone draw is said by the figure, in a note or a label."""
+    said = re.findall(r'"(?:caption|alt)": "([^"]*)"', path.read_text(encoding="utf-8"))
+    assert [text for text in said if re.search(DRAWN_BY_SOME, text, re.IGNORECASE)] == []
 
 
 def test_a_bar_of_few_customers_says_so_and_nothing_of_their_money():

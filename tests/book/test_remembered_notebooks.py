@@ -88,7 +88,7 @@ def numbers(notebooks: dict[str, list[dict]]) -> str:
     [
         ({"n_clusters": 3}, "01 03"),
         ({"dbscan_eps": 0.4}, "01 03"),
-        ({"random_state": 7}, "01 03"),
+        ({"random_state": 7}, "01"),
         ({"as_of": "2023-12-01"}, ""),
     ],
     ids=str,
@@ -107,7 +107,7 @@ def test_what_is_remembered_is_what_was_executed(made, tmp_path):
 @pytest.mark.parametrize(
     ("changed", "reused"),
     [
-        ({"n_clusters": 3, "dbscan_eps": 0.4, "random_state": 7}, "01 03"),
+        ({"n_clusters": 3, "dbscan_eps": 0.4, "random_state": 7}, "01"),
         ({"currency": "EUR"}, ""),
         ({"gross_margin": 0.5}, "01 02 03 04 05 07"),
     ],

@@ -185,7 +185,8 @@ def test_where_the_cost_cannot_be_right_no_card_says_from_when_it_pays():
     segments = pd.DataFrame(
         {"segment_type": "normal", "segment": ["A"], "customers": 400, "outcome_days": 90,
          "base": 0.1, "base_low": 0.05, "base_high": 0.2, "base_customers": 400, "anomalies": 0,
-         "break_even_response": 0.00001, "campaign_cost": 400.0, "typical_order": 150_000.0,
+         "break_even_response": 0.00001, "break_even_typical": float("nan"),
+         "campaign_cost": 400.0, "typical_order": 150_000.0,
          "is_campaign": True, "play": "Retain", "largest_share": 0.41, "revenue": 1e9,
          "revenue_low": 0.9e9, "revenue_high": 1.1e9}
     )  # fmt: skip

@@ -81,5 +81,25 @@ def test_the_sentence_counts_cuts_and_says_where_they_are_few(table):
     assert all(day in markup for day in DAYS) and "lowest to highest" in markup
 
 
+def test_lists_alike_in_their_printed_share_are_none_the_best():
+    def cuts(spend, sizes=(100, 100)):
+        rows = [("segment, then spend", 0.7), ("past spend", spend), ("recency", 0.5)]
+        return pd.DataFrame(
+            [
+                (name, day, n, share)
+                for day, n in zip(DAYS[:2], sizes, strict=True)
+                for name, share in rows
+            ],
+            columns=["ranking", "as_of", "customers", "revenue_share"],
+        )
+
+    one = words.cuts_sentence(cuts(0.6))
+    assert "Best on average was **segment, then spend** (70%, 70% to 70%)." in one
+    alike = words.cuts_sentence(cuts(0.701))
+    assert "On average “past spend” and “segment, then spend” found the most, 70% each." in alike
+    assert "(n = 100 customers)" in words.cuts_table(cuts(0.6)).markup
+    assert "(n = 100 and 90 customers)" in words.cuts_table(cuts(0.6, (100, 90))).markup
+
+
 def test_without_quarters_one_cut_has_to_do():
     assert "one cut has to do" in words.cuts_sentence(found(pd.DataFrame()))

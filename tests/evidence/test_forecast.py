@@ -250,6 +250,11 @@ def test_calibration_is_told_with_its_tenths_and_the_reason_to_abstain():
     within = ((table["low"] <= table["predicted"]) & (table["predicted"] <= table["high"])).sum()
     assert "300 were expected to order within 90 days and 300 did" in said
     assert f"in {within} of 10 tenths" in said
+    assert "rank customers by it; the chance" in said
+    low_first = table.assign(low=[0.5, 0.05, 0.1, *[0.2] * 7], high=[0.6, 0.2, 0.3, *[0.7] * 7])
+    assert "though not among the lowest 3 tenths, of which" in words.calibration_sentence(
+        low_first, facts
+    )
     withheld = words.calibration_sentence(
         table, facts | {"possible": False, "reason": why_not(table)}
     )

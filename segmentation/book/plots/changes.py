@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from segmentation.actions.next_steps import NEW
 from segmentation.book import style
 from segmentation.book.figure_room import NARROW
 from segmentation.book.plots import common
@@ -218,6 +219,8 @@ def plot_movement(movement: pd.DataFrame, *, colours: Mapping[str, str]) -> Figu
     ax.tick_params(axis="x", length=0)
     ax.set(xlim=(-0.3, len(days) - 1 + wide), yticks=[], xlabel="Quarter's end")
     ax.spines[["left", "bottom"]].set_visible(False)
+    if ((movement["segment_from"] == NEW) & (movement["as_of"] != days[0])).any():
+        common.note(fig, "The part of a bar that no band leads to: new customers.")
     return fig
 
 
@@ -261,6 +264,8 @@ def plot_retention(retention: pd.DataFrame, *, colours: Mapping[str, str]) -> Fi
     ax.set(xlim=(-0.2, right), ylim=(0, top), xlabel="Quarter's end",
            ylabel="Ordered in the next quarter")  # fmt: skip
     ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    if len(kept) < len(retention):
+        common.note(fig, f"Points of fewer than {LEAST_CUSTOMERS} customers are left out.")
     return fig
 
 

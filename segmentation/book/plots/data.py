@@ -23,12 +23,13 @@ MOST_CELLS_ANNOTATED = 22  # columns at which a two-digit number still fits its 
 def plot_monthly(monthly: pd.DataFrame, *, currency: str) -> Figure:
     """Revenue, orders and new customers per month, one above the other.
 
-    The last month is drawn hollow: it may be incomplete, and a fall in it may mean nothing.
+    A last month that orders do not reach the end of is drawn hollow: a fall in it may mean
+    nothing.
 
     Parameters
     ----------
-    monthly : DataFrame with columns ``month, orders, customers, new_customers, units, revenue``
-        One row per month (first day). Months without a row are left blank.
+    monthly : DataFrame: ``month, last_day, orders, customers, new_customers, units, revenue``
+        One row per month (first day, and the last with an order). Months without a row are left blank.
     currency : str
         Code of the account currency.
     """
@@ -39,6 +40,7 @@ def plot_monthly(monthly: pd.DataFrame, *, currency: str) -> Figure:
     months = monthly.sort_values("month")
     dates = pd.DatetimeIndex(months["month"])
     places = dates.year.to_numpy() * 12 + dates.month.to_numpy() - 1
+    is_cut = pd.Timestamp(months["last_day"].iloc[-1]) < dates[-1] + pd.offsets.MonthEnd(0)
     fig, axes = common.panels(3, columns=1, height=1.75, sharex=True)
     orders = int(months["orders"].sum())
     drawn = (
@@ -52,7 +54,7 @@ def plot_monthly(monthly: pd.DataFrame, *, currency: str) -> Figure:
     )
     for ax, (name, label, title) in zip(axes, drawn, strict=True):
         heights = months[name].astype("float64").fillna(0.0).to_numpy()
-        last = places == places.max()
+        last = (places == places.max()) & is_cut
         ax.bar(places[~last], heights[~last], width=0.8, color=style.PLAIN)
         ax.bar(
             places[last], heights[last], 0.74, color=style.PAPER, edgecolor=style.PLAIN,
@@ -71,7 +73,8 @@ def plot_monthly(monthly: pd.DataFrame, *, currency: str) -> Figure:
         ax.set_title(title)
     fig.align_ylabels(axes)
     _month_axis(axes[-1], int(places.min()), int(places.max()))
-    common.note(fig, "Hollow bar: the last month observed, which may be incomplete.")
+    if is_cut:
+        common.note(fig, "Hollow bar: the last month, which is not complete.")
     return fig
 
 

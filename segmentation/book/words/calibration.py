@@ -27,13 +27,20 @@ def cuts_sentence(cuts: pd.DataFrame) -> str:
     n, best = len(ahead), wide.index[0]
     few = f" The window allows {plural(n, 'such cut')} only." if n < LEAST_CUTS else ""
     gap = points(abs(ahead.mean())).lstrip("+")
+    said = wide.mean(axis=1).map(format_percent)
+    alike = list(said.index[said == said[best]])
+    lead = (
+        f"On average {listed([f'“{name}”' for name in alike])} found the most, {said[best]} each"
+        if alike[1:]
+        else f"Best on average was **{best}** ({said[best]}, {format_percent(wide.loc[best].min())} "
+        f"to {format_percent(wide.loc[best].max())})"
+    )
     more = "more" if ahead.mean() >= 0 else "less"
     return (
         f"The same lists made at {plural(n, 'quarter')}' ends, each followed for the quarter after "
         f"it: {LISTS} was ahead of {SPEND} at {(ahead > 0).sum()} of {n} and found {gap} points {more} "
-        f"of later revenue on average ({points(ahead.min())} to {points(ahead.max())} from cut to cut). Best on average was "
-        f"**{best}** ({format_percent(wide.loc[best].mean())}, {format_percent(wide.loc[best].min())} "
-        f"to {format_percent(wide.loc[best].max())}).{few}"
+        f"of later revenue on average ({points(ahead.min())} to {points(ahead.max())} from cut to cut). "
+        f"{lead}.{few}"
     )
 
 
@@ -47,7 +54,8 @@ def cuts_table(cuts: pd.DataFrame) -> Html:
     shown.insert(
         1, "lowest to highest", [f"{format_percent(a)} to {format_percent(b)}" for a, b in ends]
     )
-    sizes = listed([f"{n:,}" for n in cuts.groupby("as_of")["customers"].first()])
+    known = cuts.groupby("as_of")["customers"].first()
+    sizes = listed([f"{n:,}" for n in known]) if known.nunique() > 1 else f"{known.iloc[0]:,}"
     return table_of(
         shown.rename_axis("chosen by").reset_index().rename_axis(columns=None),
         caption=f"Share of the next quarter's revenue in the {format_percent(CAMPAIGN_SHARES[-1])} of customers whom each list puts first, by the quarter's end at which it was made (n = {sizes} customers). –: too few had bought again by then to expect a value.",
@@ -75,9 +83,18 @@ def calibration_sentence(calibration: pd.DataFrame, facts: dict[str, Any]) -> st
     if facts["possible"]:
         return (
             f"{text} No tenth lies more than {100 * MISSED_DECILE:.0f} points outside: near enough to rank "
-            "customers by it; the chance of a single customer is rough."
+            f"customers by it{_unranked(calibration)}; the chance of a single customer is rough."
         )
     return f"{text} **No customer is forecast**: {facts['reason']}."
+
+
+def _unranked(calibration: pd.DataFrame) -> str:
+    """The lowest tenths, where one ordered less than a lower one did, beyond chance."""
+    beaten = calibration["high"] < calibration["low"].cummax()
+    if not beaten.any():
+        return ""
+    place = int(calibration.loc[beaten, "decile"].max())
+    return f", though not among the lowest {place} tenths, of which a lower one ordered more, beyond chance"
 
 
 def calibration_table(calibration: pd.DataFrame) -> Html:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from segmentation.actions.break_even import dearer_than_typical
 from segmentation.book.words.text import dollars, inert, listed, named, plural
 from segmentation.core.columns import format_money, format_percent
 from segmentation.core.limits import MOST_CONTACTS_AN_ORDER
@@ -95,11 +96,18 @@ def call_first_sentence(
 
 
 def calls_pay(call_first: pd.DataFrame, found: Mapping[str, Any]) -> str:
-    """How many of those on the list must order for calling all of them to pay, by their mean order."""
+    """How many of those on the list must order for calling all of them to pay, by their mean order.
+
+    Also by the typical order, where the mean lies far above it.
+    """
     cost = len(call_first) * found["cost_of_a_call"]
-    order = float(call_first["average_order_value"].mean())
-    needed = math.ceil(cost / (found["gross_margin"] * order) - 1e-9) if order > 0 else 0
-    return "pays if 1 of them orders" if needed <= 1 else f"pays if {needed:,} of them order"
+    orders = call_first["average_order_value"].astype(float)
+    order = float(orders.mean())
+    exact = cost / (found["gross_margin"] * order) if order > 0 else 0.0
+    needed = math.ceil(exact - 1e-9)
+    said = "pays if 1 of them orders" if needed <= 1 else f"pays if {needed:,} of them order"
+    typical = math.ceil(exact * dearer_than_typical(order, orders.median()) - 1e-9)
+    return f"{said} ({typical:,} by the typical order)" if typical > max(needed, 1) else said
 
 
 def _calls_teach(found: Mapping[str, Any], listed_: int) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from segmentation.actions.campaign import response_uplift
 from segmentation.actions.next_steps import FELL, NEW
 from segmentation.book.words.text import (
     Html,
@@ -27,7 +28,6 @@ from segmentation.core.columns import (
     format_value,
     group_labels,
 )
-from segmentation.core.intervals import wilson
 from segmentation.core.limits import LEAST_CUSTOMERS, LEAST_PUBLISHED
 
 VERDICT_WORDS = {
@@ -220,8 +220,8 @@ def retention_sentence(
         if name not in then.index:
             continue
         first, all_then = int(then.at[name, "ordered"]), int(then.at[name, "customers"])
-        (low, high), (low_then, high_then) = wilson(count, of), wilson(first, all_then)
-        if high < low_then or low > high_then:
+        change = response_uplift(count, of, first, all_then)
+        if not change.low <= 0 <= change.high:
             whom = inert(called.get(name, name))
             moved.append(f"{format_percent(first / all_then)} of {whom} (n = {all_then:,})")
     text = f"In the quarter after {days[-1]}, {listed(said)} ordered."

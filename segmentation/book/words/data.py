@@ -14,6 +14,7 @@ from segmentation.book.words.text import (
     as_sentence,
     dollars,
     group_words,
+    half_words,
     label,
     listed,
     plural,
@@ -312,8 +313,8 @@ def outlier_sentence(features: pd.DataFrame, *, names: Sequence[str], currency: 
     )
 
 
-def concentration_sentence(features: pd.DataFrame) -> str:
-    """How much of the revenue the best customers bring."""
+def concentration_sentence(features: pd.DataFrame, shares: pd.DataFrame) -> str:
+    """How much of the revenue the best customers bring; ``shares`` as `concentration` gives them."""
     spent = np.sort(features["total_spent"].to_numpy())[::-1]
     total = spent.sum()
     if total <= 0:
@@ -328,7 +329,7 @@ def concentration_sentence(features: pd.DataFrame) -> str:
         f"The top 1% of customers bring {format_percent(top(0.01))} of revenue, the top 10% "
         f"{format_percent(top(0.1))}, the top 20% **{format_percent(top(0.2))}** "
         f"(n = {len(spent):,}). Half of all revenue comes from **{plural(half, 'customer')}** "
-        f"({format_percent(half / len(spent))})."
+        f"({format_percent(half / len(spent))}{half_words(shares)})."
     )
 
 

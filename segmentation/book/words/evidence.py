@@ -191,7 +191,7 @@ def explained_sentence(explained: pd.DataFrame, loadings: pd.DataFrame) -> str:
         )
         axes = loadings[loadings["segment_type"] == kind]
         named = [label(str(axes.loc[axes[pc].abs().idxmax(), "feature"])) for pc in ("pc1", "pc2")]
-        across = f"across: mostly {named[0]}; up: mostly {named[1]}"
+        across = f"across: most of all {named[0]}; up: most of all {named[1]}"
         parts.append(
             f"{in_group(kind, kinds)}Two components show **{format_percent(two)}** of the "
             f"differences between customers, {caution} ({across})."

@@ -9,11 +9,18 @@ from typing import Any
 
 import pandas as pd
 
+from segmentation.actions.break_even import break_even_response, dearer_than_typical
 from segmentation.actions.campaign import CONTROL
 from segmentation.actions.next_steps import SILENT
-from segmentation.actions.recommend import NOT_AT_THIS_COST, break_even_response
+from segmentation.actions.recommend import NOT_AT_THIS_COST
 from segmentation.book.words.calling import calls_pay
-from segmentation.book.words.front_numbers import headline, numbers, sparkline, unfinished
+from segmentation.book.words.front_numbers import (
+    half_meant,
+    headline,
+    numbers,
+    sparkline,
+    unfinished,
+)
 from segmentation.book.words.recommendations import one_in
 from segmentation.book.words.text import (
     group_words,
@@ -28,7 +35,6 @@ from segmentation.book.words.warnings import cost_beside_orders, exchanged, warn
 from segmentation.core.columns import format_money, format_percent
 from segmentation.core.limits import (
     LEAST_CALLED,
-    MEAN_OF_FEW,
     MUCH_CALLED,
     ONE_CUSTOMER,
     UNREACHABLE,
@@ -58,7 +64,10 @@ def front_page(run: Any, *, title: str, link: str, colours: Mapping[str, str]) -
     )
     meanings = "".join(
         f"<dt>{html.escape(what)}</dt><dd>{html.escape(meaning)}</dd>"
-        for what, *_, meaning in numbers(run)
+        for what, meaning in [
+            *half_meant(run),
+            *((what, meaning) for what, *_, meaning in numbers(run)),
+        ]
     )
     listed_actions = "".join(
         f"<li><b>{html.escape(what)}</b><em>{html.escape(' · '.join(facts))}</em>"
@@ -221,8 +230,9 @@ def _slipped(run: Any) -> tuple[Any, ...] | None:
     if len(own) < LEAST_CALLED:
         return None
     money, silent = float(own["total_spent"].sum()), int((own["what"] == SILENT).sum())
+    orders = own["average_order_value"].astype(float)
     needed = break_even_response(
-        parameters.contact_cost, parameters.gross_margin, float(own["average_order_value"].mean())
+        parameters.contact_cost, parameters.gross_margin, float(orders.mean())
     )
     said = [f"{format_money(money, parameters.currency)} spent so far"]
     parts = {"fell a segment": len(own) - silent, "fell silent": silent}
@@ -231,7 +241,8 @@ def _slipped(run: Any) -> tuple[Any, ...] | None:
     alone = int(own["customer_id"].isin(arms.loc[arms["arm"] == CONTROL, "customer_id"]).sum())
     but = f"; {alone:,} of them are left alone to compare" if alone else ""
     cost = format_money((len(own) - alone) * parameters.contact_cost, parameters.currency)
-    pays = f"; writing costs {cost}: pays if {one_in(needed)} because of it"
+    typical = _typically(needed * dearer_than_typical(orders.mean(), orders.median()))
+    pays = f"; writing costs {cost}: pays if {one_in(needed)} because of it{typical}"
     pays = pays if 0 < needed <= UNREACHABLE else ""
     whom = named(name, kind, list(run["profile"]["segment_type"]))
     return (
@@ -266,14 +277,18 @@ def _pays(row: Any) -> str:
     if row.break_even_response * row.customers <= 1:
         return "a single order because of it pays for all"
     said = f"pays if {one_in(row.break_even_response)} because of it"
-    if row.response_value > MEAN_OF_FEW * row.typical_order:
-        typical = row.break_even_response * row.response_value / row.typical_order
-        people = one_in(typical).removesuffix(" customers orders")
-        said += f" ({people} by the typical order)" if typical <= UNREACHABLE else ""
+    said += _typically(row.break_even_typical)
     if not row.base > 0:
         return said
     low, high = (format_percent(share) for share in (row.base_low, row.base_high))
     return f"{said}; {format_percent(row.base)} ({low} to {high}) order in {row.outcome_days} days anyway"
+
+
+def _typically(share: float) -> str:
+    """Who must order by the typical order, where that is told apart from the mean."""
+    if not 0 < share <= UNREACHABLE:
+        return ""
+    return f" ({one_in(share).removesuffix(' customers orders')} by the typical order)"
 
 
 def _called_first(run: Any) -> tuple[Any, ...] | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from segmentation.book.words.text import half_words
 from segmentation.book.words.warnings import exchanged
 from segmentation.core.columns import format_money, format_percent
 from segmentation.core.intervals import Z95
@@ -58,6 +59,20 @@ def fewest_for_half(spent: pd.Series) -> int:
     """
     ranked = spent.sort_values(ascending=False).cumsum()
     return int((ranked < spent.sum() / 2).sum()) + 1
+
+
+def half_meant(run: Any) -> Iterator[tuple[str, str]]:
+    """What the headline's few are, and how far chance may move them."""
+    customers = run["customers"]
+    spent = customers["total_spent"].astype(float)
+    if not spent.sum() > 0:
+        return
+    shares = concentration.concentration(customers, random_state=run.parameters.random_state)
+    yield (
+        "Half the revenue",
+        f"The fewest customers who together bring it: {fewest_for_half(spent):,} of {len(spent):,}"
+        f"{half_words(shares)}.",
+    )
 
 
 def numbers(run: Any) -> Iterator[tuple[str, str, str, list[float], str]]:

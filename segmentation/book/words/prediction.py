@@ -202,13 +202,13 @@ def _keep(stability: pd.DataFrame, lead: str) -> str:
     few = f"few ({plural(n, 'segment')})"
     if shaky.empty:
         return (
-            f"{lead}; the segments then earn their keep by being {few}, stable (every Jaccard at least "
+            f"{lead}; the segments then earn their keep by being {few}, stable (every overlap at least "
             f"{stability['jaccard'].min():.2f}) and actionable: each can be described, named and "
             "given its own offer."
         )
     return (
         f"{lead}. The segments could earn their keep by being {few} and actionable, but {len(shaky)} of them "
-        f"{'is' if len(shaky) == 1 else 'are'} not stable (lowest Jaccard "
+        f"{'is' if len(shaky) == 1 else 'are'} not stable (lowest overlap "
         f"{stability['jaccard'].min():.2f}), so treat those with care."
     )
 
@@ -263,7 +263,7 @@ def evidence_summary(
         lines.append(
             f"- Stability{_group_of(kind, kinds)}: adjusted Rand index over resamples "
             f"{one['agreement']:.2f} ({one['agreement_low']:.2f} to {one['agreement_high']:.2f}); "
-            f"mean Jaccard and range: {each}."
+            f"mean overlap and range: {each}."
         )
     if not holdout["possible"]:
         return "\n".join([*lines, f"- Prediction: not tested, {holdout['reason']}."])

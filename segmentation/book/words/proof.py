@@ -81,14 +81,14 @@ def _cluster_words(rows: pd.DataFrame) -> str:
 
 
 def stability_table(stability: pd.DataFrame) -> Html:
-    """Jaccard and name agreement of every segment."""
+    """Overlap and name agreement of every segment."""
     stability = from_the_top(stability)
     rows = pd.DataFrame(
         {
             "group": stability["segment_type"].map(group_labels(stability["segment_type"])),
             "segment": stability["segment"],
             "customers": stability["customers"].map("{:,}".format),
-            "Jaccard": [score_range(row, "jaccard") for row in stability.itertuples()],
+            "overlap": [score_range(row, "jaccard") for row in stability.itertuples()],
             "half of the customers": stability["jaccard_subsample"].map("{:.2f}".format),
             "dissolved": stability["dissolved"].map(format_percent),
             "same name": [
@@ -103,8 +103,8 @@ def stability_table(stability: pd.DataFrame) -> Html:
         rows = rows.drop(columns="group")
     return table_of(
         rows,
-        caption="Stability of every segment over 100 bootstrap resamples (range: 95% of them). Dissolved: share of resamples with a Jaccard of 0.5 or less. Same name: share of the segment's customers whose segment earns the same name again, over 25 resamples. Below 0.6 a segment is called unstable, from 0.75 stable.",
-        numeric=("customers", "Jaccard", "half of the customers", "dissolved", "same name"),
+        caption="Stability of every segment over 100 bootstrap resamples (range: 95% of them). Dissolved: share of resamples with an overlap of 0.5 or less. Same name: share of the segment's customers whose segment earns the same name again, over 25 resamples. Below 0.6 a segment is called unstable, from 0.75 stable.",
+        numeric=("customers", "overlap", "half of the customers", "dissolved", "same name"),
     )
 
 

@@ -29,7 +29,7 @@ from segmentation.book.words.text import (
 )
 from segmentation.book.words.warnings import cost_words
 from segmentation.core.columns import format_money, format_percent, format_points, format_value
-from segmentation.core.limits import LONGER_SILENT, MEAN_OF_FEW, UNREACHABLE, WIDE
+from segmentation.core.limits import LONGER_SILENT, PLAUSIBLE_RISE, UNREACHABLE, WIDE
 
 
 def recommendation_cards(
@@ -177,9 +177,7 @@ def pays_words(row: Any) -> str:
 
 def _by_the_typical_order(row: Any) -> float:
     """Break-even where an order is worth what the typical customer's is; 0 where they are alike."""
-    if not row.response_value > MEAN_OF_FEW * row.typical_order or not row.typical_order > 0:
-        return 0.0
-    return float(row.break_even_response * row.response_value / row.typical_order)
+    return float(row.break_even_typical) if pd.notna(row.break_even_typical) else 0.0
 
 
 def _unusual_words(row: Any) -> str:
@@ -225,7 +223,13 @@ def limit_words(row: Any) -> str:
     if row.limits and not row.is_supported:
         return as_sentence(row.limits)
     more = row.break_even_response / row.base if row.base else float("nan")
-    needs = f"{format_percent(more)} more must order than come anyway. " if more >= WIDE else ""
+    needs = (
+        f"{format_percent(more)} more must order than come anyway "
+        f"({format_percent(row.break_even_response / row.base_high)} by the upper end of that share; "
+        f"up to {format_percent(PLAUSIBLE_RISE)} is held possible). "
+        if more >= WIDE
+        else ""
+    )
     text = (
         f"{needs}Half against half notices a rise of {format_points(row.detectable)} percentage "
         f"points, and {format_points(row.break_even_response)} pay; to prove that it pays takes a "
@@ -241,10 +245,17 @@ def first_round_sentence(recommendations: pd.DataFrame) -> str:
     named_ = [inert(named(row.segment, row.segment_type, kinds)) for row in plays.itertuples()]
     shown = [name for name, ok in zip(named_, plays["is_supported"], strict=True) if ok]
     tried = [name for name, ok in zip(named_, plays["is_supported"], strict=True) if not ok]
+    rule = (
+        f"A campaign is advised where break-even asks for no more than {1 + PLAUSIBLE_RISE:g} times as "
+        "many orders as come anyway, counted from the upper end of that share's 95% interval: the best "
+        "e-mail of a published experiment took them to 2.2 times. "
+        if recommendations["base"].notna().any() and not another_currency(recommendations)
+        else ""
+    )
     if not named_:
-        return "No segment is worth a campaign at these costs."
+        return f"{rule}No segment is worth a campaign at these costs."
     text = (
-        "Every campaign first contacts one half of its segment, chosen at random, and leaves the other "
+        f"{rule}Every campaign first contacts one half of its segment, chosen at random, and leaves the other "
         "half alone. "
     )
     if shown:
@@ -323,7 +334,7 @@ def worth_words(row: Any, currency: str, gross_margin: float, cut: str) -> str:
 
 def _carried_words(row: Any, currency: str) -> str:
     """Where the mean lies far above the order of the typical customer, what that one is."""
-    if not row.response_value > MEAN_OF_FEW * row.typical_order:
+    if pd.isna(row.break_even_typical):
         return ""
     typical = format_money(row.typical_order, currency)
     return f", which a few large ones raise (the order of the typical customer is {typical})"

@@ -221,7 +221,7 @@ def k_table(k_evidence: pd.DataFrame) -> Html:
         rows = rows.drop(columns="group")
     return table_of(
         rows,
-        caption="Scores of every number of clusters, with 95% ranges. Higher is better, except for inertia (always falls) and Davies-Bouldin; silhouette must clearly exceed the column beside it, which is that of one cloud without clusters.",
+        caption="Scores of every number of clusters; in brackets the error of the simulated gap, and what 95% of the cuts into halves gave. Higher is better, except for inertia (always falls) and Davies-Bouldin; silhouette must clearly exceed the column beside it, which is that of one cloud without clusters.",
         numeric=[name for name in rows.columns if name != "group"],
     )
 
@@ -312,7 +312,7 @@ def effect_sentence(
         judged = (
             "The flagged customers hardly pull the centres."
             if agreement[kind] >= HARDLY_PULLED
-            else f"The flagged customers pull the centres: segments would look different {other} them."
+            else f"The flagged customers pull the centres: some borders would lie elsewhere {other} them."
         )
         parts.append(
             f"{in_group(kind, kinds)}Fitted {other} the {plural(int(rows['anomalies'].sum()), 'anomaly')}, "

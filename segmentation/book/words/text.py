@@ -105,6 +105,15 @@ def in_colour(colour: str) -> str:
     )
 
 
+def half_words(shares: pd.DataFrame) -> str:
+    """How far chance may move how many customers bring half of the revenue."""
+    half = shares[shares["measure"] == "customers_for_half"]
+    if half.empty or half["low"].isna().any():
+        return "; how far chance may move that cannot be said"
+    low, high = (f"{float(half[end].iloc[0]):,.0f}" for end in ("low", "high"))
+    return f"; had other such customers come, {low} to {high}, 95% interval"
+
+
 def as_sentence(text: str) -> str:
     """A phrase as a sentence of its own.
 

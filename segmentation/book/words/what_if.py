@@ -8,6 +8,7 @@ import math
 
 import pandas as pd
 
+from segmentation.actions.break_even import dearer_than_typical
 from segmentation.actions.what_if import PARTS, parts_of, what_if
 from segmentation.book.words.text import Html, named, table_of
 from segmentation.core.columns import symbol_of
@@ -44,6 +45,9 @@ def what_if_sliders(
         named(row.segment, row.segment_type, kinds) for row in recommendations.itertuples()
     ]
     parts["play"] = recommendations["play"]
+    parts["dearer"] = [
+        dearer_than_typical(row.response_value, row.typical_order) for row in parts.itertuples()
+    ]
     own = what_if(parts, gross_margin=gross_margin, contact_cost=contact_cost, budget=budget)
     about = parts.set_index(["segment_type", "segment"])
     money = symbol_of(currency)
@@ -52,7 +56,9 @@ def what_if_sliders(
             {
                 "segment": about.at[(row.segment_type, row.segment), "name"],
                 "what to do": _advice(row, about.loc[(row.segment_type, row.segment)]),
-                "must order because of it": _must_order(row.break_even),
+                "must order because of it": _must_order(
+                    row.break_even, about.at[(row.segment_type, row.segment), "dearer"]
+                ),
                 "contacted first": _contacted(row) if row.contact else "–",
                 "cost": _money(row.contacts * contact_cost, money) if row.contact else "–",
                 "orders needed of these": f"{row.needed:,}" if row.contact else "–",
@@ -79,9 +85,9 @@ def what_if_sliders(
         plausible_rise=PLAUSIBLE_RISE,
         customers=parts["customers"].astype(float),  # with its point: never like an id
         first=parts["first"].astype(float),
-    )[["name", "play", "is_play", "is_steady", "plausible_rise", "first", *PARTS]].to_json(
-        orient="records", double_precision=15
-    )
+    )[
+        ["name", "play", "is_play", "is_steady", "plausible_rise", "dearer", "first", *PARTS]
+    ].to_json(orient="records", double_precision=15)
     numbers = json.dumps(json.loads(plain), separators=(",", ":")).replace("<", "\\u003c")
     markup = (
         f'<section class="what-if" aria-label="What if"><div class="what-if-sliders" hidden>'
@@ -111,10 +117,12 @@ def _money(value: float, sign: str) -> str:
     return f"{sign}{math.floor(100 * value + 0.5) / 100:.2f}"
 
 
-def _must_order(share: float) -> str:
+def _must_order(share: float, dearer: float = 0.0) -> str:
+    """Who must order, and by the typical order where the mean is ``dearer`` times that one."""
     if share > 1:
         return "more than all"
-    return "under 0.1%" if 0 < share < 0.0005 else f"{100 * share:.1f}%"
+    few = "under 0.1%" if 0 < share < 0.0005 else f"{100 * share:.1f}%"
+    return f"{few} ({_must_order(share * dearer)} by the typical order)" if dearer else few
 
 
 def _advice(row: pd.Series, part: pd.Series) -> str:

@@ -152,9 +152,10 @@ def write_workbook(
         raise ValueError(f"max_rows={max_rows} is not between 1 and {MAX_ROWS:,}.")
     is_told = not another_currency(recommendations)
     if not is_told:
-        recommendations = recommendations.assign(break_even_response=float("nan"))
+        unknown = dict.fromkeys(("break_even_response", "break_even_typical"), float("nan"))
+        recommendations = recommendations.assign(**unknown)
         if campaign is not None:
-            campaign = campaign.assign(break_even_response=float("nan"))
+            campaign = campaign.assign(**unknown)
     fixed = {
         "recommendations": recommendations,
         **({} if campaign is None else {"campaign": campaign}),

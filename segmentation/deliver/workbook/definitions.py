@@ -73,6 +73,11 @@ _BREAK_EVEN = _share(
     "Pays if so many order",
     "Part of the contacted who must order for the contact to pay for itself.",
 )
+_BREAK_EVEN_TYPICAL = _share(
+    "break_even_typical",
+    "Pays by the typical order",
+    "The same if an order is the typical customer's, where the mean order lies far above it.",
+)
 _BASE = _share(
     "base",
     "Response without campaign",
@@ -95,16 +100,17 @@ SHEET_COLUMNS: dict[str, dict[str, Column]] = {
         _text(
             "stability",
             "Stability",
-            "stable, uncertain or unstable (mean Jaccard below 0.6) when customers are drawn again; "
+            "stable, uncertain or unstable (mean overlap below 0.6) when customers are drawn again; "
             "fewer than 30 are too few to say.",
         ),
-        Column("jaccard", "Jaccard", "", "score", "Mean Jaccard over resamples, 0 to 1."),
+        Column("jaccard", "Overlap", "", "score", "Mean overlap (Jaccard) over resamples, 0 to 1."),
     ),
     "summary": _by_name(
         _people("anomalies", "Unusual customers", "Listed on the sheet Unusual, with reasons."),
         _PLAY,
         _text("do", "What to do", "The next step."),
         _BREAK_EVEN,
+        _BREAK_EVEN_TYPICAL,
         _text("list", "List", "Sheet that lists the customers by value."),
     ),
     "names": _by_name(
@@ -149,6 +155,7 @@ SHEET_COLUMNS: dict[str, dict[str, Column]] = {
             "Mean of all that those who ordered after the cut spent within the period.",
         ),
         _BREAK_EVEN,
+        _BREAK_EVEN_TYPICAL,
         _money(
             "cost_limit",
             "Most a contact may cost",
@@ -189,6 +196,7 @@ SHEET_COLUMNS: dict[str, dict[str, Column]] = {
         _BASE,
         _DETECTABLE,
         _BREAK_EVEN,
+        _BREAK_EVEN_TYPICAL,
     ),
     "call_first": _by_name(
         Column(

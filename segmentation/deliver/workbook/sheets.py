@@ -58,10 +58,12 @@ _LISTED = {
     "call_first": "to turn to one by one, by {}.",
     "slipping": "who fell a segment or fell silent in the last quarter, by what they spent.",
 }
-_ADVICE = ("play", "do", "break_even_response")
+_ADVICE = ("play", "do", "break_even_response", "break_even_typical")
 _BY_VALUE = ("profile", "names")
 _WITHOUT_EMPTY = ("call_first", "findings")
 """Kinds of sheets that leave out a column without a value."""
+_IF_ANY = {"break_even_typical"}
+"""Columns that any sheet leaves out where nobody has a value."""
 ARMS = {"treatment": "contact", "control": "leave alone"}
 """What a customer's arm asks of who has the list."""
 ABOUT = {
@@ -132,6 +134,7 @@ class Sheet:
         if self.kind in _WITHOUT_EMPTY and len(table):
             empty = table.isna() | table.map(lambda cell: isinstance(cell, str) and not cell)
             hidden = hidden | set(table.columns[empty.all()])
+        hidden = hidden | {n for n in _IF_ANY & set(table.columns) if table[n].isna().all()}
         return table.loc[:, [name not in hidden for name in table.columns]]
 
 

@@ -260,12 +260,17 @@ def trial_sentence(trial: pd.DataFrame, *, no_holdout: str) -> str:
         if alarms == 0
         else f"In {alarms} of them the comparison shows a change that nobody made"
     )
-    widest = trial.loc[(trial["high"] - trial["low"]).idxmax()]
-    return (
+    text = (
         f"Nobody was contacted in any of {plural(len(trial), 'segment')}, so every difference is "
-        f"chance. {told}; one false alarm in twenty is to be expected. The widest interval spans "
-        f"{100 * (widest['high'] - widest['low']):.1f} points (n = "
-        f"{widest['n_treatment'] + widest['n_control']:,})."
+        f"chance. {told}; one false alarm in twenty is to be expected."
+    )
+    many = trial[trial[["n_treatment", "n_control"]].min(axis=1) >= LEAST_PUBLISHED]
+    if many.empty:
+        return text
+    widest = many.loc[(many["high"] - many["low"]).idxmax()]
+    return (
+        f"{text} The widest interval shown spans {100 * (widest['high'] - widest['low']):.1f} points "
+        f"(n = {widest['n_treatment'] + widest['n_control']:,})."
     )
 
 

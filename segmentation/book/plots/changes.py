@@ -72,7 +72,9 @@ def _places(
 ) -> np.ndarray:
     """Where labels stand beside what they name, on axes so high that reach from 0 to top."""
     gap = _room(texts) / max(len(texts), 1) / inches * top
-    return common.spread(middles, gap, gap / 2, top)
+    order = np.argsort(middles, kind="stable")
+    first, last = (LINE * (texts[n].count("\n") + 2) / 2 / inches * top for n in order[[0, -1]])
+    return common.spread(middles, gap, first, top - last)
 
 
 def _band(ax: Axes, along: np.ndarray, low: np.ndarray, size: float, colour: str) -> None:
@@ -156,10 +158,14 @@ def _draw_side(
         ax.bar(left, height, BLOCK, bottom=bottom, align="edge", color=colour, **look)
         text = f"{word}\nn = {round(height * total):,}"
         inward = left < 0.5
+        edge, tip = (left, left - 0.02) if inward else (left + BLOCK, left + BLOCK + 0.02)
+        ax.plot([edge, tip], [bottom + height / 2, place], color=colour, linewidth=1,
+                linestyle=(0, (1, 1.5)), clip_on=False)  # fmt: skip
         ax.annotate(
             text,
-            (left if inward else left + BLOCK, place),
-            (-5 if inward else 5, 0),
+            (tip, place),
+            (-2 if inward else 2, 0),
+            annotation_clip=False,
             textcoords="offset points",
             ha="right" if inward else "left",
             va="center",

@@ -59,7 +59,7 @@ def plot_profile(profile: pd.DataFrame, *, names: Sequence[str], currency: str) 
     labels = {name: common.wrap(shorten(str(name), 46), 24) for name in profile["segment"]}
     lines = 1 + max(label.count("\n") + 1 for label in labels.values())
     heights = [0.5 + max(0.5, 0.16 * lines) * n for n in rows]
-    heights[-1] += 1.35
+    heights[-1] += 2.4 if NARROW.get() else 1.35  # names of features may stand upright
     fig, axes = common.panels(len(groups), columns=1, height=heights, ratios=rows)
     columns = range(len(present))
     most = (24 if NARROW.get() else 48) // len(present)
@@ -86,7 +86,7 @@ def plot_profile(profile: pd.DataFrame, *, names: Sequence[str], currency: str) 
         ax.set_ylabel("Segment")
     titles = [schema.column_of(name).label for name in present]
     heat.name_columns(axes[-1], titles, 10 if NARROW.get() else max(10, 64 // len(present)))
-    axes[-1].set_xlabel("Feature (median per customer in the cells)")
+    axes[-1].set_xlabel(common.wrap("Feature (median per customer in the cells)", 58))
     fig.align_ylabels(axes)
     words = "".join(
         f"; {t.lower()}: fewer are blue"

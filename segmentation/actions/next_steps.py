@@ -13,7 +13,7 @@ from segmentation.core.parameters import Parameters
 from segmentation.evidence.forecast import chances
 from segmentation.evidence.holdout import known_at_cut, standing_by
 from segmentation.orders.customer_ids import perhaps_guests
-from segmentation.segments.forecast import MbgNbd
+from segmentation.segments.forecast import MbgNbd, value_at_risk
 from segmentation.segments.model import SegmentModel
 from segmentation.segments.own_labels import OWN_LABELS
 
@@ -202,17 +202,6 @@ def at_risk(
     )
     value = value_at_risk(table["average_order_value"], table["chance_before"], table["chance"])
     return table.assign(value_at_risk=value, stake=value)[value > 0]
-
-
-def value_at_risk(order_value: Any, before: Any, chance: Any) -> Any:
-    """What a customer's mean order is worth times the fall of the chance to order.
-
-    Examples
-    --------
-    >>> value_at_risk(np.array([40.0, 40.0]), np.array([0.5, 0.1]), np.array([0.25, 0.2])).tolist()
-    [10.0, 0.0]
-    """
-    return order_value.clip(0) * (before - chance).clip(0)
 
 
 def call_first(risks: pd.DataFrame, arms: pd.DataFrame, *, least: float = 0.0) -> pd.DataFrame:

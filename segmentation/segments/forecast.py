@@ -9,6 +9,7 @@ sister, holds every customer of one order to be alive, however long ago that was
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.special import betaincinv, hyp2f1
@@ -93,6 +94,17 @@ class MbgNbd:
         orders = self.expected_orders(*known, days / DAYS_PER_WEEK)
         worth = np.maximum(spent / frequency, 0.0)
         return self.chance(*known, days / DAYS_PER_WEEK), orders, worth * orders
+
+
+def value_at_risk(order_value: Any, before: Any, chance: Any) -> Any:
+    """What a customer's mean order is worth times the fall of the chance to order.
+
+    Examples
+    --------
+    >>> value_at_risk(np.array([40.0, 40.0]), np.array([0.5, 0.1]), np.array([0.25, 0.2])).tolist()
+    [10.0, 0.0]
+    """
+    return order_value.clip(0) * (before - chance).clip(0)
 
 
 def times_of(

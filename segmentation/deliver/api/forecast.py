@@ -9,12 +9,12 @@ from collections.abc import Sequence
 import numpy as np
 from pydantic_core import to_json
 
-from segmentation.actions.next_steps import value_at_risk
 from segmentation.core.errors import ModelError
 from segmentation.deliver.api.bodies import Customers
 from segmentation.deliver.api.contract import CALL_FIRST, FORECAST
 from segmentation.deliver.api.problems import MAX_LISTED, FieldError, Problem
 from segmentation.deliver.api.store import Serving
+from segmentation.segments.forecast import value_at_risk
 
 ANSWER_COLUMNS = ("customer_id", "chance", "expected_orders", "expected_value", "outcome_days")
 CALL_COLUMNS = ("customer_id", "value_at_risk", "chance_before", "chance", "outcome_days")

@@ -301,7 +301,7 @@ def test_the_verdict_names_the_better_ranking_whichever_it_is():
     _, spend_wins = verdict(np.round(noise > 1), revenue, revenue)
 
     assert "Lists by segment chose better" in segments_win
-    assert "A plain spend ranking does better" in spend_wins
+    assert "a plain spend ranking does better" in spend_wins
     assert "few (2 segments), stable (every overlap at least 0.80) and actionable" in spend_wins
 
 

@@ -36,6 +36,11 @@ def cuts_sentence(cuts: pd.DataFrame) -> str:
         f"to {format_percent(wide.loc[best].max())})"
     )
     more = "more" if ahead.mean() >= 0 else "less"
+    if n >= LEAST_CUTS and (ahead < 0).all():
+        lead = (
+            f"**{SPEND.capitalize()} alone did better at every one: choose whom by it, and what to "
+            f"say by segment.** {lead}"
+        )
     return (
         f"The same lists made at {plural(n, 'quarter')}' ends, each followed for the quarter after "
         f"it: {LISTS} was ahead of {SPEND} at {(ahead > 0).sum()} of {n} and found {gap} points {more} "
@@ -55,10 +60,11 @@ def cuts_table(cuts: pd.DataFrame) -> Html:
         1, "lowest to highest", [f"{format_percent(a)} to {format_percent(b)}" for a, b in ends]
     )
     known = cuts.groupby("as_of")["customers"].first()
-    sizes = listed([f"{n:,}" for n in known]) if known.nunique() > 1 else f"{known.iloc[0]:,}"
+    sizes = listed([f"{n:,}" for n in (known if known.nunique() > 1 else known.head(1))])
+    of = f" (n = {sizes} customers)" if sizes else ""
     return table_of(
         shown.rename_axis("chosen by").reset_index().rename_axis(columns=None),
-        caption=f"Share of the next quarter's revenue in the {format_percent(CAMPAIGN_SHARES[-1])} of customers whom each list puts first, by the quarter's end at which it was made (n = {sizes} customers). –: too few had bought again by then to expect a value.",
+        caption=f"Share of the next quarter's revenue in the {format_percent(CAMPAIGN_SHARES[-1])} of customers whom each list puts first, by the quarter's end at which it was made{of}. –: too few had bought again by then to expect a value.",
         numeric=list(shown.columns),
     )
 

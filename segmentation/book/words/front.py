@@ -17,6 +17,7 @@ from segmentation.book.words.calling import calls_pay
 from segmentation.book.words.front_numbers import (
     half_meant,
     headline,
+    is_rough,
     numbers,
     sparkline,
     unfinished,
@@ -42,7 +43,7 @@ from segmentation.core.limits import (
 from segmentation.deliver.workbook.sheets import list_name
 
 MOST_BARS, MOST_ACTIONS, MOST_WARNINGS = 4, 3, 3
-TRIAL = "try half of them first"
+TRIAL, CALL = "try half of them first", "Call first"
 
 
 def front_page(run: Any, *, title: str, link: str, colours: Mapping[str, str]) -> str:
@@ -136,7 +137,8 @@ def _chart(run: Any, colours: Mapping[str, str], link: str) -> str:
     best = shown.iloc[0]
     most = max(float(shown[["customers_share", "revenue_share"]].max().max()), 1e-9)
     rows = "".join(
-        f"<li{in_colour(colours.get(row.segment, ''))}>"
+        f"<li{'' if row.segment_type == kinds[0] else ' class=hatched'}"
+        f"{in_colour(colours.get(row.segment, ''))}>"
         f"<b>{html.escape(str(row.segment))}{_group(row.segment_type, kinds)}</b>"
         f'<span><i class="hollow" style="width: {65 * row.customers_share / most:.1f}%"></i>'
         f"{format_percent(row.customers_share)} of customers</span>"
@@ -194,7 +196,9 @@ def _actions(run: Any) -> list[tuple[str, ...]]:
         start = ""
         if cost > 0 and not cost_beside_orders(run):
             cost = format_money(cost, parameters.currency)
-            start = f"{'try' if tried else 'contact'} half for {cost}: "
+            start = (
+                f"{'try' if tried else 'contact'} half for {cost}{' (no proof)' if tried else ''}: "
+            )
         against = filter(None, [doubt, TRIAL if tried and not start else ""])
         found.append(
             (
@@ -211,7 +215,9 @@ def _actions(run: Any) -> list[tuple[str, ...]]:
         if exchanged(run):
             do = f"Only once the dates are put right, for silence is read off them. {do}"
             found.insert(max(place, MOST_ACTIONS - 1), (what, do, *rest))
-        elif money >= MUCH_CALLED * total:
+        elif money >= MUCH_CALLED * total and not (
+            what.startswith(CALL) and is_rough(run["forecast_calibration"])
+        ):
             found.insert(place, (what, do, *rest))
             place += 1
         else:
@@ -242,7 +248,12 @@ def _slipped(run: Any) -> tuple[Any, ...] | None:
     but = f"; {alone:,} of them are left alone to compare" if alone else ""
     cost = format_money((len(own) - alone) * parameters.contact_cost, parameters.currency)
     typical = _typically(needed * dearer_than_typical(orders.mean(), orders.median()))
-    pays = f"; writing costs {cost}: pays if {one_in(needed)} because of it{typical}"
+    is_planned = own["customer_id"].isin(arms["customer_id"]).all()
+    pays = f"; writing costs {cost}{' (part of those below)' if is_planned else ''}: "
+    if needed * (len(own) - alone) <= 1:
+        pays += "a single order because of it pays for all"
+    else:
+        pays += f"pays if {one_in(needed)} because of it{typical}"
     pays = pays if 0 < needed <= UNREACHABLE else ""
     whom = named(name, kind, list(run["profile"]["segment_type"]))
     return (
@@ -305,7 +316,7 @@ def _called_first(run: Any) -> tuple[Any, ...] | None:
     pays = f"; {calls_pay(listed_first, facts)} because of it"
     return (
         money,
-        f"Call first: {plural(len(listed_first), 'customer')} {why} in the last quarter",
+        f"{CALL}: {plural(len(listed_first), 'customer')} {why} in the last quarter",
         f"Ring each, {first} first.",
         _at_risk(listed_first, facts, currency)
         if possible

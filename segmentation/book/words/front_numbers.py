@@ -146,20 +146,28 @@ def _of_one(quarter: pd.Series) -> str:
     return f"; {format_percent(share)} from one customer" if share >= CUSTOMER_SHARE else ""
 
 
+def is_rough(calibration: pd.DataFrame) -> bool:
+    """Whether the forecast of a period ago missed so much that nobody should plan with it."""
+    guessed, came = _guessed_and_came(calibration)
+    return abs(guessed - came) > ROUGH_FORECAST * came
+
+
+def _guessed_and_came(calibration: pd.DataFrame) -> list[float]:
+    counted = calibration["customers"]
+    return [float((calibration[name] * counted).sum()) for name in ("predicted", "observed")]
+
+
 def _expected(
     forecast: pd.DataFrame, calibration: pd.DataFrame, facts: Mapping[str, Any]
 ) -> tuple[str, str, str, list[float], str]:
     """Customers expected to order, beside how the same forecast turned out a period ago."""
     chance = forecast["chance"]
-    guessed, came = (
-        float((calibration[name] * calibration["customers"]).sum())
-        for name in ("predicted", "observed")
-    )
+    guessed, came = _guessed_and_came(calibration)
     return (
         f"Expected back, {facts['outcome_days']} days",
         f"{chance.sum():,.0f}",
         f"{format_percent(chance.mean())} of them. Last time {guessed:,.0f} expected, {came:,.0f} came"
-        f"{': too rough to plan with' if abs(guessed - came) > ROUGH_FORECAST * came else ''}",
+        f"{': too rough to plan with' if is_rough(calibration) else ''}",
         [],
         f"How many of these customers order in the next {facts['outcome_days']} days, summed from each "
         "one's chance if nothing is done; customers still to come are not among them. The same forecast "

@@ -180,7 +180,7 @@ def ranking_sentence(
         text += f" **Lists by segment chose better than a plain spend ranking, by {points(gap)} points.**"
         return text + _model_words(holdout, rows, best)
     word = "better" if spend["difference_low"] > 0 else "as well"
-    text += f" **A plain spend ranking does {word}.** "
+    text += f" **At this cut a plain spend ranking does {word}.** "
     enough = "sorting by spend is enough" if _is_enough(rows, best) else f"{best} does better"
     text += _keep(stability, f"As a list of whom to contact, {enough}")
     return text + _model_words(holdout, rows, best)

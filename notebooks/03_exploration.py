@@ -24,9 +24,9 @@
 
 # %% tags=["parameters"]
 source: str = "cdnow"  # Where orders come from: a shipped source, or a path to a source SQL file.
-random_state: int = 42  # Seed of every random choice.
 features: list = ["recency", "frequency", "total_spent"]  # Features that K-Means and DBSCAN see.
 transform: str = "log"  # Shape before scaling; log is sign(x) * ln(1 + |x|).
+random_state: int = 42  # Seed of every random choice.
 currency: str = "USD"  # ISO 4217 code of the account currency; a label, nothing is converted.
 runs_dir: str = "runs"  # Folder of runs and of the stage cache.
 

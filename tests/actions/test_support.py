@@ -270,7 +270,7 @@ def test_one_customer_who_brings_a_fifth_is_named_but_forbids_nothing():
 def test_a_comparison_is_not_said_to_prove_what_it_only_notices():
     rows = pd.DataFrame(
         {"segment_type": "normal", "segment": ["High", "Low"], "is_campaign": True,
-         "is_supported": [True, False]}
+         "is_supported": [True, False], "base": 0.1}
     )  # fmt: skip
     said = first_round_sentence(rows)
     assert "For High the comparison notices a rise as large as what pays; to prove" in said

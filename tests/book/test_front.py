@@ -125,8 +125,8 @@ def test_a_margin_that_the_costs_contradict_is_said_beside_the_assumed_one(run):
     known = Given(run, margins=pd.DataFrame(costs))
     none = Given(run, margins=pd.DataFrame(costs).head(0))
 
-    assert any("(this shop's costs say 25%)" in said for said in warnings(known))
-    assert not any("shop's costs" in said for said in warnings(none))
+    assert any("(own costs: 25%)" in said for said in warnings(known))
+    assert not any("own costs" in said for said in warnings(none))
 
 
 def test_assumed_costs_are_called_assumptions_until_they_are_set(run):

@@ -57,10 +57,10 @@ def warnings(run: Any) -> Iterator[str]:
     plain, default = parameters.as_plain(), Parameters().as_plain()
     if all(plain[name] == default[name] for name in ("gross_margin", "contact_cost", "call_cost")):
         own = own_margin(run["margins"])
-        but = f" (this shop's costs say {format_percent(own)})" if own is not None else ""
+        but = f" (own costs: {format_percent(own)})" if own is not None else ""
         yield (
-            f"A margin of {format_percent(parameters.gross_margin)}{but} and "
-            f"{format_money(parameters.contact_cost, currency)} a contact or "
+            f"A margin of {format_percent(parameters.gross_margin)}{but}, "
+            f"{format_money(parameters.contact_cost, currency)} a contact and "
             f"{format_money(parameters.cost_of_a_call, currency)} a call are assumptions: set yours "
             "(<code>gross_margin</code>, <code>contact_cost</code>, <code>call_cost</code>)."
         )

@@ -204,7 +204,8 @@ def plan_table(plan: pd.DataFrame, *, contact_cost: float, currency: str) -> Htm
     caption = (
         f"Both lists of every segment with a campaign, {n:,} customers: `campaign_arms.csv` of the run's "
         f"folder. Cost at {each} a contact (assumed). Difference of both halves' mean spend in "
-        "standard deviations; below 0.1 they count as alike."
+        "standard deviations; below 0.1 they count as alike. Whatever it is, customers of like past "
+        "spend are compared with each other."
     )
     return table_of(rows, caption=caption, numeric=rows.columns[-5:])
 

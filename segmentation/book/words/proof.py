@@ -23,6 +23,7 @@ from segmentation.core.limits import (
     LEAST_PUBLISHED,
     LITTLE_MOVED,
     MUCH_MOVED,
+    SAME_INERTIA,
     SENSITIVE,
 )
 from segmentation.evidence.stability import TOO_FEW
@@ -145,7 +146,10 @@ def starts_sentence(starts: pd.DataFrame, kinds: list[str]) -> str:
             continue
         n, reached = len(rows), int(rows["reached_best"].sum())
         worst = rows.loc[rows["moved"].idxmax()]
-        text = f"**{reached} of {n}** single random starts reach the best solution."
+        text = (
+            f"**{reached} of {n}** single random starts reach the best solution, or one within "
+            f"{SAME_INERTIA:.2%} of its inertia."
+        )
         above = format_percent(max(worst["excess"], 0.0))
         if worst["moved"] < LITTLE_MOVED:
             text += f" None would place more than {format_percent(LITTLE_MOVED)} of the customers elsewhere."

@@ -292,7 +292,9 @@ def _pays(row: Any) -> str:
     if not row.base > 0:
         return said
     low, high = (format_percent(share) for share in (row.base_low, row.base_high))
-    return f"{said}; {format_percent(row.base)} ({low} to {high}) do in {row.outcome_days} days anyway"
+    return (
+        f"{said}; {format_percent(row.base)} ({low} to {high}) do in {row.outcome_days} days anyway"
+    )
 
 
 def _typically(share: float) -> str:

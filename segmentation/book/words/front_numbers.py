@@ -170,8 +170,9 @@ def _expected(
         f"{': too rough to plan with' if is_rough(calibration) else ''}",
         [],
         f"How many of these customers order in the next {facts['outcome_days']} days, summed from each "
-        "one's chance if nothing is done; customers still to come are not among them. The same forecast "
-        f"made on {facts['cut']} is compared with the {facts['days_after']} days after it.",
+        "one's chance if nothing is done; customers still to come are not among them. Shares of whole "
+        "segments are corrected by what earlier forecasts missed of each, so they add to another number. "
+        f"The same forecast made on {facts['cut']} is compared with the {facts['days_after']} days after it.",
     )
 
 

@@ -15,14 +15,14 @@ from segmentation.actions.next_steps import NEW
 from segmentation.book import style
 from segmentation.book.figure_room import NARROW
 from segmentation.book.plots import common
-from segmentation.book.plots.bars import bare_bars
+from segmentation.book.plots.bars import LINE_HEIGHT, bare_bars
 from segmentation.core import columns as schema
 from segmentation.core.limits import LEAST_CUSTOMERS, LEAST_PUBLISHED
 from segmentation.core.phrases import shorten
 
 NEW_LABEL, LOST_LABEL = "Not yet a customer", "No longer in the data"
 GAP = 0.04  # between blocks, as a part of all customers
-LINE, APART = 0.165, 0.05  # inches of a line of a label, and between two labels
+APART = 0.05  # inches between two labels
 FOOT = 0.9  # inches of what is above and below the axes
 LONGEST_NAME, NAME_WIDTH = 64, 26
 BLOCK = 0.03  # width of a block, as a part of the axis
@@ -64,7 +64,7 @@ def _named(name: object) -> str:
 def _room(texts: Iterable[str]) -> float:
     """Inches that labels above each other need, of which each has one more line of numbers."""
     lines = [text.count("\n") + 2 for text in texts]
-    return len(lines) * (LINE * max(lines, default=0) + APART)
+    return len(lines) * (LINE_HEIGHT * max(lines, default=0) + APART)
 
 
 def _places(
@@ -73,7 +73,9 @@ def _places(
     """Where labels stand beside what they name, on axes so high that reach from 0 to top."""
     gap = _room(texts) / max(len(texts), 1) / inches * top
     order = np.argsort(middles, kind="stable")
-    first, last = (LINE * (texts[n].count("\n") + 2) / 2 / inches * top for n in order[[0, -1]])
+    first, last = (
+        LINE_HEIGHT * (texts[n].count("\n") + 2) / 2 / inches * top for n in order[[0, -1]]
+    )
     return common.spread(middles, gap, first, top - last)
 
 

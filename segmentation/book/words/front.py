@@ -43,7 +43,7 @@ from segmentation.core.limits import (
 from segmentation.deliver.workbook.sheets import list_name
 
 MOST_BARS, MOST_ACTIONS, MOST_WARNINGS = 4, 3, 3
-TRIAL, CALL = "try half of them first", "Call first"
+TRIAL = "try half of them first"
 
 
 def front_page(run: Any, *, title: str, link: str, colours: Mapping[str, str]) -> str:
@@ -215,9 +215,7 @@ def _actions(run: Any) -> list[tuple[str, ...]]:
         if exchanged(run):
             do = f"Only once the dates are put right, for silence is read off them. {do}"
             found.insert(max(place, MOST_ACTIONS - 1), (what, do, *rest))
-        elif money >= MUCH_CALLED * total and not (
-            what.startswith(CALL) and is_rough(run["forecast_calibration"])
-        ):
+        elif money >= MUCH_CALLED * total:
             found.insert(place, (what, do, *rest))
             place += 1
         else:
@@ -249,7 +247,7 @@ def _slipped(run: Any) -> tuple[Any, ...] | None:
     cost = format_money((len(own) - alone) * parameters.contact_cost, parameters.currency)
     typical = _typically(needed * dearer_than_typical(orders.mean(), orders.median()))
     is_planned = own["customer_id"].isin(arms["customer_id"]).all()
-    pays = f"; writing costs {cost}{' (part of those below)' if is_planned else ''}: "
+    pays = f"; writing costs {cost}{' (within the plan)' if is_planned else ''}: "
     if needed * (len(own) - alone) <= 1:
         pays += "a single order because of it pays for all"
     else:
@@ -305,7 +303,10 @@ def _typically(share: float) -> str:
 
 
 def _called_first(run: Any) -> tuple[Any, ...] | None:
-    """Customers who have most to lose; money as they spent it, for nobody knows what they will."""
+    """Customers who have most to lose; money as they spent it, for nobody knows what they will.
+
+    It is none where the list rests on a forecast that is too rough to plan with: then it does not lead.
+    """
     listed_first = run["call_first"]
     if len(listed_first) < LEAST_CALLED:
         return None
@@ -317,8 +318,8 @@ def _called_first(run: Any) -> tuple[Any, ...] | None:
     cost = format_money(len(listed_first) * facts["cost_of_a_call"], currency)
     pays = f"; {calls_pay(listed_first, facts)} because of it"
     return (
-        money,
-        f"{CALL}: {plural(len(listed_first), 'customer')} {why} in the last quarter",
+        0.0 if possible and is_rough(run["forecast_calibration"]) else money,
+        f"Call first: {plural(len(listed_first), 'customer')} {why} in the last quarter",
         f"Ring each, {first} first.",
         _at_risk(listed_first, facts, currency)
         if possible

@@ -40,6 +40,7 @@ from IPython.display import Markdown
 
 import segmentation
 from segmentation import open_run, plots, words
+from segmentation.actions.break_even import margin_used
 from segmentation.segments import portraits
 
 run = open_run(globals())
@@ -108,7 +109,8 @@ words.Prose(words.preferences_sentence(run["preferences"]))
 words.preferences_table(run["preferences"])
 
 # %%
-words.Prose(words.margins_sentence(run["margins"], assumed=run.parameters.gross_margin, currency=currency))
+margin = margin_used(run.parameters.gross_margin, run["margins"])
+words.Prose(words.margins_sentence(run["margins"], assumed=margin, currency=currency))
 
 # %% [markdown]
 # ## Why these names

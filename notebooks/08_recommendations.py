@@ -26,7 +26,7 @@
 source: str = "cdnow"  # Where orders come from: a shipped source, or a path to a source SQL file.
 random_state: int = 42  # Seed of every random choice.
 currency: str = "USD"  # ISO 4217 code of the account currency; a label, nothing is converted.
-gross_margin: float = 0.3  # Share of revenue left after the cost of goods; an assumption to replace.
+gross_margin = "auto"  # Share of revenue left after the cost of goods; auto: by costs in the source, else 0.3, an assumption to replace.
 contact_cost: float = 1.0  # Cost of contacting one customer once; an assumption to replace.
 runs_dir: str = "runs"  # Folder of runs and of the stage cache.
 
@@ -37,7 +37,7 @@ from IPython.display import Markdown
 
 import segmentation
 from segmentation import open_run, plots, words
-from segmentation.actions import campaign, campaign_plan
+from segmentation.actions import break_even, campaign, campaign_plan, slipping
 from segmentation.actions.limits_of_advice import add_limits
 from segmentation.actions.recommend import who_orders_anyway
 from segmentation.customers import concentration
@@ -54,8 +54,9 @@ words.banner(run["overview"], run["swap"])
 
 # %%
 customers = run["customers"]
+margin = break_even.margin_used(gross_margin, run["margins"])
 advice = segmentation.recommend(
-    customers, gross_margin=gross_margin, contact_cost=contact_cost, currency=currency,
+    customers, gross_margin=margin, contact_cost=contact_cost, currency=currency,
     responses=who_orders_anyway(run["holdout_responses"], run["order_anyway"]), random_state=random_state,
     plays=run.rules["plays"]["plays"], naming_rules=run.rules["naming_rules"],
 )
@@ -73,7 +74,7 @@ plots.draw(
 Markdown(words.stakes_sentence(advice, overview=run["overview"], currency=currency))
 
 # %%
-Markdown(words.break_even_sentence(advice, run["margins"], gross_margin=gross_margin, contact_cost=contact_cost, currency=currency))
+Markdown(words.break_even_sentence(advice, run["margins"], gross_margin=margin, contact_cost=contact_cost, currency=currency))
 
 # %% [markdown]
 # ## What if margin, cost or budget were others?
@@ -82,8 +83,19 @@ Markdown(words.break_even_sentence(advice, run["margins"], gross_margin=gross_ma
 listed = customers[~customers["customer_id"].isin(perhaps_guests(run["line_findings"]))]
 words.what_if_sliders(
     advice, run["stability"], listed, seed=random_state,
-    gross_margin=gross_margin, contact_cost=contact_cost, currency=currency,
+    gross_margin=margin, contact_cost=contact_cost, currency=currency,
 )
+
+# %% [markdown]
+# ## Who slipped
+
+# %%
+slipped = slipping.most_slipped(
+    run["slipping"], run["slipped_before"], run["campaign_arms"], contact_cost=contact_cost, gross_margin=margin,
+)
+Markdown(words.slipped_sentence(
+    slipped, kinds=list(run["chosen"]), currency=currency, is_told=not campaign.another_currency(advice),
+))
 
 # %% [markdown]
 # ## Whom to call first
@@ -104,7 +116,7 @@ arms = campaign_plan.arms_of_run(listed, advice, seed=random_state)
 plan = campaign_plan.plan(arms, advice)
 words.recommendation_cards(
     advice, plan, currency=currency, overview=run["overview"], cut=run["holdout"].get("cut", ""),
-    colours=colours, gross_margin=gross_margin, margins=run["margins"],
+    colours=colours, gross_margin=margin, margins=run["margins"],
 )
 
 # %% [markdown]

@@ -2,9 +2,47 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Literal
 
-from segmentation.core.limits import MEAN_OF_FEW, PLAUSIBLE_RISE
+import numpy as np
+import pandas as pd
+
+from segmentation.core.limits import (
+    ASSUMED_MARGIN,
+    LEAST_COSTED,
+    MEAN_OF_FEW,
+    PLAUSIBLE_RISE,
+)
+
+
+def own_margin(margins: pd.DataFrame) -> float | None:
+    """Share of revenue left after the costs that the source names; None where it names none."""
+    revenue = float(margins["revenue"].sum())
+    return 1 - float(margins["cost"].sum()) / revenue if revenue > 0 else None
+
+
+def margin_used(asked: float | Literal["auto"], margins: pd.DataFrame) -> float:
+    """Gross margin that every break-even counts with: as set, else the shop's own, else assumed.
+
+    Parameters
+    ----------
+    margins : DataFrame
+        ``lines, with_cost, revenue, cost``; costs count where nearly all lines have one
+        (`LEAST_COSTED`) and something is left of revenue. In steps of 0.1%, as the sliders have.
+
+    Examples
+    --------
+    >>> costs = pd.DataFrame({"lines": [9], "with_cost": [9], "revenue": [80.0], "cost": [60.0]})
+    >>> margin_used("auto", costs), margin_used(0.4, costs), margin_used("auto", costs[:0])
+    (0.25, 0.4, 0.3)
+    """
+    if asked != "auto":
+        return float(asked)
+    own = own_margin(margins)
+    if own is None or round(own, 3) <= 0:
+        return ASSUMED_MARGIN
+    known = int(margins["with_cost"].sum()) >= LEAST_COSTED * int(margins["lines"].sum())
+    return round(own, 3) if known else ASSUMED_MARGIN
 
 
 def break_even_response(contact_cost: float, gross_margin: float, order_value: float) -> float:

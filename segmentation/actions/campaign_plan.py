@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from segmentation.actions import campaign
+from segmentation.actions.break_even import margin_used
 from segmentation.actions.limits_of_advice import add_limits
 from segmentation.actions.recommend import recommend, who_orders_anyway
 from segmentation.core.limits import LEAST_ARM, QUARTER_DAYS
@@ -107,12 +108,13 @@ def advise(
     order_anyway: pd.DataFrame,
     naming_rules: dict[str, Any],
     plays: dict[str, Any],
+    margins: pd.DataFrame,
     parameters: Parameters,
 ) -> dict[str, Any]:
     """One play per segment with audience, money and break-even; the lists of a test."""
     table = recommend(
         customers,
-        gross_margin=parameters.gross_margin,
+        gross_margin=margin_used(parameters.gross_margin, margins),
         contact_cost=parameters.contact_cost,
         currency=parameters.currency,
         responses=who_orders_anyway(holdout_responses, order_anyway),

@@ -8,7 +8,13 @@ import numpy as np
 import pandas as pd
 
 from segmentation.actions import campaign
-from segmentation.actions.break_even import break_even_response
+from segmentation.actions.break_even import break_even_response, margin_used
+from segmentation.actions.slipping import (
+    SLIPPING_COLUMNS,
+    came_back,
+    ladder_of,
+    slipping_customers,
+)
 from segmentation.core.parameters import Parameters
 from segmentation.evidence.forecast import chances
 from segmentation.evidence.holdout import known_at_cut, standing_by
@@ -19,16 +25,11 @@ from segmentation.segments.own_labels import OWN_LABELS
 
 MOVEMENT_COLUMNS = ("as_of", "segment_from", "segment_to", "customers", "revenue")
 RETENTION_COLUMNS = ("as_of", "segment", "customers", "ordered")
-SLIPPING_COLUMNS = (
-    "customer_id", "segment_type", "segment_from", "segment", "what", "total_spent", "recency",
-    "frequency", "average_order_value",
-)  # fmt: skip
 CALL_FIRST_COLUMNS = (
     "rank", "customer_id", "segment_type", "segment", "value_at_risk", "chance_before", "chance",
     "average_order_value", "total_spent", "recency", "why",
 )  # fmt: skip
 NEW, NONE = "new customers", "in no segment"
-FELL, SILENT = "fell a segment", "fell silent"
 
 
 def next_steps(
@@ -40,6 +41,7 @@ def next_steps(
     line_findings: pd.DataFrame,
     forecast_facts: dict[str, Any],
     overview: dict[str, Any],
+    margins: pd.DataFrame,
     parameters: Parameters,
 ) -> dict[str, Any]:
     """Movement by quarters, and two lists of customers to turn to now.
@@ -51,6 +53,7 @@ def next_steps(
         "movement": pd.DataFrame(columns=list(MOVEMENT_COLUMNS)),
         "retention": pd.DataFrame(columns=list(RETENTION_COLUMNS)),
         "slipping": pd.DataFrame(columns=list(SLIPPING_COLUMNS)),
+        "slipped_before": came_back({}, {}),
         "call_first": pd.DataFrame(columns=list(CALL_FIRST_COLUMNS)),
         "call_first_facts": {},
     }
@@ -66,11 +69,12 @@ def next_steps(
     today = standing_by(model, customers) if OWN_LABELS in model.info else customers
     is_guest = customers["customer_id"].isin(perhaps_guests(line_findings))
     listed, alike = customers[~is_guest], today["segment"] == customers["segment"]
-    slipping = slipping_customers(before, customers[~is_guest & alike], _ladder(customers))
+    slipping = slipping_customers(before, customers[~is_guest & alike], ladder_of(customers))
     risks = at_risk(before, listed, slipping, forecast_facts)
     costs = {name: getattr(parameters, name) for name in ("contact_cost", "cost_of_a_call")}
+    gross_margin = margin_used(parameters.gross_margin, margins)
     least, written = (
-        break_even_response(costs[name], parameters.gross_margin, 1.0)
+        break_even_response(costs[name], gross_margin, 1.0)
         for name in ("cost_of_a_call", "contact_cost")
     )
     called = call_first(risks, campaign_arms, least=least)
@@ -78,10 +82,11 @@ def next_steps(
         "movement": movement({**placed, overview["as_of"]: today}),
         "retention": retention(placed),
         "slipping": slipping,
+        "slipped_before": came_back(placed, ladder_of(customers)),
         "call_first": called,
         "call_first_facts": {
             **costs,
-            "gross_margin": parameters.gross_margin,
+            "gross_margin": gross_margin,
             "at_risk": len(risks),
             "worth_writing": int((risks["stake"] > written).sum()),
             "worth_a_call": int((risks["stake"] > least).sum()),
@@ -138,40 +143,6 @@ def retention(placed: dict[str, pd.DataFrame]) -> pd.DataFrame:
         for day, now in placed.items()
     ]
     return pd.concat(rows, ignore_index=True)[list(RETENTION_COLUMNS)]
-
-
-def _ladder(customers: pd.DataFrame) -> dict[tuple[str, str], int]:
-    """Place of each segment in its group, by what its customers spent on average."""
-    clusters = customers.groupby(["segment_type", "segment"])["cluster"].first()
-    return {(str(kind), str(name)): int(place) for (kind, name), place in clusters.items()}
-
-
-def slipping_customers(
-    before: pd.DataFrame, customers: pd.DataFrame, ladder: dict[tuple[str, str], int]
-) -> pd.DataFrame:
-    """Customers who fell a segment in the last quarter, or fell silent in it.
-
-    Whoever ordered so lately that the silence is shorter than a quarter ago has not fallen, even
-    if more orders make a customer of a segment that spends less on average. Silent is who ordered in the quarter before, stood above the lowest segment, and has not
-    ordered since. Largest spend first.
-    """
-    both = customers.merge(
-        before[["customer_id", "segment", "recency", "orders_next"]].rename(
-            columns={"segment": "segment_from", "recency": "recency_before"}
-        ),
-        on="customer_id",
-    ).dropna(subset="segment_from")
-    kinds = both["segment_type"]
-    then = [ladder.get(key, 0) for key in zip(kinds, both["segment_from"], strict=True)]
-    now = [ladder.get(key, 0) for key in zip(kinds, both["segment"], strict=True)]
-    quarter = (both["recency"] - both["recency_before"]).max()
-    fell = (np.array(now) < np.array(then)) & (both["recency"] > both["recency_before"])
-    silent = (both["orders_next"] == 0) & (both["recency_before"] < quarter)
-    chosen = both.assign(what=np.where(fell, FELL, SILENT))[fell | (silent & (np.array(then) > 0))]
-    order = ["total_spent", "recency", "customer_id"]
-    return chosen.sort_values(order, ascending=[False, True, True], ignore_index=True)[
-        list(SLIPPING_COLUMNS)
-    ]
 
 
 def at_risk(

@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from segmentation.book.words.text import inert
-from segmentation.core.columns import FEATURES, group_labels
+from segmentation.core.columns import FEATURES
+from segmentation.core.groups import group_labels
 from segmentation.segments.model import GroupModel, SegmentModel
 from segmentation.segments.model_checks import why_not_exported
 

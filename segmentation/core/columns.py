@@ -6,7 +6,6 @@ A format, a unit or a meaning is changed here and nowhere else.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,36 +16,6 @@ MODEL_SCHEMA_VERSION = 1
 
 RESPONSE_DAYS = (30, 60, 90, 180)
 """Periods after a contact in which an order may count as a response to it."""
-
-SEGMENT_TYPES = ("normal", "pre_register", "unregistered")
-SEGMENT_TYPE_LABELS = {
-    "normal": "registered before ordering",
-    "pre_register": "ordered before registering",
-    "unregistered": "had not registered",
-}
-
-ALL_CUSTOMERS = "all customers"
-
-
-def group_labels(kinds: Iterable[str]) -> dict[str, str]:
-    """What each ``segment_type`` means in a run that has these groups.
-
-    Only where those who ordered before registering are a group of their own is it true of
-    the others that they registered first; and where there is one group, nothing is known
-    or said of registration.
-
-    Examples
-    --------
-    >>> group_labels(["normal", "pre_register"])["normal"]
-    'registered before ordering'
-    >>> group_labels(["normal", "unregistered"])["normal"], group_labels(["normal"])["normal"]
-    ('registered', 'all customers')
-    """
-    present = set(kinds)
-    if "pre_register" in present:
-        return SEGMENT_TYPE_LABELS
-    alone = present <= {"normal"}
-    return SEGMENT_TYPE_LABELS | {"normal": ALL_CUSTOMERS if alone else "registered"}
 
 
 @dataclass(frozen=True)

@@ -361,6 +361,12 @@ PLAUSIBLE_RISE = 1.0
 Why: in that experiment one e-mail took buyers within two weeks from 0.57% to 1.25% at best; \
 most do less, and where many order anyway a doubling is out of reach.
 Source: Hillstrom 2008, MineThatData e-mail challenge"""
+ASSUMED_MARGIN = 0.3
+"""Share of revenue left after the cost of goods, where neither profile nor source says it.
+Why: a placeholder in the range of retailers; an assumption to replace by your own figure."""
+LEAST_COSTED = 0.8
+"""Part of lines whose cost the source must name for its own margin to be used.
+Why: where a fifth is left out, the rest may well be goods of another margin."""
 CALL_TIMES = 5
 """A telephone call to a customer in times of one written contact, until call_cost is set.
 Why: minutes of a person's paid time; round, and an assumption to replace by your own figure."""

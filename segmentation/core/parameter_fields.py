@@ -17,7 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationIn
 
 from segmentation.core.columns import SHIPPED_FEATURES
 from segmentation.core.errors import first_three
-from segmentation.core.limits import CALL_TIMES
+from segmentation.core.limits import ASSUMED_MARGIN, CALL_TIMES
 from segmentation.core.own_features import FeatureLabel, labels_from
 from segmentation.core.readings import TableReading, readings_from
 
@@ -227,11 +227,10 @@ class Parameters(BaseModel):
         description="ISO 4217 code of the account currency; a label, nothing is converted.",
         json_schema_extra=_unit("code"),
     )
-    gross_margin: float = Field(
-        0.3,
-        gt=0,
-        le=1,
-        description="Share of revenue left after the cost of goods; an assumption to replace.",
+    gross_margin: Annotated[float, Field(gt=0, le=1)] | Auto = Field(
+        "auto",
+        description="Share of revenue left after the cost of goods; auto: by costs in the source, "
+        f"else {ASSUMED_MARGIN}, an assumption to replace.",
         json_schema_extra=_unit("share of revenue"),
     )
     contact_cost: float = Field(

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from sklearn.preprocessing import PowerTransformer, RobustScaler, StandardScaler
 
-from segmentation.core.columns import FEATURES, SEGMENT_TYPES
+from segmentation.core.columns import FEATURES
+from segmentation.core.groups import SEGMENT_TYPES
 from segmentation.core.parameters import Parameters
 from segmentation.customers.features import add_segment_type, check_features
 from segmentation.customers.preparation import DATES, Preparation

@@ -22,8 +22,9 @@ from segmentation.actions.campaign import (
     uplift_in_blocks,
 )
 from segmentation.core.atomic import refuse_existing
-from segmentation.core.columns import SEGMENT_TYPES, format_percent, format_share
+from segmentation.core.columns import format_percent, format_share
 from segmentation.core.errors import OutputError, ParameterError, SourceError, first_three
+from segmentation.core.groups import SEGMENT_TYPES
 from segmentation.core.guarded_csv import unguarded, unguarded_ids, write_guarded_csv
 from segmentation.orders.customer_ids import perhaps_guests
 from segmentation.run.compare_runs import read_run

@@ -16,7 +16,7 @@ from sqlglot import exp
 
 from segmentation.core.atomic import atomic_path, refuse_existing
 from segmentation.core.errors import SourceError
-from segmentation.core.limits import CALL_TIMES
+from segmentation.core.limits import ASSUMED_MARGIN, CALL_TIMES
 from segmentation.core.parameters import Parameters
 from segmentation.sources import first_look
 from segmentation.sources.first_look import Table
@@ -318,7 +318,7 @@ def _profile(
         "features: [recency, frequency, total_spent]",
         "n_clusters: auto",
         "returns: exclude  # or net: what comes back is taken off",
-        f"gross_margin: {fields['gross_margin'].default}  # {OWNER}: share of revenue left after the cost of goods",
+        f"gross_margin: {fields['gross_margin'].default}  # {OWNER}: share of revenue left after the cost of goods; auto: by costs in the data, else {ASSUMED_MARGIN}",
         f"contact_cost: {fields['contact_cost'].default}  # {OWNER}: what it costs to contact one customer once",
         f"call_cost: {fields['call_cost'].default}  # {OWNER}: what it costs to call one customer; auto: {CALL_TIMES} x contact_cost",
     ]

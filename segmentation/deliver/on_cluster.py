@@ -15,8 +15,9 @@ from typing import Any
 import pandas as pd
 from sqlglot import exp
 
-from segmentation.core.columns import FEATURES, SEGMENT_TYPES
+from segmentation.core.columns import FEATURES
 from segmentation.core.errors import SourceError
+from segmentation.core.groups import SEGMENT_TYPES
 from segmentation.customers import features
 from segmentation.customers.read_orders import read_lines, rules_of
 from segmentation.deliver.scoring_sql import FEATURES_TABLE, scoring_select

@@ -20,6 +20,7 @@ import pyarrow as pa
 import yaml
 
 from segmentation import __version__
+from segmentation.actions.break_even import margin_used
 from segmentation.core.atomic import scratch_folder
 from segmentation.core.errors import OutputError
 from segmentation.core.guarded_csv import write_plain_csv
@@ -212,7 +213,8 @@ def _write_workbook(run: Run, folder: Path) -> None:
         colours=colours_of(run["profile"], run.rules["naming_rules"]),
         next_steps={name: run[name] for name in ("call_first", "slipping")},
         overview=run["overview"]
-        | {name: getattr(run.parameters, name) for name in ("currency", *_SAID)},
+        | {name: getattr(run.parameters, name) for name in ("currency", *_SAID)}
+        | {"gross_margin": margin_used(run.parameters.gross_margin, run["margins"])},
         currency=currency,
         csv_folder=csv_folder,
     )

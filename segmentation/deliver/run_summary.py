@@ -9,8 +9,9 @@ from typing import Any
 
 import pandas as pd
 
-from segmentation.core.columns import format_share, group_labels
+from segmentation.core.columns import format_share
 from segmentation.core.errors import SourceError
+from segmentation.core.groups import group_labels
 from segmentation.core.parameters import load_yaml
 from segmentation.core.phrases import shorten
 from segmentation.deliver.check import findings_found

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from segmentation.core.atomic import atomic_path, refuse_existing, scratch_folder
-from segmentation.core.columns import FEATURES, group_labels
+from segmentation.core.columns import FEATURES
 from segmentation.core.drift import (
     SHIFTED,
     SHIFTING,
@@ -20,6 +20,7 @@ from segmentation.core.drift import (
     stability_index,
 )
 from segmentation.core.errors import OutputError, SourceError
+from segmentation.core.groups import group_labels
 from segmentation.core.limits import PSI_REFIT, PSI_WATCH
 from segmentation.deliver.score_parts import assigned_parts, write_parts
 from segmentation.segments.model import SegmentModel, load_model

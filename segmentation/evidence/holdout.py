@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from segmentation.core.columns import FEATURES, SEGMENT_TYPES
+from segmentation.core.columns import FEATURES
+from segmentation.core.groups import SEGMENT_TYPES
 from segmentation.core.limits import AUTO_K_RANGE, EVERYBODY_ALIVE, LEAST_CUSTOMERS
 from segmentation.core.parameters import Parameters
 from segmentation.customers import prepare

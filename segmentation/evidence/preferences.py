@@ -65,8 +65,8 @@ def preferences(
 
     ``preferences``: the mean over customers of the share of their own spend, so that one large
     customer weighs as much as any other, in the segment (``share``) and among all others of
-    its group (``others``); ``differs`` where both part by more than chance. ``margins``: revenue
-    and cost of the lines whose cost the source names.
+    its group (``others``); ``differs`` where both part by more than chance. ``margins``: lines,
+    and revenue and cost of those whose cost the source names; empty where it names none.
     """
     nothing = {
         "preferences": pd.DataFrame(columns=list(PREFERENCE_COLUMNS)),
@@ -91,7 +91,7 @@ def preferences(
     together = pd.concat(kept, ignore_index=True) if kept else nothing["preferences"]
     return {
         "preferences": together[list(PREFERENCE_COLUMNS)],
-        "margins": margins[margins["with_cost"] > 0].reset_index(drop=True),
+        "margins": margins.fillna(0.0) if margins["with_cost"].any() else nothing["margins"],
     }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from segmentation.core.columns import SEGMENT_TYPES
+from segmentation.core.groups import SEGMENT_TYPES
 from segmentation.core.parameters import Parameters
 from segmentation.core.threads import in_parallel
 from segmentation.customers import prepare

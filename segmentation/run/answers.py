@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from segmentation.actions.break_even import margin_used
 from segmentation.actions.limits_of_advice import ADDED
 from segmentation.actions.recommend import recommend, who_orders_anyway
 from segmentation.core.errors import OutputError
@@ -175,6 +176,7 @@ def advice(customers: pd.DataFrame, asked: dict[str, Any]) -> pd.DataFrame:
         return recommend(customers, **asked)
     names = ("gross_margin", "contact_cost", "currency", "random_state")
     own = {name: getattr(run.parameters, name) for name in names}
+    own["gross_margin"] = margin_used(run.parameters.gross_margin, run["margins"])
     own |= {"plays": run.rules["plays"]["plays"], "naming_rules": run.rules["naming_rules"]}
     given = {name: value for name, value in asked.items() if name != "responses"}
     anyway = who_orders_anyway(run["holdout_responses"], run["order_anyway"])

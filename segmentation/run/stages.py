@@ -328,7 +328,7 @@ STAGES: dict[str, Stage] = {
             campaign_plan.advise,
             inputs=(
                 *("customers", "stability", "holdout", "holdout_responses", "order_anyway"),
-                *("line_findings", "naming_rules", "plays"),
+                *("line_findings", "naming_rules", "plays", "margins"),
             ),
             uses=("gross_margin", "contact_cost", "currency", "random_state"),
             gives={
@@ -356,13 +356,14 @@ STAGES: dict[str, Stage] = {
             next_steps.next_steps,
             inputs=(
                 *("history", "customers", "model", "campaign_arms", "line_findings"),
-                *("forecast_facts", "overview"),
+                *("forecast_facts", "overview", "margins"),
             ),
             uses=("split_pre_register", "gross_margin", "contact_cost", "call_cost"),
             gives={
                 "movement": "customers and money between segments, quarter by quarter",
                 "retention": "customers of each segment who order in the next quarter",
                 "slipping": "who fell a segment or fell silent in the last quarter",
+                "slipped_before": "who had slipped a quarter ago, and how many of them ordered since",
                 "call_first": "customers by the value that is at risk, with the reason",
                 "call_first_facts": "what calling them costs, and who is not on the list",
             },

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from segmentation.core.columns import FEATURES, SEGMENT_TYPES, format_share
+from segmentation.core.columns import FEATURES, format_share
+from segmentation.core.groups import SEGMENT_TYPES
 from segmentation.core.limits import LABELS_FOLLOWED
 from segmentation.customers.preparation import TRANSFORMS, Preparation
 

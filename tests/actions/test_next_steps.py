@@ -8,17 +8,16 @@ import pandas as pd
 import pytest
 
 from segmentation.actions.next_steps import (
-    FELL,
     NEW,
-    SILENT,
     at_risk,
     call_first,
     movement,
     retention,
-    slipping_customers,
 )
+from segmentation.actions.slipping import FELL, SILENT, came_back, most_slipped, slipping_customers
 from segmentation.book.words.calling import call_first_sentence
 from segmentation.book.words.changes import movement_sentence, retention_sentence
+from segmentation.book.words.slipping import slipped_sentence
 from segmentation.core.parameters import load_yaml, parameters_from
 from segmentation.run.run import Run
 from segmentation.segments.model import load_model
@@ -176,6 +175,56 @@ def test_who_ordered_lately_has_not_fallen_though_the_new_segment_spends_less():
     assert slipping_customers(before, again, ladder)["customer_id"].tolist() == ["silent"]
 
 
+def test_who_had_slipped_a_quarter_ago_is_followed_for_the_quarter_since():
+    """`fell` and `silent` had slipped; of them `silent` ordered since."""
+    ladder = {("normal", "Low"): 0, ("normal", "High"): 1}
+    then = customers().assign(orders_next=[0, 3, 1, 0])
+    later = customers().assign(orders_next=0)
+    found = came_back({"2023-06-30": BEFORE, "2023-09-30": then}, ladder)
+    assert found.to_dict("records") == [
+        {"as_of": "2023-09-30", "segment_type": "normal", "segment_from": "High", "customers": 2, "ordered": 1}
+    ]  # fmt: skip
+    assert came_back({"2023-09-30": then}, ladder).empty
+    three = {"2023-09-30": then, "2023-12-31": later, "2023-06-30": BEFORE}
+    assert came_back(three, ladder)["as_of"].unique().tolist() == ["2023-12-31"]
+
+
+def test_who_slipped_is_told_with_what_writing_costs_and_who_comes_back_anyway():
+    """60 of mean order 20: at a margin of 25% one in five must order of the 40 written to."""
+    kind = {"segment_type": "normal", "segment_from": "High"}
+    lost = pd.DataFrame([kind] * 60).assign(
+        customer_id=[f"c{n}" for n in range(60)], total_spent=50.0, average_order_value=20.0,
+        what=[FELL] * 50 + [SILENT] * 10,
+    )  # fmt: skip
+    other = lost.head(1).assign(segment_from="Low", total_spent=2.0)
+    arms = pd.DataFrame(
+        {"customer_id": lost["customer_id"], "arm": ["control"] * 20 + ["treatment"] * 40}
+    )
+    before = pd.DataFrame([kind | {"customers": 80, "ordered": 24}])
+    costs = {"contact_cost": 1.0, "gross_margin": 0.25}
+    found = most_slipped(pd.concat([other, lost]), before, arms, **costs)
+    said = slipped_sentence(found, kinds=["normal"], currency="USD", is_told=True)
+    assert (
+        "**60 customers of High** slipped in the last quarter: 50 fell a segment and 10 fell silent."
+        in said
+    )
+    assert "They have spent \\$3,000 so far." in said
+    assert (
+        "Writing costs \\$40.00 (within the plan): pays if 1 in 5 customers orders because of it. "
+        in said
+    )
+    assert "20 of them belong to the halves that are left alone" in said and "30% of 80 " in said
+    untold = slipped_sentence(found, kinds=["normal"], currency="USD", is_told=False)
+    assert "pays" not in untold
+    few = most_slipped(lost.head(53), before.assign(customers=20), arms, **costs)
+    said = slipped_sentence(few, kinds=["normal"], currency="USD", is_told=True)
+    assert "fell" not in said.split(".")[0] and "whatever is done" not in said
+    assert most_slipped(lost.head(0), before, arms, **costs) is None
+    assert slipped_sentence(None, kinds=["normal"], currency="USD", is_told=True).startswith(
+        "Nobody"
+    )
+
+
 FACTS = {"possible": True, "r": 0.5, "alpha": 6.0, "a": 0.9, "b": 1.6, "outcome_days": 90}
 
 
@@ -225,7 +274,7 @@ def test_a_call_has_its_own_cost_which_decides_the_list(cdnow_run, runs_dir):
         "five written contacts, until it is set"
     )
     for run, cost in ((own, 5.0), (dear, 10.0)):
-        worth = run["call_first"]["value_at_risk"] * run.parameters.gross_margin
+        worth = run["call_first"]["value_at_risk"] * run["call_first_facts"]["gross_margin"]
         assert len(worth) and (worth > cost).all()
     assert len(dear["call_first"]) < len(own["call_first"])
     found = own["call_first_facts"]

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from segmentation.book.words import front, front_numbers
+from segmentation.book.words.changes import came_back_then
 from segmentation.book.words.trust import trust
 from segmentation.book.words.warnings import warnings
 from segmentation.core.errors import ParameterError
@@ -96,7 +97,7 @@ def test_who_slipped_comes_first_where_they_spent_much(run):
     assert re.fullmatch(rf"Win back 6 of {best}.* who slipped last quarter", what)
     money = front.format_money(sum_of / 10, run.parameters.currency)
     written = front.format_money(4, run.parameters.currency)
-    assert f"{money} spent so far, 5 fell a segment, 1 fell silent; writing costs {written}" in more
+    assert f"{money} spent so far; writing costs {written}" in more
     assert ": pays if 1 in 2 " in more and "2 of them are left alone to compare" in more
     little = pd.DataFrame(lost | {"total_spent": sum_of / 6000})
     assert "slipped" not in front.actions(Given(much, slipping=little))[0][0]
@@ -122,11 +123,39 @@ def test_the_fourth_number_is_the_forecast_beside_how_it_turned_out_before(run):
 
 def test_a_margin_that_the_costs_contradict_is_said_beside_the_assumed_one(run):
     costs = {"revenue": [100.0, 100.0], "cost": [80.0, 70.0]}
-    known = Given(run, margins=pd.DataFrame(costs))
+    costs |= {"lines": [100, 100], "with_cost": [100, 20]}
+    part = Given(run, margins=pd.DataFrame(costs))
+    known = Given(run, margins=pd.DataFrame(costs | {"with_cost": [100, 100]}))
     none = Given(run, margins=pd.DataFrame(costs).head(0))
 
-    assert any("(own costs: 25%)" in said for said in warnings(known))
+    assert any("A margin of 30% (own costs: 25%), " in said for said in warnings(part))
+    (said,) = [said for said in warnings(known) if "assumptions" in said]
+    assert said.endswith("the margin, 25%, is this shop's own.") and "gross_margin" not in said
     assert not any("own costs" in said for said in warnings(none))
+
+
+def test_a_rise_that_hides_fewer_of_the_best_coming_back_is_told(run):
+    quarters, best = run["quarters"], run["profile"].pipe(lambda p: p.loc[p["revenue"].astype(float).idxmax(), "segment"])
+    rows = [("2024-03-31", 500, 300), ("2024-06-30", 500, 250), ("2025-03-31", 500, 200)]
+    came = pd.DataFrame(rows, columns=["as_of", "customers", "ordered"]).assign(segment=best)
+    assert came_back_then(came, best) == (0.4, 0.6, True)
+    told = Given(run, retention=came, quarters=quarters)
+    assert front_numbers._best_fell(told, True) == f"; of {best} 40% came back, 60% a year before"
+    assert front_numbers._best_fell(told, False) == ""
+    same = Given(run, retention=came.assign(ordered=[300, 250, 290]))
+    assert front_numbers._best_fell(same, True) == ""
+
+
+def test_the_whole_plan_counts_everybody_once_and_says_what_it_costs(run):
+    arms, called = run["campaign_arms"], run["call_first"]
+    written = arms.loc[arms["arm"] == "treatment", "customer_id"]
+    said = front.whole_plan(run)
+    cost = len(written) * run.parameters.contact_cost + len(called) * run.parameters.cost_of_a_call
+    assert f"{len(written):,} written to, {len(called):,} called: " in said
+    assert front.format_money(cost, run.parameters.currency) in said
+    both = called["customer_id"].isin(written).sum()
+    assert (f"; {both:,} on both lists" in said) == (both >= 5)
+    assert front.whole_plan(Given(run, call_first=called.head(0))) == ""
 
 
 def test_assumed_costs_are_called_assumptions_until_they_are_set(run):

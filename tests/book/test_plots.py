@@ -17,6 +17,7 @@ from matplotlib.colors import to_hex
 
 from segmentation.book import plots, style
 from segmentation.core import columns as schema
+from segmentation.core.groups import SEGMENT_TYPES
 from segmentation.core.palette import in_the_dark
 from segmentation.evidence.forecast import calibration
 from segmentation.orders.date_swap import swap_evidence, swapped
@@ -27,7 +28,7 @@ SEGMENTS = ["One-time low spenders", "Returning", "Steady regular customers", "H
 COLOURS = style.segment_colours(SEGMENTS)
 
 
-def customers_of(n=240, types=schema.SEGMENT_TYPES, segments=SEGMENTS, constant=False):
+def customers_of(n=240, types=SEGMENT_TYPES, segments=SEGMENTS, constant=False):
     """Customers with heavy-tailed money, a zero, an empty value and recognisable ids."""
     rng = np.random.default_rng(7)
     frequency = 1 + rng.geometric(0.4, n)
@@ -538,7 +539,7 @@ def calls(customers, *, types, months, ledger, values, ks, eps, sizes):
     }
 
 
-ALL = schema.SEGMENT_TYPES
+ALL = SEGMENT_TYPES
 SIZES = {
     "ordinary": calls(
         customers_of(),

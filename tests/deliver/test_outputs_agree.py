@@ -14,7 +14,7 @@ from conftest import call_cli
 from python_calamine import CalamineWorkbook
 from workbooks import kind_of, names_of
 
-from segmentation.core.columns import SEGMENT_TYPE_LABELS, group_labels
+from segmentation.core.groups import SEGMENT_TYPE_LABELS, group_labels
 from segmentation.core.guarded_csv import unguarded
 from segmentation.deliver.scoring_sql import scoring_sql
 from segmentation.segments.model import load_model

@@ -17,7 +17,7 @@ from sklearn.cluster import DBSCAN, KMeans
 from sklearn.metrics import adjusted_rand_score
 
 from segmentation.book import words as insights
-from segmentation.core.columns import group_labels
+from segmentation.core.groups import group_labels
 from segmentation.core.parameters import load_yaml, parameters_from
 from segmentation.evidence.anomalies import dense_groups, injected_recall, tune_dbscan
 from segmentation.evidence.explain import apply_rules, explain, rounded_cut

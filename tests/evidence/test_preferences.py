@@ -6,13 +6,14 @@ import pandas as pd
 import pytest
 from conftest import ROOT
 
+from segmentation.actions.break_even import margin_used, own_margin
 from segmentation.book.words.preferences import (
     margins_sentence,
-    own_margin,
     preferences_sentence,
     preferences_table,
 )
 from segmentation.book.words.recommendations import _by_own_margin, break_even_sentence
+from segmentation.core.limits import ASSUMED_MARGIN
 from segmentation.core.parameters import load_yaml, parameters_from
 from segmentation.evidence.preferences import compared
 from segmentation.run.run import Run
@@ -78,7 +79,36 @@ def test_the_margin_is_that_of_the_files(run):
     said = margins_sentence(margins, assumed=0.3, currency="USD")
     assert "25% of revenue is left" in said and "assume a gross margin of 30%" in said
     as_set = margins_sentence(margins, assumed=0.246, currency="USD")
-    assert as_set.endswith("as break-even figures assume.")
+    assert as_set.endswith("and break-even figures count with it.")
+
+
+def test_break_evens_count_with_the_shops_own_margin_unless_one_is_set(run):
+    margins = run["margins"]
+    own = round(1 - margins["cost"].sum() / margins["revenue"].sum(), 3)
+    assert own != ASSUMED_MARGIN and run.parameters.gross_margin == "auto"
+    assert run["call_first_facts"]["gross_margin"] == own
+    plays = run["recommendations"]
+    cost = run.parameters.contact_cost
+    expected = cost / (own * plays["response_value"])
+    assert plays["break_even_response"].to_numpy() == pytest.approx(expected.to_numpy())
+    asked = run.with_parameters(gross_margin=0.5)
+    doubled = asked["recommendations"]["break_even_response"] * 0.5 / own
+    assert plays["break_even_response"].to_numpy() == pytest.approx(doubled.to_numpy())
+
+
+@pytest.mark.parametrize(
+    ("costs", "used"),
+    [
+        ({"with_cost": [80, 0], "cost": [60.0, 0.0]}, 0.25),
+        ({"with_cost": [79, 0], "cost": [60.0, 0.0]}, ASSUMED_MARGIN),  # a fifth has no cost
+        ({"with_cost": [80, 20], "cost": [60.0, 30.0]}, ASSUMED_MARGIN),  # nothing is left
+        ({"with_cost": [80, 20], "cost": [60.0, 19.99]}, ASSUMED_MARGIN),  # 0.01%
+    ],
+)
+def test_a_margin_of_part_of_the_lines_or_of_nothing_is_not_used(costs, used):
+    table = pd.DataFrame({"lines": [80, 20], "revenue": [80.0, 0.0]} | costs)
+    assert margin_used("auto", table) == pytest.approx(used)
+    assert margin_used(0.4, table) == 0.4
 
 
 def one_play(margins, **changed):

@@ -10,7 +10,7 @@ from conftest import ordinary_orders
 
 from segmentation.book import words
 from segmentation.book.words.front import actions
-from segmentation.core.columns import ALL_CUSTOMERS, SEGMENT_TYPE_LABELS, group_labels
+from segmentation.core.groups import ALL_CUSTOMERS, SEGMENT_TYPE_LABELS, group_labels
 from segmentation.core.parameters import load_yaml, parameters_from
 from segmentation.run.run import Run
 

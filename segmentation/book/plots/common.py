@@ -18,6 +18,7 @@ from matplotlib.transforms import ScaledTranslation
 from segmentation.book import figure_room, style
 from segmentation.book.figure_room import narrowed
 from segmentation.core import columns as schema
+from segmentation.core.groups import SEGMENT_TYPES, group_labels
 from segmentation.core.limits import LEAST_PUBLISHED
 
 GROUP_GREYS = (style.INK, style.QUIET, style.CONTEXT)
@@ -59,10 +60,10 @@ def panels(
 
 
 def by_type(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    """Rows of each segment type, in the order of `schema.SEGMENT_TYPES`."""
+    """Rows of each segment type, in the order of `SEGMENT_TYPES`."""
     if "segment_type" not in table.columns:
         return [("", table)]
-    known = schema.SEGMENT_TYPES
+    known = SEGMENT_TYPES
     present = sorted(
         table["segment_type"].dropna().astype(str).unique(),
         key=lambda name: (known.index(name) if name in known else len(known), name),
@@ -78,7 +79,7 @@ class GroupName(str):
     def __new__(cls, name: str, kinds: Iterable[str]) -> GroupName:
         """Name one of the groups of a figure."""
         made = super().__new__(cls, name)
-        made.label = schema.group_labels(kinds).get(name, name)
+        made.label = group_labels(kinds).get(name, name)
         return made
 
 
@@ -86,7 +87,7 @@ def type_label(segment_type: str, kinds: Iterable[str] = ()) -> str:
     """A group's name for people, among the groups that a figure shows."""
     if isinstance(segment_type, GroupName):
         return segment_type.label
-    return schema.group_labels(kinds or (segment_type,)).get(segment_type, segment_type)
+    return group_labels(kinds or (segment_type,)).get(segment_type, segment_type)
 
 
 def panel_title(
@@ -296,14 +297,14 @@ def spread(positions: Sequence[float], gap: float, low: float, high: float) -> n
 
 def type_style(segment_type: str) -> tuple[str, str]:
     """Grey and marker of a group where a figure compares groups: colours are segments'."""
-    known = schema.SEGMENT_TYPES
+    known = SEGMENT_TYPES
     place = known.index(segment_type) if segment_type in known else len(known)
     return GROUP_GREYS[place % len(GROUP_GREYS)], style.MARKERS[place]
 
 
 def group_hatch(segment_type: object) -> str:
     """Pattern on the colour of a segment: of two groups' segments of one name, each has its own."""
-    known = schema.SEGMENT_TYPES
+    known = SEGMENT_TYPES
     place = known.index(str(segment_type)) if segment_type in known else 0
     return HATCHES[place % len(HATCHES)]
 

@@ -16,6 +16,7 @@ from segmentation.book.plots import common
 from segmentation.book.plots.rows import draw_rows
 from segmentation.book.plots.spread import draw_spread
 from segmentation.core import columns as schema
+from segmentation.core.groups import group_labels
 
 SCORES = {
     "k": ("", "Clusters (k)"),
@@ -181,7 +182,7 @@ def draw(
         ax.set_ylabel("")
     if of_groups and len(colours) > 1 and not is_named:
         marks = style.segment_markers(colours)
-        labels = schema.group_labels(colours)
+        labels = group_labels(colours)
         fig.legend(
             handles=[common.point_key(labels.get(v, v), c, marks[v]) for v, c in colours.items()],
             loc="outside lower center", ncols=1 if NARROW.get() else 2,

@@ -124,6 +124,7 @@ from segmentation.book.words.segments import (
     versions_table,
 )
 from segmentation.book.words.serving import api_examples
+from segmentation.book.words.slipping import slipped_sentence
 from segmentation.book.words.structure import (
     dbscan_evidence_sentence,
     effect_sentence,
@@ -237,6 +238,7 @@ __all__ = [
     "share_sentence",
     "silhouette_sentence",
     "skew_sentence",
+    "slipped_sentence",
     "source_sql",
     "special_lines_sentence",
     "special_lines_table",

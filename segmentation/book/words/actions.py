@@ -9,7 +9,8 @@ import pandas as pd
 
 from segmentation.book.behind import FEW, HIDDEN
 from segmentation.book.words.text import Html, plural, table_of
-from segmentation.core.columns import format_money, format_percent, format_points, group_labels
+from segmentation.core.columns import format_money, format_percent, format_points
+from segmentation.core.groups import short_groups
 from segmentation.core.intervals import Z95
 from segmentation.core.limits import LEAST_CUSTOMERS, LEAST_PUBLISHED
 
@@ -69,7 +70,7 @@ def dependence_table(table: pd.DataFrame) -> Html:
     )
     rows = pd.DataFrame(
         {
-            "group": ordered["segment_type"].map(group_labels(ordered["segment_type"])),
+            "group": ordered["segment_type"].map(short_groups(ordered["segment_type"])),
             "segment": ordered["segment"],
             "customers": [f"{n:,}" for n in ordered["customers"]],
             "inequality (Gini)": [
@@ -90,7 +91,7 @@ def sample_size_table(sizes: pd.DataFrame) -> Html:
     carried = sizes["break_even_typical"].notna() & sizes["break_even"].notna()
     rows = pd.DataFrame(
         {
-            "group": sizes["segment_type"].map(group_labels(sizes["segment_type"])),
+            "group": sizes["segment_type"].map(short_groups(sizes["segment_type"])),
             "segment": sizes["segment"],
             "customers": [f"{n:,}" for n in sizes["customers"]],
             "order anyway": [base_words(row) for row in sizes.itertuples()],
@@ -187,7 +188,7 @@ def plan_table(plan: pd.DataFrame, *, contact_cost: float, currency: str) -> Htm
     kinds = set(plan["segment_type"])
     rows = pd.DataFrame(
         {
-            "group": plan["segment_type"].map(group_labels(kinds)),
+            "group": plan["segment_type"].map(short_groups(kinds)),
             "segment": plan["segment"],
             "what to do": plan["play"],
             "contact": [f"{n:,}" for n in plan["treatment"]],
@@ -218,7 +219,7 @@ def trial_table(trial: pd.DataFrame) -> Html:
     trial.loc[few, ["treatment", "control", "uplift"]] = float("nan")
     rows = pd.DataFrame(
         {
-            "group": trial["segment_type"].map(group_labels(kinds)),
+            "group": trial["segment_type"].map(short_groups(kinds)),
             "segment": trial["segment"],
             "one half": [_half(row.treatment, row.n_treatment) for row in trial.itertuples()],
             "other half": [_half(row.control, row.n_control) for row in trial.itertuples()],

@@ -18,13 +18,8 @@ from segmentation.book.words.text import (
     named,
     plural,
 )
-from segmentation.core.columns import (
-    FEATURES,
-    SEGMENT_TYPES,
-    format_money,
-    format_percent,
-    format_value,
-)
+from segmentation.core.columns import FEATURES, format_money, format_percent, format_value
+from segmentation.core.groups import SEGMENT_TYPES
 from segmentation.core.limits import (
     LARGE_DIFFERENCE,
     LEAST_ALIKE,

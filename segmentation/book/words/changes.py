@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 
 from segmentation.actions.campaign import response_uplift
-from segmentation.actions.next_steps import FELL, NEW
+from segmentation.actions.next_steps import NEW
+from segmentation.actions.slipping import FELL
 from segmentation.book.words.text import (
     Html,
     dollars,
@@ -21,13 +22,8 @@ from segmentation.book.words.text import (
     table_of,
     told,
 )
-from segmentation.core.columns import (
-    format_money,
-    format_percent,
-    format_share,
-    format_value,
-    group_labels,
-)
+from segmentation.core.columns import format_money, format_percent, format_share, format_value
+from segmentation.core.groups import group_labels, short_groups
 from segmentation.core.limits import LEAST_CUSTOMERS, LEAST_PUBLISHED
 
 VERDICT_WORDS = {
@@ -203,11 +199,8 @@ def retention_sentence(
     kept = retention[retention["customers"] >= LEAST_CUSTOMERS]
     if kept["as_of"].nunique() < 2:
         return ""
-    days = sorted(kept["as_of"].unique())
-    by_day = {day: own.set_index("segment") for day, own in kept.groupby("as_of")}
-    year_ago = f"{int(days[-1][:4]) - 1}{days[-1][4:7]}"
-    day = next((day for day in days if day.startswith(year_ago)), days[0])
-    now, then = by_day[days[-1]], by_day[day]
+    last, day = _days_compared(kept)
+    now, then = (kept[kept["as_of"] == each].set_index("segment") for each in (last, day))
     ordered = [name for name in reversed(names) if name in now.index]
     said, moved = [], []
     for name in ordered:
@@ -217,18 +210,47 @@ def retention_sentence(
             if not 0 < count < LEAST_PUBLISHED
             else f"{told(count)} of the {of:,} of {inert(called.get(name, name))}"
         )
-        if name not in then.index:
-            continue
-        first, all_then = int(then.at[name, "ordered"]), int(then.at[name, "customers"])
-        change = response_uplift(count, of, first, all_then)
-        if not change.low <= 0 <= change.high:
+        if change := came_back_then(kept, name):
             whom = inert(called.get(name, name))
-            moved.append(f"{format_percent(first / all_then)} of {whom} (n = {all_then:,})")
-    text = f"In the quarter after {days[-1]}, {listed(said)} ordered."
+            moved.append(
+                f"{format_percent(change[1])} of {whom} (n = {int(then.at[name, 'customers']):,})"
+            )
+    text = f"In the quarter after {last}, {listed(said)} ordered."
     if moved:
-        season = "" if day.startswith(year_ago) else ", though of another season"
+        season = "" if _is_year(day, last) else ", though of another season"
         return f"{text} In the quarter after {day}, {listed(moved)} did: a change beyond chance{season}."
     return f"{text} No segment differs beyond chance from the quarter after {day}."
+
+
+def came_back_then(retention: pd.DataFrame, name: str) -> tuple[float, float, bool] | None:
+    """Share of a segment that ordered in the last quarter, the share before, whether a year before.
+
+    None where the two do not differ beyond chance, or too few customers were in it.
+    """
+    kept = retention[retention["customers"] >= LEAST_CUSTOMERS]
+    if kept["as_of"].nunique() < 2:
+        return None
+    last, day = _days_compared(kept)
+    own = kept[kept["segment"] == name].set_index("as_of")
+    if not {last, day} <= set(own.index):
+        return None
+    (came, of), (first, all_then) = (
+        own.loc[each, ["ordered", "customers"]].astype(int) for each in (last, day)
+    )
+    change = response_uplift(came, of, first, all_then)
+    if change.low <= 0 <= change.high:
+        return None
+    return came / of, first / all_then, _is_year(day, last)
+
+
+def _days_compared(retention: pd.DataFrame) -> tuple[str, str]:
+    """The last quarter's end, and the one a year before it, else the first."""
+    days = sorted(retention["as_of"].unique())
+    return days[-1], next((day for day in days if _is_year(day, days[-1])), days[0])
+
+
+def _is_year(day: str, last: str) -> bool:
+    return day.startswith(f"{int(last[:4]) - 1}{last[4:7]}")
 
 
 def _called(profile: pd.DataFrame | None) -> dict[str, str]:
@@ -253,7 +275,7 @@ def _segment_words(row: Any, side: str, kinds: set[str]) -> str:
     if pd.isna(name):
         return ""
     kind = getattr(row, f"segment_type_{side}")
-    return f"{name} ({group_labels(kinds)[kind]})" if len(kinds) > 1 else str(name)
+    return f"{name} ({short_groups(kinds)[kind]})" if len(kinds) > 1 else str(name)
 
 
 def migration_table(changes: Any, *, currency: str) -> Html:

@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 
 from segmentation.book.words.text import Html, dollars, plural, table_of
-from segmentation.core.columns import format_money, format_percent, group_labels
+from segmentation.core.columns import format_money, format_percent
+from segmentation.core.groups import group_labels
 from segmentation.core.limits import PRECISION_DAYS
 
 REPAIR_WORDS = {"off": "as found", "swap_day_month": "day and month exchanged"}

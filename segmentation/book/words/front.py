@@ -9,12 +9,14 @@ from typing import Any
 
 import pandas as pd
 
-from segmentation.actions.break_even import break_even_response, dearer_than_typical
-from segmentation.actions.campaign import CONTROL
-from segmentation.actions.next_steps import SILENT
+from segmentation.actions.break_even import margin_used
+from segmentation.actions.campaign import TREATMENT
 from segmentation.actions.recommend import NOT_AT_THIS_COST
+from segmentation.actions.slipping import most_slipped
+from segmentation.book.words.break_even import one_in, typically
 from segmentation.book.words.calling import calls_pay
 from segmentation.book.words.front_numbers import (
+    groups_meant,
     half_meant,
     headline,
     is_rough,
@@ -22,18 +24,19 @@ from segmentation.book.words.front_numbers import (
     sparkline,
     unfinished,
 )
-from segmentation.book.words.recommendations import one_in
+from segmentation.book.words.slipping import anyway, parts_of, writing_pays
 from segmentation.book.words.text import (
-    group_words,
     highest_first,
     in_colour,
     listed,
     named,
     plural,
+    told,
 )
 from segmentation.book.words.trust import trust
 from segmentation.book.words.warnings import cost_beside_orders, exchanged, warnings
 from segmentation.core.columns import format_money, format_percent
+from segmentation.core.groups import short_groups
 from segmentation.core.limits import (
     LEAST_CALLED,
     MUCH_CALLED,
@@ -66,6 +69,7 @@ def front_page(run: Any, *, title: str, link: str, colours: Mapping[str, str]) -
     meanings = "".join(
         f"<dt>{html.escape(what)}</dt><dd>{html.escape(meaning)}</dd>"
         for what, meaning in [
+            *groups_meant(run),
             *half_meant(run),
             *((what, meaning) for what, *_, meaning in numbers(run)),
         ]
@@ -95,7 +99,7 @@ def front_page(run: Any, *, title: str, link: str, colours: Mapping[str, str]) -
         f'<div class="front-two"><div>{_chart(run, colours, link)}</div>'
         f'<div><p class="front-head">What to do first</p>'
         f"<ol>{listed_actions or '<li>No action is supported by these data.</li>'}</ol>"
-        f"{left_alone(run)}</div></div>"
+        f"{left_alone(run)}{whole_plan(run)}</div></div>"
         f'<p class="front-trust"><i class="{light}" role="img" aria-label="{light}"></i>'
         f"<span><b>{lead}</b> {grounds} "
         f'<a href="{link}/07_do_the_segments_hold_up.html">Evidence</a></span></p>'
@@ -159,7 +163,7 @@ def _chart(run: Any, colours: Mapping[str, str], link: str) -> str:
 
 
 def _group(kind: str, kinds: Sequence[str]) -> str:
-    return f"<small>{html.escape(group_words(kind, kinds))}</small>" if len(set(kinds)) > 1 else ""
+    return f"<small>{html.escape(short_groups(kinds)[kind])}</small>" if len(set(kinds)) > 1 else ""
 
 
 def actions(run: Any) -> list[tuple[str, str]]:
@@ -225,40 +229,26 @@ def _actions(run: Any) -> list[tuple[str, ...]]:
 
 def _slipped(run: Any) -> tuple[Any, ...] | None:
     """Customers who fell from the segment that lost most so, or fell silent in it."""
-    slipping, parameters = run["slipping"], run.parameters
-    if slipping.empty:
-        return None
-    lost = slipping.groupby(["segment_type", "segment_from"], observed=True)["total_spent"].sum()
-    kind, name = lost.idxmax()
-    own = slipping[(slipping["segment_type"] == kind) & (slipping["segment_from"] == name)]
-    if len(own) < LEAST_CALLED:
-        return None
-    money, silent = float(own["total_spent"].sum()), int((own["what"] == SILENT).sum())
-    orders = own["average_order_value"].astype(float)
-    needed = break_even_response(
-        parameters.contact_cost, parameters.gross_margin, float(orders.mean())
+    parameters, currency = run.parameters, run.parameters.currency
+    found = most_slipped(
+        *(run[name] for name in ("slipping", "slipped_before", "campaign_arms")),
+        contact_cost=parameters.contact_cost,
+        gross_margin=margin_used(parameters.gross_margin, run["margins"]),
     )
-    said = [f"{format_money(money, parameters.currency)} spent so far"]
-    parts = {"fell a segment": len(own) - silent, "fell silent": silent}
-    said += [f"{n:,} {what}" for what, n in parts.items() if n]
-    arms = run["campaign_arms"]
-    alone = int(own["customer_id"].isin(arms.loc[arms["arm"] == CONTROL, "customer_id"]).sum())
-    but = f"; {alone:,} of them are left alone to compare" if alone else ""
-    cost = format_money((len(own) - alone) * parameters.contact_cost, parameters.currency)
-    typical = _typically(needed * dearer_than_typical(orders.mean(), orders.median()))
-    is_planned = own["customer_id"].isin(arms["customer_id"]).all()
-    pays = f"; writing costs {cost}{' (within the plan)' if is_planned else ''}: "
-    if needed * (len(own) - alone) <= 1:
-        pays += "a single order because of it pays for all"
-    else:
-        pays += f"pays if {one_in(needed)} because of it{typical}"
-    pays = pays if 0 < needed <= UNREACHABLE else ""
-    whom = named(name, kind, list(run["profile"]["segment_type"]))
+    if found is None or found.customers < LEAST_CALLED:
+        return None
+    said = [f"{format_money(found.spent, currency)} spent so far"]
+    said += parts_of(found)
+    but = f"; {found.alone:,} of them are left alone to compare" if found.alone else ""
+    whom = named(found.segment, found.segment_type, list(run["profile"]["segment_type"]))
+    pays = "" if cost_beside_orders(run) else writing_pays(found, currency)
+    if pays and (back := anyway(found)):
+        pays += f"; {back} of a quarter earlier came back anyway"
     return (
-        money,
-        f"Win back {len(own):,} of {whom} who slipped last quarter",
+        found.spent,
+        f"Win back {found.customers:,} of {whom} who slipped last quarter",
         f"Write with a reason to return{but}.",
-        f"{', '.join(said)}{'' if cost_beside_orders(run) else pays}",
+        f"{', '.join(said)}{f'; {pays}' if pays else ''}",
         "Workbook: “Slipping”",
     )
 
@@ -278,6 +268,22 @@ def left_alone(run: Any) -> str:
     )
 
 
+def whole_plan(run: Any) -> str:
+    """What all that is advised costs together, and who is on two lists, counted once each."""
+    arms, called = run["campaign_arms"], run["call_first"]
+    written = arms.loc[arms["arm"] == TREATMENT, "customer_id"]
+    both = int(called["customer_id"].isin(written).sum())
+    if cost_beside_orders(run) or not len(written) or len(called) < LEAST_CALLED:
+        return ""
+    parameters = run.parameters
+    cost = len(written) * parameters.contact_cost + len(called) * parameters.cost_of_a_call
+    also = f"; {told(both)} on both lists" if both else ""
+    return (
+        f'<p class="front-alone"><b>Whole plan:</b> {len(written):,} written to, {len(called):,} called: '
+        f"{format_money(cost, parameters.currency)}{also}.</p>"
+    )
+
+
 def _pays(row: Any) -> str:
     if row.campaign_cost == 0:
         return "any extra order pays"
@@ -286,20 +292,13 @@ def _pays(row: Any) -> str:
     if row.break_even_response * row.customers <= 1:
         return "a single order because of it pays for all"
     said = f"pays if {one_in(row.break_even_response)} because of it"
-    said += _typically(row.break_even_typical)
+    said += typically(row.break_even_typical)
     if not row.base > 0:
         return said
     low, high = (format_percent(share) for share in (row.base_low, row.base_high))
     return (
         f"{said}; {format_percent(row.base)} ({low} to {high}) do in {row.outcome_days} days anyway"
     )
-
-
-def _typically(share: float) -> str:
-    """Who must order by the typical order, where that is told apart from the mean."""
-    if not 0 < share <= UNREACHABLE:
-        return ""
-    return f" ({one_in(share).removesuffix(' customers orders')} by the typical order)"
 
 
 def _called_first(run: Any) -> tuple[Any, ...] | None:

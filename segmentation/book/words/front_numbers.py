@@ -9,9 +9,11 @@ from typing import Any
 
 import pandas as pd
 
-from segmentation.book.words.text import half_words
+from segmentation.book.words.changes import came_back_then
+from segmentation.book.words.text import customers_of, half_words
 from segmentation.book.words.warnings import exchanged
 from segmentation.core.columns import format_money, format_percent
+from segmentation.core.groups import short_groups
 from segmentation.core.intervals import Z95
 from segmentation.core.limits import CUSTOMER_SHARE, ROUGH_FORECAST
 from segmentation.customers import concentration
@@ -46,7 +48,17 @@ def headline(run: Any) -> str:
     of_quarter = months["month"].dt.to_period("Q") == quarters["quarter"].iloc[-1].to_period("Q")
     new = months.loc[of_quarter, "new_customers"].sum() / now
     mostly = f", {format_percent(min(new, 1.0))} of them new" if new >= MOSTLY else ""
-    return f"{few} half the revenue; {moved} ordered than a quarter earlier{mostly}"
+    return f"{few} half the revenue; {moved} ordered than a quarter earlier{mostly}{_best_fell(run, now > before)}"
+
+
+def _best_fell(run: Any, is_rise: bool) -> str:
+    """Who of the segment that brings most came back, where a rise hides that fewer of them did."""
+    best = run["profile"].loc[run["profile"]["revenue"].astype(float).idxmax(), "segment"]
+    change = came_back_then(run["retention"], best) if is_rise else None
+    if change is None or change[0] >= change[1]:
+        return ""
+    shares = [format_percent(share) for share in change[:2]]
+    return f"; of {best} {shares[0]} came back, {shares[1]} {'a year' if change[2] else 'at first'} before"
 
 
 def fewest_for_half(spent: pd.Series) -> int:
@@ -59,6 +71,16 @@ def fewest_for_half(spent: pd.Series) -> int:
     """
     ranked = spent.sort_values(ascending=False).cumsum()
     return int((ranked < spent.sum() / 2).sum()) + 1
+
+
+def groups_meant(run: Any) -> Iterator[tuple[str, str]]:
+    """What the two words beside a segment's name say of its customers."""
+    kinds = list(run["chosen"])
+    if len(kinds) > 1:
+        short = short_groups(kinds)
+        for kind in kinds:
+            words = customers_of(kind, kinds)
+            yield short[kind].capitalize(), f"{words[0].upper()}{words[1:]}: a group of its own."
 
 
 def half_meant(run: Any) -> Iterator[tuple[str, str]]:

@@ -21,7 +21,8 @@ from segmentation.book.words.text import (
     score_range,
     table_of,
 )
-from segmentation.core.columns import column_of, format_money, format_percent, group_labels
+from segmentation.core.columns import column_of, format_money, format_percent
+from segmentation.core.groups import short_groups
 from segmentation.core.limits import LEAST_CUSTOMERS, LIKE_TODAY
 from segmentation.evidence.stability import TOO_FEW
 
@@ -100,7 +101,7 @@ def holdout_table(segments: pd.DataFrame, *, currency: str) -> Html:
     segments = from_the_top(segments)
     rows = pd.DataFrame(
         {
-            "group": segments["segment_type"].map(group_labels(segments["segment_type"])),
+            "group": segments["segment_type"].map(short_groups(segments["segment_type"])),
             "segment at the cut": segments["segment"],
             "customers": segments["customers"].map("{:,}".format),
             "same today": [format_percent(row.as_today) for row in segments.itertuples()],

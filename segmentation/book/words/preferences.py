@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from segmentation.actions.break_even import own_margin
 from segmentation.book.words.text import (
     Html,
     dollars,
@@ -109,12 +110,6 @@ def _value(row: pd.Series) -> str:
     return QUARTERS.get(row.value, row.value) if row.dimension == SEASON else str(row.value)
 
 
-def own_margin(margins: pd.DataFrame) -> float | None:
-    """Share of revenue left after the costs that the source names; None where it names none."""
-    revenue = float(margins["revenue"].sum())
-    return 1 - float(margins["cost"].sum()) / revenue if revenue > 0 else None
-
-
 def differs(own: float, assumed: float) -> bool:
     """Whether an own margin is another one than that which is assumed."""
     return abs(own - assumed) >= 0.005
@@ -132,7 +127,7 @@ def margins_sentence(margins: pd.DataFrame, *, assumed: float, currency: str) ->
         f"goods ({priced:,} of {plural(lines, 'line')}, {revenue})"
     )
     if not differs(own, assumed):
-        return dollars(f"{text}, as break-even figures assume.")
+        return dollars(f"{text}, and break-even figures count with it.")
     return dollars(
         f"{text}; break-even figures assume a gross margin of {format_percent(assumed)}, and the "
         "recommendations say what the shop's own makes of them."

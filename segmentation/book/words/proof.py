@@ -17,7 +17,8 @@ from segmentation.book.words.text import (
     score_range,
     table_of,
 )
-from segmentation.core.columns import format_money, format_percent, group_labels
+from segmentation.core.columns import format_money, format_percent
+from segmentation.core.groups import short_groups
 from segmentation.core.limits import (
     BORDERLINE_MARGIN,
     LEAST_PUBLISHED,
@@ -86,7 +87,7 @@ def stability_table(stability: pd.DataFrame) -> Html:
     stability = from_the_top(stability)
     rows = pd.DataFrame(
         {
-            "group": stability["segment_type"].map(group_labels(stability["segment_type"])),
+            "group": stability["segment_type"].map(short_groups(stability["segment_type"])),
             "segment": stability["segment"],
             "customers": stability["customers"].map("{:,}".format),
             "overlap": [score_range(row, "jaccard") for row in stability.itertuples()],
@@ -258,7 +259,7 @@ def sensitivity_table(sensitivity: pd.DataFrame, *, currency: str) -> Html:
     """Every cell of the panel."""
     rows = pd.DataFrame(
         {
-            "group": sensitivity["segment_type"].map(group_labels(sensitivity["segment_type"])),
+            "group": sensitivity["segment_type"].map(short_groups(sensitivity["segment_type"])),
             "returns": sensitivity["returns"],
             "transform": sensitivity["transform"],
             "scaler": sensitivity["scaler"],

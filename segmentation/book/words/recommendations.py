@@ -10,9 +10,11 @@ from typing import Any
 
 import pandas as pd
 
+from segmentation.actions.break_even import own_margin
 from segmentation.actions.campaign import another_currency
 from segmentation.actions.recommend import FIRST_ORDER, FORECAST, NOT_AT_THIS_COST, WINDOW_ORDER
-from segmentation.book.words.preferences import differs, own_margin
+from segmentation.book.words.break_even import one_in
+from segmentation.book.words.preferences import differs
 from segmentation.book.words.text import (
     Html,
     as_sentence,
@@ -287,21 +289,6 @@ def _by_own_margin(row: Any, assumed: float, own: float | None) -> str:
     return f" At the shop's own margin of {format_percent(own)}, not the {format_percent(assumed)} assumed: {then}."
 
 
-def one_in(share: float) -> str:
-    """Who must order, as people say it; rounded so that it hardly sounds easier than it is.
-
-    Examples
-    --------
-    >>> one_in(0.077), one_in(0.6), one_in(1.0)
-    ('1 in 13 customers orders', '60 in 100 customers order', 'everybody orders')
-    """
-    if share >= 1:
-        return "everybody orders"
-    if share > 0.5:
-        return f"{math.ceil(100 * share - 1e-9)} in 100 customers order"
-    return f"1 in {math.floor(1 / share + 0.1):,} customers orders"
-
-
 def worth_words(row: Any, currency: str, gross_margin: float, cut: str) -> str:
     """What an extra order is taken to be worth, and why it may be worth less."""
     value = format_money(row.response_value, currency)
@@ -374,7 +361,7 @@ def break_even_sentence(
     if own is None:
         text += "Both are assumptions, not findings: replace them by your own (`gross_margin`, `contact_cost`)."
     elif not differs(own, gross_margin):
-        text += "The margin is the shop's own by its costs; what a contact costs is an assumption."
+        text += "The margin is the shop's own, by its costs of goods; what a contact costs is an assumption (`contact_cost`)."
     elif own <= 0:
         text += "By the costs in the source nothing is left of revenue: then no campaign pays for itself."
     else:

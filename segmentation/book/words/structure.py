@@ -7,7 +7,8 @@ from typing import Any
 import pandas as pd
 
 from segmentation.book.words.text import Html, in_group, listed, of_kind, plural, table_of
-from segmentation.core.columns import format_percent, group_labels
+from segmentation.core.columns import format_percent
+from segmentation.core.groups import group_labels, short_groups
 from segmentation.core.limits import (
     AUTO_K_RANGE,
     FEW_FLAGS,
@@ -191,7 +192,7 @@ def k_table(k_evidence: pd.DataFrame) -> Html:
     """All scores of all k."""
     rows = pd.DataFrame(
         {
-            "group": k_evidence["segment_type"].map(group_labels(k_evidence["segment_type"])),
+            "group": k_evidence["segment_type"].map(short_groups(k_evidence["segment_type"])),
             "k": k_evidence["k"],
             "inertia": k_evidence["inertia"].map("{:,.0f}".format),
             "silhouette": [

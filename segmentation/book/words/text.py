@@ -10,13 +10,8 @@ from typing import Any
 import pandas as pd
 
 from segmentation.book.behind import about_few, bundle, hide_few
-from segmentation.core.columns import (
-    ALL_CUSTOMERS,
-    FEATURES,
-    format_percent,
-    format_value,
-    group_labels,
-)
+from segmentation.core.columns import FEATURES, format_percent, format_value
+from segmentation.core.groups import ALL_CUSTOMERS, group_labels, short_groups
 from segmentation.core.limits import LEAST_PUBLISHED
 from segmentation.core.palette import in_the_dark
 from segmentation.core.phrases import listed, plural
@@ -206,9 +201,9 @@ def named(segment: str, kind: str, kinds: Sequence[str]) -> str:
     >>> named("High value", "normal", ["normal"])
     'High value'
     >>> named("High value", "unregistered", ["normal", "unregistered"])
-    'High value (had not registered)'
+    'High value (not registered)'
     """
-    return f"{segment} ({group_words(kind, kinds)})" if len(set(kinds)) > 1 else segment
+    return f"{segment} ({short_groups(kinds)[kind]})" if len(set(kinds)) > 1 else segment
 
 
 def in_group(kind: str, kinds: Sequence[str]) -> str:

@@ -8,8 +8,9 @@ from typing import Any
 
 import pandas as pd
 
+from segmentation.actions.break_even import margin_used, own_margin
 from segmentation.actions.campaign import another_currency
-from segmentation.book.words.preferences import own_margin
+from segmentation.book.words.preferences import differs
 from segmentation.book.words.text import as_sentence, named, plural
 from segmentation.core.columns import RULE_WORDS, format_money, format_percent
 from segmentation.core.limits import (
@@ -57,13 +58,23 @@ def warnings(run: Any) -> Iterator[str]:
     plain, default = parameters.as_plain(), Parameters().as_plain()
     if all(plain[name] == default[name] for name in ("gross_margin", "contact_cost", "call_cost")):
         own = own_margin(run["margins"])
+        used = margin_used(parameters.gross_margin, run["margins"])
+        is_own = own is not None and not differs(own, used)
         but = f" (own costs: {format_percent(own)})" if own is not None else ""
-        yield (
-            f"A margin of {format_percent(parameters.gross_margin)}{but}, "
+        costs = (
             f"{format_money(parameters.contact_cost, currency)} a contact and "
-            f"{format_money(parameters.cost_of_a_call, currency)} a call are assumptions: set yours "
-            "(<code>gross_margin</code>, <code>contact_cost</code>, <code>call_cost</code>)."
+            f"{format_money(parameters.cost_of_a_call, currency)} a call are assumptions: set yours ("
         )
+        if is_own:
+            yield (
+                f"{costs}<code>contact_cost</code>, <code>call_cost</code>); the margin, "
+                f"{format_percent(used)}, is this shop's own."
+            )
+        else:
+            yield (
+                f"A margin of {format_percent(used)}{but}, {costs}<code>gross_margin</code>, "
+                "<code>contact_cost</code>, <code>call_cost</code>)."
+            )
 
 
 def _severe(run: Any) -> Iterator[str]:

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field, TypeAdapter, with_config
 from typing_extensions import TypedDict
 
-from segmentation.core.columns import FEATURES, SEGMENT_TYPES, Column
+from segmentation.core.columns import FEATURES, Column
+from segmentation.core.groups import SEGMENT_TYPES
 from segmentation.segments.model import SegmentModel
 
 MAX_ROWS = 10_000

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from segmentation import __version__
-from segmentation.core.columns import FEATURES, MODEL_SCHEMA_VERSION, group_labels
+from segmentation.core.columns import FEATURES, MODEL_SCHEMA_VERSION
+from segmentation.core.groups import group_labels
 from segmentation.deliver.api.contract import MAX_BODY_BYTES, MAX_BULK_ROWS, MAX_ROWS
 from segmentation.deliver.api.store import Serving
 from segmentation.segments.model import GroupModel

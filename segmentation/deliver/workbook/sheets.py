@@ -17,8 +17,8 @@ from segmentation.core.columns import (
     amount_scale,
     format_money,
     format_percent,
-    group_labels,
 )
+from segmentation.core.groups import group_labels
 from segmentation.core.phrases import plural
 from segmentation.deliver.workbook.cells import MAX_DIGITS
 from segmentation.deliver.workbook.definitions import LIST, SHEET_COLUMNS, TITLES

@@ -1,0 +1,138 @@
+"""Who fell a segment or fell silent in the last quarter, and how many such customers come back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from segmentation.actions.break_even import break_even_response, dearer_than_typical
+from segmentation.actions.campaign import CONTROL
+
+SLIPPING_COLUMNS = (
+    "customer_id", "segment_type", "segment_from", "segment", "what", "total_spent", "recency",
+    "frequency", "average_order_value",
+)  # fmt: skip
+BEFORE_COLUMNS = ("as_of", "segment_type", "segment_from", "customers", "ordered")
+FELL, SILENT = "fell a segment", "fell silent"
+
+
+def ladder_of(customers: pd.DataFrame) -> dict[tuple[str, str], int]:
+    """Place of each segment in its group, by what its customers spent on average."""
+    clusters = customers.groupby(["segment_type", "segment"])["cluster"].first()
+    return {(str(kind), str(name)): int(place) for (kind, name), place in clusters.items()}
+
+
+def slipping_customers(
+    before: pd.DataFrame, customers: pd.DataFrame, ladder: dict[tuple[str, str], int]
+) -> pd.DataFrame:
+    """Customers who fell a segment in the last quarter, or fell silent in it.
+
+    Whoever ordered so lately that the silence is shorter than a quarter ago has not fallen, even
+    if more orders make a customer of a segment that spends less on average. Silent is who ordered in the
+    quarter before, stood above the lowest segment, and has not ordered since. Largest spend first.
+    """
+    both = customers.merge(
+        before[["customer_id", "segment", "recency", "orders_next"]].rename(
+            columns={"segment": "segment_from", "recency": "recency_before"}
+        ),
+        on="customer_id",
+    ).dropna(subset="segment_from")
+    kinds = both["segment_type"]
+    then = [ladder.get(key, 0) for key in zip(kinds, both["segment_from"], strict=True)]
+    now = [ladder.get(key, 0) for key in zip(kinds, both["segment"], strict=True)]
+    quarter = (both["recency"] - both["recency_before"]).max()
+    fell = (np.array(now) < np.array(then)) & (both["recency"] > both["recency_before"])
+    silent = (both["orders_next"] == 0) & (both["recency_before"] < quarter)
+    chosen = both.assign(what=np.where(fell, FELL, SILENT))[fell | (silent & (np.array(then) > 0))]
+    order = ["total_spent", "recency", "customer_id"]
+    return chosen.sort_values(order, ascending=[False, True, True], ignore_index=True)[
+        list(SLIPPING_COLUMNS)
+    ]
+
+
+def came_back(
+    placed: Mapping[str, pd.DataFrame], ladder: dict[tuple[str, str], int]
+) -> pd.DataFrame:
+    """Of those who had slipped a quarter ago, how many ordered in the quarter since.
+
+    Parameters
+    ----------
+    placed : dict of day to DataFrame
+        Customers at the end of each quarter by today's borders, with ``orders_next``.
+
+    Returns
+    -------
+    DataFrame of `BEFORE_COLUMNS`, one row per segment that they had left
+    """
+    days = sorted(placed)[-2:]
+    if len(days) < 2:
+        return pd.DataFrame(columns=list(BEFORE_COLUMNS))
+    then = placed[days[1]]
+    slipped = slipping_customers(placed[days[0]], then.drop(columns="orders_next"), ladder)
+    slipped = slipped.merge(then[["customer_id", "orders_next"]], on="customer_id")
+    groups = slipped.assign(ordered=slipped["orders_next"] > 0).groupby(
+        ["segment_type", "segment_from"], observed=True
+    )
+    found = groups.agg(customers=("ordered", "size"), ordered=("ordered", "sum")).reset_index()
+    return found.assign(as_of=days[1])[list(BEFORE_COLUMNS)]
+
+
+@dataclass(frozen=True)
+class Slipped:
+    """Who slipped from the segment that lost most so; money as spent, shares as fractions.
+
+    ``alone``: left alone by a campaign, to compare. ``needed`` and ``typical``: who of those
+    written to must order for it to pay, by the mean order and, where that lies far above it, by
+    the typical customer's (else 0). ``before`` and ``ordered``: such customers a quarter ago, and
+    how many of them ordered in the quarter since.
+    """
+
+    segment_type: str
+    segment: str
+    customers: int
+    silent: int
+    spent: float
+    alone: int
+    is_planned: bool
+    cost: float
+    needed: float
+    typical: float
+    before: int
+    ordered: int
+
+
+def most_slipped(
+    slipping: pd.DataFrame,
+    before: pd.DataFrame,
+    arms: pd.DataFrame,
+    *,
+    contact_cost: float,
+    gross_margin: float,
+) -> Slipped | None:
+    """The segment from which most money slipped, by what these customers have spent."""
+    if slipping.empty:
+        return None
+    keys = ["segment_type", "segment_from"]
+    kind, name = slipping.groupby(keys, observed=True)["total_spent"].sum().idxmax()
+    own = slipping[(slipping["segment_type"] == kind) & (slipping["segment_from"] == name)]
+    orders = own["average_order_value"].astype(float)
+    needed = break_even_response(contact_cost, gross_margin, float(orders.mean()))
+    alone = int(own["customer_id"].isin(arms.loc[arms["arm"] == CONTROL, "customer_id"]).sum())
+    past = before[(before["segment_type"] == kind) & (before["segment_from"] == name)]
+    return Slipped(
+        segment_type=str(kind),
+        segment=str(name),
+        customers=len(own),
+        silent=int((own["what"] == SILENT).sum()),
+        spent=float(own["total_spent"].sum()),
+        alone=alone,
+        is_planned=bool(own["customer_id"].isin(arms["customer_id"]).all()),
+        cost=(len(own) - alone) * contact_cost,
+        needed=needed,
+        typical=needed * dearer_than_typical(float(orders.mean()), float(orders.median())),
+        before=int(past["customers"].sum()),
+        ordered=int(past["ordered"].sum()),
+    )

@@ -1,0 +1,70 @@
+"""Who slipped: what writing to them costs, when it pays, and who comes back unasked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from segmentation.actions.slipping import Slipped
+from segmentation.book.words.break_even import one_in, typically
+from segmentation.book.words.text import dollars, inert, listed, named, plural, told
+from segmentation.core.columns import format_money, format_percent
+from segmentation.core.limits import LEAST_CUSTOMERS, LEAST_PUBLISHED, UNREACHABLE
+
+
+def writing_pays(found: Slipped, currency: str) -> str:
+    """What writing to those who slipped costs and when it pays."""
+    if not 0 < found.needed <= UNREACHABLE:
+        return ""
+    planned = " (within the plan)" if found.is_planned else ""
+    start = f"writing costs {format_money(found.cost, currency)}{planned}: "
+    if found.needed * (found.customers - found.alone) <= 1:
+        return f"{start}a single order because of it pays for all"
+    return f"{start}pays if {one_in(found.needed)} because of it{typically(found.typical)}"
+
+
+def anyway(found: Slipped) -> str:
+    """How many who slipped a quarter earlier ordered in the quarter since, where these are enough."""
+    if found.before < LEAST_CUSTOMERS:
+        return ""
+    return f"{format_percent(found.ordered / found.before)} of {found.before:,}"
+
+
+def parts_of(found: Slipped) -> list[str]:
+    """How many fell a segment and how many fell silent; nothing where one are too few to be told."""
+    counts = {"fell a segment": found.customers - found.silent, "fell silent": found.silent}
+    if any(0 < n < LEAST_PUBLISHED for n in counts.values()):
+        return []
+    if 0 in counts.values():
+        return [f"all {what}" for what, n in counts.items() if n]
+    return [f"{n:,} {what}" for what, n in counts.items()]
+
+
+def slipped_sentence(
+    found: Slipped | None, *, kinds: Sequence[str], currency: str, is_told: bool
+) -> str:
+    """Who slipped from the segment that lost most so, and what it takes to win them back.
+
+    Parameters
+    ----------
+    is_told : bool
+        Whether it can be said when a contact pays.
+    """
+    if found is None:
+        return "Nobody fell a segment or fell silent in the last quarter."
+    name = inert(named(found.segment, found.segment_type, kinds))
+    did = f": {listed(parts_of(found))}" if parts_of(found) else ""
+    spent = format_money(found.spent, currency)
+    text = f"**{plural(found.customers, 'customer')} of {name}** slipped in the last quarter{did}. They have spent {spent} so far. "
+    if is_told and (pays := writing_pays(found, currency)):
+        text += f"{pays[0].upper()}{pays[1:]}. "
+    if found.alone:
+        alone = told(found.alone)
+        text += f"{alone[0].upper()}{alone[1:]} of them belong to the halves that are left alone below. "
+    if said := anyway(found):
+        text += (
+            f"Some come back whatever is done: {said} who had slipped from it a quarter earlier ordered "
+            "in the quarter since. "
+        )
+    return dollars(
+        f"{text}They are in the workbook's sheet *Slipping*, with those of other segments."
+    )

@@ -25,7 +25,7 @@ ROOMS = (
 """In the order the data flows: a room imports only rooms above it in this list."""
 LONG_MODULES = {
     "core/limits.py": (
-        525,
+        530,
         "every threshold of the method once, each with its reason and source",
     ),
 }
@@ -158,7 +158,7 @@ def test_model_needs_errors_columns_and_three_libraries_only():
         own |= {".".join(one.split(".")[:2]) for one in own_imports(tree)}
         libraries |= {module.split(".")[0] for module, _ in imported(tree)}
     # its own features are described in it, and read by what reads a profile's
-    needed = {"core.errors", "core.columns", "core.limits", "core.own_features"}
+    needed = {"core.errors", "core.columns", "core.groups", "core.limits", "core.own_features"}
     assert own - set(SERVED) == needed
     libraries -= {"segmentation", "__future__"} | set(sys.stdlib_module_names)
     assert libraries == {"numpy", "pandas", "scipy"}

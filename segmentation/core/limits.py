@@ -363,7 +363,7 @@ most do less, and where many order anyway a doubling is out of reach.
 Source: Hillstrom 2008, MineThatData e-mail challenge"""
 ASSUMED_MARGIN = 0.3
 """Share of revenue left after the cost of goods, where neither profile nor source says it.
-Why: a placeholder in the range of retailers; an assumption to replace by your own figure."""
+Why: a placeholder, to replace by your own figure."""
 LEAST_COSTED = 0.8
 """Part of lines whose cost the source must name for its own margin to be used.
 Why: where a fifth is left out, the rest may well be goods of another margin."""

@@ -178,8 +178,8 @@ def test_who_ordered_lately_has_not_fallen_though_the_new_segment_spends_less():
 def test_who_had_slipped_a_quarter_ago_is_followed_for_the_quarter_since():
     """`fell` and `silent` had slipped; of them `silent` ordered since."""
     ladder = {("normal", "Low"): 0, ("normal", "High"): 1}
-    then = customers().assign(orders_next=[0, 3, 1, 0])
-    later = customers().assign(orders_next=0)
+    then = customers().assign(orders_next=[0, 3, 0, 0])
+    later = customers(recency=[240.0, 20.0, 100.0, 340.0]).assign(orders_next=0)
     found = came_back({"2023-06-30": BEFORE, "2023-09-30": then}, ladder)
     assert found.to_dict("records") == [
         {"as_of": "2023-09-30", "segment_type": "normal", "segment_from": "High", "customers": 2, "ordered": 1}

@@ -135,7 +135,10 @@ def test_a_margin_that_the_costs_contradict_is_said_beside_the_assumed_one(run):
 
 
 def test_a_rise_that_hides_fewer_of_the_best_coming_back_is_told(run):
-    quarters, best = run["quarters"], run["profile"].pipe(lambda p: p.loc[p["revenue"].astype(float).idxmax(), "segment"])
+    quarters, best = (
+        run["quarters"],
+        run["profile"].pipe(lambda p: p.loc[p["revenue"].astype(float).idxmax(), "segment"]),
+    )
     rows = [("2024-03-31", 500, 300), ("2024-06-30", 500, 250), ("2025-03-31", 500, 200)]
     came = pd.DataFrame(rows, columns=["as_of", "customers", "ordered"]).assign(segment=best)
     assert came_back_then(came, best) == (0.4, 0.6, True)
@@ -235,7 +238,8 @@ def test_the_headline_says_how_few_bring_half_and_whether_fewer_came_back(run):
         months[months["month"] >= run["quarters"].iloc[-1]["quarter"]]["new_customers"].sum() / last
     )
     mostly = f", {new:.0%} of them new" if new >= 0.5 else ""
-    assert said == f"{few} the revenue; {change} ordered than a quarter earlier{mostly}"
+    fell = front_numbers._best_fell(run, last > before)
+    assert said == f"{few} the revenue; {change} ordered than a quarter earlier{mostly}{fell}"
     same = run["quarters"].assign(customers=last)
     told = front_numbers.headline(Given(run, quarters=same))
     assert told == f"{few} the revenue; about as many ordered as a quarter earlier"

@@ -10,7 +10,7 @@ from conftest import ordinary_orders
 
 from segmentation.book import words
 from segmentation.book.words.front import actions
-from segmentation.core.groups import ALL_CUSTOMERS, SEGMENT_TYPE_LABELS, group_labels
+from segmentation.core.groups import ALL_CUSTOMERS, SEGMENT_TYPE_LABELS, group_labels, short_groups
 from segmentation.core.parameters import load_yaml, parameters_from
 from segmentation.run.run import Run
 
@@ -49,7 +49,7 @@ def test_every_mention_of_a_shared_name_is_followed_by_its_group(run, which):
     text = sentences(run)[which]
     groups = run["profile"].groupby("segment")["segment_type"].nunique()
     shared = [name for name, n in groups.items() if n > 1]
-    labels = "|".join(SEGMENT_TYPE_LABELS.values())
+    labels = "|".join([*SEGMENT_TYPE_LABELS.values(), *short_groups(SEGMENT_TYPE_LABELS).values()])
     mentions = [m for name in shared for m in re.finditer(re.escape(name), text)]
     assert mentions
     for mention in mentions:

@@ -109,7 +109,7 @@ Markdown(words.scores_sentence(scores, run["chosen"]))
 # ## Customer by customer
 #
 # The average hides who is badly placed. Each band below is one segment, each line in it one
-# customer; a band that tapers below zero holds customers who sit nearer to another segment.
+# customer; below zero, a customer is on average more like the customers of another segment.
 
 # %% mystnb={"figure": {"name": "fig-silhouettes", "caption": "Silhouette of every customer, by segment; dashed line: the mean."}, "image": {"alt": "One horizontal band per segment made of customers sorted by silhouette, with a dashed vertical line at the overall mean."}}
 plots.plot_silhouettes(run["silhouettes"], colours=plots.colours_of(run["profile"], run.rules["naming_rules"]))

@@ -132,7 +132,7 @@ Markdown(words.grid_sentence(grid, choice))
 # dense groups says little: customers with as many orders may be one each, for a number of
 # orders is whole.
 
-# %% mystnb={"figure": {"name": "fig-dbscan-evidence", "caption": "Dense groups found, and share of flags that stay without a random tenth of the customers, for each setting."}, "image": {"alt": "Two heat maps of radius by neighbourhood size: number of dense groups, and share of flags that stay; the chosen cell is framed in both."}}
+# %% mystnb={"figure": {"name": "fig-dbscan-evidence", "caption": "Dense groups found, and share of those flagged with or without a random tenth of the customers who are flagged both times, for each setting."}, "image": {"alt": "Two heat maps of radius by neighbourhood size: number of dense groups, and share of flags that stay; the chosen cell is framed in both."}}
 plots.plot_dbscan_evidence(run["dbscan_evidence"], choice=choice)
 
 # %%

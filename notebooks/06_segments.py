@@ -116,7 +116,9 @@ words.Prose(words.margins_sentence(run["margins"], assumed=margin, currency=curr
 # ## Why these names
 #
 # A name is earned by figures. Each is listed with the facts behind it; a cluster that meets no
-# rule is described by what sets it apart.
+# rule is described by what sets it apart. A rule is about averages; *true of* counts customers: of
+# a value tier those who spend more than the median customer of the tier below and less than that
+# of the tier above, of other names those on the named side of the group's average or median.
 
 # %%
 Markdown(words.facts_list(run["facts"], profile, rules, currency=currency))

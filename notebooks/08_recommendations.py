@@ -109,7 +109,7 @@ Markdown(words.call_first_sentence(
 # ## Segment by segment
 
 # %%
-Markdown(words.first_round_sentence(advice))
+Markdown(f"{words.first_round_sentence(advice)} {words.season_sentence(run['retention']['as_of'], run['overview']['as_of'])}")
 
 # %%
 arms = campaign_plan.arms_of_run(listed, advice, seed=random_state)
@@ -142,10 +142,10 @@ Markdown(words.sample_size_sentence(sizes, no_holdout=run["holdout"]["reason"]))
 words.plan_table(plan, contact_cost=contact_cost, currency=currency)
 
 # %% [markdown]
-# ## The same comparison where nobody was contacted
+# ## The same comparison without a campaign
 #
 # What does the comparison say when nothing was done? Customers of an earlier day are divided at
-# random in the same way, nobody is contacted, and what they ordered afterwards is compared.
+# random in the same way, both halves are left alike, and what they ordered is compared.
 
 # %%
 words.trial_table(run["holdout_aa"])

@@ -55,6 +55,9 @@ class Comparison:
         the later run gave. NaN where the earlier model knows none of them.
     not_assignable : int
         Customers whose group the earlier model was not fitted on.
+    elsewhere : dict of movement to customers
+        Those of the later run to whom the earlier model gives another segment: `REDRAWN` are in
+        another one only by the later run's borders, `STAYED` in their own only by them.
     verdict : str
         ``keep``, ``watch`` or ``refit``: what to do with the earlier model.
     reasons : tuple of str
@@ -66,6 +69,7 @@ class Comparison:
     drift: pd.DataFrame
     agreement: float
     not_assignable: int
+    elsewhere: dict[str, int]
     verdict: str
     reasons: tuple[str, ...]
 
@@ -87,7 +91,8 @@ def compare(before: RunResult, after: RunResult) -> Comparison:
     matching = match_segments(before, after)
     drifted = drift(before, after)
     customers = customer_movements(before, after, matching)
-    agreement, not_assignable = model_agreement(before, after, matching)
+    movements = customers.set_index("customer_id")["movement"]
+    agreement, not_assignable, elsewhere = model_agreement(before, after, matching, movements)
     changed = _without_counterpart(after, matching)
     unknown = (not_assignable, not_assignable / max(len(after.customers), 1))
     verdict, reasons = _verdict(changed, drifted, agreement, unknown)
@@ -97,6 +102,7 @@ def compare(before: RunResult, after: RunResult) -> Comparison:
         drifted,
         agreement,
         not_assignable,
+        elsewhere,
         verdict,
         reasons,
     )
@@ -239,20 +245,24 @@ def drift(before: RunResult, after: RunResult) -> pd.DataFrame:
 
 
 def model_agreement(
-    before: RunResult, after: RunResult, matching: pd.DataFrame
-) -> tuple[float, int]:
+    before: RunResult, after: RunResult, matching: pd.DataFrame, movements: pd.Series
+) -> tuple[float, int, dict[str, int]]:
     """How often the earlier model gives a customer the later run's segment.
+
+    Parameters
+    ----------
+    movements : Series of movement by customer
 
     Returns
     -------
-    (agreement, not_assignable)
-        Share of the later run's customers that the earlier model can assign, and how many
-        it cannot (a group it was not fitted on).
+    (agreement, not_assignable, elsewhere)
+        Share of the later run's customers that the earlier model can assign, how many it cannot
+        (a group it was not fitted on), and the movements of those whom it places elsewhere.
     """
     assigned = _by_earlier_model(before, after)
     not_assignable = len(after.customers) - len(assigned)
     if assigned.empty:
-        return float("nan"), not_assignable
+        return float("nan"), not_assignable, {}
     partner = matching.dropna(subset=["cluster_before", "cluster_after"]).rename(
         columns={"segment_type": "earlier_type", "cluster_before": "earlier_cluster"}
     )
@@ -260,8 +270,9 @@ def model_agreement(
     expected = assigned.merge(partner[[*keys, "cluster_after"]], on=keys, how="left")
     actual = after.customers[["customer_id", "cluster"]].astype({"cluster": "Int64"})
     both = expected.merge(actual, on="customer_id")
-    equal = both["cluster_after"] == both["cluster"]
-    return float(equal.fillna(False).mean()), not_assignable
+    equal = (both["cluster_after"] == both["cluster"]).fillna(False).astype(bool)
+    elsewhere = both.loc[~equal, "customer_id"].map(movements).value_counts()
+    return float(equal.mean()), not_assignable, {str(k): int(n) for k, n in elsewhere.items()}
 
 
 def _without_counterpart(after: RunResult, matching: pd.DataFrame) -> tuple[int, float]:

@@ -81,8 +81,8 @@ def _of_money(row: Any) -> list[str]:
         (share + needed) / share if share else np.inf for share in (base, row.base_high)
     )
     return [
-        f"break-even asks for {format_points(needed)} points more where {format_percent(base)} (at most "
-        f"{format_percent(row.base_high)}) order anyway: "
+        f"break-even asks for {format_points(needed)} points more where {format_percent(base)} (upper "
+        f"end {format_percent(row.base_high)}) order anyway: "
         + (f"{times:.1f} times as many, " if np.isfinite(times) else "")
         + f"{least:.1f} times by the upper end, and {1 + PLAUSIBLE_RISE:g} times is held possible"
     ]

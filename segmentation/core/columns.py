@@ -61,7 +61,7 @@ FEATURES: dict[str, Column] = {
             "Total spent",
             "currency",
             "money",
-            "Revenue from the customer after discounts (the M of RFM).",
+            "What the customer's kept lines are worth together (the M of RFM).",
         ),
         Column(
             "recency",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from segmentation.core.limits import LEAST_PUBLISHED
+
 
 def listed(items: Sequence[str]) -> str:
     """A list in words.
@@ -30,6 +32,19 @@ def plural(n: int, noun: str) -> str:
         return f"1 {noun}"
     many = f"{noun[:-1]}ies" if noun.endswith("y") and noun[-2] not in "aeiou" else f"{noun}s"
     return f"{n:,} {many}"
+
+
+def told(n: int, noun: str = "") -> str:
+    """A count of people in a sentence; how few they are is not said.
+
+    Examples
+    --------
+    >>> told(12, "customer"), told(3, "customer"), told(3)
+    ('12 customers', 'fewer than 5 customers', 'fewer than 5')
+    """
+    if 0 < n < LEAST_PUBLISHED:
+        return f"fewer than {LEAST_PUBLISHED} {plural(2, noun)[2:] if noun else ''}".strip()
+    return plural(n, noun) if noun else f"{n:,}"
 
 
 def shorten(text: str, most: int) -> str:

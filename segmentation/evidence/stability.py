@@ -132,7 +132,7 @@ def resample_stability(
 
     found = in_parallel(job, tasks, customers=len(values), progress=progress)
     parts = {"bootstrap": found[:STABILITY_RESAMPLES], "subsample": found[STABILITY_RESAMPLES:]}
-    flips = np.mean([each.flipped for each in parts["bootstrap"]], axis=0)
+    flips = np.array([each.flipped for each in parts["bootstrap"]])
     return Stability(
         pd.DataFrame([_whole(method, each, len(values)) for method, each in parts.items()]),
         _clusters(parts, np.bincount(labels, minlength=k)),
@@ -202,22 +202,29 @@ def _clusters(parts: dict[str, list[_Resample]], sizes: np.ndarray) -> pd.DataFr
 def margin_bands(margin: np.ndarray, flips: np.ndarray) -> pd.DataFrame:
     """How often customers change cluster, by how certain their assignment was.
 
+    Customers of one border change together, so the interval counts resamples, not customers.
+
+    Parameters
+    ----------
+    flips : array of shape (n_resamples, n_customers), whether each changed
+
     Examples
     --------
-    >>> bands = margin_bands(np.array([0.05, 0.05, 0.95]), np.array([0.4, 0.2, 0.0]))
+    >>> flips = np.array([[1, 1, 0], [0, 0, 0], [1, 0, 0], [0, 0, 0], [0, 0, 0]])
+    >>> bands = margin_bands(np.array([0.05, 0.05, 0.95]), flips)
     >>> bands[["margin_from", "customers", "flips"]].round(2).values.tolist()
     [[0.0, 2.0, 0.3], [0.9, 1.0, 0.0]]
     """
     band = np.clip(np.digitize(margin, MARGIN_STEPS) - 1, 0, len(MARGIN_STEPS) - 2)
     rows = []
     for number in np.unique(band):
-        own = flips[band == number]
+        own = flips[:, band == number].mean(axis=1)
         error = Z95_ROUNDED * own.std(ddof=1) / np.sqrt(len(own)) if len(own) > 1 else 0.0
         rows.append(
             {
                 "margin_from": MARGIN_STEPS[number],
                 "margin_to": MARGIN_STEPS[number + 1],
-                "customers": len(own),
+                "customers": int((band == number).sum()),
                 "flips": float(own.mean()),
                 "flips_low": max(float(own.mean() - error), 0.0),
                 "flips_high": min(float(own.mean() + error), 1.0),

@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from segmentation.core import phrases
 from segmentation.core.columns import format_money, format_percent
 from segmentation.core.limits import GRAVE_SHARE, LARGE_SHARE
 from segmentation.core.phrases import plural
@@ -189,7 +190,7 @@ def _cancelled(row: Any, facts: Facts, currency: str) -> str:
     return (
         "No purchase was left by the evening, yet under `returns: exclude` they count as sales and "
         f"orders (the largest {_money(Decimal(facts['largest']), currency)}); "
-        f"of {plural(facts['nothing_else'], 'customer')} nothing else counts. `returns: net` takes "
+        f"of {phrases.told(facts['nothing_else'], 'customer')} nothing else counts. `returns: net` takes "
         "the money off again."
     )
 

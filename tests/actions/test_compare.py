@@ -7,6 +7,7 @@ import json
 import math
 import shutil
 from collections import Counter, defaultdict
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -136,6 +137,22 @@ def test_a_border_drawn_elsewhere_is_not_a_movement_of_the_customer():
     moved = cells(changes)
     assert {key[2] for key in moved} == {"stayed", "redrawn"}
     assert moved["Low", "Middle", "redrawn"][0] == 1
+    assert changes.elsewhere == {"redrawn": 1}
+
+
+def test_whom_the_earlier_model_places_elsewhere_is_told_by_what_became_of_them():
+    earlier = population() | {str(500 + i): 30.0 for i in range(6)}  # a little nearer to Low
+    earlier |= {str(600 + i): 33.0 for i in range(7)}  # a little nearer to Middle
+    later = earlier | {str(600 + i): 30.0 for i in range(7)}  # fell, but for the new border
+    changes = compare(run_of(earlier), run_of(later, centres=(8.0, 95.0, 1000.0)))
+    assert changes.elsewhere == {"stayed": 7, "redrawn": 6}
+    said = words.refit_sentence(changes)
+    assert (
+        "The later run's borders alone place 13 customers: 7 would else have left their segment and "
+        "6 changed segment only by that" in said
+    )
+    few = words.refit_sentence(replace(changes, elsewhere={"redrawn": 4, "new": 7}))
+    assert few.endswith(" The later run's borders alone place 11 customers.")
 
 
 def test_a_segment_that_splits_has_one_heir_and_the_rest_is_without_counterpart():

@@ -209,7 +209,7 @@ def test_the_rule_that_decides_stands_beside_its_decisions():
     low = advice.set_index("segment").loc["Low"]
     assert low["play"] == NOT_AT_THIS_COST
     assert low["limits"].startswith(
-        "break-even asks for 47.6 points more where 3.0% (at most 3.6%)"
+        "break-even asks for 47.6 points more where 3.0% (upper end 3.6%)"
     )
     assert "14.2 times by the upper end, and 2 times is held possible" in low["limits"]
     much = next(row for row in recommended(0.3, 2.5).itertuples() if row.segment == "Middle")

@@ -251,7 +251,7 @@ def test_the_headline_says_how_few_bring_half_and_whether_fewer_came_back(run):
 
 def test_trust_turns_red_with_an_unstable_segment_and_green_without_a_doubt(run):
     names = ("stability", "stability_whole", "chosen", "k_rule", "k_evidence", "holdout")
-    given = {name: run[name] for name in (*names, "holdout_rankings", "verdict")}
+    given = {name: run[name] for name in (*names, "holdout_rankings", "verdict", "sensitivity")}
 
     def light(**changed):
         return trust(*{**given, **changed}.values())[0]
@@ -274,6 +274,15 @@ def test_trust_turns_red_with_an_unstable_segment_and_green_without_a_doubt(run)
     clear["stability_whole"] = given["stability_whole"].assign(agreement=0.7)
     assert light(**clear) == "amber"
     assert "give groups that differ (agreement 0.70" in trust(*{**given, **clear}.values())[2]
+    panel = given["sensitivity"]
+    n = int((~panel["is_chosen"].astype(bool)).sum())
+    settled = {**given, **clear, "stability_whole": given["stability_whole"].assign(agreement=0.9)}
+    same = trust(*{**settled, "sensitivity": panel.assign(agreement=0.9)}.values())
+    assert "settings" not in same[2]
+    light_, _, why = trust(*{**settled, "sensitivity": panel.assign(agreement=0.3)}.values())
+    assert (
+        light_ == "amber" and f"(agreement 0.90 of 1), but {n} of {n} other settings do not." in why
+    )
     clear["verdict"] = {
         kind: one | {"natural_kinds": False} for kind, one in given["verdict"].items()
     }

@@ -42,7 +42,12 @@ CHANGED = {
     "01": ("currency", "EUR", r"worth \*\*€", r"\$"),
     "02": ("zero_amount", "exclude", r"`zero_amount` = `exclude`", r"`zero_amount` = `keep`"),
     "03": ("transform", "none", r"the model uses them untransformed", r"works on logarithms"),
-    "04": ("n_clusters", 4, r"This report uses \*\*k = 4\*\*", r"This report uses \*\*k = 3\*\*"),
+    "04": (
+        "n_clusters",
+        4,
+        r"This report uses \*\*4 segments\*\*",
+        r"This report uses \*\*3 segments\*\*",
+    ),
     "05": ("dbscan_min_samples", 12, r"min_samples = 12\b", r"min_samples = 8\b"),
     "06": (
         "features",
@@ -183,7 +188,7 @@ def test_notebook_alone_runs_with_the_command_of_the_readme(cdnow_run, runs_dir,
 
     assert done.code == 0, done.err
     assert "of 23,570 customers" in done.text
-    assert "This report uses **k = 4**, set in the profile" in done.text
+    assert "This report uses **4 segments**, set in the profile" in done.text
     assert not leaks_in(done.text, ids_of(cdnow_run))
 
 

@@ -62,7 +62,7 @@ def test_a_month_that_is_not_complete_is_no_ordinary_month():
 def test_a_fall_after_the_last_newcomers_is_not_called_a_fall_of_everybody():
     table = monthly("2011-12-31").assign(new_customers=[9, 0, 0])
     said = words.month_sentence(table, currency="GBP")
-    assert "a fall in revenue among those months is customers who come back less" in said
+    assert "a fall in revenue among those months is customers who come back or spend less" in said
 
 
 def ranked(model: float, spend: float = 0.02) -> pd.DataFrame:
@@ -150,9 +150,10 @@ def flags(low: float, groups: int, anomalies: int = 50) -> str:
 
 
 def test_flags_are_settled_where_they_stay_in_nearly_every_trial():
-    assert "hardly depend" in flags(0.8, 3)
+    assert "depend little on" in flags(0.8, 3)
+    assert "**86%** are flagged both times" in flags(0.8, 3), "of those flagged either time"
     assert "depends noticeably" in flags(0.71, 3)
-    assert "sees 19 dense groups. Without" in flags(0.8, 19)
+    assert "sees 19 dense groups. Of the customers flagged" in flags(0.8, 19)
 
 
 def test_a_name_that_is_kept_on_average_only_is_not_called_kept():
@@ -237,7 +238,37 @@ def test_the_rule_names_all_numbers_that_pass_its_tests():
     assert "silhouette 0.500 (estimated, 95% interval 0.400 to 0.600) against 0.300" in said
     exact = by_k.assign(silhouette_low=float("nan"), silhouette_high=float("nan"))
     assert "silhouette 0.500 against 0.300" in structure._what_stands(exact, rule)
-    assert said.startswith("The scores favour **k = 3** ") and "may score as much" in said
-    assert "A coarser split, k = 2 " in said
+    assert said.startswith(
+        "The scores favour **3 segments**: they lie further apart than pieces of"
+    )
+    assert "may lie as far apart" in said and "k = " not in said
+    assert "A coarser split, 2 segments (" in said
     finer = structure._what_stands(by_k, rule | {"runner_up": 4})
-    assert "A finer split, k = 4 " in finer
+    assert "A finer split, 4 segments (" in finer
+
+
+def test_a_score_stands_behind_what_it_means():
+    scores = pd.DataFrame({"segment_type": "normal", "k": [2, 3], "silhouette": [0.58, 0.48]})
+    said = words.scores_sentence(scores, {"normal": {"k": 3}})
+    assert said.endswith(
+        "2 sets them furthest apart (silhouette 0.58; 3, the number in use, 0.48)."
+    )
+    said = words.scores_sentence(scores, {"normal": {"k": 2}})
+    assert said.endswith("2 sets them furthest apart (silhouette 0.58), the number in use.")
+    rows = {"segment_type": "normal", "segment": ["A", "A", "B"], "silhouette": [0.4, -0.1, 0.6]}
+    measured = {"normal": {"measured": 3, "customers": 3}}
+    said = words.silhouette_sentence(pd.DataFrame(rows), measured)
+    assert "33% of 3 customers are, on average, more like the customers of another segment" in said
+    assert "lie closer" not in said, "K-Means gives everybody the nearest centre"
+
+
+def test_money_given_back_is_not_all_goods():
+    lines = {"kind": ["matched"], "rows": [3], "amount": [Decimal("-12.50")]}
+    said = words.returns_sentence(pd.DataFrame(lines), policy="exclude", currency="GBP")
+    assert said.startswith("3 lines give back £12.50, for goods or otherwise.")
+
+
+def test_a_quarter_of_another_season_is_said_where_no_other_is_known():
+    assert "other seasons" in words.season_sentence(["2011-03-09", "2011-09-09"], "2011-12-09")
+    assert words.season_sentence(["1997-06-30", "1998-03-31"], "1998-06-30") == ""
+    assert words.season_sentence([], "1998-06-30") == words.season_sentence([], None) == ""

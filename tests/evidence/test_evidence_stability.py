@@ -134,11 +134,15 @@ def test_customers_between_two_clusters_flip_more_often(one_cloud_cut_in_four):
 
 
 def test_margin_bands_worked_by_hand():
-    bands = margin_bands(A([0.0, 0.09, 0.1, 1.0]), A([0.5, 0.1, 0.2, 0.0]))
+    flips = A([[1, 0, 1, 0], [1, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]])
+    bands = margin_bands(A([0.0, 0.09, 0.1, 1.0]), flips)
 
     assert bands["margin_from"].tolist() == [0.0, 0.1, 0.9]
     assert bands["customers"].tolist() == [2, 1, 1]
-    assert bands["flips"].tolist() == pytest.approx([0.3, 0.2, 0.0])
+    assert bands["flips"].tolist() == pytest.approx([0.375, 0.25, 0.0])
+    own = A([0.5, 1.0, 0.0, 0.0])  # of each resample: customers of one border change together
+    half = 1.96 * own.std(ddof=1) / 2
+    assert bands["flips_high"].iloc[0] == pytest.approx(0.375 + half, abs=1e-3)
 
 
 def test_every_start_finds_two_groups_far_apart(two_groups):

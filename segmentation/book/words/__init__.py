@@ -58,6 +58,7 @@ from segmentation.book.words.dates import (
     precision_sentence,
     repair_sentence,
     repair_table,
+    season_sentence,
     swap_sentence,
 )
 from segmentation.book.words.evidence import (
@@ -232,6 +233,7 @@ __all__ = [
     "scatter_sentence",
     "scores_sentence",
     "scoring_example",
+    "season_sentence",
     "segment_cards",
     "sensitivity_sentence",
     "sensitivity_table",

@@ -236,8 +236,8 @@ def trial_table(trial: pd.DataFrame) -> Html:
         rows = rows.drop(columns="group")
     days = int(trial["days"].iloc[0]) if len(trial) else 0
     caption = (
-        f"Share that ordered within the {days} days after, in two halves of which neither was "
-        "contacted; differences in percentage points."
+        f"Share that ordered within the {days} days after, in two halves that were treated "
+        "alike; differences in percentage points."
     )
     return table_of(rows, caption=caption, numeric=rows.columns[-4:])
 
@@ -263,7 +263,7 @@ def trial_sentence(trial: pd.DataFrame, *, no_holdout: str) -> str:
         else f"In {alarms} of them the comparison shows a change that nobody made"
     )
     text = (
-        f"Nobody was contacted in any of {plural(len(trial), 'segment')}, so every difference is "
+        f"Both halves of {plural(len(trial), 'segment')} were treated alike, so every difference is "
         f"chance. {told}; one false alarm in twenty is to be expected."
     )
     many = trial[trial[["n_treatment", "n_control"]].min(axis=1) >= LEAST_PUBLISHED]

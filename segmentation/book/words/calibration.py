@@ -30,7 +30,7 @@ def cuts_sentence(cuts: pd.DataFrame) -> str:
     said = wide.mean(axis=1).map(format_percent)
     alike = list(said.index[said == said[best]])
     lead = (
-        f"On average {listed([f'“{name}”' for name in alike])} found the most, {said[best]} each"
+        f"On average {listed([f'“{name}”' for name in alike])} found the most, about {said[best]} each"
         if alike[1:]
         else f"Best on average was **{best}** ({said[best]}, {format_percent(wide.loc[best].min())} "
         f"to {format_percent(wide.loc[best].max())})"

@@ -11,7 +11,7 @@ import pandas as pd
 from segmentation.actions.break_even import dearer_than_typical
 from segmentation.book.words.text import dollars, inert, listed, named, plural
 from segmentation.core.columns import format_money, format_percent
-from segmentation.core.limits import MOST_CONTACTS_AN_ORDER
+from segmentation.core.limits import LEAST_PUBLISHED, MOST_CONTACTS_AN_ORDER
 
 
 def call_first_sentence(
@@ -45,12 +45,12 @@ def call_first_sentence(
         )
     sizes = call_first.groupby(["segment_type", "segment"], observed=True).size()
     largest = sizes.sort_values(ascending=False, kind="stable")
-    parts = [
-        f"{n:,} of {inert(named(segment, kind, kinds))}"
-        for (kind, segment), n in largest.iloc[:3].items()
-    ]
+    names = [inert(named(segment, kind, kinds)) for kind, segment in largest.index]
+    parts = [f"{n:,} of {name}" for n, name in zip(largest.iloc[:3], names, strict=False)]
     rest = int(largest.iloc[3:].sum())
     of = listed([*parts, *([f"{rest:,} of other segments"] if rest else [])])
+    if min(*largest.iloc[:3], rest or LEAST_PUBLISHED) < LEAST_PUBLISHED:  # the sum would tell
+        of = f"most of {names[0]}" if names[1:] else f"all of {names[0]}"
     n, margin = len(call_first), found["gross_margin"]
     spent = dollars(format_money(float(call_first["total_spent"].sum()), currency))
     cost = n * found["cost_of_a_call"]
@@ -68,8 +68,9 @@ def call_first_sentence(
         )
     else:
         text += (
-            f"It {calls_pay(call_first, found)} because of it: their mean order is {mean}, of which "
-            f"{format_percent(margin)} is margin.\n\n"
+            f"It {calls_pay(call_first, found)} because of it: their mean order so far is {mean}, of which "
+            f"{format_percent(margin)} is margin. Who is listed for large orders tends to place smaller "
+            "ones next: count on more.\n\n"
         )
     rest = found["worth_writing"] - found["worth_a_call"]
     if facts["possible"]:

@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 
 from segmentation.actions.campaign import response_uplift
-from segmentation.actions.next_steps import NEW
+from segmentation.actions.compare import MOVED, NEW, REDRAWN, STAYED
+from segmentation.actions.next_steps import NEW as NEWCOMERS
 from segmentation.actions.slipping import FELL
 from segmentation.book.words.text import (
     Html,
@@ -31,9 +32,13 @@ VERDICT_WORDS = {
     "watch": "Keep the earlier model, and look again at the next run",
     "refit": "Refit: the earlier model no longer describes these customers",
 }
+ELSEWHERE = {
+    REDRAWN: "changed segment only by that (*redrawn* above)",
+    STAYED: "would else have left their segment",
+    MOVED: "moved to another than they would else",
+    NEW: "are new",
+}
 NOBODY = {"new": "not yet a customer", "lost": "no longer in the data"}
-
-
 NOTHING = Html("", "")
 
 
@@ -155,7 +160,7 @@ def movement_sentence(
             else f"{_count(len(silent), 'further customer')} fell silent; {so_far}."
         )
     rose = last[_rises(last, profile)]
-    came = last[last["segment_from"] == NEW]
+    came = last[last["segment_from"] == NEWCOMERS]
     for flows, did in ((rose, "rose a segment and"), (came, "are new and")):
         if count := int(flows["customers"].sum()):
             spent = format_money(float(flows["revenue"].sum()), currency)
@@ -267,7 +272,16 @@ def refit_sentence(changes: Any) -> str:
     if changes is None:
         return ""
     reasons = listed(list(changes.reasons))
-    return f"**{VERDICT_WORDS[changes.verdict]}**: {reasons}."
+    return f"**{VERDICT_WORDS[changes.verdict]}**: {reasons}.{_elsewhere(changes.elsewhere)}"
+
+
+def _elsewhere(counts: dict[str, int]) -> str:
+    """Whom the earlier model places elsewhere, and how the comparison counts them."""
+    if not counts:
+        return ""
+    text = f" The later run's borders alone place {told(sum(counts.values()), 'customer')}"
+    parts = [f"{count:,} {ELSEWHERE[what]}" for what, count in counts.items()]
+    return f"{text}{'' if min(counts.values()) < LEAST_PUBLISHED else f': {listed(parts)}'}."
 
 
 def _segment_words(row: Any, side: str, kinds: set[str]) -> str:

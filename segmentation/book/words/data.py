@@ -144,7 +144,7 @@ def month_sentence(monthly: pd.DataFrame, *, currency: str) -> str:
         text += (
             f" All customers placed their first order within the first {plural(recruited, 'month')}; "
             "every later month shows returning customers only, so a fall in revenue among those "
-            "months is customers who come back less, not fewer who arrive."
+            "months is customers who come back or spend less, not fewer who arrive."
         )
     else:
         text += f" Half of all customers had placed their first order by {half:%B %Y}."

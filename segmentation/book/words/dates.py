@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -229,3 +229,15 @@ def _precision(repair: pd.DataFrame) -> str:
 
 def _money(value: Any, currency: str) -> str:
     return format_money(float(value), currency)
+
+
+def season_sentence(quarters: Iterable[str], as_of: str | None) -> str:
+    """That nothing known before was of the season of which it is said what comes anyway."""
+    days = list(quarters)
+    if not days or not as_of:
+        return ""
+    if any(day.startswith(f"{int(as_of[:4]) - 1}{as_of[4:7]}") for day in days):
+        return ""
+    return (
+        "What comes anyway is told by quarters of other seasons than the next: expect it to differ."
+    )

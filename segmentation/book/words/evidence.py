@@ -40,10 +40,10 @@ def silhouette_sentence(silhouettes: pd.DataFrame, scan: dict[str, Any]) -> str:
         means = rows.groupby("segment")["silhouette"].mean().sort_values()
         negative = (rows["silhouette"] < 0).mean()
         text = (
-            f"Mean silhouette {rows['silhouette'].mean():.2f}; "
-            f"{format_percent(negative)} of {plural(len(rows), 'customer')} lie closer to another segment than "
-            f"to their own. Tightest is **{means.index[-1]}** ({means.iloc[-1]:.2f}), loosest "
-            f"**{means.index[0]}** ({means.iloc[0]:.2f})"
+            f"{format_percent(negative)} of {plural(len(rows), 'customer')} are, on average, more like the "
+            "customers of another segment than like those of their own "
+            f"(silhouette below 0; mean {rows['silhouette'].mean():.2f}). Tightest is **{means.index[-1]}** "
+            f"({means.iloc[-1]:.2f}), loosest **{means.index[0]}** ({means.iloc[0]:.2f})"
         )
         text += (
             ", whose members are hardly closer to each other than to the next segment."

@@ -82,7 +82,7 @@ def front_page(run: Any, *, title: str, link: str, colours: Mapping[str, str]) -
     )
     light, lead, grounds = trust(
         *(run[name] for name in ("stability", "stability_whole", "chosen", "k_rule", "k_evidence")),
-        *(run[name] for name in ("holdout", "holdout_rankings", "verdict")),
+        *(run[name] for name in ("holdout", "holdout_rankings", "verdict", "sensitivity")),
     )
     grounds = re.sub(r" \((?:agreement|silhouette) [^)]*\)", "", grounds)  # chapter 07 has them
     return (

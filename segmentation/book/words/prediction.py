@@ -218,7 +218,9 @@ def _model_words(holdout: dict[str, Any], rows: pd.DataFrame, best: str) -> str:
     first = rows.loc[best]
     ends = f"{points(first['difference_low'])} to {points(first['difference_high'])}"
     text = (
-        f" Best of all other rankings at this size is {best} ({format_percent(first['revenue_share'])}; "
+        ""
+        if best == "past spend"  # said above
+        else f" Best of all other rankings at this size is {best} ({format_percent(first['revenue_share'])}; "
         f"beside the lists by segment {points(first['difference'])} points, 95% interval {ends})."
     )
     if holdout["model"] is None:

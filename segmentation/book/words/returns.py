@@ -87,7 +87,7 @@ def returns_sentence(returned: pd.DataFrame, *, policy: str, currency: str) -> s
     n = int(by_kind["rows"].sum())
     money = dollars(format_money(float(-sum(by_kind["amount"], Decimal(0))), currency))
     does = {
-        "exclude": "They are set aside: what came back still counts as bought.",
+        "exclude": "They are set aside: the purchases still count whole.",
         "net": "They are deducted from the units and the spend of their customers.",
     }[policy]
     words = {
@@ -103,7 +103,8 @@ def returns_sentence(returned: pd.DataFrame, *, policy: str, currency: str) -> s
     ]
     verb = "gives" if n == 1 else "give"
     return (
-        f"{plural(n, 'line')} worth {money} {verb} goods back. Of these, {'; '.join(parts)}. {does}"
+        f"{plural(n, 'line')} {verb} back {money}, for goods or otherwise. Of these, "
+        f"{'; '.join(parts)}. {does}"
     )
 
 

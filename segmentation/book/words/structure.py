@@ -97,13 +97,14 @@ def _what_stands(by_k: pd.DataFrame, rule: dict[str, Any]) -> str:
             f"best separated split, into {best}, {why}."
         )
     text = (
-        f"The scores favour **k = {rule['k']}** ({_scores(by_k, rule['k'])}). One round cloud would "
-        "score less, but a smooth range of customers may score as much: the chapter *Do the segments "
-        "hold up?* tries."
+        f"The scores favour **{plural(rule['k'], 'segment')}**: they lie further apart than pieces of "
+        "one round cloud, and two halves of the customers give nearly the same ones "
+        f"({_scores(by_k, rule['k'])}). In a smooth range of customers they may lie as far apart: the "
+        "chapter *Do the segments hold up?* tries."
     )
     if rule["runner_up"] is None:
         return f"{text} No other number passes the three tests."
-    other = f"k = {rule['runner_up']} ({_scores(by_k, rule['runner_up'])})"
+    other = f"{plural(rule['runner_up'], 'segment')} ({_scores(by_k, rule['runner_up'])})"
     if rule["lead"] >= 0:
         close = "is nearly as good" if rule["is_narrow"] else "is clearly behind"
         return f"{text} Next best, {other}, {close}."
@@ -141,8 +142,8 @@ def _on_use(by_k: pd.DataFrame, rule: dict[str, Any], entry: dict[str, Any]) -> 
         if used == 1:
             return "This report therefore leaves these customers in one segment."
         word = structure_word(by_k.at[used, "silhouette"])
-        return f"This report uses **k = {used}**, chosen by this rule: {word} structure."
-    text = f"This report uses **k = {used}**, set in the profile"
+        return f"This report uses **{plural(used, 'segment')}**, chosen by this rule: {word} structure."
+    text = f"This report uses **{plural(used, 'segment')}**, set in the profile"
     if used == 1:
         judged = "agrees" if rule["k"] == 1 else f"would split, into {rule['k']}"
         return f"{text}; the evidence {judged}."
@@ -169,7 +170,7 @@ def _on_use(by_k: pd.DataFrame, rule: dict[str, Any], entry: dict[str, Any]) -> 
 
 
 def scores_sentence(k_evidence: pd.DataFrame, chosen: dict[str, Any]) -> str:
-    """Where the silhouette is highest, beside the number in use."""
+    """Which number sets segments furthest apart, beside the number in use."""
     parts = []
     for kind, entry in chosen.items():
         known = of_kind(k_evidence, kind).dropna(subset="silhouette").set_index("k")["silhouette"]
@@ -177,13 +178,13 @@ def scores_sentence(k_evidence: pd.DataFrame, chosen: dict[str, Any]) -> str:
             continue
         best = known.idxmax()
         own = (
-            "the number in use"
+            "), the number in use"
             if best == entry["k"]
-            else f"it is {known[entry['k']]:.2f} with {entry['k']}, the number in use"
+            else f"; {entry['k']}, the number in use, {known[entry['k']]:.2f})"
         )
         parts.append(
             f"{in_group(kind, list(chosen))}Of {plural(len(known), 'number')} of segments tried, "
-            f"{best} has the highest silhouette ({known[best]:.2f}); {own}."
+            f"{best} sets them furthest apart (silhouette {known[best]:.2f}{own}."
         )
     return "\n\n".join(parts)
 
@@ -258,14 +259,14 @@ def dbscan_evidence_sentence(table: pd.DataFrame, choice: dict[str, Any]) -> str
         judged = (
             f"too few are flagged, fewer than {FEW_FLAGS}, to say more"
             if choice[kind]["anomalies"] < FEW_FLAGS
-            else "the flags hardly depend on who else is in the data"
+            else "the flags depend little on who else is in the data"
             if own["stability_low"] >= STAYS
             else "who is flagged depends noticeably on who else is in the data"
         )
         text += (
-            f". Without a random tenth of the customers, eps chosen as for all, **{format_percent(own['stability'])}** of "
-            f"the flags are the same (range {format_percent(own['stability_low'])} to "
-            f"{format_percent(own['stability_high'])}): {judged}."
+            ". Of the customers flagged with or without a random tenth of the others, eps chosen as for all, "
+            f"**{format_percent(own['stability'])}** are flagged both times (range "
+            f"{format_percent(own['stability_low'])} to {format_percent(own['stability_high'])}): {judged}."
         )
         parts.append(in_group(kind, kinds) + text)
     return "\n\n".join(parts)

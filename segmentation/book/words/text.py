@@ -12,11 +12,10 @@ import pandas as pd
 from segmentation.book.behind import about_few, bundle, hide_few
 from segmentation.core.columns import FEATURES, format_percent, format_value
 from segmentation.core.groups import ALL_CUSTOMERS, group_labels, short_groups
-from segmentation.core.limits import LEAST_PUBLISHED
 from segmentation.core.palette import in_the_dark
-from segmentation.core.phrases import listed, plural
+from segmentation.core.phrases import listed, plural, told
 
-__all__ = ["listed", "plural"]
+__all__ = ["listed", "plural", "told"]
 
 
 _POWERS = {"": "", "K": "e3", "M": "e6", "bn": "e9"}
@@ -214,19 +213,6 @@ def in_group(kind: str, kinds: Sequence[str]) -> str:
 def dollars(text: str) -> str:
     """Keep currency signs from being read as math by Markdown."""
     return text.replace("$", "\\$")
-
-
-def told(n: int, noun: str = "") -> str:
-    """A count of people in a sentence; how few they are is not said.
-
-    Examples
-    --------
-    >>> told(12, "customer"), told(3, "customer"), told(3)
-    ('12 customers', 'fewer than 5 customers', 'fewer than 5')
-    """
-    if 0 < n < LEAST_PUBLISHED:
-        return f"fewer than {LEAST_PUBLISHED} {plural(2, noun)[2:] if noun else ''}".strip()
-    return plural(n, noun) if noun else f"{n:,}"
 
 
 def shown(value: float, name: str, currency: str) -> str:

@@ -14,7 +14,7 @@ from segmentation.book.words.text import (
     named,
     of_kind,
 )
-from segmentation.core.limits import LEAST_AGREEMENT, REASONABLE_STRUCTURE
+from segmentation.core.limits import LEAST_AGREEMENT, REASONABLE_STRUCTURE, SENSITIVE
 from segmentation.evidence.stability import TOO_FEW
 from segmentation.evidence.verdict import beside_smooth
 from segmentation.segments.own_labels import OWN_LABELS
@@ -36,6 +36,7 @@ def trust(
     holdout: dict[str, Any],
     rankings: pd.DataFrame,
     verdict: dict[str, Any],
+    sensitivity: pd.DataFrame,
 ) -> tuple[str, str, str]:
     """A traffic light, what it means for use, and the evidence in one sentence."""
     shaky = stability[stability["verdict"] != "stable"]
@@ -63,9 +64,15 @@ def trust(
     against += _beaten(holdout, rankings)
     drawn = whole[whole["method"] == "bootstrap"]
     agreement = drawn["agreement"].min()
-    same = "groups that differ" if agreement < LEAST_AGREEMENT else "the same groups"
+    differ = agreement < LEAST_AGREEMENT
+    same = "groups that differ" if differ else "the same groups"
+    others = sensitivity[~sensitivity["is_chosen"].astype(bool)]
+    n, other = len(others), int((others["agreement"] < SENSITIVE).sum())
+    settings = f"{other:,} of {n:,} other settings"
+    settings = f", and so do {settings}" if differ else f", but {settings} do not"
+    settings = settings if other else ""
     grounds = (
-        f"Other samples of these customers give {same} (agreement {agreement:.2f} of 1)"
+        f"Other samples give {same} (agreement {agreement:.2f} of 1){settings}"
         if len(drawn)
         else "Whether other samples of these customers give the same groups was not tested"
     )
@@ -76,7 +83,7 @@ def trust(
     grounds = " ".join([f"{grounds}.", *map(as_sentence, doubts)])
     if (shaky["verdict"] == "unstable").any():
         return "red", "Do not build on these groups yet.", grounds
-    if against or not agreement >= LEAST_AGREEMENT:
+    if against or not agreement >= LEAST_AGREEMENT or 2 * other > n:
         return "amber", "Use the groups to act, not to explain.", grounds
     return "green", "Use the groups to act and to explain.", grounds
 

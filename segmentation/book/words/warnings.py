@@ -52,7 +52,7 @@ def warnings(run: Any) -> Iterator[str]:
     back = -float(sums.get("returned") or 0)
     if back >= CUSTOMER_SHARE * float(sums.get("kept") or 0) > 0:
         yield (
-            f"Goods worth {format_money(back, currency)} came back and still count as sold: returns are "
+            f"{format_money(back, currency)} given back for returns still counts as revenue: returns are "
             "set aside."
         )
     plain, default = parameters.as_plain(), Parameters().as_plain()
@@ -166,6 +166,6 @@ def _one_intake(run: Any) -> Iterator[str]:
     came = monthly[monthly["new_customers"] > 0]["month"]
     if (monthly["month"] > came.max()).mean() >= ONE_INTAKE:
         yield (
-            f"Nobody new since {pd.Timestamp(came.max()):%B %Y}: what falls is one intake growing "
-            "older, and new customers may behave otherwise."
+            f"Nobody new since {pd.Timestamp(came.max()):%B %Y}: an intake that grows older falls of "
+            "itself, and new customers may behave otherwise."
         )

@@ -103,6 +103,9 @@ Why: worth a look, not a repair."""
 LINE_SHARE = 0.01
 """Share of all revenue from which a single line is outlandish.
 Why: it moves the means that segments are named by."""
+TEN_LARGEST_SHARE = 0.1
+"""Part of all revenue from which the ten largest customers are to be known by name.
+Why: a tenth of the business is ten conversations."""
 CUSTOMER_SHARE = 0.05
 """Share of all revenue from which one customer, or what came back, is said before all else.
 Why: a customer may be large, but one in twenty of all money is to be looked at."""

@@ -363,3 +363,15 @@ def test_the_number_of_customers_says_how_many_are_new(run):
     assert value == f"{len(run['customers']):,}"
     assert change.endswith(f"; {f'{new:,}' if new else 'none'} new in {last.year} Q{last.quarter}")
     assert course == sorted(course) and len(course) > 2
+
+
+def test_the_ten_largest_are_to_be_known_by_name_from_a_tenth_of_all_revenue_on(run):
+    customers = run["customers"].copy()
+    spent = customers["total_spent"].astype(float)
+    assert front.ten_largest(run) == ""
+    top = spent.nlargest(10).index
+    rest = spent.sum() - spent[top].sum()
+    customers.loc[top, "total_spent"] = rest / 30  # a third of the others: a quarter of all
+    said = front.ten_largest(Given(run, customers=customers))
+    assert "the 10 largest customers brought 25% of revenue; they head " in said
+    assert front.ten_largest(Given(run, customers=customers.loc[top])) == ""

@@ -142,7 +142,7 @@ def test_a_cost_that_looks_like_another_currency_tells_no_break_even():
     ("cost", "words"),
     [
         ([], "Both are assumptions, not findings"),
-        ([70.0], "The margin is the shop's own"),
+        ([70.0], "the shop's own by its costs"),
         ([130.0], "then no campaign pays for itself"),
     ],
 )

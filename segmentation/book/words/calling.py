@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from segmentation.actions.break_even import dearer_than_typical
-from segmentation.book.words.text import dollars, inert, listed, named, plural
+from segmentation.book.words.text import dollars, inert, listed, named, plural, told
 from segmentation.core.columns import format_money, format_percent
 from segmentation.core.limits import LEAST_PUBLISHED, MOST_CONTACTS_AN_ORDER
 
@@ -126,7 +126,7 @@ def _calls_teach(found: Mapping[str, Any], listed_: int) -> str:
     if found["without_control"]:
         n = found["without_control"]
         text += (
-            f" {n:,} of the list {'belongs' if n == 1 else 'belong'} to segments of which nobody is left "
+            f" Of the list {told(n)} belong to segments of which nobody is left "
             "alone: their answer proves nothing."
         )
     return text

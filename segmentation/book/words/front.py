@@ -41,6 +41,7 @@ from segmentation.core.limits import (
     LEAST_CALLED,
     MUCH_CALLED,
     ONE_CUSTOMER,
+    TEN_LARGEST_SHARE,
     UNREACHABLE,
 )
 from segmentation.deliver.workbook.sheets import list_name
@@ -99,7 +100,7 @@ def front_page(run: Any, *, title: str, link: str, colours: Mapping[str, str]) -
         f'<div class="front-two"><div>{_chart(run, colours, link)}</div>'
         f'<div><p class="front-head">What to do first</p>'
         f"<ol>{listed_actions or '<li>No action is supported by these data.</li>'}</ol>"
-        f"{left_alone(run)}{whole_plan(run)}</div></div>"
+        f"{left_alone(run)}{whole_plan(run)}{ten_largest(run)}</div></div>"
         f'<p class="front-trust"><i class="{light}" role="img" aria-label="{light}"></i>'
         f"<span><b>{lead}</b> {grounds} "
         f'<a href="{link}/07_do_the_segments_hold_up.html">Evidence</a></span></p>'
@@ -179,14 +180,7 @@ def _actions(run: Any) -> list[tuple[str, ...]]:
     """
     parameters, profile = run.parameters, run["profile"]
     kinds = list(profile["segment_type"])
-    ranked = profile.assign(revenue=profile["revenue"].astype(float)).sort_values(
-        ["revenue", "segment_type", "cluster"], ascending=[False, True, True]
-    )
-    sheets = {
-        (row.segment_type, row.segment): list_name(number, row.segment)(1)
-        for number, row in enumerate(ranked.itertuples(), start=1)
-    }
-    found = []
+    sheets, found = _sheets(profile), []
     plays = run["recommendations"]
     pays = (lambda _: "break-even not known yet") if cost_beside_orders(run) else _pays
     plays = plays[plays["is_campaign"]].sort_values("is_supported", ascending=False, kind="stable")
@@ -282,6 +276,38 @@ def whole_plan(run: Any) -> str:
         f'<p class="front-alone"><b>Whole plan:</b> {len(written):,} written to, {len(called):,} called: '
         f"{format_money(cost, parameters.currency)}{also}.</p>"
     )
+
+
+def ten_largest(run: Any) -> str:
+    """That ten customers bring much, where they do, and which lists they head."""
+    customers = run["customers"]
+    spent = customers["total_spent"].astype(float)
+    largest = customers.loc[spent.nlargest(10).index]
+    share = spent.nlargest(10).sum() / spent.sum() if spent.sum() > 0 else 0.0
+    if share < TEN_LARGEST_SHARE or len(customers) < 100:
+        return ""
+    sheets = _sheets(run["profile"])
+    heads = sorted(
+        {sheets[key] for key in zip(largest["segment_type"], largest["segment"], strict=True)}
+    )
+    lists = (
+        listed([f"“{name}”" for name in heads]) if len(heads) < 3 else "the lists of their segments"
+    )
+    return (
+        f'<p class="front-alone"><b>Know by name:</b> the 10 largest customers brought {format_percent(share)} '
+        f"of revenue; they head {html.escape(lists)}.</p>"
+    )
+
+
+def _sheets(profile: pd.DataFrame) -> dict[tuple[str, str], str]:
+    """The workbook's sheet of each segment."""
+    ranked = profile.assign(revenue=profile["revenue"].astype(float)).sort_values(
+        ["revenue", "segment_type", "cluster"], ascending=[False, True, True]
+    )
+    return {
+        (row.segment_type, row.segment): list_name(number, row.segment)(1)
+        for number, row in enumerate(ranked.itertuples(), start=1)
+    }
 
 
 def _pays(row: Any) -> str:

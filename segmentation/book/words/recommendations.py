@@ -357,11 +357,15 @@ def break_even_sentence(
             text += f" The shop's **own gross margin is {format_percent(own)}** by the costs in the source."
         return text
     cost = f"{dollars(format_money(contact_cost, currency))} per contact"
-    text = f"What it takes to pay assumes a gross margin of {format_percent(gross_margin)} and {cost}. "
+    margin = format_percent(gross_margin)
+    text = f"What it takes to pay assumes a gross margin of {margin} and {cost}. "
     if own is None:
         text += "Both are assumptions, not findings: replace them by your own (`gross_margin`, `contact_cost`)."
     elif not differs(own, gross_margin):
-        text += "The margin is the shop's own, by its costs of goods; what a contact costs is an assumption (`contact_cost`)."
+        text = (
+            f"What it takes to pay counts with a gross margin of {margin}, the shop's own by its costs of "
+            f"goods, and {cost}, an assumption (`contact_cost`)."
+        )
     elif own <= 0:
         text += "By the costs in the source nothing is left of revenue: then no campaign pays for itself."
     else:

@@ -309,7 +309,9 @@ def test_the_list_is_told_with_its_cost_when_it_pays_and_what_it_cannot_teach():
     withheld = said(table, possible=False, reason="too few came back (3 of 9)")
     assert "because too few came back. " in withheld and "at risk" not in withheld
     assert "cannot be measured" in said(table, {"worth_a_call": 6}, possible=True)
-    assert "Of the list fewer than 5 belong to segments" in said(table, {"without_control": 1}, possible=True)
+    assert "Of the list fewer than 5 belong to segments" in said(
+        table, {"without_control": 1}, possible=True
+    )
     nobody = said(table.head(0), {"worth_a_call": 0}, possible=True)
     assert nobody.startswith("Nobody is on the list") and "none may be worth £5.00 a call" in nobody
     assert "no earlier quarter" in call_first_sentence(

@@ -61,9 +61,10 @@ from segmentation.core.palette import (
 P = ParamSpec("P")
 
 
-SEQUENTIAL = LinearSegmentedColormap.from_list("sequential", ["#EEF3F8", "#8FB1CC", PALETTE[0]])
-NUMBERED = LinearSegmentedColormap.from_list("numbered", ["#F1F5F9", "#86A9C8"])
-DIVERGING = LinearSegmentedColormap.from_list("diverging", ["#DCAE6C", PAPER, "#86A9C8"])
+FAINT = "#E3E7EB"  # a cell that says "as all others": seen on white and on black paper
+SEQUENTIAL = LinearSegmentedColormap.from_list("sequential", ["#DCE6EF", "#8FB1CC", PALETTE[0]])
+NUMBERED = LinearSegmentedColormap.from_list("numbered", ["#DCE6EF", "#86A9C8"])
+DIVERGING = LinearSegmentedColormap.from_list("diverging", ["#DCAE6C", FAINT, "#86A9C8"])
 """Cells with numbers in them are pale, so that the numbers are read by day and by night (4.5:1):
 no text is, in the dark, on colours of middle brightness. Less is sand, more is blue."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 # Every colour has a contrast of at least 3:1 on white, also for colour-blind readers.
-PALETTE = ("#12436D", "#28A197", "#801650", "#F46A25", "#3D3D3D", "#A285D1")
+PALETTE = ("#12436D", "#28A197", "#801650", "#F46A25", "#3D3D3D", "#8E6CC4")
 
 
 MARKERS = ("o", "s", "^", "D", "P", "X")

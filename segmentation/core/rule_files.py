@@ -266,7 +266,7 @@ def with_names(naming_rules: dict[str, Any]) -> dict[str, dict[str, Any]]:
     --------
     >>> given = with_names(load_rules("naming_rules"))
     >>> given["Extreme High Volume Buyers"]["plays"], given["Low value"]["colour"]
-    (['Look after bulk buyers'], '#A285D1')
+    (['Look after bulk buyers'], '#8E6CC4')
     """
     tiers = naming_rules["value_tiers"]
     names = {name for ladder in tiers["names"].values() for name in ladder}

@@ -16,6 +16,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 
 from segmentation.book import plots, style
+from segmentation.book.figure_room import on_phone
 from segmentation.core import columns as schema
 from segmentation.core.groups import SEGMENT_TYPES
 from segmentation.core.palette import in_the_dark
@@ -760,6 +761,27 @@ def test_every_mark_has_a_contrast_of_three_on_white():
 
     assert [colour for colour in marks if style.contrast_ratio(colour) < 3] == []
     assert style.contrast_ratio(style.QUIET) >= 4.5
+    night = {colour: style.contrast_ratio(in_the_dark(colour), "#121212") for colour in marks}
+    assert {colour: seen for colour, seen in night.items() if seen < 4} == {}
+
+
+@pytest.mark.parametrize("cells", [style.NUMBERED, style.SEQUENTIAL, style.DIVERGING])
+def test_no_cell_of_a_heat_map_is_the_paper_it_stands_on(cells):
+    for step in np.linspace(0, 1, 101):
+        fill = to_hex(cells(step))
+        assert style.contrast_ratio(fill) >= 1.2
+        assert style.contrast_ratio(in_the_dark(fill), "#121212") >= 1.2
+
+
+def test_settings_of_long_names_fit_a_phone():
+    settings = sensitivity_of(["normal"], [2, 3, 4])
+    settings = pd.concat([settings, settings.replace({"log": "yeo-johnson"})])
+    settings["customers"] = 23_570
+    style.apply_style()
+    narrow = on_phone(lambda: plots.plot_sensitivity.__wrapped__(settings))
+
+    assert narrow is not None
+    plt.close(narrow)
 
 
 @pytest.mark.parametrize("cells", [style.NUMBERED, style.DIVERGING], ids=lambda c: c.name)

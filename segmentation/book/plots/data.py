@@ -122,7 +122,7 @@ def plot_cohorts(cohorts: pd.DataFrame) -> Figure:
     rows, columns = percent.shape
     fig, (ax,) = common.panels(1, columns=1, height=min(1.8 + 0.27 * max(rows, 3), 9.0))
     cells = None
-    if columns <= MOST_CELLS_ANNOTATED and rows <= MOST_COHORTS_LABELLED:
+    if columns <= narrowed(MOST_CELLS_ANNOTATED, 6) and rows <= MOST_COHORTS_LABELLED:
         cells = [["" if np.isnan(v) else f"{v:.0f}" for v in row] for row in percent]
     norm = Normalize(0, max(np.nanmax(percent), 1.0))
     colours = style.NUMBERED if cells else style.SEQUENTIAL
@@ -135,7 +135,7 @@ def plot_cohorts(cohorts: pd.DataFrame) -> Figure:
             for month, size in zip(shares.index[::every], sizes[::every], strict=True)
         ],
     )
-    step = -(-columns // narrowed(24, 6))
+    step = -(-columns // narrowed(18, 6))
     ax.set_xticks(range(0, columns, step), labels=[str(m) for m in shares.columns[::step]])
     ax.set_xlabel("Months since first order")
     ax.set_ylabel("Month of\nfirst order")

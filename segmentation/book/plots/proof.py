@@ -162,7 +162,7 @@ def plot_sensitivity(sensitivity: pd.DataFrame) -> Figure:
         texts = [[style.score_label(v) if np.isfinite(v) else "–" for v in row] for row in values]
         heat.heat_map(ax, values, texts, cmap=style.NUMBERED, norm=Normalize(0, 1))
         ax.set_xticks(range(len(grid.columns)), labels=[f"{k:.0f}" for k in grid.columns])
-        names = [f"{t}, {s}, {a}" for t, s, a in grid.index]
+        names = [common.wrap(f"{t}, {s}, {a}", 36) for t, s, a in grid.index]
         # beside a panel of the same rows they are not named again: there is no room for them
         is_named = names != named_before or place % 2 == 0 or style.NARROW.get()
         ax.set_yticks(range(len(names)), labels=names if is_named else [""] * len(names))

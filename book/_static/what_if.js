@@ -76,7 +76,7 @@ const whatIf = {
             const cell = made.insertCell();
             cell.textContent = text;
             cell.className = n > 1 ? "num" : "";
-            cell.dataset.label = heads[n];
+            if (n) cell.dataset.label = heads[n];
           });
           return made;
         }),

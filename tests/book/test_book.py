@@ -78,6 +78,12 @@ LOOK = """
           return true;
       return false;
     }).map(text).map(words => words.slice(0, 60)),
+    tables: [...document.querySelectorAll('article .report-table')].filter(shown).map(node => ({
+      what: text(node).slice(0, 60),
+      height: node.getBoundingClientRect().height,
+      text: Math.min(...[...node.querySelectorAll('caption, th, td')].filter(shown)
+        .map(cell => parseFloat(getComputedStyle(cell).fontSize))),
+    })),
     bars: [...document.querySelectorAll('details summary')].map(text)
       .filter(words => /code cell source/i.test(words)).length,
     code: [...document.querySelectorAll('.cell_input')].filter(shown).length,
@@ -448,6 +454,61 @@ def test_long_tables_sort_and_are_searched_by_keyboard_and_print_whole(tab, buil
     assert table.locator("tbody tr").count() == 1
     tab.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert table.locator("tbody tr").count() == rows > 20
+
+
+def test_tables_of_a_chapter_are_short_on_a_phone_and_read(pages):
+    tables = [(p.path, one) for p in pages for one in p.looks[390]["tables"]]
+    chapters = [(path, one) for path, one in tables if not path.startswith("book/")]
+
+    assert [(path, one) for path, one in tables if one["text"] < 12] == []
+    assert [(path, one) for path, one in chapters if one["height"] > 1.3 * 844] == []
+    assert {p.path: p.looks[390]["clipped"] for p in pages if p.looks[390]["clipped"]} == {}
+
+
+def test_a_long_table_on_a_phone_opens_whole_and_a_short_one_is_turned(tab, built):
+    tab.set_viewport_size({"width": 390, "height": 844})
+    tab.goto((built / "cdnow" / "07_do_the_segments_hold_up.html").as_uri())
+    table = tab.locator("table.report-table", has_text="customers taken")
+    rows = table.locator("tbody tr")
+    shown = rows.filter(visible=True)
+
+    assert shown.count() == 6 < rows.count()
+    assert "lift" in shown.first.locator("td").nth(4).evaluate(
+        "cell => getComputedStyle(cell, '::before').content"
+    )
+    table.locator("+ .show-all").click()
+    assert shown.count() == rows.count()
+    turned = tab.locator("table.turned", has_text="same today")
+    first, second = (turned.locator("tbody tr").nth(n).locator("td").first for n in (0, 1))
+    assert first.bounding_box()["y"] == second.bounding_box()["y"]
+
+
+def test_the_first_screen_of_a_phone_has_warning_numbers_and_an_action_with_its_list(tab, built):
+    tab.set_viewport_size({"width": 390, "height": 844})
+    tab.goto((built / "book" / "introduction.html").as_uri())
+    for front in tab.locator(".front").all():
+        action = front.locator("ol li").first
+        top = front.locator("xpath=..").bounding_box()["y"]
+        box = action.bounding_box()
+        assert box["y"] + box["height"] - top <= 844 - 56
+        assert "gross_margin" in front.locator(".front-warning").inner_text()
+        for part in (action.locator("em"), action.locator("span"), action.locator("a")):
+            assert part.is_visible()
+        assert "Workbook: " in action.inner_text()
+
+
+def test_paper_has_no_queries_and_maps_for_analysts_unless_they_are_open(tab, built):
+    tab.emulate_media(media="print")
+    tab.goto((built / "cdnow" / "06_segments.html").as_uri())
+    analysts = tab.locator("#for-analysts")
+    assert not analysts.is_visible()
+    tab.evaluate("document.querySelector('#for-analysts details').open = true")
+    assert analysts.locator("figure").first.is_visible()
+    tab.goto((built / "cdnow" / "02_cleaning_and_features.html").as_uri())
+    assert not tab.locator("#the-queries").is_visible() and tab.locator("#ledger").is_visible()
+    tab.goto((built / "book" / "introduction.html").as_uri())
+    sections = tab.locator("article section section:not(.front)").filter(visible=True)
+    assert sections.count() == len(PROFILES)
 
 
 def test_sliders_change_the_plan_and_paper_shows_the_runs_own(tab, built):

@@ -60,8 +60,6 @@ def front_page(run: Any, *, title: str, link: str, colours: Mapping[str, str]) -
         The folder of the data set's chapters, seen from the page.
     """
     warned = list(warnings(run))
-    first = re.sub("<[^>]*>", "", warned[0]) if warned else ""
-    more = f" And {len(warned) - 1} more." if warned[1:] else ""
     tiles = "".join(
         f'<div class="tile"><span>{html.escape(what)}</span><b>{html.escape(value)}</b>'
         f"<small>{html.escape(change)}</small>{sparkline(line, what)}</div>"
@@ -91,8 +89,8 @@ def front_page(run: Any, *, title: str, link: str, colours: Mapping[str, str]) -
         f'<p class="front-headline">{html.escape(headline(run))}</p>'
         f'<p class="front-about">{html.escape(_about(run))}</p>'
         + (
-            f'<details class="front-warning" open><summary><b>Read first</b> <span>{first}{more}</span></summary>'
-            f"{_listed(warned[:MOST_WARNINGS])}{_more(warned[MOST_WARNINGS:])}</details>"
+            f'<div class="front-warning"><b>Read first</b>'
+            f"{_listed(warned[:MOST_WARNINGS])}{_more(warned[MOST_WARNINGS:])}</div>"
             if warned
             else ""
         )

@@ -52,7 +52,7 @@ def warnings(run: Any) -> Iterator[str]:
     back = -float(sums.get("returned") or 0)
     if back >= CUSTOMER_SHARE * float(sums.get("kept") or 0) > 0:
         yield (
-            f"{format_money(back, currency)} given back for returns still counts as revenue: returns are "
+            f"{format_money(back, currency)} given back still counts as revenue: returns are "
             "set aside."
         )
     plain, default = parameters.as_plain(), Parameters().as_plain()

@@ -94,7 +94,7 @@ slipped = slipping.most_slipped(
     run["slipping"], run["slipped_before"], run["campaign_arms"], contact_cost=contact_cost, gross_margin=margin,
 )
 Markdown(words.slipped_sentence(
-    slipped, kinds=list(run["chosen"]), currency=currency, is_told=not campaign.another_currency(advice),
+    slipped, run["movement"], kinds=list(run["chosen"]), currency=currency, is_told=not campaign.another_currency(advice),
 ))
 
 # %% [markdown]

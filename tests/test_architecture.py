@@ -25,7 +25,7 @@ ROOMS = (
 """In the order the data flows: a room imports only rooms above it in this list."""
 LONG_MODULES = {
     "core/limits.py": (
-        530,
+        535,
         "every threshold of the method once, each with its reason and source",
     ),
 }

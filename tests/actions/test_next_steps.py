@@ -189,6 +189,13 @@ def test_who_had_slipped_a_quarter_ago_is_followed_for_the_quarter_since():
     assert came_back(three, ladder)["as_of"].unique().tolist() == ["2023-12-31"]
 
 
+FLOWS = pd.DataFrame(
+    [("2023-06-30", "Low", "High", 99), ("2023-09-30", "Low", "High", 30), ("2023-09-30", NEW, "High", 12),
+     ("2023-09-30", "High", "High", 500), ("2023-09-30", "High", "Low", 50)],
+    columns=["as_of", "segment_from", "segment_to", "customers"],
+)  # fmt: skip
+
+
 def test_who_slipped_is_told_with_what_writing_costs_and_who_comes_back_anyway():
     """60 of mean order 20: at a margin of 25% one in five must order of the 40 written to."""
     kind = {"segment_type": "normal", "segment_from": "High"}
@@ -203,24 +210,24 @@ def test_who_slipped_is_told_with_what_writing_costs_and_who_comes_back_anyway()
     before = pd.DataFrame([kind | {"customers": 80, "ordered": 24}])
     costs = {"contact_cost": 1.0, "gross_margin": 0.25}
     found = most_slipped(pd.concat([other, lost]), before, arms, **costs)
-    said = slipped_sentence(found, kinds=["normal"], currency="USD", is_told=True)
+    said = slipped_sentence(found, FLOWS, kinds=["normal"], currency="USD", is_told=True)
     assert (
         "**60 customers of High** slipped in the last quarter: 50 fell a segment and 10 fell silent."
         in said
     )
-    assert "They have spent \\$3,000 so far." in said
+    assert "In the same quarter 42 others came into it. They have spent \\$3,000 so far." in said
     assert (
         "Writing costs \\$40.00 (within the plan): pays if 1 in 5 customers orders because of it. "
         in said
     )
     assert "20 of them belong to the halves that are left alone" in said and "30% of 80 " in said
-    untold = slipped_sentence(found, kinds=["normal"], currency="USD", is_told=False)
+    untold = slipped_sentence(found, FLOWS, kinds=["normal"], currency="USD", is_told=False)
     assert "pays" not in untold
     few = most_slipped(lost.head(53), before.assign(customers=20), arms, **costs)
-    said = slipped_sentence(few, kinds=["normal"], currency="USD", is_told=True)
+    said = slipped_sentence(few, FLOWS, kinds=["normal"], currency="USD", is_told=True)
     assert "fell" not in said.split(".")[0] and "whatever is done" not in said
     assert most_slipped(lost.head(0), before, arms, **costs) is None
-    assert slipped_sentence(None, kinds=["normal"], currency="USD", is_told=True).startswith(
+    assert slipped_sentence(None, FLOWS, kinds=["normal"], currency="USD", is_told=True).startswith(
         "Nobody"
     )
 

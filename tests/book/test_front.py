@@ -275,13 +275,16 @@ def test_trust_turns_red_with_an_unstable_segment_and_green_without_a_doubt(run)
     assert light(**clear) == "amber"
     assert "give groups that differ (agreement 0.70" in trust(*{**given, **clear}.values())[2]
     panel = given["sensitivity"]
-    n = int((~panel["is_chosen"].astype(bool)).sum())
+    own = panel[panel["is_chosen"].astype(bool)].set_index("segment_type")["k"]
+    n = int((panel["k"] == panel["segment_type"].map(own)).sum()) - len(own)
     settled = {**given, **clear, "stability_whole": given["stability_whole"].assign(agreement=0.9)}
     same = trust(*{**settled, "sensitivity": panel.assign(agreement=0.9)}.values())
     assert "settings" not in same[2]
     light_, _, why = trust(*{**settled, "sensitivity": panel.assign(agreement=0.3)}.values())
     assert (
-        light_ == "amber" and f"(agreement 0.90 of 1), but {n} of {n} other settings do not." in why
+        light_ == "amber"
+        and f"(agreement 0.90 of 1), but {n} of {n} other settings with as many groups do not."
+        in why
     )
     clear["verdict"] = {
         kind: one | {"natural_kinds": False} for kind, one in given["verdict"].items()

@@ -203,8 +203,8 @@ def _keep(stability: pd.DataFrame, lead: str) -> str:
     few = f"few ({plural(n, 'segment')})"
     if shaky.empty:
         return (
-            f"{lead}; the segments then earn their keep by being {few}, stable (every overlap at least "
-            f"{stability['jaccard'].min():.2f}) and actionable: each can be described, named and "
+            f"{lead}; the segments then earn their keep by being {few}, alike in other samples (every overlap at "
+            f"least {stability['jaccard'].min():.2f}) and actionable: each can be described, named and "
             "given its own offer."
         )
     return (

@@ -7,6 +7,7 @@ import pandas as pd
 from segmentation.book.behind import FEW, HIDDEN
 from segmentation.book.words.text import (
     Html,
+    as_many,
     dollars,
     from_the_top,
     in_group,
@@ -216,9 +217,11 @@ def sensitivity_sentence(sensitivity: pd.DataFrame, kinds: list[str], *, currenc
         best = max(known, key=lambda name: known[name])
         shown = rows.loc[rows["top_customers"] >= LEAST_PUBLISHED, "top_revenue"]
         low, high = shown.min(), shown.max()
+        alike = as_many(rows)
         text = (
             f"Of {len(others)} other settings, {int((others['agreement'] >= SENSITIVE).sum())} agree "
-            f"with the chosen one to {SENSITIVE} or more. One step away, the choice of "
+            f"with the chosen one to {SENSITIVE} or more (of the {len(alike)} with as many segments, "
+            f"{int((alike['agreement'] >= SENSITIVE).sum())}). One step away, the choice of "
             f"**{SETTINGS[worst]}** matters most (adjusted Rand index down to {known[worst]:.2f})"
         )
         text += f", that of {SETTINGS[best]} least ({known[best]:.2f})" if best != worst else ""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pandas as pd
+
 from segmentation.actions.slipping import Slipped
 from segmentation.book.words.break_even import one_in, typically
 from segmentation.book.words.text import dollars, inert, listed, named, plural, told
@@ -39,13 +41,27 @@ def parts_of(found: Slipped) -> list[str]:
     return [f"{n:,} {what}" for what, n in counts.items()]
 
 
+def _came_in(found: Slipped, movement: pd.DataFrame) -> int:
+    """Customers who were in another segment or in none a quarter ago and are in this one now."""
+    last = movement[movement["as_of"] == movement["as_of"].max()]
+    now = (last["segment_to"] == found.segment) & (last["segment_from"] != found.segment)
+    return int(last.loc[now, "customers"].sum())
+
+
 def slipped_sentence(
-    found: Slipped | None, *, kinds: Sequence[str], currency: str, is_told: bool
+    found: Slipped | None,
+    movement: pd.DataFrame,
+    *,
+    kinds: Sequence[str],
+    currency: str,
+    is_told: bool,
 ) -> str:
     """Who slipped from the segment that lost most so, and what it takes to win them back.
 
     Parameters
     ----------
+    movement : DataFrame of the run
+        Names no groups: who came in is told where there is one group.
     is_told : bool
         Whether it can be said when a contact pays.
     """
@@ -54,7 +70,9 @@ def slipped_sentence(
     name = inert(named(found.segment, found.segment_type, kinds))
     did = f": {listed(parts_of(found))}" if parts_of(found) else ""
     spent = format_money(found.spent, currency)
-    text = f"**{plural(found.customers, 'customer')} of {name}** slipped in the last quarter{did}. They have spent {spent} so far. "
+    came = told(_came_in(found, movement)) if len(set(kinds)) == 1 else ""
+    came = f" In the same quarter {came} others came into it." if came else ""
+    text = f"**{plural(found.customers, 'customer')} of {name}** slipped in the last quarter{did}.{came} They have spent {spent} so far. "
     if is_told and (pays := writing_pays(found, currency)):
         text += f"{pays[0].upper()}{pays[1:]}. "
     if found.alone:

@@ -231,6 +231,13 @@ def of_kind(table: pd.DataFrame, kind: str) -> pd.DataFrame:
     return table[table["segment_type"] == kind]
 
 
+def as_many(sensitivity: pd.DataFrame) -> pd.DataFrame:
+    """Settings but the chosen one that ask for as many segments: others can hardly agree with it."""
+    is_chosen = sensitivity["is_chosen"].astype(bool)
+    own = sensitivity[is_chosen].drop_duplicates("segment_type").set_index("segment_type")["k"]
+    return sensitivity[~is_chosen & (sensitivity["k"] == sensitivity["segment_type"].map(own))]
+
+
 def highest_first(profile: pd.DataFrame) -> pd.DataFrame:
     """Segments of each group by mean spend, the highest first: their order on every page."""
     mean = profile["revenue"].astype(float) / profile["customers"]

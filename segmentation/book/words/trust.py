@@ -8,6 +8,7 @@ import pandas as pd
 
 from segmentation.book.words.structure import FAILED_WORDS
 from segmentation.book.words.text import (
+    as_many,
     as_sentence,
     group_words,
     inert,
@@ -66,9 +67,9 @@ def trust(
     agreement = drawn["agreement"].min()
     differ = agreement < LEAST_AGREEMENT
     same = "groups that differ" if differ else "the same groups"
-    others = sensitivity[~sensitivity["is_chosen"].astype(bool)]
+    others = as_many(sensitivity)
     n, other = len(others), int((others["agreement"] < SENSITIVE).sum())
-    settings = f"{other:,} of {n:,} other settings"
+    settings = f"{other:,} of {n:,} other settings with as many groups"
     settings = f", and so do {settings}" if differ else f", but {settings} do not"
     settings = settings if other else ""
     grounds = (

@@ -48,7 +48,7 @@ run = open_run(globals())
 words.banner(run["overview"], run["swap"])
 
 # %% tags=["answer"]
-Markdown(words.trust_sentence(run["stability"], run["stability_whole"], run["chosen"], run["k_rule"], run["k_evidence"], run["holdout"], run["holdout_rankings"], run["verdict"], run["sensitivity"]))
+Markdown(words.trust_sentence(run["stability"], run["stability_whole"], run["chosen"], run["k_rule"], run["k_evidence"], run["holdout"], run["holdout_rankings"], run["verdict"], run["sensitivity"], run["holdout_cuts"]))
 
 # %% [markdown]
 # ## Would other customers give the same segments?

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from segmentation.book.words import front, front_numbers
+from segmentation.book.words.calibration import spend_wins
 from segmentation.book.words.changes import came_back_then
 from segmentation.book.words.trust import trust
 from segmentation.book.words.warnings import warnings
@@ -130,7 +131,7 @@ def test_a_margin_that_the_costs_contradict_is_said_beside_the_assumed_one(run):
 
     assert any("A margin of 30% (own costs: 25%), " in said for said in warnings(part))
     (said,) = [said for said in warnings(known) if "assumptions" in said]
-    assert said.endswith("the margin, 25%, is this shop's own.") and "gross_margin" not in said
+    assert "the margin, 25%, is this shop's own: try yours" in said
     assert not any("own costs" in said for said in warnings(none))
 
 
@@ -154,10 +155,11 @@ def test_the_whole_plan_counts_everybody_once_and_says_what_it_costs(run):
     written = arms.loc[arms["arm"] == "treatment", "customer_id"]
     said = front.whole_plan(run)
     cost = len(written) * run.parameters.contact_cost + len(called) * run.parameters.cost_of_a_call
-    assert f"{len(written):,} written to, {len(called):,} called: " in said
-    assert front.format_money(cost, run.parameters.currency) in said
+    assert f"Whole plan, {front.format_money(cost, run.parameters.currency)}:</b> " in said
+    sums = [float(money.replace(",", "")) for money in re.findall(r"[$£]([\d,.]+)", said)]
+    assert sums[0] == pytest.approx(sum(sums[1:]), abs=2) and f", {len(called):,} calls " in said
     both = called["customer_id"].isin(written).sum()
-    assert (f"; {both:,} on both lists" in said) == (both >= 5)
+    assert (f"; {both:,} are written to and called" in said) == (both >= 5)
     assert front.whole_plan(Given(run, call_first=called.head(0))) == ""
 
 
@@ -252,11 +254,17 @@ def test_the_headline_says_how_few_bring_half_and_whether_fewer_came_back(run):
 def test_trust_turns_red_with_an_unstable_segment_and_green_without_a_doubt(run):
     names = ("stability", "stability_whole", "chosen", "k_rule", "k_evidence", "holdout")
     given = {name: run[name] for name in (*names, "holdout_rankings", "verdict", "sensitivity")}
+    given["cuts"] = run["holdout_cuts"].head(0)
 
     def light(**changed):
         return trust(*{**given, **changed}.values())[0]
 
     assert light() == "amber"
+    panel = run["holdout_cuts"]
+    least = panel.assign(revenue_share=0.5 + 0.1 * (panel["ranking"] == "past spend"))
+    quarters = spend_wins(least)
+    said = trust(*{**given, "cuts": least}.values())[2]
+    assert quarters >= 4 and f"better at each of {quarters} quarters: choose whom by it" in said
     assert light(stability=given["stability"].assign(verdict="unstable")) == "red"
     few = trust(*{**given, "stability": given["stability"].assign(verdict=TOO_FEW)}.values())
     assert few[0] == "amber" and "has too few customers to say" in few[2]

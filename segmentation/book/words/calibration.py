@@ -36,7 +36,7 @@ def cuts_sentence(cuts: pd.DataFrame) -> str:
         f"to {format_percent(wide.loc[best].max())})"
     )
     more = "more" if ahead.mean() >= 0 else "less"
-    if n >= LEAST_CUTS and (ahead < 0).all():
+    if spend_wins(cuts):
         lead = (
             f"**{SPEND.capitalize()} alone did better at every one: choose whom by it, and what to "
             f"say by segment.** {lead}"
@@ -47,6 +47,15 @@ def cuts_sentence(cuts: pd.DataFrame) -> str:
         f"of later revenue on average ({points(ahead.min())} to {points(ahead.max())} from cut to cut). "
         f"{lead}.{few}"
     )
+
+
+def spend_wins(cuts: pd.DataFrame) -> int:
+    """Quarters at each of which spend alone found more than the lists by segment; else 0."""
+    if cuts.empty:
+        return 0
+    wide = _by_cut(cuts).dropna()
+    ahead = wide.loc[LISTS] - wide.loc[SPEND]
+    return len(ahead) if len(ahead) >= LEAST_CUTS and (ahead < 0).all() else 0
 
 
 def cuts_table(cuts: pd.DataFrame) -> Html:

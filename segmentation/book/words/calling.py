@@ -79,7 +79,8 @@ def call_first_sentence(
             f"The chance of each to order within {facts['outcome_days']} days fell in the last quarter. Their own mean "
             f"orders times that fall are {dollars(format_money(risk, currency))} at risk, "
             f"{dollars(format_money(risk * margin, currency))} of it margin, for each of them more than a "
-            f"call costs: the calls pay if they win back {format_percent(cost / (risk * margin))} of it. "
+            f"call costs: the calls pay if they win back {format_percent(cost / (risk * margin))} of it, "
+            f"and leave {dollars(format_money(risk * margin - cost, currency))} if they win back all. "
         )
         if rest:
             text += (

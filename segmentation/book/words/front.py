@@ -81,7 +81,10 @@ def front_page(run: Any, *, title: str, link: str, colours: Mapping[str, str]) -
     )
     light, lead, grounds = trust(
         *(run[name] for name in ("stability", "stability_whole", "chosen", "k_rule", "k_evidence")),
-        *(run[name] for name in ("holdout", "holdout_rankings", "verdict", "sensitivity")),
+        *(
+            run[name]
+            for name in ("holdout", "holdout_rankings", "verdict", "sensitivity", "holdout_cuts")
+        ),
     )
     grounds = re.sub(r" \((?:agreement|silhouette) [^)]*\)", "", grounds)  # chapter 07 has them
     return (
@@ -256,23 +259,33 @@ def left_alone(run: Any) -> str:
     saved = format_money(float(plays["campaign_cost"].sum()), run.parameters.currency)
     return (
         f'<p class="front-alone"><b>Leave alone at this cost:</b> {html.escape(names)}, '
-        f"{plural(int(plays['customers'].sum()), 'customer')}; saves {saved} a mailing.</p>"
+        f"{plural(int(plays['customers'].sum()), 'customer')}; saves {saved} a mailing to all.</p>"
     )
 
 
 def whole_plan(run: Any) -> str:
-    """What all that is advised costs together, and who is on two lists, counted once each."""
-    arms, called = run["campaign_arms"], run["call_first"]
-    written = arms.loc[arms["arm"] == TREATMENT, "customer_id"]
-    both = int(called["customer_id"].isin(written).sum())
-    if cost_beside_orders(run) or not len(written) or len(called) < LEAST_CALLED:
+    """What all that is advised costs, part by part; a customer on two lists is counted on both."""
+    arms, called, parameters = run["campaign_arms"], run["call_first"], run.parameters
+    written = arms[arms["arm"] == TREATMENT]
+    if cost_beside_orders(run) or written.empty or len(called) < LEAST_CALLED:
         return ""
-    parameters = run.parameters
-    cost = len(written) * parameters.contact_cost + len(called) * parameters.cost_of_a_call
-    also = f"; {told(both)} on both lists" if both else ""
+    kinds, currency = list(run["profile"]["segment_type"]), parameters.currency
+    sizes = written.groupby(["segment_type", "segment"], observed=True).size()
+    costs = sizes.sort_values(ascending=False, kind="stable") * parameters.contact_cost
+    names = [named(segment, kind, kinds) for kind, segment in costs.index]
+    above = [any(f": {name}, " in what for what, *_ in _actions(run)) for name in names]
+    rest = costs[[not shown for shown in above]]
+    first = [name for name, shown in zip(names, above, strict=True) if not shown][:1]
+    spent = {"letters of the actions above": costs[above].sum()}
+    spent |= dict(zip(first, rest, strict=False)) | {"others": rest.iloc[1:].sum()}
+    parts = [f"{what} {format_money(cost, currency)}" for what, cost in spent.items() if cost]
+    calls = len(called) * parameters.cost_of_a_call
+    parts.append(f"{len(called):,} calls {format_money(calls, currency)}")
+    both = int(called["customer_id"].isin(written["customer_id"]).sum())
+    also = f"; {told(both)} are written to and called" if both else ""
     return (
-        f'<p class="front-alone"><b>Whole plan:</b> {len(written):,} written to, {len(called):,} called: '
-        f"{format_money(cost, parameters.currency)}{also}.</p>"
+        f'<p class="front-alone"><b>Whole plan, {format_money(costs.sum() + calls, currency)}:</b> '
+        f"{html.escape(', '.join(parts))}{also}.</p>"
     )
 
 
@@ -321,7 +334,8 @@ def _pays(row: Any) -> str:
         return said
     low, high = (format_percent(share) for share in (row.base_low, row.base_high))
     return (
-        f"{said}; {format_percent(row.base)} ({low} to {high}) do in {row.outcome_days} days anyway"
+        f"{said}; {format_percent(row.base)} ({low} to {high}) do in {row.outcome_days} days anyway, "
+        f"so {format_percent(row.break_even_response / row.base)} more orders than usual"
     )
 
 

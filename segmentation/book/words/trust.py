@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from segmentation.book.words.calibration import spend_wins
 from segmentation.book.words.structure import FAILED_WORDS
 from segmentation.book.words.text import (
     as_many,
@@ -38,6 +39,7 @@ def trust(
     rankings: pd.DataFrame,
     verdict: dict[str, Any],
     sensitivity: pd.DataFrame,
+    cuts: pd.DataFrame,
 ) -> tuple[str, str, str]:
     """A traffic light, what it means for use, and the evidence in one sentence."""
     shaky = stability[stability["verdict"] != "stable"]
@@ -62,7 +64,7 @@ def trust(
             against.append(f"{of}{slices if known else ''}{beside_smooth(verdict[kind])}")
         elif entry["k"] > 1 and scores.get(entry["k"], 1.0) < REASONABLE_STRUCTURE:
             against.append(f"{of}the groups overlap (silhouette {scores[entry['k']]:.2f})")
-    against += _beaten(holdout, rankings)
+    against += _beaten(holdout, rankings, cuts)
     drawn = whole[whole["method"] == "bootstrap"]
     agreement = drawn["agreement"].min()
     differ = agreement < LEAST_AGREEMENT
@@ -95,9 +97,14 @@ def trust_sentence(*evidence: Any) -> str:
     return f"**{lead}** {grounds}"
 
 
-def _beaten(holdout: dict[str, Any], rankings: pd.DataFrame) -> list[str]:
+def _beaten(holdout: dict[str, Any], rankings: pd.DataFrame, cuts: pd.DataFrame) -> list[str]:
     if not holdout["possible"]:
         return ["whether they foretell anything is not tested"]
+    if n := spend_wins(cuts):
+        return [
+            f"past spend alone found later revenue better at each of {n} quarters: choose whom by it, "
+            "and what to say by group"
+        ]
     fifth = rankings[rankings["customers_share"] == 0.2].set_index("ranking")
     others = fifth[fifth["difference_low"] > 0].drop(
         index=["segments", "past spend"], errors="ignore"

@@ -63,18 +63,13 @@ def warnings(run: Any) -> Iterator[str]:
         but = f" (own costs: {format_percent(own)})" if own is not None else ""
         costs = (
             f"{format_money(parameters.contact_cost, currency)} a contact and "
-            f"{format_money(parameters.cost_of_a_call, currency)} a call are assumptions: set yours ("
+            f"{format_money(parameters.cost_of_a_call, currency)} a call are assumptions"
         )
+        yours = "try yours in <em>Business recommendations</em>"
         if is_own:
-            yield (
-                f"{costs}<code>contact_cost</code>, <code>call_cost</code>); the margin, "
-                f"{format_percent(used)}, is this shop's own."
-            )
+            yield f"{costs}, the margin, {format_percent(used)}, is this shop's own: {yours}."
         else:
-            yield (
-                f"A margin of {format_percent(used)}{but}, {costs}<code>gross_margin</code>, "
-                "<code>contact_cost</code>, <code>call_cost</code>)."
-            )
+            yield f"A margin of {format_percent(used)}{but}, {costs}: {yours}."
 
 
 def _severe(run: Any) -> Iterator[str]:

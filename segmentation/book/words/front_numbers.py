@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from segmentation.book.words.changes import came_back_then
-from segmentation.book.words.text import customers_of, half_words
+from segmentation.book.words.text import group_words, half_words, listed
 from segmentation.book.words.warnings import exchanged
 from segmentation.core.columns import format_money, format_percent
 from segmentation.core.groups import short_groups
@@ -77,10 +77,11 @@ def groups_meant(run: Any) -> Iterator[tuple[str, str]]:
     """What the two words beside a segment's name say of its customers."""
     kinds = list(run["chosen"])
     if len(kinds) > 1:
-        short = short_groups(kinds)
-        for kind in kinds:
-            words = customers_of(kind, kinds)
-            yield short[kind].capitalize(), f"{words[0].upper()}{words[1:]}: a group of its own."
+        said = listed([group_words(kind, kinds) for kind in kinds])
+        yield (
+            ", ".join(short_groups(kinds)[kind] for kind in kinds).capitalize(),
+            f"Customers who {said}: each is a group of its own.",
+        )
 
 
 def half_meant(run: Any) -> Iterator[tuple[str, str]]:

@@ -45,7 +45,7 @@ words.banner(run["overview"], run["swap"])
 plots.plot_monthly(run["monthly"], currency=currency)
 
 # %% tags=["remove-input"]
-Markdown(words.month_sentence(run["monthly"], currency=currency))
+Markdown(words.month_sentence(run["monthly"], run["lines"], currency=currency))
 
 # %% [markdown]
 # ## What the source holds

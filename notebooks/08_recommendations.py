@@ -19,8 +19,8 @@
 # **Question.** What should be done about each segment, and what would it take to pay?
 #
 # **Reads** segments and their profile. **Decides** one action per segment, by rules on its own
-# figures. **Can mislead when** the time observed was unusual, or when margin and costs, which are
-# assumptions, are not the shop's own.
+# figures. **Can mislead when** the time observed was unusual, or when what is assumed of margin and
+# costs is not so.
 
 # %% tags=["parameters"]
 source: str = "cdnow"  # Where orders come from: a shipped source, or a path to a source SQL file.
@@ -90,11 +90,13 @@ words.what_if_sliders(
 # ## Who slipped
 
 # %%
+dates_hold = not words.left_exchanged(run["overview"], run["swap"])
 slipped = slipping.most_slipped(
-    run["slipping"], run["slipped_before"], run["campaign_arms"], contact_cost=contact_cost, gross_margin=margin,
+    run["slipping"], run["slipped_before"], run["campaign_arms"], advice, contact_cost=contact_cost,
 )
 Markdown(words.slipped_sentence(
     slipped, run["movement"], kinds=list(run["chosen"]), currency=currency, is_told=not campaign.another_currency(advice),
+    dates_hold=dates_hold,
 ))
 
 # %% [markdown]
@@ -103,6 +105,7 @@ Markdown(words.slipped_sentence(
 # %%
 Markdown(words.call_first_sentence(
     run["call_first"], run["call_first_facts"], run["forecast_facts"], list(run["chosen"]), currency=currency,
+    dates_hold=dates_hold,
 ))
 
 # %% [markdown]

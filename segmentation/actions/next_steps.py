@@ -24,7 +24,7 @@ from segmentation.segments.model import SegmentModel
 from segmentation.segments.own_labels import OWN_LABELS
 
 MOVEMENT_COLUMNS = ("as_of", "segment_from", "segment_to", "customers", "revenue")
-RETENTION_COLUMNS = ("as_of", "segment", "customers", "ordered")
+RETENTION_COLUMNS = ("as_of", "segment", "customers", "ordered", "median_recency")
 CALL_FIRST_COLUMNS = (
     "rank", "customer_id", "segment_type", "segment", "value_at_risk", "chance_before", "chance",
     "average_order_value", "total_spent", "recency", "why",
@@ -132,12 +132,22 @@ def retention(placed: dict[str, pd.DataFrame]) -> pd.DataFrame:
     Parameters
     ----------
     placed : dict of day to DataFrame, oldest first
-        ``segment`` and ``orders_next`` as of each day, by the same borders.
+        ``segment, orders_next`` and ``recency`` as of each day, by the same borders.
+
+    Returns
+    -------
+    DataFrame of `RETENTION_COLUMNS`
+        ``median_recency``: half of them had been silent for so many days or longer, for whoever
+        is silent for longer orders more rarely.
     """
     rows = [
         now.assign(ordered=now["orders_next"] > 0)
         .groupby("segment", sort=True)
-        .agg(customers=("ordered", "size"), ordered=("ordered", "sum"))
+        .agg(
+            customers=("ordered", "size"),
+            ordered=("ordered", "sum"),
+            median_recency=("recency", "median"),
+        )
         .reset_index()
         .assign(as_of=day)
         for day, now in placed.items()

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from segmentation.actions.break_even import break_even_response, dearer_than_typical
 from segmentation.actions.campaign import CONTROL
 
 SLIPPING_COLUMNS = (
@@ -108,18 +107,27 @@ def most_slipped(
     slipping: pd.DataFrame,
     before: pd.DataFrame,
     arms: pd.DataFrame,
+    plays: pd.DataFrame,
     *,
     contact_cost: float,
-    gross_margin: float,
 ) -> Slipped | None:
-    """The segment from which most money slipped, by what these customers have spent."""
+    """The segment from which most money slipped, by what these customers have spent.
+
+    Parameters
+    ----------
+    plays : DataFrame, as `recommend` gives it
+        An order of theirs counts what one of their segment does there, so that both say the same.
+    """
     if slipping.empty:
         return None
     keys = ["segment_type", "segment_from"]
     kind, name = slipping.groupby(keys, observed=True)["total_spent"].sum().idxmax()
     own = slipping[(slipping["segment_type"] == kind) & (slipping["segment_from"] == name)]
-    orders = own["average_order_value"].astype(float)
-    needed = break_even_response(contact_cost, gross_margin, float(orders.mean()))
+    play = plays[(plays["segment_type"] == kind) & (plays["segment"] == name)]
+    needed, typical = (
+        float(play[column].fillna(0.0).sum())
+        for column in ("break_even_response", "break_even_typical")
+    )
     alone = int(own["customer_id"].isin(arms.loc[arms["arm"] == CONTROL, "customer_id"]).sum())
     past = before[(before["segment_type"] == kind) & (before["segment_from"] == name)]
     return Slipped(
@@ -132,7 +140,7 @@ def most_slipped(
         is_planned=bool(own["customer_id"].isin(arms["customer_id"]).all()),
         cost=(len(own) - alone) * contact_cost,
         needed=needed,
-        typical=needed * dearer_than_typical(float(orders.mean()), float(orders.median())),
+        typical=typical,
         before=int(past["customers"].sum()),
         ordered=int(past["ordered"].sum()),
     )

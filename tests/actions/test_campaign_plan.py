@@ -168,7 +168,20 @@ def test_the_trial_counts_the_customers_of_the_cut(cdnow_run, runs_dir):
         assert ordered == pytest.approx(rates.at[name, "ordered"])
         assert row["uplift"] == pytest.approx(row["treatment"] - row["control"], abs=0.01)
     said = words.trial_sentence(run["holdout_aa"], no_holdout="")
-    assert f"in any of {len(trial)} segments" in said
+    assert said.startswith(f"Both halves of {len(trial)} segments ")
+
+
+def test_more_false_alarms_than_chance_gives_are_said_to_be():
+    """2 or more of 6 at one in twenty: 1 - 0.95^6 - 6 x 0.05 x 0.95^5 = 3.3%."""
+    trial = pd.DataFrame({"is_shown": [True, True, False, False, False, False], "n_treatment": 4,
+                          "n_control": 4, "low": 0.0, "high": 1.0})  # fmt: skip
+    said = words.trial_sentence(trial, no_holdout="")
+    assert said.endswith(
+        "one false alarm in twenty is to be expected, 2 or more of 6 only once in 31: take no single "
+        "comparison for proof."
+    )
+    one = words.trial_sentence(trial.iloc[1:], no_holdout="")
+    assert one.endswith("one false alarm in twenty is to be expected.")
 
 
 def test_without_a_hold_out_the_trial_is_said_to_be_impossible():

@@ -16,8 +16,10 @@ from segmentation.actions.next_steps import (
 )
 from segmentation.actions.slipping import FELL, SILENT, came_back, most_slipped, slipping_customers
 from segmentation.book.words.calling import call_first_sentence
-from segmentation.book.words.changes import movement_sentence, retention_sentence
+from segmentation.book.words.changes import movement_sentence
+from segmentation.book.words.coming_back import retention_sentence
 from segmentation.book.words.slipping import slipped_sentence
+from segmentation.book.words.warnings import ONCE_RIGHT
 from segmentation.core.parameters import load_yaml, parameters_from
 from segmentation.run.run import Run
 from segmentation.segments.model import load_model
@@ -51,10 +53,12 @@ def test_retention_counts_who_orders_in_the_quarter_that_follows(run):
     ends = run["movement"].groupby(["as_of", "segment_to"])["customers"].sum()
     for row in table.itertuples():
         assert ends[row.as_of, row.segment] == row.customers
-    day = pd.DataFrame({"segment": ["Low", "High", "High"], "orders_next": [0, 2, 0]})
+    day = pd.DataFrame(
+        {"segment": ["Low", "High", "High"], "orders_next": [0, 2, 0], "recency": [9, 20, 40]}
+    )
     by_hand = retention({"2023-03-31": day}).set_index("segment")
-    assert by_hand.loc["High", ["customers", "ordered"]].tolist() == [2, 1]
-    assert by_hand.loc["Low", ["customers", "ordered"]].tolist() == [1, 0]
+    assert by_hand.loc["High", ["customers", "ordered", "median_recency"]].tolist() == [2, 1, 30]
+    assert by_hand.loc["Low", ["customers", "ordered", "median_recency"]].tolist() == [1, 0, 9]
 
 
 LADDER = pd.DataFrame(
@@ -106,11 +110,28 @@ def test_the_fall_that_cost_most_leads_with_its_share_and_money():
     assert nobody.startswith("Nobody fell a segment between")
 
 
+def came_back_of(rows, silent=30.0):
+    table = pd.DataFrame(rows, columns=["as_of", "segment", "customers", "ordered"])
+    return table.assign(median_recency=silent)
+
+
+def test_a_segment_silent_for_longer_is_not_told_to_come_back_less_without_saying_so():
+    """In a shop of nine months nobody can have been silent for a year: the segment grew older."""
+    rows = [("2023-09-30", "High", 131, 61), ("2024-09-30", "High", 558, 143)]
+    told = retention_sentence(came_back_of(rows, [43.0, 107.0]), names=["High"])
+    assert told.endswith(
+        "47% of High (n = 131) did: a change beyond chance. But they were not alike: half had been silent, "
+        "of High for 107 days or longer, then for 43 days. Whoever is silent for longer orders more "
+        "rarely, so this says little of how the shop does."
+    )
+    assert "not alike" not in retention_sentence(came_back_of(rows, [43.0, 50.0]), names=["High"])
+
+
 def test_retention_is_told_with_what_changed_beyond_chance():
     rows = [("2023-03-31", "High", 100, 80), ("2023-03-31", "Low", 100, 10),
             ("2023-06-30", "High", 100, 50), ("2023-06-30", "Low", 100, 12),
             ("2023-06-30", "Few", 29, 29)]  # fmt: skip
-    table = pd.DataFrame(rows, columns=["as_of", "segment", "customers", "ordered"])
+    table = came_back_of(rows)
     said = retention_sentence(table, names=["Low", "Few", "High"])
 
     assert said == (
@@ -119,7 +140,7 @@ def test_retention_is_told_with_what_changed_beyond_chance():
         "though of another season."
     )
     years = [("2022-03-31", "High", 100, 20), ("2022-06-30", "High", 100, 90), *rows]
-    told = retention_sentence(pd.DataFrame(years, columns=table.columns), names=["Low", "High"])
+    told = retention_sentence(came_back_of(years), names=["Low", "High"])
     assert "In the quarter after 2022-06-30, 90% of High" in told
     assert told.endswith("a change beyond chance.")
     assert retention_sentence(table.head(2), names=["Low", "High"]) == ""
@@ -128,7 +149,7 @@ def test_retention_is_told_with_what_changed_beyond_chance():
 def test_a_change_beyond_chance_is_judged_by_the_interval_of_the_difference():
     """Intervals of 53% and of 50% touch; that of their difference, 0.4 to 5.2 points, is above 0."""
     rows = [("2023-03-31", "High", 2917, 1554), ("2023-06-30", "High", 3493, 1763)]
-    table = pd.DataFrame(rows, columns=["as_of", "segment", "customers", "ordered"])
+    table = came_back_of(rows)
     assert "53% of High (n = 2,917) did: a change beyond chance" in retention_sentence(
         table, names=["High"]
     )
@@ -197,7 +218,7 @@ FLOWS = pd.DataFrame(
 
 
 def test_who_slipped_is_told_with_what_writing_costs_and_who_comes_back_anyway():
-    """60 of mean order 20: at a margin of 25% one in five must order of the 40 written to."""
+    """What pays is what the segment's own card says: 1 in 5, so 8 of the 40 written to."""
     kind = {"segment_type": "normal", "segment_from": "High"}
     lost = pd.DataFrame([kind] * 60).assign(
         customer_id=[f"c{n}" for n in range(60)], total_spent=50.0, average_order_value=20.0,
@@ -208,19 +229,28 @@ def test_who_slipped_is_told_with_what_writing_costs_and_who_comes_back_anyway()
         {"customer_id": lost["customer_id"], "arm": ["control"] * 20 + ["treatment"] * 40}
     )
     before = pd.DataFrame([kind | {"customers": 80, "ordered": 24}])
-    costs = {"contact_cost": 1.0, "gross_margin": 0.25}
+    plays = pd.DataFrame([kind | {"segment": "High", "break_even_response": 0.2,
+                                  "break_even_typical": float("nan")}])  # fmt: skip
+    costs = {"plays": plays, "contact_cost": 1.0}
     found = most_slipped(pd.concat([other, lost]), before, arms, **costs)
     said = slipped_sentence(found, FLOWS, kinds=["normal"], currency="USD", is_told=True)
     assert (
         "**60 customers of High** slipped in the last quarter: 50 fell a segment and 10 fell silent."
         in said
     )
-    assert "In the same quarter 42 others came into it. They have spent \\$3,000 so far." in said
+    assert "They have spent \\$3,000 so far. In the same quarter 42 others came into it. " in said
     assert (
         "Writing costs \\$40.00 (within the plan): pays if 1 in 5 customers orders because of it. "
         in said
     )
     assert "20 of them belong to the halves that are left alone" in said and "30% of 80 " in said
+    dear = plays.assign(break_even_response=0.02, break_even_typical=0.06)
+    one = most_slipped(lost, before, arms, **costs | {"plays": dear})
+    how = {"kinds": ["normal"], "currency": "USD", "is_told": True}
+    single = "a single order because of it pays for all (3 by the typical order)."
+    assert single in slipped_sentence(one, FLOWS, **how)
+    late = slipped_sentence(found, FLOWS, **how, dates_hold=False)
+    assert late == f"{ONCE_RIGHT}{said}"
     untold = slipped_sentence(found, FLOWS, kinds=["normal"], currency="USD", is_told=False)
     assert "pays" not in untold
     few = most_slipped(lost.head(53), before.assign(customers=20), arms, **costs)
@@ -321,6 +351,8 @@ def test_the_list_is_told_with_its_cost_when_it_pays_and_what_it_cannot_teach():
     )
     nobody = said(table.head(0), {"worth_a_call": 0}, possible=True)
     assert nobody.startswith("Nobody is on the list") and "none may be worth £5.00 a call" in nobody
+    late = call_first_sentence(table, FOUND, FACTS, ["normal"], currency="GBP", dates_hold=False)
+    assert late == f"{ONCE_RIGHT}{forecast}"
     assert "no earlier quarter" in call_first_sentence(
         table.head(0), {}, {"possible": True}, ["normal"], currency="GBP"
     )

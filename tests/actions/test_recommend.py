@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
 
 from segmentation.actions.recommend import (
+    FIRST_ORDER,
     NOT_AT_THIS_COST,
+    WINDOW_ORDER,
     break_even_response,
     load_plays,
     recommend,
 )
+from segmentation.book.words.recommendations import worth_words
 from segmentation.core.limits import ASSUMED_MARGIN
 from segmentation.evidence.rankings import responses
 
@@ -278,3 +282,21 @@ def test_every_figure_of_the_recommendations_equals_the_recomputation(published)
 
 def test_revenue_shares_of_all_recommendations_add_up_to_one(published):
     assert published[1]["revenue_share"].sum() == pytest.approx(1)
+
+
+def test_an_order_above_all_that_customers_spent_is_not_explained_by_a_few_large_ones():
+    """The 80 who came back ordered for 379 where all of the segment have spent 96 so far."""
+    row = pd.Series(
+        {"response_value": 379.0, "response_is": FIRST_ORDER, "base_ordered": 80, "outcome_days": 90,
+         "typical_order": 52.7, "break_even_typical": 0.077, "revenue_per_customer": 96.23,
+         "value_in_period": np.nan}
+    )  # fmt: skip
+
+    def said(**other):
+        return worth_words(pd.Series({**row, **other}), "USD", 0.25, "2024-01-01")
+
+    assert "is $52.70). Customers of this segment have spent less in all, $96.23 " in said()
+    assert "few large" not in said() and "count on the typical order. An order" in said()
+    assert "in all" not in said(revenue_per_customer=400.0)
+    assert "which a few large ones raise (the order" in said(response_is=WINDOW_ORDER)
+    assert "typical" not in said(break_even_typical=np.nan)

@@ -105,6 +105,10 @@ def test_who_orders_anyway_is_asked_of_those_within_todays_borders(marketplace_r
     said = holdout_sentence(run["holdout"], run["holdout_segments"], currency="USD")
     assert "not always that" not in said
     other = run["holdout_segments"].assign(as_today=0.5)
+    few = run["holdout_segments"].assign(revenue_per_customer_high=float("nan"))
+    told = holdout_sentence(run["holdout"], few, currency="USD")
+    worst = "Normal Low Engagement Customers (registered first)"
+    assert f"So few of {worst} brought most of their money that it has no interval" in told
     assert "not always that" in holdout_sentence(run["holdout"], other, currency="USD")
 
 

@@ -160,6 +160,17 @@ def test_the_page_promises_no_rise_and_shows_the_runs_own_settings_without_a_scr
     assert html.data["cost"].iloc[0] == "$200" and html.data["all would cost"].iloc[0] == "$400"
 
 
+def test_a_cost_of_another_currency_has_nothing_to_be_worked_out():
+    """Orders of 150,000 beside a contact of 1.00: "pays from under 0.1%" would not be true."""
+    advice = recommended(0.3, 1.0).assign(typical_order=150_000.0)
+    said = what_if_sliders(
+        advice, STABILITY, CUSTOMERS, seed=SEED, gross_margin=0.3, contact_cost=1.0, currency="USD"
+    )
+    assert (
+        "not known until" in said.markup and "%" not in said.markup and "table" not in said.markup
+    )
+
+
 def test_the_runs_own_settings_contact_whom_the_plan_contacts(found):
     """Also where nobody may be divided evenly, and where an id of many people is on no list."""
     advice, listed = recommended(0.3, 1.0), CUSTOMERS.iloc[5:]

@@ -9,7 +9,7 @@ import pytest
 
 from segmentation.book.words import front, front_numbers
 from segmentation.book.words.calibration import spend_wins
-from segmentation.book.words.changes import came_back_then
+from segmentation.book.words.coming_back import came_back_then
 from segmentation.book.words.trust import trust
 from segmentation.book.words.warnings import warnings
 from segmentation.core.errors import ParameterError
@@ -88,9 +88,11 @@ def test_who_slipped_comes_first_where_they_spent_much(run):
     lost |= {"what": ["fell silent", *["fell a segment"] * 5], "total_spent": sum_of / 60}
     lost |= {"customer_id": list("abcdef")}
     arms = pd.DataFrame({"customer_id": list("abc"), "arm": ["control", "control", "treatment"]})
-    set_to = {"contact_cost": 1.0, "gross_margin": 0.04}
+    set_to = {"contact_cost": 1.0}
     much = Given(run, slipping=pd.DataFrame(lost), call_first=run["call_first"].head(0))
     much["campaign_arms"] = arms
+    plays = run["recommendations"].assign(break_even_response=0.5, break_even_typical=float("nan"))
+    much["recommendations"] = plays
     much.parameters = run.parameters.model_copy(update=set_to)
 
     what, more = front.actions(much)[0]
@@ -105,6 +107,17 @@ def test_who_slipped_comes_first_where_they_spent_much(run):
     swap = {"order_date": {"strength": "strong"}}
     (late, how) = front.actions(Given(much, swap=swap))[2]
     assert "slipped" in late and how.startswith("Only once the dates are put right")
+
+
+def test_where_dates_look_exchanged_no_quarter_stands_on_the_page(run):
+    """Orders of one quarter stand in another then; the last may be none at all."""
+    wrong = Given(run, swap={"order_date": {"strength": "strong"}})
+    said = " ".join(" ".join(map(str, number)) for number in front_numbers.numbers(wrong))
+    assert not re.search(r"\d{4} Q\d", said) and "Bring half of it" in said
+    assert re.search(r"\d{4} Q\d", str(list(front_numbers.numbers(run))))
+    about = front._about(wrong)
+    assert about.startswith("Orders dated ") and "not over" not in about
+    assert re.fullmatch(r"[^;]+ half of the revenue", front_numbers.headline(wrong))
 
 
 def test_the_fourth_number_is_the_forecast_beside_how_it_turned_out_before(run):
@@ -141,13 +154,16 @@ def test_a_rise_that_hides_fewer_of_the_best_coming_back_is_told(run):
         run["profile"].pipe(lambda p: p.loc[p["revenue"].astype(float).idxmax(), "segment"]),
     )
     rows = [("2024-03-31", 500, 300), ("2024-06-30", 500, 250), ("2025-03-31", 500, 200)]
-    came = pd.DataFrame(rows, columns=["as_of", "customers", "ordered"]).assign(segment=best)
-    assert came_back_then(came, best) == (0.4, 0.6, True)
+    came = pd.DataFrame(rows, columns=["as_of", "customers", "ordered"])
+    came = came.assign(segment=best, median_recency=[40.0, 45.0, 50.0])
+    assert came_back_then(came, best) == (0.4, 0.6, True, 50.0, 40.0)
     told = Given(run, retention=came, quarters=quarters)
     assert front_numbers._best_fell(told, True) == f"; of {best} 40% came back, 60% a year before"
     assert front_numbers._best_fell(told, False) == ""
     same = Given(run, retention=came.assign(ordered=[300, 250, 290]))
     assert front_numbers._best_fell(same, True) == ""
+    older = Given(run, retention=came.assign(median_recency=[40.0, 70.0, 107.0]))
+    assert front_numbers._best_fell(older, True) == ""
 
 
 def test_the_whole_plan_counts_everybody_once_and_says_what_it_costs(run):

@@ -41,11 +41,15 @@ def monthly(last_day: str) -> pd.DataFrame:
     return pd.DataFrame(table | {"revenue": [100.0, 300.0, 20.0]})
 
 
+def line_of(largest: float) -> pd.DataFrame:
+    return pd.DataFrame({"largest_line": [largest]})
+
+
 def test_a_month_that_is_not_complete_is_no_ordinary_month():
-    said = words.month_sentence(monthly("2011-12-09"), currency="GBP")
+    said = words.month_sentence(monthly("2011-12-09"), line_of(9.0), currency="GBP")
     assert "the median whole month brings £200" in said
     assert "the median month brings £100" in words.month_sentence(
-        monthly("2011-12-31"), currency="GBP"
+        monthly("2011-12-31"), line_of(9.0), currency="GBP"
     )
     cohorts = pd.DataFrame(
         [("2011-10-01", 0, 100, 100), ("2011-10-01", 1, 100, 30), ("2011-10-01", 2, 100, 5),
@@ -59,9 +63,17 @@ def test_a_month_that_is_not_complete_is_no_ordinary_month():
     assert "16% in month 1 (n = 200)" in words.cohort_sentence(cohorts, last_day="2011-12-31")
 
 
+def test_a_month_that_one_line_made_the_best_is_told_as_such():
+    """Of months of 100, 300 and 20 a line of 250 can be the second month's only; one of 90 need not."""
+    months = monthly("2011-12-31")
+    said = words.month_sentence(months, line_of(250.0), currency="GBP")
+    assert "**November 2011** with £300 from 9 orders, £250 of it one line; the median" in said
+    assert "one line" not in words.month_sentence(months, line_of(90.0), currency="GBP")
+
+
 def test_a_fall_after_the_last_newcomers_is_not_called_a_fall_of_everybody():
     table = monthly("2011-12-31").assign(new_customers=[9, 0, 0])
-    said = words.month_sentence(table, currency="GBP")
+    said = words.month_sentence(table, line_of(9.0), currency="GBP")
     assert "a fall in revenue among those months is customers who come back or spend less" in said
 
 

@@ -79,7 +79,7 @@ def test_the_margin_is_that_of_the_files(run):
     said = margins_sentence(margins, assumed=0.3, currency="USD")
     assert "25% of revenue is left" in said and "assume a gross margin of 30%" in said
     as_set = margins_sentence(margins, assumed=0.246, currency="USD")
-    assert as_set.endswith("and break-even figures count with it.")
+    assert as_set.endswith("; what is said of when a campaign pays counts with it.")
 
 
 def test_break_evens_count_with_the_shops_own_margin_unless_one_is_set(run):

@@ -35,8 +35,8 @@ from segmentation.book.words.changes import (
     movement_sentence,
     refit_sentence,
     renewed_text,
-    retention_sentence,
 )
+from segmentation.book.words.coming_back import retention_sentence
 from segmentation.book.words.data import (
     banner,
     cohort_sentence,
@@ -136,6 +136,7 @@ from segmentation.book.words.structure import (
 )
 from segmentation.book.words.text import Prose, table_of
 from segmentation.book.words.trust import trust_sentence
+from segmentation.book.words.warnings import left_exchanged
 from segmentation.book.words.what_if import what_if_sliders
 
 __all__ = [
@@ -190,6 +191,7 @@ __all__ = [
     "k_table",
     "ledger_sentence",
     "ledger_table",
+    "left_exchanged",
     "loading_sentence",
     "map_sentence",
     "margin_sentence",

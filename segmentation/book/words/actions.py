@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,9 @@ from segmentation.core.columns import format_money, format_percent, format_point
 from segmentation.core.groups import short_groups
 from segmentation.core.intervals import Z95
 from segmentation.core.limits import LEAST_CUSTOMERS, LEAST_PUBLISHED
+
+FALSE_ALARM = 0.05
+"""What a 95% interval lets pass by chance; as seldom as that is too many of them."""
 
 
 def concentration_table(table: pd.DataFrame, *, customers: int) -> Html:
@@ -264,7 +268,7 @@ def trial_sentence(trial: pd.DataFrame, *, no_holdout: str) -> str:
     )
     text = (
         f"Both halves of {plural(len(trial), 'segment')} were treated alike, so every difference is "
-        f"chance. {told}; one false alarm in twenty is to be expected."
+        f"chance. {told}; one false alarm in twenty is to be expected{_more_than_chance(alarms, len(trial))}."
     )
     many = trial[trial[["n_treatment", "n_control"]].min(axis=1) >= LEAST_PUBLISHED]
     if many.empty:
@@ -274,6 +278,16 @@ def trial_sentence(trial: pd.DataFrame, *, no_holdout: str) -> str:
         f"{text} The widest interval shown spans {100 * (widest['high'] - widest['low']):.1f} points "
         f"(n = {widest['n_treatment'] + widest['n_control']:,})."
     )
+
+
+def _more_than_chance(alarms: int, of: int) -> str:
+    """How seldom chance gives so many false alarms, where that is once in twenty or less."""
+    fewer = sum(
+        math.comb(of, n) * FALSE_ALARM**n * (1 - FALSE_ALARM) ** (of - n) for n in range(alarms)
+    )
+    if not alarms or 1 - fewer > FALSE_ALARM:
+        return ""
+    return f", {alarms} or more of {of} only once in {1 / (1 - fewer):,.0f}: take no single comparison for proof"
 
 
 def _rise(share: float) -> str:

@@ -22,6 +22,20 @@ def one_in(share: float) -> str:
     return f"1 in {math.floor(1 / share + 0.1):,} customers orders"
 
 
+def single_order(typical: float) -> str:
+    """That one mean order pays for all contacts, and how many typical ones it takes.
+
+    Examples
+    --------
+    >>> single_order(0.0)
+    'a single order because of it pays for all'
+    >>> single_order(1.3)
+    'a single order because of it pays for all (2 by the typical order)'
+    """
+    also = f" ({math.ceil(typical - 1e-9):,} by the typical order)" if typical > 1 else ""
+    return f"a single order because of it pays for all{also}"
+
+
 def typically(share: float) -> str:
     """Who must order by the typical order, where that is told apart from the mean."""
     if not 0 < share <= UNREACHABLE:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from segmentation.actions.break_even import dearer_than_typical
 from segmentation.book.words.text import dollars, inert, listed, named, plural, told
+from segmentation.book.words.warnings import ONCE_RIGHT
 from segmentation.core.columns import format_money, format_percent
 from segmentation.core.limits import LEAST_PUBLISHED, MOST_CONTACTS_AN_ORDER
 
@@ -21,6 +22,7 @@ def call_first_sentence(
     kinds: Sequence[str],
     *,
     currency: str,
+    dates_hold: bool = True,
 ) -> str:
     """Who is on the list of whom to call first, what calling costs, when it pays, what it teaches.
 
@@ -30,6 +32,8 @@ def call_first_sentence(
         ``call_first_facts`` of the run: costs, and who is not on the list.
     facts : mapping
         ``forecast_facts`` of the run: whether a chance to order is known.
+    dates_hold : bool
+        Whether day and month of orders are what they seem; else nobody is called for silence.
     """
     if not found:
         return "Nobody is on the list of whom to call first: no earlier quarter is known."
@@ -55,7 +59,8 @@ def call_first_sentence(
     spent = dollars(format_money(float(call_first["total_spent"].sum()), currency))
     cost = n * found["cost_of_a_call"]
     order = float(call_first["average_order_value"].mean())
-    text = (
+    text = "" if dates_hold else ONCE_RIGHT
+    text += (
         f"**{plural(n, 'customer')}** {'is' if n == 1 else 'are'} on the list *Call first* ({of}); "
         f"they have spent {spent} since their first orders. Calling all of them costs "
         f"{dollars(format_money(cost, currency))} at {some}. "
@@ -63,7 +68,7 @@ def call_first_sentence(
     mean = dollars(format_money(order, currency))
     if order > MOST_CONTACTS_AN_ORDER * found["cost_of_a_call"] > 0:
         text += (
-            f"Beside their mean order of {mean} that looks like another currency: when it pays cannot "
+            f"Beside an order of one of them, {mean} on average, that looks like another currency: when it pays cannot "
             "be said until it is set.\n\n"
         )
     else:

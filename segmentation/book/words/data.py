@@ -124,8 +124,15 @@ def column_sentence(raw_columns: pd.DataFrame) -> str:
     return f"Of {total}, {len(gaps)} {verb} missing values, most of all {named}.{idle}"
 
 
-def month_sentence(monthly: pd.DataFrame, *, currency: str) -> str:
-    """Best month, incomplete months and how new customers come in."""
+def month_sentence(monthly: pd.DataFrame, lines: pd.DataFrame, *, currency: str) -> str:
+    """Best month, incomplete months and how new customers come in.
+
+    Parameters
+    ----------
+    lines : DataFrame
+        ``largest_line``: where no other month brought as much, it is the best month's, and that
+        is said.
+    """
     if monthly.empty:
         return NO_ORDERS
     best, last = monthly.loc[monthly["revenue"].idxmax()], monthly.iloc[-1]
@@ -134,6 +141,7 @@ def month_sentence(monthly: pd.DataFrame, *, currency: str) -> str:
     text = (
         f"The best of {plural(len(monthly), 'month')} is **{best['month']:%B %Y}** with "
         f"{dollars(format_money(best['revenue'], currency))} from {plural(int(best['orders']), 'order')}"
+        f"{_of_one_line(monthly['revenue'], float(lines['largest_line'].iloc[0]), currency)}"
         f"; the median{'' if whole is monthly else ' whole'} month brings "
         f"{dollars(format_money(whole['revenue'].median(), currency))}."
     )
@@ -151,6 +159,14 @@ def month_sentence(monthly: pd.DataFrame, *, currency: str) -> str:
     if is_cut:
         text += f" The last month ends on {last['last_day']:%Y-%m-%d} and is not complete."
     return text
+
+
+def _of_one_line(revenue: pd.Series, largest_line: float, currency: str) -> str:
+    """That one line made a month the best, where it outweighs every other month."""
+    others = revenue.astype(float).nlargest(2)
+    if len(others) < 2 or not others.iloc[1] < largest_line <= others.iloc[0]:
+        return ""
+    return f", {dollars(format_money(largest_line, currency))} of it one line"
 
 
 def ledger_sentence(ledger: pd.DataFrame, *, currency: str) -> str:

@@ -9,11 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from segmentation.actions.break_even import margin_used
 from segmentation.actions.campaign import TREATMENT
 from segmentation.actions.recommend import NOT_AT_THIS_COST
 from segmentation.actions.slipping import most_slipped
-from segmentation.book.words.break_even import one_in, typically
+from segmentation.book.words.break_even import one_in, single_order, typically
 from segmentation.book.words.calling import calls_pay
 from segmentation.book.words.front_numbers import (
     groups_meant,
@@ -34,7 +33,7 @@ from segmentation.book.words.text import (
     told,
 )
 from segmentation.book.words.trust import trust
-from segmentation.book.words.warnings import cost_beside_orders, exchanged, warnings
+from segmentation.book.words.warnings import ONCE_RIGHT, cost_beside_orders, exchanged, warnings
 from segmentation.core.columns import format_money, format_percent
 from segmentation.core.groups import short_groups
 from segmentation.core.limits import (
@@ -127,7 +126,7 @@ def _about(run: Any) -> str:
     seen = overview["last_order"], overview["as_of"]
     cut = unfinished(run)
     return (
-        f"Orders from {overview['first_order']} to {seen[0]}"
+        f"Orders {'dated' if exchanged(run) else 'from'} {overview['first_order']} to {seen[0]}"
         + (f", observed up to {seen[1]}" if seen[0] != seen[1] else "")
         + (f"; {cut} is not over and not compared" if cut else "")
     )
@@ -212,7 +211,7 @@ def _actions(run: Any) -> list[tuple[str, ...]]:
     total, place = float(sum(profile["revenue"])), 0
     for money, what, do, *rest in filter(None, (_slipped(run), _called_first(run))):
         if exchanged(run):
-            do = f"Only once the dates are put right, for silence is read off them. {do}"
+            do = f"{ONCE_RIGHT}{do}"
             found.insert(max(place, MOST_ACTIONS - 1), (what, do, *rest))
         elif money >= MUCH_CALLED * total:
             found.insert(place, (what, do, *rest))
@@ -226,9 +225,8 @@ def _slipped(run: Any) -> tuple[Any, ...] | None:
     """Customers who fell from the segment that lost most so, or fell silent in it."""
     parameters, currency = run.parameters, run.parameters.currency
     found = most_slipped(
-        *(run[name] for name in ("slipping", "slipped_before", "campaign_arms")),
+        *(run[name] for name in ("slipping", "slipped_before", "campaign_arms", "recommendations")),
         contact_cost=parameters.contact_cost,
-        gross_margin=margin_used(parameters.gross_margin, run["margins"]),
     )
     if found is None or found.customers < LEAST_CALLED:
         return None
@@ -327,7 +325,8 @@ def _pays(row: Any) -> str:
     if not row.break_even_response <= UNREACHABLE:
         return "one extra order does not pay for one contact"
     if row.break_even_response * row.customers <= 1:
-        return "a single order because of it pays for all"
+        typical = 0.0 if pd.isna(row.break_even_typical) else row.break_even_typical
+        return single_order(typical * row.customers)
     said = f"pays if {one_in(row.break_even_response)} because of it"
     said += typically(row.break_even_typical)
     if not row.base > 0:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from segmentation.book.words.changes import came_back_then
-from segmentation.book.words.text import group_words, half_words, listed
+from segmentation.book.words.coming_back import came_back_then
+from segmentation.book.words.text import group_words, half_words, listed, longer_silent
 from segmentation.book.words.warnings import exchanged
 from segmentation.core.columns import format_money, format_percent
 from segmentation.core.groups import short_groups
@@ -38,7 +38,7 @@ def headline(run: Any) -> str:
         else f"{format_percent(share)} of customers bring"
     )
     quarters = whole_quarters(run)
-    if len(quarters) < 2 or exchanged(run):
+    if len(quarters) < 2:
         return f"{few} half of the revenue"
     now, before = quarters["customers"].iloc[-1], quarters["customers"].iloc[-2]
     if abs(now - before) <= Z95 * math.sqrt(now + before):
@@ -52,13 +52,18 @@ def headline(run: Any) -> str:
 
 
 def _best_fell(run: Any, is_rise: bool) -> str:
-    """Who of the segment that brings most came back, where a rise hides that fewer of them did."""
+    """Who of the segment that brings most came back, where a rise hides that fewer of them did.
+
+    Customers who have been silent for longer come back more rarely: such are not compared.
+    """
     best = run["profile"].loc[run["profile"]["revenue"].astype(float).idxmax(), "segment"]
     change = came_back_then(run["retention"], best) if is_rise else None
-    if change is None or change[0] >= change[1]:
+    if change is None or change.now >= change.before:
         return ""
-    shares = [format_percent(share) for share in change[:2]]
-    return f"; of {best} {shares[0]} came back, {shares[1]} {'a year' if change[2] else 'at first'} before"
+    if longer_silent(change.silent, change.silent_before):
+        return ""
+    shares = [format_percent(share) for share in (change.now, change.before)]
+    return f"; of {best} {shares[0]} came back, {shares[1]} {'a year' if change.is_year else 'at first'} before"
 
 
 def fewest_for_half(spent: pd.Series) -> int:
@@ -200,9 +205,12 @@ def _expected(
 
 
 def quarters_seen(run: Any) -> pd.DataFrame:
-    """Quarters with their money and customers; the first and the last may not be whole."""
+    """Quarters with their money and customers; the first and the last may not be whole.
+
+    None where day and month look exchanged: then orders of one quarter stand in another.
+    """
     overview = run["overview"]
-    if not overview["first_order"] or run["quarters"].empty:
+    if not overview["first_order"] or run["quarters"].empty or exchanged(run):
         return pd.DataFrame({"is_complete": []})
     return concentration.over_time(
         run["quarters"], first_day=overview["first_order"], last_day=overview["as_of"]

@@ -71,12 +71,17 @@ def holdout_sentence(holdout: dict[str, Any], segments: pd.DataFrame, *, currenc
         f"n = {worst['customers']:,}), {dollars(format_money(worst['revenue_per_customer'], currency))} each."
     )
     low, high = best["revenue_per_customer_low"], worst["revenue_per_customer_high"]
+    few = [
+        named(row["segment"], row["segment_type"], kinds)
+        for row, end in ((best, low), (worst, high))
+        if pd.isna(end)
+    ]
     compared += (
         " The intervals of this money do not touch: the segments made at the cut foretold who would spend."
         if low > high
         else " The intervals of this money overlap: **whether the segments made at the cut foretell who spends cannot be told.**"
         if low <= high
-        else " So few of them brought most of the money that it has no interval: **whether the segments made at the cut foretell who spends cannot be told.**"
+        else f" So few of {listed(few)} brought most of their money that it has no interval: **whether the segments made at the cut foretell who spends cannot be told.**"
     )
     return f"{compared} {text}{_other_customers(large, kinds)}"
 

@@ -127,7 +127,7 @@ def margins_sentence(margins: pd.DataFrame, *, assumed: float, currency: str) ->
         f"goods ({priced:,} of {plural(lines, 'line')}, {revenue})"
     )
     if not differs(own, assumed):
-        return dollars(f"{text}, and break-even figures count with it.")
+        return dollars(f"{text}; what is said of when a campaign pays counts with it.")
     return dollars(
         f"{text}; break-even figures assume a gross margin of {format_percent(assumed)}, and the "
         "recommendations say what the shop's own makes of them."

@@ -24,6 +24,7 @@ from segmentation.book.words.text import (
     inert,
     interval,
     listed,
+    longer_silent,
     named,
     plural,
     told,
@@ -31,7 +32,7 @@ from segmentation.book.words.text import (
 )
 from segmentation.book.words.warnings import cost_words
 from segmentation.core.columns import format_money, format_percent, format_points, format_value
-from segmentation.core.limits import LONGER_SILENT, PLAUSIBLE_RISE, UNREACHABLE, WIDE
+from segmentation.core.limits import PLAUSIBLE_RISE, UNREACHABLE, WIDE
 
 
 def recommendation_cards(
@@ -212,7 +213,7 @@ def anyway_words(row: Any, cut: str, *, is_told: bool = True) -> str:
 def _silent_words(row: Any) -> str:
     """Whether today's customers have been silent for much longer, or shorter, than those."""
     then, now = row.base_recency, row.median_recency
-    if pd.isna(then) or pd.isna(now) or max(then, now) < LONGER_SILENT * max(min(then, now), 1.0):
+    if not longer_silent(then, now):
         return ""
     return (
         f" Half of those had been silent for {format_value(then, 'recency')} or longer, of today's "
@@ -303,13 +304,11 @@ def worth_words(row: Any, currency: str, gross_margin: float, cut: str) -> str:
         f"the mean first order of the {row.base_ordered:,.0f} who ordered within "
         f"{row.outcome_days} days after {cut}"
         if row.response_is == FIRST_ORDER
-        else "the mean order of this segment so far"
+        else "what an order of one of its customers has been worth so far on average"
     )
-    said = (
-        f"{start}: {of}{_carried_words(row, currency)}. An order that comes only because of a "
-        "contact may be smaller."
-    )
-    if row.response_is == FIRST_ORDER and row.value_in_period > row.response_value:
+    said = f"{start}: {of}{_carried_words(row, currency)}. An order that comes only because of a contact may be smaller."
+    is_usual = row.response_value <= row.revenue_per_customer
+    if row.response_is == FIRST_ORDER and is_usual and row.value_in_period > row.response_value:
         enough = row.break_even_response * row.response_value / row.value_in_period
         if 0 < enough <= 1 and row.break_even_response * row.customers > 1:
             said += (
@@ -323,8 +322,16 @@ def _carried_words(row: Any, currency: str) -> str:
     """Where the mean lies far above the order of the typical customer, what that one is."""
     if pd.isna(row.break_even_typical):
         return ""
-    typical = format_money(row.typical_order, currency)
-    return f", which a few large ones raise (the order of the typical customer is {typical})"
+    typical = f"the order of the typical customer is {format_money(row.typical_order, currency)}"
+    if row.response_is == WINDOW_ORDER:
+        return f", which a few large ones raise ({typical})"
+    if row.response_value <= row.revenue_per_customer:
+        return f" ({typical})"
+    all_spent = format_money(row.revenue_per_customer, currency)
+    return (
+        f" ({typical}). Customers of this segment have spent less in all, {all_spent} on average: who came "
+        "back by themselves are not like most, so count on the typical order"
+    )
 
 
 def stakes_sentence(

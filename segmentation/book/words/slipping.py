@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import pandas as pd
 
 from segmentation.actions.slipping import Slipped
-from segmentation.book.words.break_even import one_in, typically
+from segmentation.book.words.break_even import one_in, single_order, typically
 from segmentation.book.words.text import dollars, inert, listed, named, plural, told
+from segmentation.book.words.warnings import ONCE_RIGHT
 from segmentation.core.columns import format_money, format_percent
 from segmentation.core.limits import LEAST_CUSTOMERS, LEAST_PUBLISHED, UNREACHABLE
 
@@ -19,8 +20,9 @@ def writing_pays(found: Slipped, currency: str) -> str:
         return ""
     planned = " (within the plan)" if found.is_planned else ""
     start = f"writing costs {format_money(found.cost, currency)}{planned}: "
-    if found.needed * (found.customers - found.alone) <= 1:
-        return f"{start}a single order because of it pays for all"
+    written = found.customers - found.alone
+    if found.needed * written <= 1:
+        return f"{start}{single_order(found.typical * written)}"
     return f"{start}pays if {one_in(found.needed)} because of it{typically(found.typical)}"
 
 
@@ -55,6 +57,7 @@ def slipped_sentence(
     kinds: Sequence[str],
     currency: str,
     is_told: bool,
+    dates_hold: bool = True,
 ) -> str:
     """Who slipped from the segment that lost most so, and what it takes to win them back.
 
@@ -64,6 +67,8 @@ def slipped_sentence(
         Names no groups: who came in is told where there is one group.
     is_told : bool
         Whether it can be said when a contact pays.
+    dates_hold : bool
+        Whether day and month of orders are what they seem; else nobody is written to for silence.
     """
     if found is None:
         return "Nobody fell a segment or fell silent in the last quarter."
@@ -72,7 +77,8 @@ def slipped_sentence(
     spent = format_money(found.spent, currency)
     came = told(_came_in(found, movement)) if len(set(kinds)) == 1 else ""
     came = f" In the same quarter {came} others came into it." if came else ""
-    text = f"**{plural(found.customers, 'customer')} of {name}** slipped in the last quarter{did}.{came} They have spent {spent} so far. "
+    text = "" if dates_hold else ONCE_RIGHT
+    text += f"**{plural(found.customers, 'customer')} of {name}** slipped in the last quarter{did}. They have spent {spent} so far.{came} "
     if is_told and (pays := writing_pays(found, currency)):
         text += f"{pays[0].upper()}{pays[1:]}. "
     if found.alone:

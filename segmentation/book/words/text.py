@@ -12,6 +12,7 @@ import pandas as pd
 from segmentation.book.behind import about_few, bundle, hide_few
 from segmentation.core.columns import FEATURES, format_percent, format_value
 from segmentation.core.groups import ALL_CUSTOMERS, group_labels, short_groups
+from segmentation.core.limits import LONGER_SILENT
 from segmentation.core.palette import in_the_dark
 from segmentation.core.phrases import listed, plural, told
 
@@ -213,6 +214,17 @@ def in_group(kind: str, kinds: Sequence[str]) -> str:
 def dollars(text: str) -> str:
     """Keep currency signs from being read as math by Markdown."""
     return text.replace("$", "\\$")
+
+
+def longer_silent(one: float, other: float) -> bool:
+    """Whether the typical of two groups have been silent for so unlike a time that they are not alike.
+
+    Examples
+    --------
+    >>> longer_silent(107, 43), longer_silent(50, 40), longer_silent(float("nan"), 40)
+    (True, False, False)
+    """
+    return max(one, other) >= LONGER_SILENT * max(min(one, other), 1.0)
 
 
 def shown(value: float, name: str, currency: str) -> str:

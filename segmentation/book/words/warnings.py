@@ -23,6 +23,7 @@ from segmentation.orders.finding_words import KINDS
 
 WARNED = "data-warning"
 """Class of a paragraph that stands above a chapter's answer, which is not to be trusted."""
+ONCE_RIGHT = "Only once the dates are put right, for silence is read off them. "
 SAID_ELSEWHERE = ("swapped_dates", "dominating_customer")
 
 

@@ -9,10 +9,13 @@ import math
 import pandas as pd
 
 from segmentation.actions.break_even import dearer_than_typical
+from segmentation.actions.campaign import another_currency
 from segmentation.actions.what_if import PARTS, parts_of, what_if
 from segmentation.book.words.text import Html, named, table_of
 from segmentation.core.columns import symbol_of
 from segmentation.core.limits import PLAUSIBLE_RISE
+
+NOT_KNOWN = "When a campaign pays is not known until the cost of a contact is set in the currency of the orders."
 
 
 def what_if_sliders(
@@ -28,8 +31,11 @@ def what_if_sliders(
     """Order, break-even and contacts at the run's own settings, and sliders that change these.
 
     On paper, and where no script runs, it is a table of the run's own settings. The budget at
-    first is what the plan costs: half of each segment.
+    first is what the plan costs: half of each segment. Where the cost of a contact cannot be in the
+    currency of the orders there is nothing to work out.
     """
+    if another_currency(recommendations):
+        return Html(f"<p>{NOT_KNOWN}</p>", NOT_KNOWN)
     parts = parts_of(recommendations, stability, customers, seed=seed)
     unbounded = what_if(
         parts,

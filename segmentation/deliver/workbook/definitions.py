@@ -141,7 +141,7 @@ SHEET_COLUMNS: dict[str, dict[str, Column]] = {
             "response_value",
             "Worth of a response",
             "Mean first order after the cut of those who ordered within the period; where too few "
-            "did, mean order in the window.",
+            "did, mean of its customers' own mean orders in the window.",
         ),
         _text("response_is", "Worth is of", "Which mean the worth of a response is."),
         _money(

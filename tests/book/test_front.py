@@ -148,6 +148,15 @@ def test_a_margin_that_the_costs_contradict_is_said_beside_the_assumed_one(run):
     assert not any("own costs" in said for said in warnings(none))
 
 
+def test_costs_of_another_currency_are_set_and_not_tried(run):
+    """The sliders are left out then: nothing is to be tried where the first page sends readers."""
+    plays = run["recommendations"].assign(typical_order=150_000.0)
+    (said,) = [one for one in warnings(Given(run, recommendations=plays)) if "assumptions" in one]
+    assert said.endswith(": set yours.")
+    (usual,) = [one for one in warnings(run) if "assumptions" in one]
+    assert "try yours in" in usual
+
+
 def test_a_rise_that_hides_fewer_of_the_best_coming_back_is_told(run):
     quarters, best = (
         run["quarters"],

@@ -66,7 +66,10 @@ def warnings(run: Any) -> Iterator[str]:
             f"{format_money(parameters.contact_cost, currency)} a contact and "
             f"{format_money(parameters.cost_of_a_call, currency)} a call are assumptions"
         )
+        # sliders stand there only where costs and orders can be of one currency
         yours = "try yours in <em>Business recommendations</em>"
+        if cost_beside_orders(run):
+            yours = "set yours"
         if is_own:
             yield f"{costs}, the margin, {format_percent(used)}, is this shop's own: {yours}."
         else:

@@ -36,6 +36,17 @@ def single_order(typical: float) -> str:
     return f"a single order because of it pays for all{also}"
 
 
+def one_of_them(share: float) -> str:
+    """`one_in` where it has been said of whom.
+
+    Examples
+    --------
+    >>> one_of_them(0.077), one_of_them(0.6)
+    ('1 in 13 orders', '60 in 100 order')
+    """
+    return one_in(share).replace(" customers order", " order")
+
+
 def typically(share: float) -> str:
     """Who must order by the typical order, where that is told apart from the mean."""
     if not 0 < share <= UNREACHABLE:

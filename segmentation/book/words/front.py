@@ -12,7 +12,7 @@ import pandas as pd
 from segmentation.actions.campaign import TREATMENT
 from segmentation.actions.recommend import NOT_AT_THIS_COST
 from segmentation.actions.slipping import most_slipped
-from segmentation.book.words.break_even import one_in, single_order, typically
+from segmentation.book.words.break_even import one_of_them, single_order, typically
 from segmentation.book.words.calling import calls_pay
 from segmentation.book.words.front_numbers import (
     groups_meant,
@@ -303,8 +303,8 @@ def ten_largest(run: Any) -> str:
         listed([f"“{name}”" for name in heads]) if len(heads) < 3 else "the lists of their segments"
     )
     return (
-        f'<p class="front-alone"><b>Know by name:</b> the 10 largest customers brought {format_percent(share)} '
-        f"of revenue; they head {html.escape(lists)}.</p>"
+        f'<p class="front-alone"><b>Know by name:</b> the 10 largest brought {format_percent(share)} '
+        f"of revenue (head of {html.escape(lists)}).</p>"
     )
 
 
@@ -327,14 +327,15 @@ def _pays(row: Any) -> str:
     if row.break_even_response * row.customers <= 1:
         typical = 0.0 if pd.isna(row.break_even_typical) else row.break_even_typical
         return single_order(typical * row.customers)
-    said = f"pays if {one_in(row.break_even_response)} because of it"
+    said = f"pays if {one_of_them(row.break_even_response)} because of it"
     said += typically(row.break_even_typical)
     if not row.base > 0:
         return said
     low, high = (format_percent(share) for share in (row.base_low, row.base_high))
+    more = format_percent(row.break_even_response / row.base)
     return (
-        f"{said}; {format_percent(row.base)} ({low} to {high}) do in {row.outcome_days} days anyway, "
-        f"so {format_percent(row.break_even_response / row.base)} more orders than usual"
+        f"{said}, +{more} on the {format_percent(row.base)} ({low} to {high}) who do in "
+        f"{row.outcome_days} days anyway"
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from segmentation.actions.slipping import Slipped
-from segmentation.book.words.break_even import one_in, single_order, typically
+from segmentation.book.words.break_even import one_of_them, single_order, typically
 from segmentation.book.words.text import dollars, inert, listed, named, plural, told
 from segmentation.book.words.warnings import ONCE_RIGHT
 from segmentation.core.columns import format_money, format_percent
@@ -23,7 +23,7 @@ def writing_pays(found: Slipped, currency: str) -> str:
     written = found.customers - found.alone
     if found.needed * written <= 1:
         return f"{start}{single_order(found.typical * written)}"
-    return f"{start}pays if {one_in(found.needed)} because of it{typically(found.typical)}"
+    return f"{start}pays if {one_of_them(found.needed)} because of it{typically(found.typical)}"
 
 
 def anyway(found: Slipped) -> str:

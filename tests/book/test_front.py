@@ -266,7 +266,8 @@ def test_the_headline_says_how_few_bring_half_and_whether_fewer_came_back(run):
     )
     mostly = f", {new:.0%} of them new" if new >= 0.5 else ""
     fell = front_numbers._best_fell(run, last > before)
-    assert said == f"{few} the revenue; {change} ordered than a quarter earlier{mostly}{fell}"
+    year = front_numbers._on_year(front_numbers.whole_quarters(run)["customers"])
+    assert said == f"{few} the revenue; {change} ordered than a quarter earlier{year}{mostly}{fell}"
     same = run["quarters"].assign(customers=last)
     told = front_numbers.headline(Given(run, quarters=same))
     assert told == f"{few} the revenue; about as many ordered as a quarter earlier"
@@ -409,5 +410,5 @@ def test_the_ten_largest_are_to_be_known_by_name_from_a_tenth_of_all_revenue_on(
     rest = spent.sum() - spent[top].sum()
     customers.loc[top, "total_spent"] = rest / 30  # a third of the others: a quarter of all
     said = front.ten_largest(Given(run, customers=customers))
-    assert "the 10 largest brought 25% of revenue (head of " in said
+    assert "the 10 largest brought 25% of revenue (in " in said
     assert front.ten_largest(Given(run, customers=customers.loc[top])) == ""

@@ -28,12 +28,12 @@ def single_order(typical: float) -> str:
     Examples
     --------
     >>> single_order(0.0)
-    'a single order because of it pays for all'
+    'a single extra order pays for all'
     >>> single_order(1.3)
-    'a single order because of it pays for all (2 by the typical order)'
+    'a single extra order pays for all (2 by the typical order)'
     """
     also = f" ({math.ceil(typical - 1e-9):,} by the typical order)" if typical > 1 else ""
-    return f"a single order because of it pays for all{also}"
+    return f"a single extra order pays for all{also}"
 
 
 def one_of_them(share: float) -> str:

@@ -107,7 +107,7 @@ def campaign_steps(plan: pd.DataFrame, folder_name: str, *, is_told: bool = True
 
 def _pays(response: float, customers: int) -> str:
     if response * customers <= 1:
-        return "by the cost set, a single order because of it pays for all of them"
+        return "by the cost set, a single extra order pays for all of them"
     return f"the campaign pays if {100 * response:.2f} more of 100 do"
 
 

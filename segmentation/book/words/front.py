@@ -274,13 +274,13 @@ def whole_plan(run: Any) -> str:
     above = [any(f": {name}, " in what for what, *_ in _actions(run)) for name in names]
     rest = costs[[not shown for shown in above]]
     first = [name for name, shown in zip(names, above, strict=True) if not shown][:1]
-    spent = {"letters of the actions above": costs[above].sum()}
+    spent = {"letters above": costs[above].sum()}
     spent |= dict(zip(first, rest, strict=False)) | {"others": rest.iloc[1:].sum()}
     parts = [f"{what} {format_money(cost, currency)}" for what, cost in spent.items() if cost]
     calls = len(called) * parameters.cost_of_a_call
     parts.append(f"{len(called):,} calls {format_money(calls, currency)}")
     both = int(called["customer_id"].isin(written["customer_id"]).sum())
-    also = f"; {told(both)} are written to and called" if both else ""
+    also = f"; {told(both)} get both" if both else ""
     return (
         f'<p class="front-alone"><b>Whole plan, {format_money(costs.sum() + calls, currency)}:</b> '
         f"{html.escape(', '.join(parts))}{also}.</p>"
@@ -300,11 +300,13 @@ def ten_largest(run: Any) -> str:
         {sheets[key] for key in zip(largest["segment_type"], largest["segment"], strict=True)}
     )
     lists = (
-        listed([f"“{name}”" for name in heads]) if len(heads) < 3 else "the lists of their segments"
+        ", ".join(f"“{name}”" for name in heads)
+        if len(heads) < 3
+        else "the lists of their segments"
     )
     return (
         f'<p class="front-alone"><b>Know by name:</b> the 10 largest brought {format_percent(share)} '
-        f"of revenue (head of {html.escape(lists)}).</p>"
+        f"of revenue (in {html.escape(lists)}).</p>"
     )
 
 

@@ -48,7 +48,24 @@ def headline(run: Any) -> str:
     of_quarter = months["month"].dt.to_period("Q") == quarters["quarter"].iloc[-1].to_period("Q")
     new = months.loc[of_quarter, "new_customers"].sum() / now
     mostly = f", {format_percent(min(new, 1.0))} of them new" if new >= MOSTLY else ""
-    return f"{few} half the revenue; {moved} ordered than a quarter earlier{mostly}{_best_fell(run, now > before)}"
+    year = _on_year(quarters["customers"])
+    return f"{few} half the revenue; {moved} ordered than a quarter earlier{year}{mostly}{_best_fell(run, now > before)}"
+
+
+def _on_year(customers: pd.Series) -> str:
+    """How many more or fewer ordered than in the same quarter a year before, where that is known.
+
+    Examples
+    --------
+    >>> _on_year(pd.Series([800, 1, 1, 1, 920])), _on_year(pd.Series([1, 920]))
+    (' (15% more than a year earlier)', '')
+    """
+    if len(customers) < 5 or not customers.iloc[-5] > 0:
+        return ""
+    now, then = customers.iloc[-1], customers.iloc[-5]
+    if abs(now - then) <= Z95 * math.sqrt(now + then):
+        return " (about as many as a year earlier)"
+    return f" ({format_percent(abs(now / then - 1))} {'more' if now > then else 'fewer'} than a year earlier)"
 
 
 def _best_fell(run: Any, is_rise: bool) -> str:

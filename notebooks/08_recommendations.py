@@ -105,7 +105,7 @@ Markdown(words.slipped_sentence(
 # %%
 Markdown(words.call_first_sentence(
     run["call_first"], run["call_first_facts"], run["forecast_facts"], list(run["chosen"]), currency=currency,
-    dates_hold=dates_hold,
+    dates_hold=dates_hold, calibration=run["forecast_calibration"],
 ))
 
 # %% [markdown]

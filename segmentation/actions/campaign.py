@@ -152,8 +152,8 @@ def rise_shown_to_pay(n_treatment: int, n_control: int, *, base: float, needed: 
         return float("nan")
     # what lies above break-even lies above zero: a smaller rise is not even found
     low = max(needed, detectable_effect(n_treatment, n_control, base=base))
-    if is_shown(low):
-        return low
+    if is_shown(low):  # a test so small finds a rise above zero no sooner than one above break-even
+        return min(low + needed, high)
     if not low < high or not is_shown(high):
         return float("nan")
     for _ in range(60):

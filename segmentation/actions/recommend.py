@@ -162,7 +162,12 @@ def recommend(
         limit = sensible_cost(gross_margin, value, base=anyway["base"], high=anyway["base_high"])
         is_campaign = play.get("is_campaign", True)
         if is_campaign and contact_cost > limit:
-            is_campaign, play = False, _left_alone(play, limit, currency)
+            share = (
+                bool(dearer_than_typical(value, facts["typical_order"]))
+                * facts["typical_order"]
+                / value
+            )
+            is_campaign, play = False, _left_alone(play, limit, share * limit, currency)
         rows.append(
             {
                 "segment_type": kind,
@@ -262,12 +267,21 @@ def _ordered_anyway(
     ).to_dict("records")[0]  # fmt: skip
 
 
-def _left_alone(play: dict[str, Any], limit: float, currency: str) -> dict[str, Any]:
-    """A play whose contacts cost more than they can bring back, and when it would be one."""
-    most = format_money(limit, currency, exact=True) if currency else f"{limit:,.2f}"
+def _left_alone(
+    play: dict[str, Any], limit: float, typical: float, currency: str
+) -> dict[str, Any]:
+    """A play whose contacts cost more than they can bring back, and when it would be one.
+
+    `typical` is the limit by the typical order where the mean one lies far above it, else 0.
+    """
+    most, usual = (
+        format_money(cost, currency, exact=True) if currency else f"{cost:,.2f}"
+        for cost in (limit, typical)
+    )
+    most += f" ({usual} by the typical order)" if typical > 0 else ""
     return play | {
         "play": NOT_AT_THIS_COST,
-        "do": f"Spend nothing on contacts here. At {most} a contact or less: {play['play']}.",
+        "do": f"Spend nothing on contacts here. At a contact for {most} or less: {play['play']}.",
         "why": f"more would have to order than a campaign can move; at a lower cost: {play['play']}",
         "measure": "nothing: nobody is contacted",
     }

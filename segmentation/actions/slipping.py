@@ -79,10 +79,11 @@ def came_back(
     return found.assign(as_of=days[1])[list(BEFORE_COLUMNS)]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Slipped:
     """Who slipped from the segment that lost most so; money as spent, shares as fractions.
 
+    ``each``: what each of them has spent, which is never published.
     ``alone``: left alone by a campaign, to compare. ``needed`` and ``typical``: who of those
     written to must order for it to pay, by the mean order and, where that lies far above it, by
     the typical customer's (else 0). ``before`` and ``ordered``: such customers a quarter ago, and
@@ -94,6 +95,7 @@ class Slipped:
     customers: int
     silent: int
     spent: float
+    each: pd.Series[float]
     alone: int
     is_planned: bool
     cost: float
@@ -136,6 +138,7 @@ def most_slipped(
         customers=len(own),
         silent=int((own["what"] == SILENT).sum()),
         spent=float(own["total_spent"].sum()),
+        each=own["total_spent"].astype(float),
         alone=alone,
         is_planned=bool(own["customer_id"].isin(arms["customer_id"]).all()),
         cost=(len(own) - alone) * contact_cost,

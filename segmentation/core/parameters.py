@@ -94,8 +94,8 @@ def accepted_values(name: str) -> str:
     --------
     >>> accepted_values("k_max"), accepted_values("returns")
     ('a whole number from 2 to 50', 'exclude or net')
-    >>> accepted_values("dbscan_eps"), accepted_values("gross_margin")
-    ('a number above 0, or auto', 'a number above 0 and up to 1')
+    >>> accepted_values("dbscan_eps"), accepted_values("contact_cost")
+    ('a number above 0, or auto', 'a number from 0')
     """
     field = Parameters.model_fields[name]
     choices = _literals(field.annotation)

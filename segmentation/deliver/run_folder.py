@@ -47,9 +47,10 @@ WORKBOOK = "customer_segmentation_output.xlsx"
 WORKBOOK_CSV = "workbook_csv"
 SHIPPED_WORKBOOK_PROFILE = "marketplace"
 WORKBOOK_STAGES = (
-    *("orders", "findings", "segments", "stability", "recommendations", "forecast", "next_steps"),
+    *("orders", "findings", "segments", "stability", "preferences", "recommendations", "forecast"),
+    "next_steps",
 )
-"""Stages whose results are in the workbook."""
+"""Stages whose results the workbook is made of."""
 PROCESSED_FOLDER = PROJECT_ROOT / "data" / "processed_data"
 EVIDENCE_FILES = {
     "stability": "evidence_stability.csv",

@@ -326,6 +326,9 @@ def test_the_rise_shown_to_pay_is_shown_in_four_of_five_trials(needed):
 def test_no_rise_is_shown_to_pay_that_is_too_small_to_be_found(half):
     found = detectable_effect(half, half, base=0.11)
     assert rise_shown_to_pay(half, half, base=0.11, needed=0.0001) >= found
+    # a handful of customers: above break-even is more than above zero
+    few = detectable_effect(12, 12, base=0.2)
+    assert rise_shown_to_pay(12, 12, base=0.2, needed=0.02) >= few + 0.02
 
 
 ARMS = pd.DataFrame(

@@ -173,15 +173,17 @@ def test_the_trial_counts_the_customers_of_the_cut(cdnow_run, runs_dir):
 
 def test_more_false_alarms_than_chance_gives_are_said_to_be():
     """2 or more of 6 at one in twenty: 1 - 0.95^6 - 6 x 0.05 x 0.95^5 = 3.3%."""
-    trial = pd.DataFrame({"is_shown": [True, True, False, False, False, False], "n_treatment": 4,
-                          "n_control": 4, "low": 0.0, "high": 1.0})  # fmt: skip
+    trial = pd.DataFrame({"is_shown": [True, True, False, False, False, False], "n_treatment": 9,
+                          "n_control": 9, "low": 0.0, "high": 1.0})  # fmt: skip
     said = words.trial_sentence(trial, no_holdout="")
-    assert said.endswith(
+    assert (
         "one false alarm in twenty is to be expected, 2 or more of 6 only once in 31: take no single "
-        "comparison for proof."
+        "comparison for proof." in said
     )
+    hidden = pd.concat([trial, trial.head(1).assign(n_control=4)])  # its row in the table is hidden
+    assert words.trial_sentence(hidden, no_holdout="") == said
     one = words.trial_sentence(trial.iloc[1:], no_holdout="")
-    assert one.endswith("one false alarm in twenty is to be expected.")
+    assert "one false alarm in twenty is to be expected. " in one
 
 
 def test_without_a_hold_out_the_trial_is_said_to_be_impossible():

@@ -11,6 +11,7 @@ from segmentation.actions.recommend import (
     FIRST_ORDER,
     NOT_AT_THIS_COST,
     WINDOW_ORDER,
+    _left_alone,
     break_even_response,
     load_plays,
     recommend,
@@ -184,7 +185,9 @@ def test_a_rise_beyond_twice_as_many_is_not_worth_a_contact_and_the_cost_that_is
     assert (row["play"], row["is_campaign"]) == (NOT_AT_THIS_COST, False)
     limit = 0.25 * 20 * high
     assert row["cost_limit"] == pytest.approx(limit)
-    assert f"At {limit:,.2f} a contact or less: Win a second order." in row["do"]
+    assert f"At a contact for {limit:,.2f} or less: Win a second order." in row["do"]
+    told = _left_alone({"play": "Win back"}, 0.63, 0.34, "USD")["do"]
+    assert told.endswith("At a contact for $0.63 or less ($0.34 by the typical order): Win back.")
     assert advised(rates, contact_cost=limit * 0.999)["play"] == "Win a second order"
     assert advised(rates, contact_cost=limit * 1.001)["play"] == NOT_AT_THIS_COST
 
@@ -296,7 +299,7 @@ def test_an_order_above_all_that_customers_spent_is_not_explained_by_a_few_large
         return worth_words(pd.Series({**row, **other}), "USD", 0.25, "2024-01-01")
 
     assert "is $52.70). Customers of this segment have spent less in all, $96.23 " in said()
-    assert "few large" not in said() and "count on the typical order. An order" in said()
+    assert "few large" not in said() and "may be nearer the typical one. An order" in said()
     assert "in all" not in said(revenue_per_customer=400.0)
     assert "which a few large ones raise (the order" in said(response_is=WINDOW_ORDER)
     assert "typical" not in said(break_even_typical=np.nan)

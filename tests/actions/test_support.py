@@ -103,7 +103,9 @@ def test_who_orders_anyway_is_asked_of_those_within_todays_borders(marketplace_r
     ).text
     assert f"of its {len(today)} customers are expected to order within" in card
     said = holdout_sentence(run["holdout"], run["holdout_segments"], currency="USD")
-    assert "not always that" not in said
+    assert "by today's borders only" not in said and "today no segment is called" in said
+    known = run["holdout_segments"].assign(as_today=1.0)
+    assert "not always that" not in holdout_sentence(run["holdout"], known, currency="USD")
     other = run["holdout_segments"].assign(as_today=0.5)
     few = run["holdout_segments"].assign(revenue_per_customer_high=float("nan"))
     told = holdout_sentence(run["holdout"], few, currency="USD")

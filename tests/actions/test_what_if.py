@@ -198,7 +198,7 @@ def test_a_break_even_by_a_mean_far_above_the_typical_order_never_stands_alone()
         in (pays_words(high))
     )
     assert "typical" not in pays_words(alike) + _pays(alike)
-    assert "pays if 1 in 90 customers orders because of it (1 in 30 by the typical" in _pays(high)
+    assert "pays if 1 in 90 orders because of it (1 in 30 by the typical" in _pays(high)
     sliders = what_if_sliders(
         advice, STABILITY, CUSTOMERS, seed=SEED, gross_margin=0.3, contact_cost=1.0, currency="USD"
     ).data.set_index("segment")["must order because of it"]

@@ -130,6 +130,7 @@ def test_one_order_is_no_change_of_the_whole_shop():
          "top_share": [0.65, 0.87], "top_error": 0.06, "gini": [0.75, 0.9], "gini_error": 0.02,
          "largest_share": [0.12, 0.57], "is_complete": True}
     )  # fmt: skip
+    quarters = pd.concat([quarters.head(1), quarters])  # in the first everybody is new
     assert words.concentration_trend(quarters).startswith("**One customer makes the change**")
     many = quarters.assign(largest_share=0.05)
     assert words.concentration_trend(many).startswith("Revenue has become **more** concentrated")
@@ -247,7 +248,7 @@ def test_the_rule_names_all_numbers_that_pass_its_tests():
     rule = {"k": 3, "runner_up": 2, "lead": -0.02, "is_narrow": True, "scanned": list(range(2, 11))}
     rule["failed"] = {str(k): ["gap"] for k in (5, 6, 7, 8)}
     said = structure._what_stands(by_k, rule)
-    assert "the numbers that pass the three tests (2, 3 and 4)" in said
+    assert "the numbers from 2 to 8 that pass the three tests (2, 3 and 4)" in said
     assert "silhouette 0.500 (estimated, 95% interval 0.400 to 0.600) against 0.300" in said
     exact = by_k.assign(silhouette_low=float("nan"), silhouette_high=float("nan"))
     assert "silhouette 0.500 against 0.300" in structure._what_stands(exact, rule)

@@ -114,15 +114,23 @@ def test_quarters_of_few_customers_are_left_out_and_broken_ones_are_marked():
     assert early["is_complete"].tolist() == [False, False]
 
 
+def trend_of(table: pd.DataFrame) -> str:
+    """The sentence on quarters that follow one in which everybody was new."""
+    intake = table.head(1).assign(quarter=pd.Timestamp("2022-10-01"), top_share=0.9, gini=0.9)
+    return words.concentration_trend(pd.concat([intake, table]))
+
+
 def test_a_trend_is_told_only_where_the_difference_is_beyond_chance():
-    assert "**more** concentrated" in words.concentration_trend(quarters())
-    same = words.concentration_trend(quarters(top_share=[0.3, 0.3, 0.31]))
+    assert "no trend is told" in words.concentration_trend(quarters())
+    assert "**more** concentrated" in trend_of(quarters())
+    assert trend_of(quarters()).endswith("in which everybody is new, is not compared.")
+    same = trend_of(quarters(top_share=[0.3, 0.3, 0.31]))
     assert "**No change is shown**" in same
-    even = words.concentration_trend(quarters(top_share=0.3, gini=[0.5, 0.5, 0.56]))
+    even = trend_of(quarters(top_share=0.3, gini=[0.5, 0.5, 0.56]))
     assert (
         "**Spend is spread less evenly** (Gini coefficient 0.50 to 0.56), though the share" in even
     )
-    less = words.concentration_trend(quarters(top_share=[0.5, 0.3, 0.3]))
+    less = trend_of(quarters(top_share=[0.5, 0.3, 0.3]))
     assert "**less** concentrated" in less
 
 

@@ -96,7 +96,9 @@ def test_lists_alike_in_their_printed_share_are_none_the_best():
     one = words.cuts_sentence(cuts(0.6))
     assert "Best on average was **segment, then spend** (70%, 70% to 70%)." in one
     alike = words.cuts_sentence(cuts(0.701))
-    assert "On average “past spend” and “segment, then spend” found the most, 70% each." in alike
+    assert (
+        "On average “past spend” and “segment, then spend” found the most, about 70% each." in alike
+    )
     assert "(n = 100 customers)" in words.cuts_table(cuts(0.6)).markup
     assert "(n = 100 and 90 customers)" in words.cuts_table(cuts(0.6, (100, 90))).markup
 

@@ -302,7 +302,10 @@ def test_the_verdict_names_the_better_ranking_whichever_it_is():
 
     assert "Lists by segment chose better" in segments_win
     assert "a plain spend ranking does better" in spend_wins
-    assert "few (2 segments), stable (every overlap at least 0.80) and actionable" in spend_wins
+    assert (
+        "few (2 segments), alike in other samples (every overlap at least 0.80) and actionable"
+        in spend_wins
+    )
 
 
 def test_segments_that_foretell_nothing_are_called_that():
@@ -466,14 +469,14 @@ def test_a_fit_by_which_nobody_stops_is_said_to_be_one():
             "revenue_share": [0.5, 0.6], "difference": [0, 0.1],
             "difference_low": [0, 0.05], "difference_high": [0, 0.2],
         },
-        index=["segments", "past spend"],
+        index=["segments", "recency"],
     )  # fmt: skip
     model = {"predicted_revenue": 9.0, "gamma": 1.0, "everybody_alive": True}
-    said = _model_words({"model": model, "revenue": "10"}, rows, "past spend")
+    said = _model_words({"model": model, "revenue": "10"}, rows, "recency")
     assert "nobody ever stops buying" in said
     assert "(60%; beside the lists by segment +10.0 points, 95% interval +5.0 to +20.0)" in said
     model["everybody_alive"] = False
-    assert "nobody" not in _model_words({"model": model, "revenue": "10"}, rows, "past spend")
+    assert "nobody" not in _model_words({"model": model, "revenue": "10"}, rows, "recency")
 
 
 def test_gamma_gamma_of_ordinary_order_values_is_used():

@@ -277,7 +277,7 @@ def flips_of(low, high):
     rows = [(0.0, 0.1, low), (0.5, 0.6, high)]
     return pd.DataFrame(
         [
-            {"segment_type": "normal", "margin_from": a, "margin_to": b, "customers": 10,
+            {"segment_type": "normal", "margin_from": a, "margin_to": b, "customers": 30,
              "flips": f, "flips_low": f - 0.01, "flips_high": f + 0.01}
             for a, b, f in rows
         ]
@@ -286,4 +286,6 @@ def flips_of(low, high):
 
 def test_the_sentence_on_margins_admits_where_they_say_nothing():
     assert "means what it says" in flips_sentence(flips_of(0.3, 0.01), ["normal"])
+    few = flips_of(0.3, 0.01).assign(customers=[29, 500])
+    assert flips_sentence(few, ["normal"]).startswith("Too few of 529 customers are borderline")
     assert "does not tell" in flips_sentence(flips_of(0.1, 0.1), ["normal"])

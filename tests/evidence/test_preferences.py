@@ -164,7 +164,7 @@ def test_seasons_need_two_years_and_nothing_is_said_of_nothing(run):
     without = run["preferences"].query("dimension != 'season'").assign(differs=False)
     said = preferences_sentence(without)
     assert said.startswith(
-        "No segment differs by 2 points and beyond chance in category or product or payment."
+        "No segment differs by 2 points and three standard errors in category or product or payment."
     )
     assert "less than two years" in said
     assert preferences_sentence(without.head(0)) == "" == preferences_table(without).markup

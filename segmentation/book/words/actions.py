@@ -256,24 +256,23 @@ def _half(share: float, n: int) -> str:
 
 def trial_sentence(trial: pd.DataFrame, *, no_holdout: str) -> str:
     """Whether the read-out keeps quiet where there was no campaign."""
-    if trial.empty:
+    halves = trial.reindex(columns=["n_treatment", "n_control"])
+    shown = trial[halves.min(axis=1) >= LEAST_PUBLISHED]
+    if shown.empty:
         return (
             f"The comparison could not be tried without a campaign: {no_holdout or 'no segment'}."
         )
-    alarms = int(trial["is_shown"].sum())
+    alarms, of = int(shown["is_shown"].sum()), len(shown)
     told = (
         "In none of them does the comparison show a change"
         if alarms == 0
         else f"In {alarms} of them the comparison shows a change that nobody made"
     )
     text = (
-        f"Both halves of {plural(len(trial), 'segment')} were treated alike, so every difference is "
-        f"chance. {told}; one false alarm in twenty is to be expected{_more_than_chance(alarms, len(trial))}."
+        f"Both halves of {plural(of, 'segment')} were treated alike, so every difference is "
+        f"chance. {told}; one false alarm in twenty is to be expected{_more_than_chance(alarms, of)}."
     )
-    many = trial[trial[["n_treatment", "n_control"]].min(axis=1) >= LEAST_PUBLISHED]
-    if many.empty:
-        return text
-    widest = many.loc[(many["high"] - many["low"]).idxmax()]
+    widest = shown.loc[(shown["high"] - shown["low"]).idxmax()]
     return (
         f"{text} The widest interval shown spans {100 * (widest['high'] - widest['low']):.1f} points "
         f"(n = {widest['n_treatment'] + widest['n_control']:,})."
@@ -297,11 +296,12 @@ def _rise(share: float) -> str:
 
 def concentration_trend(quarters: pd.DataFrame) -> str:
     """Whether spend has become more concentrated, from the first to the last whole quarter."""
-    whole = quarters[quarters["is_complete"]] if len(quarters) else quarters
+    whole = quarters.iloc[1:]  # in the first quarter of the data everybody is new
+    whole = whole[whole["is_complete"]] if len(whole) else whole
     if len(whole) < 2:
         return (
-            f"There are no two whole quarters with {LEAST_CUSTOMERS} customers or more, so no trend "
-            "is told."
+            f"After the first quarter, in which everybody is new, there are no two whole ones with "
+            f"{LEAST_CUSTOMERS} customers or more, so no trend is told."
         )
     first, last = whole.iloc[0], whole.iloc[-1]
     names = [f"{q.year} Q{q.quarter}" for q in (first["quarter"], last["quarter"])]
@@ -330,5 +330,6 @@ def concentration_trend(quarters: pd.DataFrame) -> str:
         f"{format_percent(last['top_share'])} in {names[1]}.\n\nThe difference is {_rise(gap)} "
         f"points (95% interval {_rise(gap - reach)} to {_rise(gap + reach)}; n = {ns[0]} and {ns[1]}). "
         f"The largest customer of the quarter brought "
-        f"{format_percent(first['largest_share'])} and {format_percent(last['largest_share'])}."
+        f"{format_percent(first['largest_share'])} and {format_percent(last['largest_share'])}. The "
+        "first quarter of the data, in which everybody is new, is not compared."
     )

@@ -38,7 +38,7 @@ def cuts_sentence(cuts: pd.DataFrame) -> str:
     more = "more" if ahead.mean() >= 0 else "less"
     if spend_wins(cuts):
         lead = (
-            f"**{SPEND.capitalize()} alone did better at every one: choose whom by it, and what to "
+            f"**{SPEND.capitalize()} alone did better at every one: choose whom by it{or_best(cuts)}, and what to "
             f"say by segment.** {lead}"
         )
     return (
@@ -56,6 +56,12 @@ def spend_wins(cuts: pd.DataFrame) -> int:
     wide = _by_cut(cuts).dropna()
     ahead = wide.loc[LISTS] - wide.loc[SPEND]
     return len(ahead) if len(ahead) >= LEAST_CUTS and (ahead < 0).all() else 0
+
+
+def or_best(cuts: pd.DataFrame) -> str:
+    """The ranking that found most on average, where it is another than spend."""
+    best = _by_cut(cuts).dropna().index[0]
+    return "" if best in (SPEND, LISTS) else f" or by {best}"
 
 
 def cuts_table(cuts: pd.DataFrame) -> Html:

@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 
 from segmentation.actions.break_even import dearer_than_typical
-from segmentation.book.words.text import dollars, inert, listed, named, plural, told
+from segmentation.book.words.front_numbers import guessed_and_came, is_rough
+from segmentation.book.words.text import dollars, inert, listed, named, of_one, plural, told
 from segmentation.book.words.warnings import ONCE_RIGHT
 from segmentation.core.columns import format_money, format_percent
 from segmentation.core.limits import LEAST_PUBLISHED, MOST_CONTACTS_AN_ORDER
@@ -23,6 +24,7 @@ def call_first_sentence(
     *,
     currency: str,
     dates_hold: bool = True,
+    calibration: pd.DataFrame | None = None,
 ) -> str:
     """Who is on the list of whom to call first, what calling costs, when it pays, what it teaches.
 
@@ -32,6 +34,8 @@ def call_first_sentence(
         ``call_first_facts`` of the run: costs, and who is not on the list.
     facts : mapping
         ``forecast_facts`` of the run: whether a chance to order is known.
+    calibration : DataFrame, optional
+        ``forecast_calibration`` of the run: how the same forecast turned out a period ago.
     dates_hold : bool
         Whether day and month of orders are what they seem; else nobody is called for silence.
     """
@@ -56,7 +60,8 @@ def call_first_sentence(
     if min(*largest.iloc[:3], rest or LEAST_PUBLISHED) < LEAST_PUBLISHED:  # the sum would tell
         of = f"most of {names[0]}" if names[1:] else f"all of {names[0]}"
     n, margin = len(call_first), found["gross_margin"]
-    spent = dollars(format_money(float(call_first["total_spent"].sum()), currency))
+    spent = format_money(float(call_first["total_spent"].sum()), currency)
+    spent = dollars(f"{spent}{of_one(call_first['total_spent'], currency)}")
     cost = n * found["cost_of_a_call"]
     order = float(call_first["average_order_value"].mean())
     text = "" if dates_hold else ONCE_RIGHT
@@ -86,6 +91,7 @@ def call_first_sentence(
             f"{dollars(format_money(risk * margin, currency))} of it margin, for each of them more than a "
             f"call costs: the calls pay if they win back {format_percent(cost / (risk * margin))} of it, "
             f"and leave {dollars(format_money(risk * margin - cost, currency))} if they win back all. "
+            f"{_rough_words(calibration)}"
         )
         if rest:
             text += (
@@ -100,6 +106,17 @@ def call_first_sentence(
             f"no customer's own chance to order is told, because {why}. "
         )
     return f"{text}\n\n{_calls_teach(found, n)}"
+
+
+def _rough_words(calibration: pd.DataFrame | None) -> str:
+    """That the money at risk rests on a forecast that missed much last time."""
+    if calibration is None or not is_rough(calibration):
+        return ""
+    guessed, came = guessed_and_came(calibration)
+    return (
+        f"But the same forecast expected {guessed:,.0f} customers last time, and {came:,.0f} came: take it as "
+        "an order of whom to ring, not as money. "
+    )
 
 
 def calls_pay(call_first: pd.DataFrame, found: Mapping[str, Any]) -> str:

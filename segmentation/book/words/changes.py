@@ -16,6 +16,7 @@ from segmentation.book.words.text import (
     inert,
     label,
     listed,
+    of_one,
     plural,
     table_of,
     told,
@@ -144,12 +145,14 @@ def movement_sentence(
         parts = [
             f"{_count(count)} of {plural(of, 'customer')} of {inert(begin)} "
             + (f"({format_percent(count / of)}) " if count >= LEAST_PUBLISHED else "")
-            + f"fell to {inert(end)} {period}; they have spent {format_money(spent, currency)} so far."
+            + f"fell to {inert(end)} {period}; they have spent {format_money(spent, currency)}"
+            f"{of_one(_of_flow(slipping, begin, end), currency)} so far."
         ]
         if rest := int(fell.sum()) - count:
             parts.append(f"{_count(rest)} more fell between other segments.")
     if len(silent):
         spent = format_money(float(silent["total_spent"].sum()), currency)
+        spent += of_one(silent["total_spent"], currency)
         so_far = f"they have spent {spent} so far"
         parts.append(
             f"{_count(len(silent), 'customer')} fell silent {period}; {so_far}. Nobody fell a segment."
@@ -168,6 +171,11 @@ def movement_sentence(
     if profile["segment"].duplicated().any():
         parts.append("Here segments of one name count together, whichever group they are of.")
     return dollars(" ".join(parts))
+
+
+def _of_flow(slipping: pd.DataFrame, begin: str, end: str) -> pd.Series[float]:
+    fell = (slipping["segment_from"] == begin) & (slipping["segment"] == end)
+    return slipping.loc[fell & (slipping["what"] == FELL), "total_spent"].astype(float)
 
 
 def _rises(flows: pd.DataFrame, profile: pd.DataFrame) -> list[bool]:

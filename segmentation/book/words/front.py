@@ -29,6 +29,7 @@ from segmentation.book.words.text import (
     in_colour,
     listed,
     named,
+    of_one,
     plural,
     told,
 )
@@ -38,6 +39,7 @@ from segmentation.core.columns import format_money, format_percent
 from segmentation.core.groups import short_groups
 from segmentation.core.limits import (
     LEAST_CALLED,
+    LEAST_PUBLISHED,
     MUCH_CALLED,
     ONE_CUSTOMER,
     TEN_LARGEST_SHARE,
@@ -85,6 +87,7 @@ def front_page(run: Any, *, title: str, link: str, colours: Mapping[str, str]) -
             for name in ("holdout", "holdout_rankings", "verdict", "sensitivity", "holdout_cuts")
         ),
     )
+    grounds = f"As the dates stand: {grounds}" if exchanged(run) else grounds
     grounds = re.sub(r" \((?:agreement|silhouette) [^)]*\)", "", grounds)  # chapter 07 has them
     return (
         f'<section class="front" aria-label="{html.escape(title)}">'
@@ -201,7 +204,7 @@ def _actions(run: Any) -> list[tuple[str, ...]]:
         found.append(
             (
                 f"{row.play}: {name}, {plural(row.customers, 'customer')}",
-                row.do,
+                f"Only once the dates are put right. {row.do}" if exchanged(run) else row.do,
                 f"{format_money(float(row.revenue), parameters.currency)} of revenue",
                 start + pays(row),
                 *against,
@@ -230,7 +233,7 @@ def _slipped(run: Any) -> tuple[Any, ...] | None:
     )
     if found is None or found.customers < LEAST_CALLED:
         return None
-    said = [f"{format_money(found.spent, currency)} spent so far"]
+    said = [f"{format_money(found.spent, currency)} spent so far{of_one(found.each, currency)}"]
     said += parts_of(found)
     but = f"; {found.alone:,} of them are left alone to compare" if found.alone else ""
     whom = named(found.segment, found.segment_type, list(run["profile"]["segment_type"]))
@@ -280,7 +283,10 @@ def whole_plan(run: Any) -> str:
     calls = len(called) * parameters.cost_of_a_call
     parts.append(f"{len(called):,} calls {format_money(calls, currency)}")
     both = int(called["customer_id"].isin(written["customer_id"]).sum())
-    also = f"; {told(both)} get both" if both else ""
+    # who gets but one of them is not told apart where they are few
+    also = (
+        f"; {told(both)} get both" if both and not 0 < len(called) - both < LEAST_PUBLISHED else ""
+    )
     return (
         f'<p class="front-alone"><b>Whole plan, {format_money(costs.sum() + calls, currency)}:</b> '
         f"{html.escape(', '.join(parts))}{also}.</p>"
@@ -304,9 +310,11 @@ def ten_largest(run: Any) -> str:
         if len(heads) < 3
         else "the lists of their segments"
     )
+    sums = run["ledger"].set_index("rule")["amount"]
+    gross = " before returns" if float(sums.get("returned") or 0) else ""
     return (
         f'<p class="front-alone"><b>Know by name:</b> the 10 largest brought {format_percent(share)} '
-        f"of revenue (in {html.escape(lists)}).</p>"
+        f"of revenue{gross} (in {html.escape(lists)}).</p>"
     )
 
 
@@ -362,7 +370,7 @@ def _called_first(run: Any) -> tuple[Any, ...] | None:
         f"Ring each, {first} first.",
         _at_risk(listed_first, facts, currency)
         if possible
-        else f"{format_money(money, currency)} spent so far",
+        else f"{format_money(money, currency)} spent so far{of_one(listed_first['total_spent'], currency)}",
         f"calling all costs {cost}{'' if cost_beside_orders(run) else pays}",
         "Workbook: “Call first”",
     )

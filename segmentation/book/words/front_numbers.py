@@ -193,11 +193,12 @@ def _of_one(quarter: pd.Series) -> str:
 
 def is_rough(calibration: pd.DataFrame) -> bool:
     """Whether the forecast of a period ago missed so much that nobody should plan with it."""
-    guessed, came = _guessed_and_came(calibration)
+    guessed, came = guessed_and_came(calibration)
     return abs(guessed - came) > ROUGH_FORECAST * came
 
 
-def _guessed_and_came(calibration: pd.DataFrame) -> list[float]:
+def guessed_and_came(calibration: pd.DataFrame) -> list[float]:
+    """How many customers the forecast of a period ago expected, and how many came."""
     counted = calibration["customers"]
     return [float((calibration[name] * counted).sum()) for name in ("predicted", "observed")]
 
@@ -207,7 +208,7 @@ def _expected(
 ) -> tuple[str, str, str, list[float], str]:
     """Customers expected to order, beside how the same forecast turned out a period ago."""
     chance = forecast["chance"]
-    guessed, came = _guessed_and_came(calibration)
+    guessed, came = guessed_and_came(calibration)
     return (
         f"Expected back, {facts['outcome_days']} days",
         f"{chance.sum():,.0f}",

@@ -89,16 +89,24 @@ def holdout_sentence(holdout: dict[str, Any], segments: pd.DataFrame, *, currenc
 def _other_customers(segments: pd.DataFrame, kinds: list[str]) -> str:
     """Segments of the cut whose customers would not bear their name by today's borders."""
     others = segments[segments["as_today"] < LIKE_TODAY]
-    if others.empty:
-        return ""
     each = [
         f"{format_percent(row.as_today)} of {named(row.segment, row.segment_type, kinds)}"
         for row in others.itertuples()
     ]
-    return (
-        " **A name at the cut is not always that of today's customers**: by today's borders only "
-        f"{listed(each)} at the cut would have been in the segment of that name."
-    )
+    gone = segments[segments["as_today"].isna()]
+    names = [named(row.segment, row.segment_type, kinds) for row in gone.itertuples()]
+    said = []
+    if each:
+        said.append(
+            f"by today's borders only {listed(each)} at the cut would have been in the segment of that name"
+        )
+    if names:
+        said.append(
+            f"today no segment is called {listed(names)}, so that says nothing of one of today's"
+        )
+    if not said:
+        return ""
+    return f" **A name at the cut is not always that of today's customers**: {'; '.join(said)}."
 
 
 def holdout_table(segments: pd.DataFrame, *, currency: str) -> Html:

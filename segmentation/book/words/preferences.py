@@ -46,7 +46,9 @@ def preferences_sentence(preferences: pd.DataFrame) -> str:
     compared = [DIMENSION_WORDS[name] for name in preferences["dimension"].unique()]
     if found.empty:
         least = f"{100 * PREFERENCE_POINTS:.0f} points"
-        said = [f"No segment differs by {least} and beyond chance in {' or '.join(compared)}."]
+        said = [
+            f"No segment differs by {least} and three standard errors in {' or '.join(compared)}."
+        ]
     else:
         said = [
             f"{inert(named(row.segment, row.segment_type, kinds))}: {format_percent(row.share)} of "

@@ -22,6 +22,7 @@ from segmentation.core.columns import format_money, format_percent
 from segmentation.core.groups import short_groups
 from segmentation.core.limits import (
     BORDERLINE_MARGIN,
+    LEAST_CUSTOMERS,
     LEAST_PUBLISHED,
     LITTLE_MOVED,
     MUCH_MOVED,
@@ -183,6 +184,12 @@ def flips_sentence(margin_flips: pd.DataFrame, kinds: list[str]) -> str:
         far = (high["flips"] * high["customers"]).sum() / high["customers"].sum()
         n = int(rows["customers"].sum())
         share = f"{format_percent(low['customers'].sum() / n)} of {n:,}"
+        if low["customers"].sum() < LEAST_CUSTOMERS:
+            parts.append(
+                in_group(kind, kinds)
+                + f"Too few of {n:,} customers are borderline to say whether the margin tells who will move."
+            )
+            continue
         ends = interval(low["flips_low"].min(), low["flips_high"].max())
         if near > far and low["flips_low"].min() > far:
             text = (

@@ -301,12 +301,12 @@ def worth_words(row: Any, currency: str, gross_margin: float, cut: str) -> str:
             "needed is really more."
         )
     of = (
-        f"the mean first order of the {row.base_ordered:,.0f} who ordered within "
+        f"the mean of the first day's orders of the {row.base_ordered:,.0f} who ordered within "
         f"{row.outcome_days} days after {cut}"
         if row.response_is == FIRST_ORDER
         else "what an order of one of its customers has been worth so far on average"
     )
-    said = f"{start}: {of}{_carried_words(row, currency)}. An order that comes only because of a contact may be smaller."
+    said = f"{start}: {of}{_carried_words(row, currency)}. An order that comes only because of a contact may be smaller, and so may one of another time."
     is_usual = row.response_value <= row.revenue_per_customer
     if row.response_is == FIRST_ORDER and is_usual and row.value_in_period > row.response_value:
         enough = row.break_even_response * row.response_value / row.value_in_period
@@ -330,7 +330,7 @@ def _carried_words(row: Any, currency: str) -> str:
     all_spent = format_money(row.revenue_per_customer, currency)
     return (
         f" ({typical}). Customers of this segment have spent less in all, {all_spent} on average: who came "
-        "back by themselves are not like most, so count on the typical order"
+        "back by themselves are not like most, so an order of the others may be nearer the typical one"
     )
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from segmentation.actions.slipping import Slipped
 from segmentation.book.words.break_even import one_of_them, single_order, typically
-from segmentation.book.words.text import dollars, inert, listed, named, plural, told
+from segmentation.book.words.text import dollars, inert, listed, named, of_one, plural, told
 from segmentation.book.words.warnings import ONCE_RIGHT
 from segmentation.core.columns import format_money, format_percent
 from segmentation.core.limits import LEAST_CUSTOMERS, LEAST_PUBLISHED, UNREACHABLE
@@ -74,7 +74,7 @@ def slipped_sentence(
         return "Nobody fell a segment or fell silent in the last quarter."
     name = inert(named(found.segment, found.segment_type, kinds))
     did = f": {listed(parts_of(found))}" if parts_of(found) else ""
-    spent = format_money(found.spent, currency)
+    spent = f"{format_money(found.spent, currency)}{of_one(found.each, currency)}"
     came = told(_came_in(found, movement)) if len(set(kinds)) == 1 else ""
     came = f" In the same quarter {came} others came into it." if came else ""
     text = "" if dates_hold else ONCE_RIGHT

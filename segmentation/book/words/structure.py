@@ -106,12 +106,12 @@ def _what_stands(by_k: pd.DataFrame, rule: dict[str, Any]) -> str:
         return f"{text} No other number passes the three tests."
     other = f"{plural(rule['runner_up'], 'segment')} ({_scores(by_k, rule['runner_up'])})"
     if rule["lead"] >= 0:
-        close = "is nearly as good" if rule["is_narrow"] else "is clearly behind"
+        close = "is nearly as good" if rule["is_narrow"] else "is behind"
         return f"{text} Next best, {other}, {close}."
     ahead = "slightly better" if rule["is_narrow"] else "better"
     kind = "coarser" if rule["runner_up"] < rule["k"] else "finer"
     return (
-        f"{text} A {kind} split, {other}, is separated {ahead}; of the numbers that pass the three "
+        f"{text} A {kind} split, {other}, is separated {ahead}; of the numbers from {AUTO_K_RANGE[0]} to {AUTO_K_RANGE[1]} that pass the three "
         f"tests ({_standing(by_k, rule)}) and keep three quarters of the best separation, the coarsest is "
         "taken, and a finer one only while the gap rises clearly."
     )

@@ -10,9 +10,9 @@ from typing import Any
 import pandas as pd
 
 from segmentation.book.behind import about_few, bundle, hide_few
-from segmentation.core.columns import FEATURES, format_percent, format_value
+from segmentation.core.columns import FEATURES, format_money, format_percent, format_value
 from segmentation.core.groups import ALL_CUSTOMERS, group_labels, short_groups
-from segmentation.core.limits import LONGER_SILENT
+from segmentation.core.limits import LEAST_PUBLISHED, LONGER_SILENT, ONE_CUSTOMER
 from segmentation.core.palette import in_the_dark
 from segmentation.core.phrases import listed, plural, told
 
@@ -248,6 +248,21 @@ def as_many(sensitivity: pd.DataFrame) -> pd.DataFrame:
     is_chosen = sensitivity["is_chosen"].astype(bool)
     own = sensitivity[is_chosen].drop_duplicates("segment_type").set_index("segment_type")["k"]
     return sensitivity[~is_chosen & (sensitivity["k"] == sensitivity["segment_type"].map(own))]
+
+
+def of_one(spent: pd.Series[float], currency: str) -> str:
+    """That one customer decides a sum, and what it is without this one, in brackets; else nothing.
+
+    Examples
+    --------
+    >>> of_one(pd.Series([70.0, *[3.0] * 10]), "USD"), of_one(pd.Series([10.0] * 10), "USD")
+    (' (one customer 70%, $30.00 without)', '')
+    """
+    total, most = float(spent.astype(float).sum()), float(spent.astype(float).max())
+    if len(spent) < LEAST_PUBLISHED + 1 or not most >= ONE_CUSTOMER * total > 0:
+        return ""
+    without = format_money(total - most, currency)
+    return f" (one customer {format_percent(most / total)}, {without} without)"
 
 
 def highest_first(profile: pd.DataFrame) -> pd.DataFrame:

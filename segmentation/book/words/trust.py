@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from segmentation.book.words.calibration import spend_wins
+from segmentation.book.words.calibration import or_best, spend_wins
 from segmentation.book.words.structure import FAILED_WORDS
 from segmentation.book.words.text import (
     as_many,
@@ -94,7 +94,15 @@ def trust(
 def trust_sentence(*evidence: Any) -> str:
     """`trust` in Markdown."""
     _, lead, grounds = trust(*evidence)
-    return f"**{lead}** {grounds}"
+    verdict = evidence[7]
+    kinds = [
+        as_sentence(
+            f"{f'of those who {group_words(kind, list(verdict))}, ' if len(verdict) > 1 else ''}{beside_smooth(one)}"
+        )
+        for kind, one in verdict.items()
+        if one["natural_kinds"]
+    ]
+    return " ".join([f"**{lead}** {grounds}", *kinds])
 
 
 def _beaten(holdout: dict[str, Any], rankings: pd.DataFrame, cuts: pd.DataFrame) -> list[str]:
@@ -102,8 +110,8 @@ def _beaten(holdout: dict[str, Any], rankings: pd.DataFrame, cuts: pd.DataFrame)
         return ["whether they foretell anything is not tested"]
     if n := spend_wins(cuts):
         return [
-            f"past spend alone found later revenue better at each of {n} quarters: choose whom by it, "
-            "and what to say by group"
+            f"past spend alone found later revenue better at each of {n} quarters: choose whom by it"
+            f"{or_best(cuts)}, and what to say by group"
         ]
     fifth = rankings[rankings["customers_share"] == 0.2].set_index("ranking")
     others = fifth[fifth["difference_low"] > 0].drop(

@@ -53,8 +53,7 @@ def warnings(run: Any) -> Iterator[str]:
     back = -float(sums.get("returned") or 0)
     if back >= CUSTOMER_SHARE * float(sums.get("kept") or 0) > 0:
         yield (
-            f"{format_money(back, currency)} given back still counts as revenue: returns are "
-            "set aside."
+            f"{format_money(back, currency)} given back is not taken off: returns are set aside."
         )
     plain, default = parameters.as_plain(), Parameters().as_plain()
     if all(plain[name] == default[name] for name in ("gross_margin", "contact_cost", "call_cost")):
@@ -93,9 +92,10 @@ def _filled_in(run: Any) -> Iterator[str]:
     """Days of registration that nobody entered, where customers are divided by them."""
     found = run["findings"].query("finding == 'coarse_registration' and rows > 0")
     if len(found) and len(run["chosen"]) > 1:
+        known = "cannot be told" if exchanged(run) else "is certain by the month only"
         yield (
             f"Days of registration were filled in ({plural(int(found['rows'].iloc[0]), 'customer')}): who "
-            "<em>ordered before registering</em> is certain by the month only."
+            f"<em>ordered before registering</em> {known}."
         )
 
 

@@ -291,7 +291,10 @@ def test_trust_turns_red_with_an_unstable_segment_and_green_without_a_doubt(run)
     least = panel.assign(revenue_share=0.5 + 0.1 * (panel["ranking"] == "past spend"))
     quarters = spend_wins(least)
     said = trust(*{**given, "cuts": least}.values())[2]
-    assert quarters >= 4 and f"better at each of {quarters} quarters: choose whom by it" in said
+    assert (
+        quarters >= 4
+        and f"more later revenue at each of {quarters} quarters: choose whom by it" in said
+    )
     assert light(stability=given["stability"].assign(verdict="unstable")) == "red"
     few = trust(*{**given, "stability": given["stability"].assign(verdict=TOO_FEW)}.values())
     assert few[0] == "amber" and "has too few customers to say" in few[2]

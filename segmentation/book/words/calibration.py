@@ -61,7 +61,7 @@ def spend_wins(cuts: pd.DataFrame) -> int:
 def or_best(cuts: pd.DataFrame) -> str:
     """The ranking that found most on average, where it is another than spend."""
     best = _by_cut(cuts).dropna().index[0]
-    return "" if best in (SPEND, LISTS) else f" or by {best}"
+    return "" if best in (SPEND, LISTS) else f" or {best}"
 
 
 def cuts_table(cuts: pd.DataFrame) -> Html:

@@ -110,8 +110,8 @@ def _beaten(holdout: dict[str, Any], rankings: pd.DataFrame, cuts: pd.DataFrame)
         return ["whether they foretell anything is not tested"]
     if n := spend_wins(cuts):
         return [
-            f"past spend alone found later revenue better at each of {n} quarters: choose whom by it"
-            f"{or_best(cuts)}, and what to say by group"
+            f"past spend alone found more later revenue at each of {n} quarters: choose whom by it"
+            f"{or_best(cuts)}, what to say by group"
         ]
     fifth = rankings[rankings["customers_share"] == 0.2].set_index("ranking")
     others = fifth[fifth["difference_low"] > 0].drop(

@@ -132,7 +132,11 @@ def test_one_order_is_no_change_of_the_whole_shop():
     )  # fmt: skip
     quarters = pd.concat([quarters.head(1), quarters])  # in the first everybody is new
     assert words.concentration_trend(quarters).startswith("**One customer makes the change**")
-    many = quarters.assign(largest_share=0.05)
+    few = quarters.assign(largest_share=0.05)
+    said = words.concentration_trend(few)
+    assert said.startswith("**Whether it is more than chance cannot be said of so few**")
+    assert "interval" not in said
+    many = few.assign(customers=400)
     assert words.concentration_trend(many).startswith("Revenue has become **more** concentrated")
 
 
@@ -243,7 +247,12 @@ def test_who_orders_anyway_is_said_of_today_where_it_is_forecast():
 
 def test_the_rule_names_all_numbers_that_pass_its_tests():
     scores = {"silhouette": 0.5, "silhouette_low": 0.4, "silhouette_high": 0.6}
-    scores |= {"silhouette_null": 0.3, "agreement": 0.9}
+    scores |= {
+        "silhouette_null": 0.3,
+        "agreement": 0.9,
+        "agreement_low": 0.85,
+        "agreement_high": 1.0,
+    }
     by_k = pd.DataFrame([scores] * 3, index=[2, 3, 4])
     rule = {"k": 3, "runner_up": 2, "lead": -0.02, "is_narrow": True, "scanned": list(range(2, 11))}
     rule["failed"] = {str(k): ["gap"] for k in (5, 6, 7, 8)}
@@ -256,6 +265,9 @@ def test_the_rule_names_all_numbers_that_pass_its_tests():
         "The scores favour **3 segments**: they lie further apart than pieces of"
     )
     assert "may lie as far apart" in said and "k = " not in said
+    assert "two halves of the customers give nearly the same ones (" in said
+    spread = structure._what_stands(by_k.assign(agreement_low=0.42), rule)
+    assert "much the same ones, though not at every cut: 0.42 to 1.00 (" in spread
     assert "A coarser split, 2 segments (" in said
     finer = structure._what_stands(by_k, rule | {"runner_up": 4})
     assert "A finer split, 4 segments (" in finer

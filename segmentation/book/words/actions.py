@@ -308,10 +308,13 @@ def concentration_trend(quarters: pd.DataFrame) -> str:
     gap = float(last["top_share"] - first["top_share"])
     reach = Z95 * float(np.hypot(first["top_error"], last["top_error"]))
     word = "more" if gap > 0 else "less"
+    few = 0.1 * min(first["customers"], last["customers"]) < LEAST_CUSTOMERS
     rest = [(q["top_share"] - q["largest_share"]) / (1 - q["largest_share"]) for q in (first, last)]
     turned = float(last["gini"] - first["gini"])
     if abs(gap) > reach >= abs(rest[1] - rest[0]):
         verdict = "**One customer makes the change**"
+    elif few:
+        verdict = "**Whether it is more than chance cannot be said of so few**"
     elif abs(gap) > reach:
         verdict = f"Revenue has become **{word}** concentrated"
     elif abs(turned) > Z95 * float(np.hypot(first["gini_error"], last["gini_error"])):
@@ -324,11 +327,12 @@ def concentration_trend(quarters: pd.DataFrame) -> str:
     else:
         verdict = "**No change is shown**"
     ns = [f"{row['customers']:,}" for row in (first, last)]
+    ends = "" if few else f"95% interval {_rise(gap - reach)} to {_rise(gap + reach)}; "
     return (
         f"{verdict}: the largest 10% of a quarter's customers brought "
         f"{format_percent(first['top_share'])} of its revenue in {names[0]} and "
         f"{format_percent(last['top_share'])} in {names[1]}.\n\nThe difference is {_rise(gap)} "
-        f"points (95% interval {_rise(gap - reach)} to {_rise(gap + reach)}; n = {ns[0]} and {ns[1]}). "
+        f"points ({ends}n = {ns[0]} and {ns[1]}). "
         f"The largest customer of the quarter brought "
         f"{format_percent(first['largest_share'])} and {format_percent(last['largest_share'])}. The "
         "first quarter of the data, in which everybody is new, is not compared."

@@ -14,6 +14,7 @@ from segmentation.core.limits import (
     FEW_FLAGS,
     HARDLY_PULLED,
     ILLUSTRATION,
+    LEAST_AGREEMENT,
     REASONABLE_STRUCTURE,
     STAYS,
     STRONG_STRUCTURE,
@@ -98,7 +99,7 @@ def _what_stands(by_k: pd.DataFrame, rule: dict[str, Any]) -> str:
         )
     text = (
         f"The scores favour **{plural(rule['k'], 'segment')}**: they lie further apart than pieces of "
-        "one round cloud, and two halves of the customers give nearly the same ones "
+        f"one round cloud, and two halves of the customers give {_same(by_k.loc[rule['k']])} "
         f"({_scores(by_k, rule['k'])}). In a smooth range of customers they may lie as far apart: the "
         "chapter *Do the segments hold up?* tries."
     )
@@ -122,6 +123,14 @@ def _standing(by_k: pd.DataFrame, rule: dict[str, Any]) -> str:
     low, high = AUTO_K_RANGE
     stand = [k for k in by_k.index if low <= k <= high and str(k) not in rule["failed"]]
     return listed([str(k) for k in stand])
+
+
+def _same(row: pd.Series) -> str:
+    """How alike the segments of two halves are: at every cut into halves, or at most of them."""
+    if row["agreement_low"] >= LEAST_AGREEMENT:
+        return "nearly the same ones"
+    ends = f"{row['agreement_low']:.2f} to {row['agreement_high']:.2f}"
+    return f"much the same ones, though not at every cut: {ends}"
 
 
 def _scores(by_k: pd.DataFrame, k: int) -> str:

@@ -162,12 +162,9 @@ def recommend(
         limit = sensible_cost(gross_margin, value, base=anyway["base"], high=anyway["base_high"])
         is_campaign = play.get("is_campaign", True)
         if is_campaign and contact_cost > limit:
-            share = (
-                bool(dearer_than_typical(value, facts["typical_order"]))
-                * facts["typical_order"]
-                / value
-            )
-            is_campaign, play = False, _left_alone(play, limit, share * limit, currency)
+            dearer = dearer_than_typical(value, facts["typical_order"])
+            typical = limit / dearer if dearer else 0.0
+            is_campaign, play = False, _left_alone(play, limit, typical, currency)
         rows.append(
             {
                 "segment_type": kind,

@@ -432,7 +432,7 @@ def test_one_customer_behind_a_sum_is_told_beside_it(run):
     facts = run["call_first_facts"] | {"worth_a_call": 6, "without_control": 0}
     withheld = {"possible": False, "reason": "too few came back"}
     said = call_first_sentence(called, facts, withheld, list(run["chosen"]), currency="USD")
-    assert "they have spent \\$1,000 (one customer 94%, \\$60.00 without)" in said
+    assert "they have spent \\$1,000 (94% of it one customer)" in said
     rough = run["forecast_calibration"].assign(customers=100, predicted=0.4, observed=0.1)
     known = {"possible": True, "outcome_days": 90}
     called = called.assign(value_at_risk=50.0)

@@ -61,7 +61,7 @@ def call_first_sentence(
         of = f"most of {names[0]}" if names[1:] else f"all of {names[0]}"
     n, margin = len(call_first), found["gross_margin"]
     spent = format_money(float(call_first["total_spent"].sum()), currency)
-    spent = dollars(f"{spent}{of_one(call_first['total_spent'], currency)}")
+    spent = dollars(f"{spent}{of_one(call_first['total_spent'])}")
     cost = n * found["cost_of_a_call"]
     order = float(call_first["average_order_value"].mean())
     text = "" if dates_hold else ONCE_RIGHT

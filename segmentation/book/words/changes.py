@@ -146,13 +146,13 @@ def movement_sentence(
             f"{_count(count)} of {plural(of, 'customer')} of {inert(begin)} "
             + (f"({format_percent(count / of)}) " if count >= LEAST_PUBLISHED else "")
             + f"fell to {inert(end)} {period}; they have spent {format_money(spent, currency)}"
-            f"{of_one(_of_flow(slipping, begin, end), currency)} so far."
+            f"{of_one(_of_flow(slipping, begin, end))} so far."
         ]
         if rest := int(fell.sum()) - count:
             parts.append(f"{_count(rest)} more fell between other segments.")
     if len(silent):
         spent = format_money(float(silent["total_spent"].sum()), currency)
-        spent += of_one(silent["total_spent"], currency)
+        spent += of_one(silent["total_spent"])
         so_far = f"they have spent {spent} so far"
         parts.append(
             f"{_count(len(silent), 'customer')} fell silent {period}; {so_far}. Nobody fell a segment."

@@ -233,7 +233,7 @@ def _slipped(run: Any) -> tuple[Any, ...] | None:
     )
     if found is None or found.customers < LEAST_CALLED:
         return None
-    said = [f"{format_money(found.spent, currency)} spent so far{of_one(found.each, currency)}"]
+    said = [f"{format_money(found.spent, currency)} spent so far{of_one(found.each)}"]
     said += parts_of(found)
     but = f"; {found.alone:,} of them are left alone to compare" if found.alone else ""
     whom = named(found.segment, found.segment_type, list(run["profile"]["segment_type"]))
@@ -370,7 +370,7 @@ def _called_first(run: Any) -> tuple[Any, ...] | None:
         f"Ring each, {first} first.",
         _at_risk(listed_first, facts, currency)
         if possible
-        else f"{format_money(money, currency)} spent so far{of_one(listed_first['total_spent'], currency)}",
+        else f"{format_money(money, currency)} spent so far{of_one(listed_first['total_spent'])}",
         f"calling all costs {cost}{'' if cost_beside_orders(run) else pays}",
         "Workbook: “Call first”",
     )

@@ -74,7 +74,7 @@ def slipped_sentence(
         return "Nobody fell a segment or fell silent in the last quarter."
     name = inert(named(found.segment, found.segment_type, kinds))
     did = f": {listed(parts_of(found))}" if parts_of(found) else ""
-    spent = f"{format_money(found.spent, currency)}{of_one(found.each, currency)}"
+    spent = f"{format_money(found.spent, currency)}{of_one(found.each)}"
     came = told(_came_in(found, movement)) if len(set(kinds)) == 1 else ""
     came = f" In the same quarter {came} others came into it." if came else ""
     text = "" if dates_hold else ONCE_RIGHT

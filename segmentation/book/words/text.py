@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from segmentation.book.behind import about_few, bundle, hide_few
-from segmentation.core.columns import FEATURES, format_money, format_percent, format_value
+from segmentation.core.columns import FEATURES, format_percent, format_value
 from segmentation.core.groups import ALL_CUSTOMERS, group_labels, short_groups
 from segmentation.core.limits import LEAST_PUBLISHED, LONGER_SILENT, ONE_CUSTOMER
 from segmentation.core.palette import in_the_dark
@@ -250,19 +250,18 @@ def as_many(sensitivity: pd.DataFrame) -> pd.DataFrame:
     return sensitivity[~is_chosen & (sensitivity["k"] == sensitivity["segment_type"].map(own))]
 
 
-def of_one(spent: pd.Series[float], currency: str) -> str:
-    """That one customer decides a sum, and what it is without this one, in brackets; else nothing.
+def of_one(spent: pd.Series[float]) -> str:
+    """That one customer decides a sum, in brackets; else nothing. What it spent is not told.
 
     Examples
     --------
-    >>> of_one(pd.Series([70.0, *[3.0] * 10]), "USD"), of_one(pd.Series([10.0] * 10), "USD")
-    (' (one customer 70%, $30.00 without)', '')
+    >>> of_one(pd.Series([70.0, *[3.0] * 10])), of_one(pd.Series([10.0] * 10))
+    (' (70% of it one customer)', '')
     """
     total, most = float(spent.astype(float).sum()), float(spent.astype(float).max())
     if len(spent) < LEAST_PUBLISHED + 1 or not most >= ONE_CUSTOMER * total > 0:
         return ""
-    without = format_money(total - most, currency)
-    return f" (one customer {format_percent(most / total)}, {without} without)"
+    return f" ({format_percent(most / total)} of it one customer)"
 
 
 def highest_first(profile: pd.DataFrame) -> pd.DataFrame:

@@ -345,6 +345,9 @@ Why: some hundred pairs are compared; at three about one in four hundred parts b
 ARM_BLOCK = 10
 """Customers of similar spend who are divided together into contacted and not contacted.
 Why: both arms hold the same range of spend."""
+FALSE_ALARM = 0.05
+"""Share of comparisons without a difference in which a 95% interval shows one.
+Why: what 95% leaves; more of them than comes so seldom by chance are too many."""
 POWER = 0.8
 """Chance with which a test must find an effect that is there.
 Why: the customary level.

@@ -13,10 +13,7 @@ from segmentation.book.words.text import Html, plural, table_of
 from segmentation.core.columns import format_money, format_percent, format_points
 from segmentation.core.groups import short_groups
 from segmentation.core.intervals import Z95
-from segmentation.core.limits import LEAST_CUSTOMERS, LEAST_PUBLISHED
-
-FALSE_ALARM = 0.05
-"""What a 95% interval lets pass by chance; as seldom as that is too many of them."""
+from segmentation.core.limits import FALSE_ALARM, LEAST_CUSTOMERS, LEAST_PUBLISHED
 
 
 def concentration_table(table: pd.DataFrame, *, customers: int) -> Html:

@@ -274,9 +274,10 @@ def whole_plan(run: Any) -> str:
     sizes = written.groupby(["segment_type", "segment"], observed=True).size()
     costs = sizes.sort_values(ascending=False, kind="stable") * parameters.contact_cost
     names = [named(segment, kind, kinds) for kind, segment in costs.index]
-    above = [any(f": {name}, " in what for what, *_ in _actions(run)) for name in names]
-    rest = costs[[not shown for shown in above]]
-    first = [name for name, shown in zip(names, above, strict=True) if not shown][:1]
+    sheets, shown = _sheets(run["profile"]), {sheet for *_, sheet in _actions(run)}
+    above = [f"Workbook: “{sheets[key]}”" in shown for key in costs.index]
+    rest = costs[[not is_above for is_above in above]]
+    first = [name for name, is_above in zip(names, above, strict=True) if not is_above][:1]
     spent = {"letters above": costs[above].sum()}
     spent |= dict(zip(first, rest, strict=False)) | {"others": rest.iloc[1:].sum()}
     parts = [f"{what} {format_money(cost, currency)}" for what, cost in spent.items() if cost]
@@ -299,7 +300,7 @@ def ten_largest(run: Any) -> str:
     spent = customers["total_spent"].astype(float)
     largest = customers.loc[spent.nlargest(10).index]
     share = spent.nlargest(10).sum() / spent.sum() if spent.sum() > 0 else 0.0
-    if share < TEN_LARGEST_SHARE or len(customers) < 100:
+    if share < TEN_LARGEST_SHARE or TEN_LARGEST_SHARE * len(customers) < 10:
         return ""
     sheets = _sheets(run["profile"])
     heads = sorted(

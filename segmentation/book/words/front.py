@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -23,18 +24,18 @@ from segmentation.book.words.front_numbers import (
     sparkline,
     unfinished,
 )
-from segmentation.book.words.slipping import anyway, parts_of, writing_pays
+from segmentation.book.words.slipping import anyway, writing_pays
 from segmentation.book.words.text import (
+    as_sentence,
     highest_first,
     in_colour,
     listed,
     named,
     of_one,
     plural,
-    told,
 )
 from segmentation.book.words.trust import trust
-from segmentation.book.words.warnings import ONCE_RIGHT, cost_beside_orders, exchanged, warnings
+from segmentation.book.words.warnings import cost_beside_orders, exchanged, warnings
 from segmentation.core.columns import format_money, format_percent
 from segmentation.core.groups import short_groups
 from segmentation.core.limits import (
@@ -44,11 +45,27 @@ from segmentation.core.limits import (
     ONE_CUSTOMER,
     TEN_LARGEST_SHARE,
     UNREACHABLE,
+    WIDE,
 )
 from segmentation.deliver.workbook.sheets import list_name
 
 MOST_BARS, MOST_ACTIONS, MOST_WARNINGS = 4, 3, 3
 TRIAL = "try half of them first"
+
+
+@dataclass(frozen=True)
+class Action:
+    """What to do for whom, what it costs and when it pays, what else is to be known, whose list."""
+
+    what: str
+    facts: tuple[str, ...]
+    more: str
+    sheet: str
+
+    @property
+    def said(self) -> str:
+        """The facts as a sentence."""
+        return as_sentence(" · ".join(self.facts))
 
 
 def front_page(run: Any, *, title: str, link: str, colours: Mapping[str, str]) -> str:
@@ -75,10 +92,10 @@ def front_page(run: Any, *, title: str, link: str, colours: Mapping[str, str]) -
         ]
     )
     listed_actions = "".join(
-        f"<li><b>{html.escape(what)}</b><em>{html.escape(' · '.join(facts))}</em>"
-        f"<span>{html.escape(do)} {html.escape(sheet)} · "
+        f"<li><b>{html.escape(one.what)}</b><em>{html.escape(one.said)}</em>"
+        f"<span>{html.escape(one.more)} {html.escape(one.sheet)}&nbsp;· "
         f'<a href="{link}/08_recommendations.html">why</a></span></li>'
-        for what, do, *facts, sheet in _actions(run)
+        for one in _actions(run)
     )
     light, lead, grounds = trust(
         *(run[name] for name in ("stability", "stability_whole", "chosen", "k_rule", "k_evidence")),
@@ -103,7 +120,7 @@ def front_page(run: Any, *, title: str, link: str, colours: Mapping[str, str]) -
         f'<div class="front-two"><div>{_chart(run, colours, link)}</div>'
         f'<div><p class="front-head">What to do first</p>'
         f"<ol>{listed_actions or '<li>No action is supported by these data.</li>'}</ol>"
-        f"{left_alone(run)}{whole_plan(run)}{ten_largest(run)}</div></div>"
+        f"{left_alone(run)}{slipped_too(run)}{whole_plan(run)}{ten_largest(run)}</div></div>"
         f'<p class="front-trust"><i class="{light}" role="img" aria-label="{light}"></i>'
         f"<span><b>{lead}</b> {grounds} "
         f'<a href="{link}/07_do_the_segments_hold_up.html">Evidence</a></span></p>'
@@ -172,11 +189,11 @@ def _group(kind: str, kinds: Sequence[str]) -> str:
 
 def actions(run: Any) -> list[tuple[str, str]]:
     """At most three actions of at most 15 words, each with money, break-even and where its list is."""
-    return [(what, f"{do} {' · '.join(facts)}") for what, do, *facts in _actions(run)]
+    return [(one.what, f"{one.said} {one.more} {one.sheet}") for one in _actions(run)]
 
 
-def _actions(run: Any) -> list[tuple[str, ...]]:
-    """Each action in parts: what for whom, how, its money, what it takes to pay, its list.
+def _actions(run: Any) -> list[Action]:
+    """The first three, as many as a glance takes in.
 
     Who slipped and whom to call come first where they spent much, then what a test can show to pay,
     then what it cannot.
@@ -184,47 +201,44 @@ def _actions(run: Any) -> list[tuple[str, ...]]:
     parameters, profile = run.parameters, run["profile"]
     kinds = list(profile["segment_type"])
     sheets, found = _sheets(profile), []
+    wait = ("only once the dates are put right",) if exchanged(run) else ()
     plays = run["recommendations"]
     pays = (lambda _: "break-even not known yet") if cost_beside_orders(run) else _pays
     plays = plays[plays["is_campaign"]].sort_values("is_supported", ascending=False, kind="stable")
     first = run["campaign_plan"].set_index(["segment_type", "segment"])["treatment"].to_dict()
     for row in plays.itertuples():
         name = named(row.segment, row.segment_type, kinds)
-        brought = f"one customer brought {format_percent(row.largest_share)} of this"
-        doubt = brought if row.largest_share >= ONE_CUSTOMER else ""
-        tried = bool(doubt) or not row.is_supported
+        is_one = row.largest_share >= ONE_CUSTOMER
+        tried = is_one or not row.is_supported
         cost = row.campaign_cost / row.customers * first.get((row.segment_type, row.segment), 0)
-        start = ""
+        start = [TRIAL] if tried else []
         if cost > 0 and not cost_beside_orders(run):
-            cost = format_money(cost, parameters.currency)
-            start = (
-                f"{'try' if tried else 'contact'} half for {cost}{' (no proof)' if tried else ''}: "
-            )
-        against = filter(None, [doubt, TRIAL if tried and not start else ""])
+            half = f"half for {format_money(cost, parameters.currency)}"
+            start = [f"try {half} (no proof)" if tried else f"contact {half}"]
+        money = f"{format_money(float(row.revenue), parameters.currency)} of revenue"
+        money += f", {format_percent(row.largest_share)} of it one customer's" if is_one else ""
         found.append(
-            (
+            Action(
                 f"{row.play}: {name}, {plural(row.customers, 'customer')}",
-                f"Only once the dates are put right. {row.do}" if exchanged(run) else row.do,
-                f"{format_money(float(row.revenue), parameters.currency)} of revenue",
-                start + pays(row),
-                *against,
+                (*wait, *start, pays(row)),
+                f"{row.do} {money}.",
                 f"Workbook: “{sheets[row.segment_type, row.segment]}”",
             )
         )
     total, place = float(sum(profile["revenue"])), 0
-    for money, what, do, *rest in filter(None, (_slipped(run), _called_first(run))):
-        if exchanged(run):
-            do = f"{ONCE_RIGHT}{do}"
-            found.insert(max(place, MOST_ACTIONS - 1), (what, do, *rest))
+    for money, action in filter(None, (_slipped(run), _called_first(run))):
+        if wait:
+            action = replace(action, facts=(*wait, *action.facts))
+            found.insert(max(place, MOST_ACTIONS - 1), action)
         elif money >= MUCH_CALLED * total:
-            found.insert(place, (what, do, *rest))
+            found.insert(place, action)
             place += 1
         else:
-            found.append((what, do, *rest))
+            found.append(action)
     return found[:MOST_ACTIONS]
 
 
-def _slipped(run: Any) -> tuple[Any, ...] | None:
+def _slipped(run: Any) -> tuple[float, Action] | None:
     """Customers who fell from the segment that lost most so, or fell silent in it."""
     parameters, currency = run.parameters, run.parameters.currency
     found = most_slipped(
@@ -233,19 +247,18 @@ def _slipped(run: Any) -> tuple[Any, ...] | None:
     )
     if found is None or found.customers < LEAST_CALLED:
         return None
-    said = [f"{format_money(found.spent, currency)} spent so far{of_one(found.each)}"]
-    said += parts_of(found)
-    but = f"; {found.alone:,} of them are left alone to compare" if found.alone else ""
+    but = f"; {found.alone:,} are left alone to compare" if found.alone else ""
+    spent = f"{format_money(found.spent, currency)} spent so far{of_one(found.each)}"
+    back = f"; {share} of a quarter earlier came back anyway" if (share := anyway(found)) else ""
     whom = named(found.segment, found.segment_type, list(run["profile"]["segment_type"]))
-    pays = "" if cost_beside_orders(run) else writing_pays(found, currency)
-    if pays and (back := anyway(found)):
-        pays += f"; {back} of a quarter earlier came back anyway"
     return (
         found.spent,
-        f"Win back {found.customers:,} of {whom} who slipped last quarter",
-        f"Write with a reason to return{but}.",
-        f"{', '.join(said)}{f'; {pays}' if pays else ''}",
-        "Workbook: “Slipping”",
+        Action(
+            f"Win back {found.customers:,} of {whom} who slipped last quarter",
+            () if cost_beside_orders(run) else writing_pays(found, currency),
+            f"Write with a reason to return{but}. {spent}{back}.",
+            "Workbook: “Slipping”",
+        ),
     )
 
 
@@ -260,12 +273,25 @@ def left_alone(run: Any) -> str:
     saved = format_money(float(plays["campaign_cost"].sum()), run.parameters.currency)
     return (
         f'<p class="front-alone"><b>Leave alone at this cost:</b> {html.escape(names)}, '
-        f"{plural(int(plays['customers'].sum()), 'customer')}; saves {saved} a mailing to all.</p>"
+        f"{plural(int(plays['customers'].sum()), 'customer')}; saves {saved} a mailing.</p>"
+    )
+
+
+def slipped_too(run: Any) -> str:
+    """Who slipped, where that is not among the actions: their list costs nothing to look at."""
+    found = _slipped(run)
+    if found is None or found[1].sheet in {one.sheet for one in _actions(run)}:
+        return ""
+    whom = found[1].what.removeprefix("Win back ").replace(" who slipped", "")
+    spent = format_money(found[0], run.parameters.currency)
+    return (
+        f'<p class="front-alone"><b>Slipped:</b> {html.escape(whom)}, {spent} spent so far '
+        "(“Slipping”).</p>"
     )
 
 
 def whole_plan(run: Any) -> str:
-    """What all that is advised costs, part by part; a customer on two lists is counted on both."""
+    """What all that is advised costs, part by part, and if who is to be called gets no letter."""
     arms, called, parameters = run["campaign_arms"], run["call_first"], run.parameters
     written = arms[arms["arm"] == TREATMENT]
     if cost_beside_orders(run) or written.empty or len(called) < LEAST_CALLED:
@@ -274,7 +300,7 @@ def whole_plan(run: Any) -> str:
     sizes = written.groupby(["segment_type", "segment"], observed=True).size()
     costs = sizes.sort_values(ascending=False, kind="stable") * parameters.contact_cost
     names = [named(segment, kind, kinds) for kind, segment in costs.index]
-    sheets, shown = _sheets(run["profile"]), {sheet for *_, sheet in _actions(run)}
+    sheets, shown = _sheets(run["profile"]), {one.sheet for one in _actions(run)}
     above = [f"Workbook: “{sheets[key]}”" in shown for key in costs.index]
     rest = costs[[not is_above for is_above in above]]
     first = [name for name, is_above in zip(names, above, strict=True) if not is_above][:1]
@@ -282,14 +308,15 @@ def whole_plan(run: Any) -> str:
     spent |= dict(zip(first, rest, strict=False)) | {"others": rest.iloc[1:].sum()}
     parts = [f"{what} {format_money(cost, currency)}" for what, cost in spent.items() if cost]
     calls = len(called) * parameters.cost_of_a_call
-    parts.append(f"{len(called):,} calls {format_money(calls, currency)}")
+    parts.append(f"{len(called):,} calls (“Call first”) {format_money(calls, currency)}")
     both = int(called["customer_id"].isin(written["customer_id"]).sum())
-    # who gets but one of them is not told apart where they are few
-    also = (
-        f"; {told(both)} get both" if both and not 0 < len(called) - both < LEAST_PUBLISHED else ""
-    )
+    total, also = costs.sum() + calls, ""
+    # who gets both, or but one of them, is not told apart where they are few
+    if both >= LEAST_PUBLISHED and not 0 < len(called) - both < LEAST_PUBLISHED:
+        once = format_money(total - both * parameters.contact_cost, currency)
+        also = f"; {once} if the {both:,} on both lists are only called"
     return (
-        f'<p class="front-alone"><b>Whole plan, {format_money(costs.sum() + calls, currency)}:</b> '
+        f'<p class="front-alone"><b>Whole plan, {format_money(total, currency)}:</b> '
         f"{html.escape(', '.join(parts))}{also}.</p>"
     )
 
@@ -331,6 +358,7 @@ def _sheets(profile: pd.DataFrame) -> dict[tuple[str, str], str]:
 
 
 def _pays(row: Any) -> str:
+    """When a contact pays; how many more orders that takes where it is much (`WIDE`)."""
     if row.campaign_cost == 0:
         return "any extra order pays"
     if not row.break_even_response <= UNREACHABLE:
@@ -340,17 +368,11 @@ def _pays(row: Any) -> str:
         return single_order(typical * row.customers)
     said = f"pays if {one_of_them(row.break_even_response)} because of it"
     said += typically(row.break_even_typical)
-    if not row.base > 0:
-        return said
-    low, high = (format_percent(share) for share in (row.base_low, row.base_high))
-    more = format_percent(row.break_even_response / row.base)
-    return (
-        f"{said}, +{more} on the {format_percent(row.base)} ({low} to {high}) who do in "
-        f"{row.outcome_days} days anyway"
-    )
+    more = row.break_even_response / row.base if row.base > 0 else 0.0
+    return f"{said}: {format_percent(more)} more than come anyway" if more >= WIDE else said
 
 
-def _called_first(run: Any) -> tuple[Any, ...] | None:
+def _called_first(run: Any) -> tuple[float, Action] | None:
     """Customers who have most to lose; money as they spent it, for nobody knows what they will.
 
     It is none where the list rests on a forecast that is too rough to plan with: then it does not lead.
@@ -364,16 +386,17 @@ def _called_first(run: Any) -> tuple[Any, ...] | None:
     first = "the largest value at risk" if possible else "the largest spender"
     currency, facts = run.parameters.currency, run["call_first_facts"]
     cost = format_money(len(listed_first) * facts["cost_of_a_call"], currency)
-    pays = f"; {calls_pay(listed_first, facts)} because of it"
+    pays = () if cost_beside_orders(run) else (f"{calls_pay(listed_first, facts)} because of it",)
+    spent = f"{format_money(money, currency)} spent so far{of_one(listed_first['total_spent'])}"
+    at_stake = _at_risk(listed_first, facts, currency) if possible else spent
     return (
         0.0 if possible and is_rough(run["forecast_calibration"]) else money,
-        f"Call first: {plural(len(listed_first), 'customer')} {why} in the last quarter",
-        f"Ring each, {first} first.",
-        _at_risk(listed_first, facts, currency)
-        if possible
-        else f"{format_money(money, currency)} spent so far{of_one(listed_first['total_spent'])}",
-        f"calling all costs {cost}{'' if cost_beside_orders(run) else pays}",
-        "Workbook: “Call first”",
+        Action(
+            f"Call first: {plural(len(listed_first), 'customer')} {why} in the last quarter",
+            (f"calling all costs {cost}", *pays),
+            f"Ring each, {first} first. {at_stake}.",
+            "Workbook: “Call first”",
+        ),
     )
 
 

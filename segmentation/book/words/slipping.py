@@ -8,22 +8,31 @@ import pandas as pd
 
 from segmentation.actions.slipping import Slipped
 from segmentation.book.words.break_even import one_of_them, single_order, typically
-from segmentation.book.words.text import dollars, inert, listed, named, of_one, plural, told
+from segmentation.book.words.text import (
+    as_sentence,
+    dollars,
+    inert,
+    listed,
+    named,
+    of_one,
+    plural,
+    told,
+)
 from segmentation.book.words.warnings import ONCE_RIGHT
 from segmentation.core.columns import format_money, format_percent
 from segmentation.core.limits import LEAST_CUSTOMERS, LEAST_PUBLISHED, UNREACHABLE
 
 
-def writing_pays(found: Slipped, currency: str) -> str:
-    """What writing to those who slipped costs and when it pays."""
+def writing_pays(found: Slipped, currency: str) -> tuple[str, ...]:
+    """What writing to those who slipped costs, and when it pays."""
     if not 0 < found.needed <= UNREACHABLE:
-        return ""
+        return ()
     planned = " (within the plan)" if found.is_planned else ""
-    start = f"writing costs {format_money(found.cost, currency)}{planned}: "
+    cost = f"writing costs {format_money(found.cost, currency)}{planned}"
     written = found.customers - found.alone
     if found.needed * written <= 1:
-        return f"{start}{single_order(found.typical * written)}"
-    return f"{start}pays if {one_of_them(found.needed)} because of it{typically(found.typical)}"
+        return cost, single_order(found.typical * written)
+    return cost, f"pays if {one_of_them(found.needed)} because of it{typically(found.typical)}"
 
 
 def anyway(found: Slipped) -> str:
@@ -80,7 +89,7 @@ def slipped_sentence(
     text = "" if dates_hold else ONCE_RIGHT
     text += f"**{plural(found.customers, 'customer')} of {name}** slipped in the last quarter{did}. They have spent {spent} so far.{came} "
     if is_told and (pays := writing_pays(found, currency)):
-        text += f"{pays[0].upper()}{pays[1:]}. "
+        text += f"{as_sentence(': '.join(pays))} "
     if found.alone:
         alone = told(found.alone)
         text += f"{alone[0].upper()}{alone[1:]} of them belong to the halves that are left alone below. "

@@ -12,7 +12,9 @@ from segmentation.actions.break_even import break_even_response, margin_used
 from segmentation.actions.slipping import (
     SLIPPING_COLUMNS,
     came_back,
+    kept_of,
     ladder_of,
+    order_kept,
     slipping_customers,
 )
 from segmentation.core.parameters import Parameters
@@ -27,7 +29,7 @@ MOVEMENT_COLUMNS = ("as_of", "segment_from", "segment_to", "customers", "revenue
 RETENTION_COLUMNS = ("as_of", "segment", "customers", "ordered", "median_recency")
 CALL_FIRST_COLUMNS = (
     "rank", "customer_id", "segment_type", "segment", "value_at_risk", "chance_before", "chance",
-    "average_order_value", "total_spent", "recency", "why",
+    "average_order_value", "total_spent", "given_back", "recency", "why",
 )  # fmt: skip
 NEW, NONE = "new customers", "in no segment"
 
@@ -42,6 +44,7 @@ def next_steps(
     forecast_facts: dict[str, Any],
     overview: dict[str, Any],
     margins: pd.DataFrame,
+    given_back: pd.DataFrame,
     parameters: Parameters,
 ) -> dict[str, Any]:
     """Movement by quarters, and two lists of customers to turn to now.
@@ -59,6 +62,7 @@ def next_steps(
     }
     if history.empty:
         return empty
+    customers = with_given_back(customers, given_back)
     split = parameters.split_pre_register
     placed = {
         day: standing_by(model, known_at_cut(own, split_pre_register=split))
@@ -93,6 +97,18 @@ def next_steps(
             "without_control": int((~_in_segments(called, campaign_arms)).sum()),
         },
     }
+
+
+def with_given_back(customers: pd.DataFrame, given_back: pd.DataFrame) -> pd.DataFrame:
+    """Customers with ``given_back``, at most what they spent; empty where nobody gave anything back.
+
+    What is above it is of a purchase before the data begin.
+    """
+    back = given_back.set_index("customer_id")["given_back"].astype(float)
+    own = customers["customer_id"].map(back).astype(float)
+    if len(back):
+        own = own.fillna(0.0).clip(upper=customers["total_spent"].astype(float).clip(lower=0.0))
+    return customers.assign(given_back=own)
 
 
 def movement(placed: dict[str, pd.DataFrame]) -> pd.DataFrame:
@@ -164,15 +180,15 @@ def at_risk(
     -------
     DataFrame, in no order
         `customers` with ``chance_before, chance, value_at_risk`` and ``stake``. The value at
-        risk is the mean order times the fall of the chance to order since the quarter before,
-        by one model of buying; it is the stake. Where forecasts are withheld these are the
+        risk is the mean order, after what they gave back, times the fall of the chance to order
+        since the quarter before, by one model of buying; it is the stake. Where forecasts are withheld these are the
         slipping customers, and the stake is one order of their own.
     """
     if not facts["possible"]:
         table = customers[customers["customer_id"].isin(set(slipping["customer_id"]))]
         return table.assign(
             chance_before=np.nan, chance=np.nan, value_at_risk=np.nan,
-            stake=table["average_order_value"],
+            stake=order_kept(table),
         )  # fmt: skip
     model = MbgNbd(*(facts[name] for name in ("r", "alpha", "a", "b")))
     days = facts["outcome_days"]
@@ -181,7 +197,7 @@ def at_risk(
         chance_before=customers["customer_id"].map(earlier).astype(float),
         chance=chances(model, customers, days),
     )
-    value = value_at_risk(table["average_order_value"], table["chance_before"], table["chance"])
+    value = value_at_risk(order_kept(table), table["chance_before"], table["chance"])
     return table.assign(value_at_risk=value, stake=value)[value > 0]
 
 
@@ -199,16 +215,18 @@ def call_first(risks: pd.DataFrame, arms: pd.DataFrame, *, least: float = 0.0) -
     Returns
     -------
     DataFrame of `CALL_FIRST_COLUMNS`
-        By value at risk; where no chance is known, by what they spent.
+        By value at risk; where no chance is known, by what they spent and did not give back.
     """
     control = set(arms.loc[arms["arm"] == campaign.CONTROL, "customer_id"]) if len(arms) else set()
     table = risks[(risks["stake"] > least) & ~risks["customer_id"].isin(control)]
-    by = "total_spent" if table["value_at_risk"].isna().all() else "value_at_risk"
-    table = table.sort_values([by, "recency", "customer_id"], ascending=[False, True, True])
+    by = kept_of(table) if table["value_at_risk"].isna().all() else table["value_at_risk"]
+    table = table.assign(_by=by).sort_values(
+        ["_by", "recency", "customer_id"], ascending=[False, True, True]
+    )
     table = table.assign(
         rank=range(1, len(table) + 1), why=[_why(row) for row in table.itertuples()]
     )
-    return table[list(CALL_FIRST_COLUMNS)].reset_index(drop=True)
+    return table.reindex(columns=list(CALL_FIRST_COLUMNS)).reset_index(drop=True)
 
 
 def _in_segments(called: pd.DataFrame, arms: pd.DataFrame) -> pd.Series:

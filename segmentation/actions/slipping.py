@@ -12,7 +12,7 @@ from segmentation.actions.campaign import CONTROL
 
 SLIPPING_COLUMNS = (
     "customer_id", "segment_type", "segment_from", "segment", "what", "total_spent", "recency",
-    "frequency", "average_order_value",
+    "frequency", "average_order_value", "given_back",
 )  # fmt: skip
 BEFORE_COLUMNS = ("as_of", "segment_type", "segment_from", "customers", "ordered")
 FELL, SILENT = "fell a segment", "fell silent"
@@ -24,6 +24,34 @@ def ladder_of(customers: pd.DataFrame) -> dict[tuple[str, str], int]:
     return {(str(kind), str(name)): int(place) for (kind, name), place in clusters.items()}
 
 
+def kept_of(customers: pd.DataFrame) -> pd.Series[float]:
+    """What customers spent less what they gave back, where that is known (``given_back``).
+
+    Examples
+    --------
+    >>> kept_of(pd.DataFrame({"total_spent": [90.0, 10.0], "given_back": [30.0, None]})).tolist()
+    [60.0, 10.0]
+    """
+    spent = customers["total_spent"].astype(float)
+    if "given_back" not in customers.columns:
+        return spent
+    return spent - customers["given_back"].astype(float).fillna(0.0)
+
+
+def order_kept(customers: pd.DataFrame) -> pd.Series[float]:
+    """Mean order of each customer after what they gave back.
+
+    Examples
+    --------
+    >>> one = {"average_order_value": [45.0], "total_spent": [90.0], "given_back": [30.0]}
+    >>> order_kept(pd.DataFrame(one)).tolist()
+    [30.0]
+    """
+    spent = customers["total_spent"].astype(float)
+    part = (kept_of(customers) / spent).where(spent > 0, 1.0)
+    return customers["average_order_value"].astype(float) * part
+
+
 def slipping_customers(
     before: pd.DataFrame, customers: pd.DataFrame, ladder: dict[tuple[str, str], int]
 ) -> pd.DataFrame:
@@ -31,7 +59,8 @@ def slipping_customers(
 
     Whoever ordered so lately that the silence is shorter than a quarter ago has not fallen, even
     if more orders make a customer of a segment that spends less on average. Silent is who ordered in the
-    quarter before, stood above the lowest segment, and has not ordered since. Largest spend first.
+    quarter before, stood above the lowest segment, and has not ordered since. Who spent most first,
+    after what they gave back.
     """
     both = customers.merge(
         before[["customer_id", "segment", "recency", "orders_next"]].rename(
@@ -46,10 +75,10 @@ def slipping_customers(
     fell = (np.array(now) < np.array(then)) & (both["recency"] > both["recency_before"])
     silent = (both["orders_next"] == 0) & (both["recency_before"] < quarter)
     chosen = both.assign(what=np.where(fell, FELL, SILENT))[fell | (silent & (np.array(then) > 0))]
-    order = ["total_spent", "recency", "customer_id"]
-    return chosen.sort_values(order, ascending=[False, True, True], ignore_index=True)[
-        list(SLIPPING_COLUMNS)
-    ]
+    order = ["_kept", "recency", "customer_id"]
+    chosen = chosen.assign(_kept=kept_of(chosen))
+    chosen = chosen.sort_values(order, ascending=[False, True, True], ignore_index=True)
+    return chosen.reindex(columns=list(SLIPPING_COLUMNS))
 
 
 def came_back(
@@ -83,7 +112,7 @@ def came_back(
 class Slipped:
     """Who slipped from the segment that lost most so; money as spent, shares as fractions.
 
-    ``each``: what each of them has spent, which is never published.
+    ``each``: what each of them has spent, ``given_back``: and gave back; neither is published.
     ``alone``: left alone by a campaign, to compare. ``needed`` and ``typical``: who of those
     written to must order for it to pay, by the mean order and, where that lies far above it, by
     the typical customer's (else 0). ``before`` and ``ordered``: such customers a quarter ago, and
@@ -96,6 +125,7 @@ class Slipped:
     silent: int
     spent: float
     each: pd.Series[float]
+    given_back: pd.Series[float]
     alone: int
     is_planned: bool
     cost: float
@@ -113,7 +143,8 @@ def most_slipped(
     *,
     contact_cost: float,
 ) -> Slipped | None:
-    """The segment from which most money slipped, by what these customers have spent.
+    """The segment from which most money slipped, by what these customers have spent and
+    not given back.
 
     Parameters
     ----------
@@ -123,7 +154,8 @@ def most_slipped(
     if slipping.empty:
         return None
     keys = ["segment_type", "segment_from"]
-    kind, name = slipping.groupby(keys, observed=True)["total_spent"].sum().idxmax()
+    left = slipping.assign(left=kept_of(slipping)).groupby(keys, observed=True)["left"]
+    kind, name = left.sum().idxmax()
     own = slipping[(slipping["segment_type"] == kind) & (slipping["segment_from"] == name)]
     play = plays[(plays["segment_type"] == kind) & (plays["segment"] == name)]
     needed, typical = (
@@ -139,6 +171,7 @@ def most_slipped(
         silent=int((own["what"] == SILENT).sum()),
         spent=float(own["total_spent"].sum()),
         each=own["total_spent"].astype(float),
+        given_back=own["total_spent"].astype(float) - kept_of(own),
         alone=alone,
         is_planned=bool(own["customer_id"].isin(arms["customer_id"]).all()),
         cost=(len(own) - alone) * contact_cost,

@@ -20,6 +20,7 @@ from segmentation.orders.counting import finding
 from segmentation.sources.engine import Engine
 from segmentation.sources.snapshot import Snapshot
 
+_NOBODY = pd.DataFrame({"customer_id": [], "given_back": []})
 _MARKS = {",": "decimal comma", ".": "marks between thousands"}
 
 
@@ -92,6 +93,10 @@ def _transactions(
         "order_days": findings.order_days(engine),
         "registration_days": registered,
         "returned_lines": special_lines.returned_lines(engine, as_of=as_of),
+        # of a sample: everybody else's money stays on the cluster
+        "given_back": special_lines.given_back(engine, as_of=as_of)
+        if parameters.fit_on == "all"
+        else _NOBODY,
         "special_lines": special_lines.special_lines(engine),
         "raw_columns": ingest.describe_raw(engine, source),
         "lines": lines,
@@ -146,6 +151,7 @@ def _customer_table(
         "order_days": empty,
         "registration_days": empty,
         "returned_lines": pd.DataFrame(columns=list(special_lines.RETURN_COLUMNS)),
+        "given_back": _NOBODY,
         "special_lines": pd.DataFrame(columns=list(special_lines.SPECIAL_COLUMNS)),
         "raw_columns": ingest.describe_raw(engine, source),
         "lines": empty,

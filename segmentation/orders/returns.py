@@ -20,6 +20,14 @@ SPECIAL_COLUMNS = (
     "kind", "product", "rows", "customers", "amount", "kept_rows", "kept_amount",
 )  # fmt: skip
 _WHOLE = ["rows", "customers"]
+_GIVEN_BACK_SQL = """
+-- A purchase that was cancelled at once is set aside with its cancellation: both sum to nothing.
+SELECT customer_id, CAST(-SUM(amount) AS DOUBLE) AS given_back
+FROM classified
+WHERE rule = 'returned' AND order_date <= CAST($as_of AS DATE)
+GROUP BY customer_id
+HAVING SUM(amount) < 0
+"""
 
 
 def returned_lines(engine: Engine, *, as_of: dt.date) -> pd.DataFrame:
@@ -43,6 +51,18 @@ def returned_lines(engine: Engine, *, as_of: dt.date) -> pd.DataFrame:
     table[_WHOLE] = table[_WHOLE].astype("int64")
     table["units"] = table["units"].astype("float64")
     return table[list(RETURN_COLUMNS)]
+
+
+def given_back(engine: Engine, *, as_of: dt.date) -> pd.DataFrame:
+    """What each customer gave back of money that counts as spent; nobody where it is deducted.
+
+    Returns
+    -------
+    DataFrame sorted by ``customer_id``
+        ``customer_id, given_back`` (positive), of who gave anything back up to `as_of`.
+    """
+    found = engine.query(_GIVEN_BACK_SQL, {"as_of": as_of}).astype({"given_back": "float64"})
+    return found.sort_values("customer_id", kind="stable", ignore_index=True)
 
 
 def special_lines(engine: Engine) -> pd.DataFrame:

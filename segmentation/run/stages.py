@@ -56,6 +56,7 @@ STAGES: dict[str, Stage] = {
                 "order_days": "lines per day of order, as they were found",
                 "registration_days": "customers per day of registration",
                 "returned_lines": "lines marked as returns",
+                "given_back": "what each customer gave back of the money that counts as spent",
                 "special_lines": "lines that are no product",
                 "raw_columns": "every raw column as it was found",
                 "lines": "size and span of the clean lines",
@@ -356,7 +357,7 @@ STAGES: dict[str, Stage] = {
             next_steps.next_steps,
             inputs=(
                 *("history", "customers", "model", "campaign_arms", "line_findings"),
-                *("forecast_facts", "overview", "margins"),
+                *("forecast_facts", "overview", "margins", "given_back"),
             ),
             uses=("split_pre_register", "gross_margin", "contact_cost", "call_cost"),
             gives={

@@ -13,6 +13,7 @@ from segmentation.actions.next_steps import (
     call_first,
     movement,
     retention,
+    with_given_back,
 )
 from segmentation.actions.slipping import FELL, SILENT, came_back, most_slipped, slipping_customers
 from segmentation.book.words.calling import call_first_sentence
@@ -289,6 +290,57 @@ def test_where_forecasts_are_withheld_slipping_customers_are_called_by_spend():
     assert orders == {"silent": 40.0, "fell": 20.0}, "one order of hers must pay for the call"
     assert call_first(risks, none, least=30.0)["customer_id"].tolist() == ["silent"]
     assert table["chance"].isna().all() and "chance" not in table["why"].iloc[0]
+
+
+def test_what_was_given_back_is_told_and_does_not_lead_the_calls():
+    """A large order booked twice and given back is not whom to ring first."""
+    back = pd.DataFrame({"customer_id": ["silent", "gone"], "given_back": [190.0, 7.0]})
+    listed = with_given_back(customers(), back)
+    assert listed["given_back"].tolist() == [0.0, 190.0, 0.0, 0.0]
+    above = with_given_back(customers(), back.assign(given_back=999.0))
+    assert above["given_back"].max() == 200.0, "of purchases before the data begin"
+    assert with_given_back(customers(), back.head(0))["given_back"].isna().all()
+
+    slipping = slipping_customers(BEFORE, listed, {("normal", "Low"): 0, ("normal", "High"): 1})
+    assert slipping["customer_id"].tolist() == ["fell", "silent"]
+    risks = at_risk(BEFORE, listed, slipping, {"possible": False})
+    none = pd.DataFrame({"customer_id": [], "arm": []})
+    table = call_first(risks, none)
+    assert table[["customer_id", "given_back"]].values.tolist() == [
+        ["fell", 0.0],
+        ["silent", 190.0],
+    ]
+    assert call_first(risks, none, least=3.0)["customer_id"].tolist() == ["fell"], "2 an order left"
+    known, plain = (at_risk(BEFORE, one, slipping, FACTS) for one in (listed, customers()))
+    known, plain = (t.set_index("customer_id")["value_at_risk"] for t in (known, plain))
+    assert known["silent"] == pytest.approx(plain["silent"] * 0.05)
+    assert known["fell"] == plain["fell"]
+
+    many = pd.concat([slipping] * 6).assign(what=FELL, segment_from="High")
+    moved = pd.DataFrame({"as_of": ["2023-09-30", "2023-12-31"], "segment_from": "High",
+                          "segment_to": "High", "customers": 90, "revenue": 0.0})  # fmt: skip
+    profile = pd.DataFrame(
+        {"segment_type": "normal", "cluster": [0, 1], "segment": ["Low", "High"]}
+    )
+    said = movement_sentence(moved, many, profile=profile, currency="USD")
+    assert "they have spent \\$1,200 so far, \\$1,140 of it given back." in said
+    called = pd.concat([table] * 6).assign(segment="High")
+    told = call_first_sentence(called, FOUND, {"possible": False, "reason": "x"}, ["normal"],
+                               currency="USD")  # fmt: skip
+    assert "\\$1,680 since their first orders, \\$1,140 of it given back." in told
+    assert "mean order so far after returns is \\$11.00" in told
+    plays = pd.DataFrame([{"segment_type": "normal", "segment": "High", "break_even_response": 0.2,
+                           "break_even_typical": float("nan")}])  # fmt: skip
+    before = pd.DataFrame(
+        [{"segment_type": "normal", "segment_from": "High", "customers": 0, "ordered": 0}]
+    )
+    found = most_slipped(many, before, none, plays, contact_cost=1.0)
+    text = slipped_sentence(found, FLOWS, kinds=["normal"], currency="USD", is_told=True)
+    assert "\\$1,680 so far, \\$1,140 of it given back." in text
+    few = most_slipped(many.head(8), before, none, plays, contact_cost=1.0)
+    assert "\\$1,120 so far, before returns." in slipped_sentence(
+        few, FLOWS, kinds=["normal"], currency="USD", is_told=True
+    )
 
 
 def test_lists_of_a_run_leave_out_its_control_arms(run, cdnow_run):

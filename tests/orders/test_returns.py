@@ -69,6 +69,15 @@ def test_return_after_the_last_day_of_observation_is_not_yet_known(tmp_path, pol
     assert kinds(run_of(tmp_path, lines, returns=policy)) == {}
 
 
+def test_what_each_customer_gave_back_is_known_unless_it_is_deducted(tmp_path):
+    lines = [sold("a", "2023-01-01", 5), sold("a", "2023-02-01", -2), sold("b", "2023-03-01", 3)]
+    run = run_of(tmp_path, [*lines, sold("b", "2023-03-02", -1)])
+    assert run["given_back"]["customer_id"].tolist() == ["a"], "after the last day nothing is known"
+    spent = run["customers"].set_index("customer_id")["total_spent"]
+    assert run["given_back"]["given_back"].tolist() == [spent["a"] * 2 / 5]
+    assert run.with_parameters(returns="net")["given_back"].empty
+
+
 def test_another_product_or_customer_answers_for_nothing(tmp_path):
     run = run_of(
         tmp_path,

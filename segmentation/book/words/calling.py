@@ -9,7 +9,9 @@ from typing import Any
 import pandas as pd
 
 from segmentation.actions.break_even import dearer_than_typical
+from segmentation.actions.slipping import order_kept
 from segmentation.book.words.front_numbers import guessed_and_came, is_rough
+from segmentation.book.words.returns import given_back_words
 from segmentation.book.words.text import dollars, inert, listed, named, of_one, plural, told
 from segmentation.book.words.warnings import ONCE_RIGHT
 from segmentation.core.columns import format_money, format_percent
@@ -61,13 +63,16 @@ def call_first_sentence(
         of = f"most of {names[0]}" if names[1:] else f"all of {names[0]}"
     n, margin = len(call_first), found["gross_margin"]
     spent = format_money(float(call_first["total_spent"].sum()), currency)
-    spent = dollars(f"{spent}{of_one(call_first['total_spent'])}")
+    spent += of_one(call_first["total_spent"])
+    back = given_back_words(call_first.get("given_back"), currency)
+    spent = dollars(f"{spent} since their first orders{back}")
     cost = n * found["cost_of_a_call"]
-    order = float(call_first["average_order_value"].mean())
+    order = float(order_kept(call_first).mean())
+    after = " after returns" if back else ""
     text = "" if dates_hold else ONCE_RIGHT
     text += (
         f"**{plural(n, 'customer')}** {'is' if n == 1 else 'are'} on the list *Call first* ({of}); "
-        f"they have spent {spent} since their first orders. Calling all of them costs "
+        f"they have spent {spent}. Calling all of them costs "
         f"{dollars(format_money(cost, currency))} at {some}. "
     )
     mean = dollars(format_money(order, currency))
@@ -78,7 +83,7 @@ def call_first_sentence(
         )
     else:
         text += (
-            f"It {calls_pay(call_first, found)} because of it: their mean order so far is {mean}, of which "
+            f"It {calls_pay(call_first, found)} because of it: their mean order so far{after} is {mean}, of which "
             f"{format_percent(margin)} is margin. Who is listed for large orders tends to place smaller "
             "ones next: count on more.\n\n"
         )
@@ -87,7 +92,7 @@ def call_first_sentence(
         risk = float(call_first["value_at_risk"].sum())
         text += (
             f"The chance of each to order within {facts['outcome_days']} days fell in the last quarter. Their own mean "
-            f"orders times that fall are {dollars(format_money(risk, currency))} at risk, "
+            f"orders{after} times that fall are {dollars(format_money(risk, currency))} at risk, "
             f"{dollars(format_money(risk * margin, currency))} of it margin, for each of them more than a "
             f"call costs: the calls pay if they win back {format_percent(cost / (risk * margin))} of it, "
             f"and leave {dollars(format_money(risk * margin - cost, currency))} if they win back all. "
@@ -125,7 +130,7 @@ def calls_pay(call_first: pd.DataFrame, found: Mapping[str, Any]) -> str:
     Also by the typical order, where the mean lies far above it.
     """
     cost = len(call_first) * found["cost_of_a_call"]
-    orders = call_first["average_order_value"].astype(float)
+    orders = order_kept(call_first)
     order = float(orders.mean())
     exact = cost / (found["gross_margin"] * order) if order > 0 else 0.0
     needed = math.ceil(exact - 1e-9)

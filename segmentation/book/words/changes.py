@@ -10,6 +10,7 @@ import pandas as pd
 from segmentation.actions.compare import MOVED, NEW, REDRAWN, STAYED
 from segmentation.actions.next_steps import NEW as NEWCOMERS
 from segmentation.actions.slipping import FELL
+from segmentation.book.words.returns import given_back_words
 from segmentation.book.words.text import (
     Html,
     dollars,
@@ -142,18 +143,19 @@ def movement_sentence(
     else:
         (begin, end), count, spent = next(falls.nlargest(1, "sum").itertuples(name=None))
         of = int(last.loc[last["segment_from"] == begin, "customers"].sum())
+        flow = slipping[fell & (slipping["segment_from"] == begin) & (slipping["segment"] == end)]
         parts = [
             f"{_count(count)} of {plural(of, 'customer')} of {inert(begin)} "
             + (f"({format_percent(count / of)}) " if count >= LEAST_PUBLISHED else "")
             + f"fell to {inert(end)} {period}; they have spent {format_money(spent, currency)}"
-            f"{of_one(_of_flow(slipping, begin, end))} so far."
+            f"{of_one(flow['total_spent'])} so far{given_back_words(flow.get('given_back'), currency)}."
         ]
         if rest := int(fell.sum()) - count:
             parts.append(f"{_count(rest)} more fell between other segments.")
     if len(silent):
         spent = format_money(float(silent["total_spent"].sum()), currency)
-        spent += of_one(silent["total_spent"])
-        so_far = f"they have spent {spent} so far"
+        spent += f"{of_one(silent['total_spent'])} so far"
+        so_far = f"they have spent {spent}{given_back_words(silent.get('given_back'), currency)}"
         parts.append(
             f"{_count(len(silent), 'customer')} fell silent {period}; {so_far}. Nobody fell a segment."
             if falls.empty
@@ -171,11 +173,6 @@ def movement_sentence(
     if profile["segment"].duplicated().any():
         parts.append("Here segments of one name count together, whichever group they are of.")
     return dollars(" ".join(parts))
-
-
-def _of_flow(slipping: pd.DataFrame, begin: str, end: str) -> pd.Series[float]:
-    fell = (slipping["segment_from"] == begin) & (slipping["segment"] == end)
-    return slipping.loc[fell & (slipping["what"] == FELL), "total_spent"].astype(float)
 
 
 def _rises(flows: pd.DataFrame, profile: pd.DataFrame) -> list[bool]:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from segmentation.actions.campaign import TREATMENT
 from segmentation.actions.recommend import NOT_AT_THIS_COST
-from segmentation.actions.slipping import most_slipped
+from segmentation.actions.slipping import kept_of, most_slipped
 from segmentation.book.words.break_even import one_of_them, single_order, typically
 from segmentation.book.words.calling import calls_pay
 from segmentation.book.words.front_numbers import (
@@ -24,6 +24,7 @@ from segmentation.book.words.front_numbers import (
     sparkline,
     unfinished,
 )
+from segmentation.book.words.returns import given_back_words
 from segmentation.book.words.slipping import anyway, writing_pays
 from segmentation.book.words.text import (
     as_sentence,
@@ -249,10 +250,11 @@ def _slipped(run: Any) -> tuple[float, Action] | None:
         return None
     but = f"; {found.alone:,} are left alone to compare" if found.alone else ""
     spent = f"{format_money(found.spent, currency)} spent so far{of_one(found.each)}"
+    spent += given_back_words(found.given_back, currency)
     back = f"; {share} of a quarter earlier came back anyway" if (share := anyway(found)) else ""
     whom = named(found.segment, found.segment_type, list(run["profile"]["segment_type"]))
     return (
-        found.spent,
+        found.spent - float(found.given_back.sum()),
         Action(
             f"Win back {found.customers:,} of {whom} who slipped last quarter",
             () if cost_beside_orders(run) else writing_pays(found, currency),
@@ -381,16 +383,19 @@ def _called_first(run: Any) -> tuple[float, Action] | None:
     if len(listed_first) < LEAST_CALLED:
         return None
     money = float(listed_first["total_spent"].sum())
+    left = float(kept_of(listed_first).sum())
     possible = run["forecast_facts"]["possible"]
     why = "whose chance to order fell" if possible else "who fell or fell silent"
+    back = given_back_words(listed_first.get("given_back"), run.parameters.currency)
     first = "the largest value at risk" if possible else "the largest spender"
+    first += " after returns" if back else ""
     currency, facts = run.parameters.currency, run["call_first_facts"]
     cost = format_money(len(listed_first) * facts["cost_of_a_call"], currency)
     pays = () if cost_beside_orders(run) else (f"{calls_pay(listed_first, facts)} because of it",)
     spent = f"{format_money(money, currency)} spent so far{of_one(listed_first['total_spent'])}"
-    at_stake = _at_risk(listed_first, facts, currency) if possible else spent
+    at_stake = _at_risk(listed_first, facts, currency) if possible else spent + back
     return (
-        0.0 if possible and is_rough(run["forecast_calibration"]) else money,
+        0.0 if possible and is_rough(run["forecast_calibration"]) else left,
         Action(
             f"Call first: {plural(len(listed_first), 'customer')} {why} in the last quarter",
             (f"calling all costs {cost}", *pays),

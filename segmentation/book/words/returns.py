@@ -7,8 +7,18 @@ from typing import Any
 
 import pandas as pd
 
-from segmentation.book.words.text import Html, dollars, inert, listed, named, plural, table_of
+from segmentation.book.words.text import (
+    Html,
+    dollars,
+    inert,
+    listed,
+    named,
+    of_one,
+    plural,
+    table_of,
+)
 from segmentation.core.columns import RULE_WORDS, format_money, format_percent, format_share
+from segmentation.core.limits import LEAST_PUBLISHED
 
 _ENGINE_KEYS = ("engine", "server", "driver")
 _CODES_NAMED = 5
@@ -23,6 +33,26 @@ def reading_sentence(overview: dict[str, Any]) -> str:
         if name not in _ENGINE_KEYS
     ]
     return f"How the files were read: {'; '.join(notes)}." if notes else ""
+
+
+def given_back_words(back: pd.Series[float] | None, currency: str) -> str:
+    """What customers of a list gave back of what they spent, to stand behind the sum.
+
+    Of few who gave anything back the money is not told; nothing where nobody did.
+
+    Examples
+    --------
+    >>> given_back_words(pd.Series([0.0, *[50.0] * 6]), "GBP")
+    ', £300 of it given back'
+    >>> given_back_words(pd.Series([0.0, 0.0, 50.0]), "GBP"), given_back_words(pd.Series([0.0]), "GBP")
+    (', before returns', '')
+    """
+    gave = pd.Series() if back is None else back.astype(float)[lambda own: own > 0]
+    if gave.empty:
+        return ""
+    if len(gave) < LEAST_PUBLISHED:
+        return ", before returns"
+    return f", {format_money(float(gave.sum()), currency)} of it given back{of_one(gave)}"
 
 
 def special_lines_table(special: pd.DataFrame, *, currency: str) -> Html:

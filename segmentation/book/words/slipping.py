@@ -8,6 +8,7 @@ import pandas as pd
 
 from segmentation.actions.slipping import Slipped
 from segmentation.book.words.break_even import one_of_them, single_order, typically
+from segmentation.book.words.returns import given_back_words
 from segmentation.book.words.text import (
     as_sentence,
     dollars,
@@ -83,11 +84,12 @@ def slipped_sentence(
         return "Nobody fell a segment or fell silent in the last quarter."
     name = inert(named(found.segment, found.segment_type, kinds))
     did = f": {listed(parts_of(found))}" if parts_of(found) else ""
-    spent = f"{format_money(found.spent, currency)}{of_one(found.each)}"
+    spent = f"{format_money(found.spent, currency)}{of_one(found.each)} so far"
+    spent += given_back_words(found.given_back, currency)
     came = told(_came_in(found, movement)) if len(set(kinds)) == 1 else ""
     came = f" In the same quarter {came} others came into it." if came else ""
     text = "" if dates_hold else ONCE_RIGHT
-    text += f"**{plural(found.customers, 'customer')} of {name}** slipped in the last quarter{did}. They have spent {spent} so far.{came} "
+    text += f"**{plural(found.customers, 'customer')} of {name}** slipped in the last quarter{did}. They have spent {spent}.{came} "
     if is_told and (pays := writing_pays(found, currency)):
         text += f"{as_sentence(': '.join(pays))} "
     if found.alone:

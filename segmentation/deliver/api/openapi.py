@@ -115,7 +115,8 @@ def _scoring_paths(serving: Serving) -> dict[str, Any]:
     call_first = _operation(
         "Customers who may be lost, who have most to lose first",
         "Value at risk is the mean order times the fall of the chance to order since a quarter ago: "
-        "a ranking, no promise of revenue. Whoever has nothing at risk is not in the answer; leave "
+        "a ranking, no promise of revenue. For the same places as in call_first.csv give total_spent after "
+        "what was given back. Whoever has nothing at risk is not in the answer; leave "
         "out whom a test leaves alone. 404 where the run's calibration withholds forecasts.",
         _in_every_form("AtRisk", "AtRiskColumns"),
         "400 401 404 408 413 415 422 503",

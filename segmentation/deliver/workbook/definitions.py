@@ -68,6 +68,11 @@ _FORECAST = (
 )
 """No such columns where forecasts are withheld."""
 _LAST_ORDER = Column("last_order", "Last order", "", "date", "Day of the last order that counts.")
+_GIVEN_BACK = _money(
+    "given_back",
+    "Given back",
+    "Part of what the customer spent; the order of the list counts what is left.",
+)
 _BREAK_EVEN = _share(
     "break_even_response",
     "Pays if so many order",
@@ -210,7 +215,7 @@ SHEET_COLUMNS: dict[str, dict[str, Column]] = {
         _money(
             "value_at_risk",
             "Value at risk",
-            "Mean order times the fall of the chance to order: a ranking, no promise of revenue.",
+            "Mean order, after what was given back, times the fall of the chance to order: a ranking, no promise of revenue.",
         ),
         _share(
             "chance_before",
@@ -218,10 +223,11 @@ SHEET_COLUMNS: dict[str, dict[str, Column]] = {
             "As it was at the end of the quarter before. Empty = not forecast.",
         ),
         _share("chance", "Chance to order now", "Empty = not forecast."),
+        _GIVEN_BACK,
         _text("why", "Why", "The reason in words."),
     ),
     "slipping": _by_name(
-        *(_LAST_ORDER, _ARM),
+        *(_LAST_ORDER, _ARM, _GIVEN_BACK),
         _text("segment_from", "Segment before", "At the end of the quarter before."),
         _text(
             "what",

@@ -62,7 +62,7 @@ _ADVICE = ("play", "do", "break_even_response", "break_even_typical")
 _BY_VALUE = ("profile", "names")
 _WITHOUT_EMPTY = ("call_first", "findings")
 """Kinds of sheets that leave out a column without a value."""
-_IF_ANY = {"break_even_typical"}
+_IF_ANY = {"break_even_typical", "given_back"}
 """Columns that any sheet leaves out where nobody has a value."""
 ARMS = {"treatment": "contact", "control": "leave alone"}
 """What a customer's arm asks of who has the list."""

@@ -39,6 +39,10 @@ RESPONSE_VALUES = {
     "base_is": "base_is",
     "first_order": "value",
     "value_in_period": "value_in_period",
+    "base_quarters": "quarters",
+    "latest": "latest",
+    "latest_base": "latest_share",
+    "latest_value": "latest_value",
 }
 FIRST_ORDER, WINDOW_ORDER, ALL_SPENT = "first order", "order in the window", "all they spent"
 """What a response is taken to be worth: which mean it is."""
@@ -130,7 +134,8 @@ def recommend(
         revenue_low, revenue_high, revenue_share, largest_share, revenue_per_customer,
         one_time_share, median_recency, response_value, response_is, typical_order, value_in_period,
         break_even_response, break_even_typical, cost_limit, campaign_cost, outcome_days, base, base_low, base_high,
-        base_customers, base_ordered, base_recency, base_is, anomalies``. ``response_value`` is the mean
+        base_customers, base_ordered, base_recency, base_is, base_quarters, latest, latest_base,
+        latest_value, anomalies``. ``response_value`` is the mean
         first order of those who ordered within ``outcome_days``; of fewer than
         `LEAST_RESPONSES`, the mean order of the segment in the window (``response_is`` says
         which), ``typical_order`` the median of its customers' own mean orders;
@@ -140,8 +145,10 @@ def recommend(
         ``base`` is the share of ``base_customers`` that orders within ``outcome_days``
         without any campaign, with its 95% interval: of today's customers as forecast, or of
         those whom the segment's borders held at the cut (``base_is`` says which).
-        ``base_ordered`` ordered after the cut; ``base_recency`` is the median of days since
-        the last order then. Missing where the source cannot tell.
+        ``base_ordered`` ordered after the cut, or so many times one of them did within the
+        last ``base_quarters`` quarters; ``base_recency`` is the median of days since the last
+        order at the cut. ``latest_base`` ordered, for ``latest_value`` each, in the last quarter
+        that was followed, from the day ``latest``. Missing where the source cannot tell.
     """
     plays = plays or load_plays()
     given = rule_files.with_names(naming_rules or rule_files.load_rules("naming_rules"))
@@ -237,11 +244,11 @@ def who_orders_anyway(followed: pd.DataFrame, forecast: pd.DataFrame) -> pd.Data
     Returns
     -------
     DataFrame
-        `followed`; where there is a forecast ``customers, share, low, high`` are of today.
-        What a response is worth can only be seen of those who were followed.
+        `followed`; where there is a forecast ``customers, share, low, high`` are of today, and
+        what an order is worth is of the last four quarters: of one cut long ago it may be another.
     """
     keys = ["segment_type", "segment", "days"]
-    today = forecast.set_index(keys)[["customers", "share", "low", "high"]]
+    today = forecast.set_index(keys).drop(columns=["modelled", "median_recency", "cuts"])
     then = followed.set_index(keys).assign(base_is=FOLLOWED)
     return today.assign(base_is=FORECAST).combine_first(then).reset_index()
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from segmentation.core.columns import (
     FEATURES,
+    RESPONSE_DAYS,
     SEGMENT_COLUMNS,
     SHIPPED_FEATURES,
     TRANSACTIONS,
@@ -23,6 +24,7 @@ _TAKEN = (
     *("as_of", "customers", "customers_share", "revenue", "revenue_share", "silhouette", "tier"),
     *("cohort", "part", "days", "rule", "file", "chance", "expected_orders", "expected_value"),
     *("days_before", "days_to_order", "next_amount", "spent_first_day", "outcome_days"),
+    *(f"revenue_{days}" for days in RESPONSE_DAYS),
 )
 """Columns of tables that have features too."""
 _SQL = (

@@ -7,12 +7,15 @@ from typing import Any
 
 import pandas as pd
 
-from segmentation.core.limits import MOST_QUARTERS
+from segmentation.core.columns import RESPONSE_DAYS
+from segmentation.core.limits import MOST_QUARTERS, QUARTER_DAYS
 from segmentation.core.parameters import Parameters
 from segmentation.customers import features
 from segmentation.customers.read_orders import read_lines, rules_of
 from segmentation.orders import clean
 from segmentation.sources.snapshot import Snapshot
+
+WITHIN = tuple(f"revenue_{days}" for days in RESPONSE_DAYS if days <= QUARTER_DAYS)
 
 
 def quarter_ends(first: dt.date, last: dt.date) -> list[dt.date]:
@@ -41,7 +44,9 @@ def read_history(
 
     ``history``: one row per quarter's end (``as_of``, the last day of observation left out)
     and customer, with every feature, ``days_to_order`` (to the next order, however late; NaN
-    where none came), and ``orders_next, revenue_next`` up to the next quarter's end.
+    where none came), ``next_amount`` (money of that day's orders), ``orders_next, revenue_next``
+    up to the next quarter's end, and of that ``revenue_30`` and so on within so many days
+    (NaN where no order came).
     """
     if overview["is_customer_table"] or parameters.fit_on != "all" or not cut.get("cut"):
         return {"history": pd.DataFrame()}
@@ -51,7 +56,7 @@ def read_history(
     with snapshot.opened() as engine:
         source = read_lines(engine, snapshot, parameters)
         clean.clean(engine, **rules_of(parameters), as_of=newest)
-        until, later = newest, pd.Series(dtype=float)
+        until, later = newest, pd.DataFrame(columns=["days_to_order", "next_amount"], dtype=float)
         for day in ends:
             after = features.followed_customers(
                 engine, cut=day, last=until, returns=parameters.returns
@@ -59,14 +64,18 @@ def read_history(
             clean.clean(engine, **rules_of(parameters), as_of=day)
             known = features.known_on(engine, source, day)
             after = after.reindex(known["customer_id"])
-            waited = after["days_to_order"].fillna(later.reindex(after.index) + (until - day).days)
+            then = later.reindex(after.index)
+            then["days_to_order"] += (until - day).days
+            following = after[list(later)].fillna(then)
+            spent = after[list(WITHIN)].where(after["orders_after"] > 0)
             parts.append(
                 known.assign(
                     as_of=day.isoformat(),
-                    days_to_order=waited.to_numpy(),
+                    **{name: following[name].to_numpy() for name in following},
+                    **{name: spent[name].to_numpy() for name in WITHIN},
                     orders_next=after["orders_after"].fillna(0).to_numpy(dtype="int64"),
                     revenue_next=after["revenue_after"].fillna(0).to_numpy(dtype=float),
                 )
             )
-            until, later = day, waited
+            until, later = day, following
     return {"history": pd.concat(parts[::-1], ignore_index=True) if parts else pd.DataFrame()}

@@ -15,6 +15,8 @@ from segmentation.core.limits import (
     DRIFT_WEIGHT,
     EVERYBODY_ALIVE,
     LEAST_CUSTOMERS,
+    LEAST_PUBLISHED,
+    LEAST_RESPONSES,
     MISSED_DECILE,
     MISSED_TOTAL,
 )
@@ -27,17 +29,21 @@ from segmentation.segments.model import SegmentModel
 
 FORECAST_COLUMNS = ("customer_id", "chance", "expected_orders", "expected_value", "outcome_days")
 CALIBRATION_COLUMNS = ("decile", "customers", "predicted", "observed", "low", "high")
+WORTH = ("value", "value_in_period")
 ANYWAY_COLUMNS = (
-    *("segment_type", "segment", "days", "customers", "ordered", "modelled", "share", "low"),
-    *("high", "median_recency", "cuts"),
+    *("segment_type", "segment", "days", "customers", "modelled", "share", "low", "high"),
+    *("median_recency", "cuts", "ordered", *WORTH, "quarters", "latest", "latest_share"),
+    "latest_value",
 )
 TRACK_COLUMNS = (
     "as_of", "segment_type", "segment", "days", "customers", "ordered", "modelled", "share",
-    "low", "high", "came",
+    "low", "high", "came", *WORTH,
 )  # fmt: skip
 KNOWN = ("recency", "frequency", "tenure", "total_spent")
 """What is asked of a customer for a forecast."""
 DRAWS = 5_000
+_YEAR = 4
+"""Quarters whose orders say what one is worth: one of each season."""
 _EVEN = 7
 """Days by which a period may be shorter than asked and still answers for it: quarters differ."""
 
@@ -225,7 +231,9 @@ def _anyway(
             corrected(row.modelled, _of_segment(own, row)) for row in shares.itertuples()
         ]
         ends = np.array([interval_of(r.share, r.customers, own) for r in shares.itertuples()])
-        answers.append(shares.assign(low=ends[:, 0], high=ends[:, 1], cuts=own["as_of"].nunique()))
+        shares = shares.assign(low=ends[:, 0], high=ends[:, 1], cuts=own["as_of"].nunique())
+        shares = shares.drop(columns=["ordered", *WORTH])
+        answers.append(shares.merge(of_a_year(own), on=["segment_type", "segment"], how="left"))
     table = pd.concat(answers, ignore_index=True) if answers else pd.DataFrame()
     return {
         "order_anyway": table.reindex(columns=list(ANYWAY_COLUMNS)),
@@ -234,15 +242,58 @@ def _anyway(
 
 
 def _shares(customers: pd.DataFrame, fit: MbgNbd, days: int) -> pd.DataFrame:
-    """Share of each segment that orders within some days, and how many did."""
+    """Share of each segment that orders within some days, how many did, and what for."""
     table = customers.assign(chance=chances(fit, customers, days))
     table["came"] = table["days_to_order"] <= days if "days_to_order" in table else False
+    for name, money in zip(WORTH, ("next_amount", f"revenue_{days}"), strict=True):
+        table[name] = table[money].where(table["came"]) if money in table else np.nan
     groups = table.groupby(["segment_type", "segment"], sort=True)
     shares = groups.agg(
         customers=("chance", "size"), modelled=("chance", "mean"), ordered=("came", "sum"),
-        median_recency=("recency", "median"),
+        median_recency=("recency", "median"), **{name: (name, "mean") for name in WORTH},
     )  # fmt: skip
     return shares.reset_index().assign(days=days)
+
+
+def of_a_year(before: pd.DataFrame) -> pd.DataFrame:
+    """What orders were worth that came anyway in the last four quarters, and the last of these.
+
+    Parameters
+    ----------
+    before : DataFrame
+        Back-tests of one period, as `TRACK_COLUMNS`.
+
+    Returns
+    -------
+    DataFrame, one row per segment
+        ``ordered`` times customers came, ``value`` and ``value_in_period`` their means,
+        ``quarters``; ``latest`` day from which the last quarter was followed, with its own
+        ``latest_share`` and ``latest_value`` (missing where few came).
+
+    Examples
+    --------
+    >>> quarters = pd.DataFrame({"segment_type": "all", "segment": "A", "as_of": list("1234"),
+    ...     "ordered": [30, 0, 30, 60], "came": 0.2, "value": [50.0, np.nan, 50.0, 35.0],
+    ...     "value_in_period": 90.0})
+    >>> of_a_year(quarters)[["ordered", "value", "quarters", "latest", "latest_value"]].values.tolist()
+    [[120, 42.5, 4, '4', 35.0]]
+    """
+    days = sorted(before["as_of"].unique())[-_YEAR:]
+    year = before[before["as_of"].isin(days)].sort_values("as_of")
+    keys = ["segment_type", "segment"]
+    groups = year.groupby(keys)
+    found = groups.agg(ordered=("ordered", "sum"), quarters=("as_of", "nunique"))
+    for name in WORTH:
+        known = year[(year["ordered"] > 0) & year[name].notna()]
+        sums = (known[name] * known["ordered"]).groupby([known[key] for key in keys]).sum()
+        found[name] = sums / known.groupby(keys)["ordered"].sum()
+    last = groups.tail(1).set_index(keys)
+    came = last["ordered"]
+    return found.assign(
+        latest=last["as_of"],
+        latest_share=last["came"].where((came == 0) | (came >= LEAST_PUBLISHED)),
+        latest_value=last["value"].where(came >= LEAST_RESPONSES),
+    ).reset_index()
 
 
 def _of_segment(before: pd.DataFrame, row: Any) -> pd.DataFrame:

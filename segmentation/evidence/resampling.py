@@ -10,9 +10,10 @@ from sklearn.cluster import KMeans
 
 from segmentation.segments.distances import nearest_centres
 
-STARTS = 3
-"""Random starts of a fit on a resample. All of them are cold (k-means++): a start from
-the published centres would make the partition look more stable than it is."""
+STARTS = 10
+"""Random starts of a fit, as many as a run has by default: with fewer a poor start would count as
+disagreement. All are cold (k-means++): a start from the published centres would make the
+partition look more stable than it is."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import yaml
 
 from segmentation.actions.recommend import (
     FIRST_ORDER,
+    FOLLOWED,
     NOT_AT_THIS_COST,
     WINDOW_ORDER,
     _left_alone,
@@ -290,7 +291,8 @@ def test_revenue_shares_of_all_recommendations_add_up_to_one(published):
 def test_an_order_above_all_that_customers_spent_is_not_explained_by_a_few_large_ones():
     """The 80 who came back ordered for 379 where all of the segment have spent 96 so far."""
     row = pd.Series(
-        {"response_value": 379.0, "response_is": FIRST_ORDER, "base_ordered": 80, "outcome_days": 90,
+        {"response_value": 379.0, "response_is": FIRST_ORDER, "base_ordered": 80, "base_is": FOLLOWED, "latest_value": np.nan,
+         "base_quarters": np.nan, "outcome_days": 90,
          "typical_order": 52.7, "break_even_typical": 0.077, "revenue_per_customer": 96.23,
          "value_in_period": np.nan}
     )  # fmt: skip

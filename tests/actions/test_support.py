@@ -142,7 +142,45 @@ def test_base_is_the_forecast_of_todays_customers(cdnow):
             today.loc[at, ["share", "low", "high"]]
         )
         assert row.base_customers == row.customers
-        assert row.base_ordered == followed.at[at, "ordered"], "who shows what a response is worth"
+        assert row.base_ordered > followed.at[at, "ordered"], "four quarters, not one cut"
+
+
+def test_worth_of_an_order_is_that_of_the_last_four_quarters_recomputed(cdnow):
+    """One cut nine months back said $40.21 of Medium value, where the last quarter's were $34."""
+    lines = cdnow_lines(ROOT / "data" / "raw_data" / "cdnow" / "CDNOW_master.txt")
+    daily = lines.assign(amount=lines["amount"].astype(float))
+    daily = daily.groupby(["customer_id", "day"])["amount"].sum().reset_index()
+    model, found = load_model(cdnow.stage("segments") / "model"), []
+    for end in ("1997-06-30", "1997-09-30", "1997-12-31", "1998-03-31"):
+        cut = dt.date.fromisoformat(end)
+        known = cdnow.with_parameters(as_of=cut, calibration_end="auto")["features"]
+        placed = model.assign(known)[["customer_id", "segment"]]
+        after = daily[daily["day"] > cut].merge(placed, on="customer_id").sort_values("day")
+        after["days"] = [(day - cut).days for day in after["day"]]
+        spent = after[after["days"] <= 90].groupby("customer_id")["amount"].sum()
+        first = after.drop_duplicates("customer_id")
+        found.append(first.assign(as_of=end, within=first["customer_id"].map(spent)))
+    orders = pd.concat(found)
+    table = cdnow["order_anyway"].set_index(["segment", "days"])
+    for (name, days), own in [(key, table.loc[key]) for key in table.index if key[1] <= 90]:
+        came = orders[(orders["segment"] == name) & (orders["days"] <= days)]
+        assert (own["ordered"], own["quarters"]) == (len(came), 4)
+        assert own["value"] == pytest.approx(came["amount"].mean())
+        lately = came[came["as_of"] == "1998-03-31"]
+        assert (own["latest"], own["latest_value"]) == (
+            "1998-03-31", pytest.approx(lately["amount"].mean()),
+        )  # fmt: skip
+        if days == 90:
+            assert own["value_in_period"] == pytest.approx(came["within"].mean(), rel=1e-3)
+    row = cdnow["recommendations"].set_index("segment").loc["Medium value"]
+    assert round(row["response_value"], 2) == 39.03 and round(row["latest_value"], 2) == 34.35
+    card = recommendation_cards(
+        cdnow["recommendations"], cdnow["campaign_plan"], currency="USD",
+        overview=cdnow["overview"], cut="", colours={}, gross_margin=0.3, margins=cdnow["margins"],
+    ).text  # fmt: skip
+    assert "3,886 times that a customer who stood here came within 60 days" in card
+    assert "from 1998-03-31, they were worth $34.35: by these it pays if 1 in 10" in card
+    assert "Of those who stood here on 1998-03-31, 11% did." in card
 
 
 def test_without_a_forecast_base_is_of_those_followed():

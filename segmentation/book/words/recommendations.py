@@ -175,6 +175,8 @@ def pays_words(row: Any) -> str:
             text += f", or {people} by the order of the typical customer"
     if row.base > 0:
         text += f"; {format_percent(row.base)} order within {row.outcome_days} days anyway"
+        if pd.notna(row.latest_base) and differs(row.latest_base, row.base):
+            text += f" (lately {format_percent(row.latest_base)})"
     return f"{text}."
 
 
@@ -198,7 +200,7 @@ def anyway_words(row: Any, cut: str, *, is_told: bool = True) -> str:
         f"{format_percent(row.base)} of its {row.base_customers:,.0f} customers are expected to order "
         f"within {row.outcome_days} days without any campaign of this report ("
         f"{interval(row.base_low, row.base_high)}): a forecast, corrected by what earlier ones missed "
-        "of this segment."
+        f"of this segment.{_latest_words(row)}"
         if row.base_is == FORECAST
         else f"{format_percent(row.base)} of the {row.base_customers:,.0f} customers who belonged here "
         f"on {cut} ordered within {row.outcome_days} days after, without any campaign of this report ("
@@ -208,6 +210,13 @@ def anyway_words(row: Any, cut: str, *, is_told: bool = True) -> str:
         points = format_points(row.break_even_response)
         text += f" A campaign pays when it raises this share by {points} percentage points."
     return text
+
+
+def _latest_words(row: Any) -> str:
+    """What came of the same in the last quarter that was followed."""
+    if pd.isna(row.latest_base):
+        return ""
+    return f" Of those who stood here on {row.latest}, {format_percent(row.latest_base)} did."
 
 
 def _silent_words(row: Any) -> str:
@@ -300,13 +309,17 @@ def worth_words(row: Any, currency: str, gross_margin: float, cut: str) -> str:
             f"{start}: all that a customer spent, because these data hold no single orders. What is "
             "needed is really more."
         )
-    of = (
-        f"the mean of the first day's orders of the {row.base_ordered:,.0f} who ordered within "
-        f"{row.outcome_days} days after {cut}"
-        if row.response_is == FIRST_ORDER
-        else "what an order of one of its customers has been worth so far on average"
-    )
-    said = f"{start}: {of}{_carried_words(row, currency)}. An order that comes only because of a contact may be smaller, and so may one of another time."
+    days = f"within {row.outcome_days} days after"
+    if row.response_is != FIRST_ORDER:
+        of = "what an order of one of its customers has been worth so far on average"
+    elif row.base_is == FORECAST and row.base_quarters > 1:
+        of = (
+            f"the mean of the first day's orders on the {row.base_ordered:,.0f} times that a customer "
+            f"who stood here came {days} the end of one of the last {told(row.base_quarters, 'quarter')} followed"
+        )
+    else:
+        of = f"the mean of the first day's orders of the {row.base_ordered:,.0f} who ordered {days} {cut}"
+    said = f"{start}: {of}{_carried_words(row, currency)}. An order that comes only because of a contact may be smaller.{_lately_worth(row, currency)}"
     is_usual = row.response_value <= row.revenue_per_customer
     if row.response_is == FIRST_ORDER and is_usual and row.value_in_period > row.response_value:
         enough = row.break_even_response * row.response_value / row.value_in_period
@@ -316,6 +329,16 @@ def worth_words(row: Any, currency: str, gross_margin: float, cut: str) -> str:
                 f"it pays if {one_in(enough)}."
             )
     return said
+
+
+def _lately_worth(row: Any, currency: str) -> str:
+    """What the same orders were worth in the last quarter followed, and what that makes of break-even."""
+    if row.response_is != FIRST_ORDER or not row.base_quarters > 1 or pd.isna(row.latest_value):
+        return ""
+    value = format_money(row.latest_value, currency)
+    needed = row.break_even_response * row.response_value / row.latest_value
+    pays = f": by these it pays if {one_in(needed)}" if needed * row.customers > 1 else ""
+    return f" In the last quarter followed, from {row.latest}, they were worth {value}{pays}."
 
 
 def _carried_words(row: Any, currency: str) -> str:

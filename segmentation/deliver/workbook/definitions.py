@@ -145,8 +145,8 @@ SHEET_COLUMNS: dict[str, dict[str, Column]] = {
         _money(
             "response_value",
             "Worth of a response",
-            "Mean first order after the cut of those who ordered within the period; where too few "
-            "did, mean of its customers' own mean orders in the window.",
+            "Mean first order of those who came within the period after the end of one of the last "
+            "four quarters, or after the cut; where too few did, mean of its customers' own mean orders.",
         ),
         _text("response_is", "Worth is of", "Which mean the worth of a response is."),
         _money(
@@ -157,7 +157,7 @@ SHEET_COLUMNS: dict[str, dict[str, Column]] = {
         _money(
             "value_in_period",
             "Spent in the period",
-            "Mean of all that those who ordered after the cut spent within the period.",
+            "Mean of all that those who came spent within the period.",
         ),
         _BREAK_EVEN,
         _BREAK_EVEN_TYPICAL,
@@ -173,7 +173,11 @@ SHEET_COLUMNS: dict[str, dict[str, Column]] = {
         _share("base_high", "Response, high end", "95% interval of the response."),
         _people("base_customers", "Customers asked of", "Whom the response is of."),
         _text("base_is", "Response is of", "Today's customers, or those of the cut."),
-        _people("base_ordered", "Ordered after the cut", "Within the period."),
+        _people("base_ordered", "Orders counted", "Whose mean the worth of a response is."),
+        _people("base_quarters", "Quarters", "In which these were counted; empty: after one cut."),
+        _text("latest", "Last followed from", "Day from which the last quarter was followed."),
+        _share("latest_base", "Response lately", "Part that ordered within the period after it."),
+        _money("latest_value", "Worth lately", "Mean first order after that day."),
         _days(
             "base_recency",
             "Days silent then",

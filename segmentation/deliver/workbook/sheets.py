@@ -47,6 +47,7 @@ _IN_TWIN_ONLY = {
             "base_low",
         ),
         *("base_high", "base_customers", "base_ordered", "base_recency", "anomalies"),
+        *("base_quarters", "latest", "latest_base", "latest_value"),
         *("detectable", "is_supported"),
     },
     "campaign": {"cluster"},

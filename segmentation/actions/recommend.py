@@ -282,7 +282,7 @@ def _left_alone(
         format_money(cost, currency, exact=True) if currency else f"{cost:,.2f}"
         for cost in (limit, typical)
     )
-    most += f" ({usual} by the typical order)" if typical > 0 else ""
+    most = f"{usual} ({most} by the mean order)" if typical > 0 else most
     return play | {
         "play": NOT_AT_THIS_COST,
         "do": f"Spend nothing on contacts here. At a contact for {most} or less: {play['play']}.",

@@ -47,9 +47,12 @@ def order_kept(customers: pd.DataFrame) -> pd.Series[float]:
     >>> order_kept(pd.DataFrame(one)).tolist()
     [30.0]
     """
+    order = customers["average_order_value"].astype(float)
+    if "given_back" not in customers.columns:
+        return order
     spent = customers["total_spent"].astype(float)
     part = (kept_of(customers) / spent).where(spent > 0, 1.0)
-    return customers["average_order_value"].astype(float) * part
+    return order * part
 
 
 def slipping_customers(

@@ -11,7 +11,7 @@ import math
 import numpy as np
 import pandas as pd
 
-from segmentation.actions.break_even import break_even_response, sensible_cost
+from segmentation.actions.break_even import break_even_response, dearer_than_typical, sensible_cost
 from segmentation.actions.campaign import TREATMENT
 from segmentation.actions.campaign_plan import ARM, arms_of_run
 from segmentation.actions.limits_of_advice import UNSTABLE
@@ -59,7 +59,8 @@ def what_if(
     DataFrame
         ``segment_type, segment, customers, first, break_even, contact`` (a contact costs no more
         than it can bring back), ``supported`` (and a test can show it), ``contacts`` that the
-        budget pays for and ``needed``, how many of those must order because of it. First what is
+        budget pays for and ``needed``, how many of those must order because of it (by the typical
+        order where the mean lies far above it). First what is
         supported, then the rest of what to contact, then the others; each by revenue.
     """
     rows = []
@@ -79,8 +80,14 @@ def what_if(
         paid = math.floor(left / contact_cost + 1e-9) if contact_cost > 0 else row.first
         contacts.append(min(row.first, paid) if row.contact else 0)
         left -= contacts[-1] * contact_cost
+    dearer = [
+        dearer_than_typical(row.response_value, row.typical_order) or 1.0
+        for row in parts.itertuples()
+    ]
     need = [
-        math.ceil(share * n - 1e-9) if n else 0
-        for share, n in zip(table["break_even"], contacts, strict=True)
+        math.ceil(share * times * n - 1e-9) if n else 0
+        for share, times, n in zip(
+            table["break_even"], pd.Series(dearer)[table.index], contacts, strict=True
+        )
     ]
     return table.assign(contacts=contacts, needed=need).reset_index(drop=True)

@@ -245,7 +245,7 @@ def test_who_slipped_is_told_with_what_writing_costs_and_who_comes_back_anyway()
     dear = plays.assign(break_even_response=0.02, break_even_typical=0.06)
     one = most_slipped(lost, before, arms, **costs | {"plays": dear})
     how = {"kinds": ["normal"], "currency": "USD", "is_told": True}
-    single = "a single extra order pays for all (3 by the typical order)."
+    single = "pays if 3 order because of it (a single mean order pays for all)."
     assert single in slipped_sentence(one, FLOWS, **how)
     late = slipped_sentence(found, FLOWS, **how, dates_hold=False)
     assert late == f"{ONCE_RIGHT}{said}"

@@ -188,7 +188,7 @@ def test_a_rise_beyond_twice_as_many_is_not_worth_a_contact_and_the_cost_that_is
     assert row["cost_limit"] == pytest.approx(limit)
     assert f"At a contact for {limit:,.2f} or less: Win a second order." in row["do"]
     told = _left_alone({"play": "Win back"}, 0.63, 0.34, "USD")["do"]
-    assert told.endswith("At a contact for $0.63 ($0.34 by the typical order) or less: Win back.")
+    assert told.endswith("At a contact for $0.34 ($0.63 by the mean order) or less: Win back.")
     assert advised(rates, contact_cost=limit * 0.999)["play"] == "Win a second order"
     assert advised(rates, contact_cost=limit * 1.001)["play"] == NOT_AT_THIS_COST
 

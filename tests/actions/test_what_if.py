@@ -194,24 +194,29 @@ def test_a_break_even_by_a_mean_far_above_the_typical_order_never_stands_alone()
     assert high.break_even_typical == pytest.approx(1 / 30)
     assert np.isnan(alike.break_even_typical)
     assert (
-        "1 in 90 customers orders because of it (1.1%, 5 if all are contacted), or 1 in 30 by"
-        in (pays_words(high))
+        "1 in 30 customers orders because of it (3.3%, 14 if all are contacted), each worth what the "
+        "typical customer's is; by the mean order 1 in 90 customers orders" in pays_words(high)
     )
     assert "typical" not in pays_words(alike) + _pays(alike)
-    assert "pays if 1 in 90 orders because of it (1 in 30 by the typical" in _pays(high)
+    assert "pays if 1 in 30 orders because of it (1 in 90 by the mean order)" in _pays(high)
+    assert "out of reach" not in limit_words(high)
+    far = high._replace(break_even_typical=0.9, is_campaign=True)
+    assert "By the order of the typical customer it is out of reach: 90%" in limit_words(far)
+    never = high._replace(break_even_typical=1.2)
+    assert "never pay" in pays_words(never) and "does not pay by the typical" in _pays(never)
     sliders = what_if_sliders(
         advice, STABILITY, CUSTOMERS, seed=SEED, gross_margin=0.3, contact_cost=1.0, currency="USD"
     ).data.set_index("segment")["must order because of it"]
-    assert sliders[["High", "Middle"]].tolist() == ["1.1% (3.3% by the typical order)", "6.7%"]
+    assert sliders[["High", "Middle"]].tolist() == ["3.3% (1.1% by the mean order)", "6.7%"]
     tests = sample_size_table(sizes_by_segment(advice)).data.set_index("segment")
-    assert tests.loc[["High", "Middle"], "it pays from"].tolist() == ["1.1 (3.3)", "6.7"]
+    assert tests.loc[["High", "Middle"], "it pays from"].tolist() == ["3.3 (1.1)", "6.7"]
     shown = Sheet("recommendations", "recommendations", advice).shown
     assert "break_even_typical" in shown
     none = advice.assign(break_even_typical=np.nan)
     assert "break_even_typical" not in Sheet("recommendations", "recommendations", none).shown
     called = pd.DataFrame({"average_order_value": [10.0, 10.0, 100.0]})
     costs = {"cost_of_a_call": 5.0, "gross_margin": 0.3}
-    assert calls_pay(called, costs) == "pays if 2 of them order (5 by the typical order)"
+    assert calls_pay(called, costs) == "pays if 5 of them order (2 by the mean order)"
 
 
 def test_the_rule_that_decides_stands_beside_its_decisions():

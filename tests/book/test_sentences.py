@@ -187,7 +187,7 @@ def anyway(**changed: float) -> str:
     row |= {"base_is": FOLLOWED}
     row |= {"latest": "1998-03-31", "latest_base": 0.036}
     row |= {"base_recency": 228.0, "median_recency": 300.0, "outcome_days": 90}
-    row |= {"break_even_response": 0.178}
+    row |= {"break_even_response": 0.178, "break_even_typical": float("nan")}
     return anyway_words(SimpleNamespace(**row | changed), "1997-09-30")
 
 

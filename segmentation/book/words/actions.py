@@ -103,8 +103,9 @@ def sample_size_table(sizes: pd.DataFrame) -> Html:
             "it pays from": [
                 "–"
                 if pd.isna(row.break_even)
+                else f"{_points(row.break_even_typical)} ({_points(row.break_even)})"
+                if carried[row.Index]
                 else _points(row.break_even)
-                + (f" ({_points(row.break_even_typical)})" if carried[row.Index] else "")
                 for row in sizes.itertuples()
             ],
             "proved to pay from": [
@@ -128,7 +129,11 @@ def sample_size_table(sizes: pd.DataFrame) -> Html:
         "Half of each segment contacted, half left alone. The last figures are percentage points, "
         f"which is customers more of 100; {anyway}. A test notices: the smallest rise that it finds 4 "
         "times of 5 (95% confidence). Proved to pay: the whole interval lies above what pays."
-        + (" It pays from: in brackets by the typical order." if carried.any() else "")
+        + (
+            " It pays from: by the typical order, in brackets by the mean, which the last two columns count with."
+            if carried.any()
+            else ""
+        )
     )
     return table_of(rows, caption=caption, numeric=rows.columns[-6:-1])
 

@@ -125,18 +125,19 @@ def _rough_words(calibration: pd.DataFrame | None) -> str:
 
 
 def calls_pay(call_first: pd.DataFrame, found: Mapping[str, Any]) -> str:
-    """How many of those on the list must order for calling all of them to pay, by their mean order.
+    """How many of those on the list must order for calling all of them to pay.
 
-    Also by the typical order, where the mean lies far above it.
+    By the typical order first, where the mean lies far above it.
     """
     cost = len(call_first) * found["cost_of_a_call"]
     orders = order_kept(call_first)
     order = float(orders.mean())
     exact = cost / (found["gross_margin"] * order) if order > 0 else 0.0
     needed = math.ceil(exact - 1e-9)
-    said = "pays if 1 of them orders" if needed <= 1 else f"pays if {needed:,} of them order"
     typical = math.ceil(exact * dearer_than_typical(order, orders.median()) - 1e-9)
-    return f"{said} ({typical:,} by the typical order)" if typical > max(needed, 1) else said
+    if typical > max(needed, 1):
+        return f"pays if {typical:,} of them order ({max(needed, 1):,} by the mean order)"
+    return "pays if 1 of them orders" if needed <= 1 else f"pays if {needed:,} of them order"
 
 
 def _calls_teach(found: Mapping[str, Any], listed_: int) -> str:

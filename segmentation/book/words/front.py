@@ -13,7 +13,7 @@ import pandas as pd
 from segmentation.actions.campaign import TREATMENT
 from segmentation.actions.recommend import NOT_AT_THIS_COST
 from segmentation.actions.slipping import kept_of, most_slipped
-from segmentation.book.words.break_even import one_of_them, single_order, typically
+from segmentation.book.words.break_even import counted, pays_if, single_order
 from segmentation.book.words.calling import calls_pay
 from segmentation.book.words.front_numbers import (
     groups_meant,
@@ -368,9 +368,9 @@ def _pays(row: Any) -> str:
     if row.break_even_response * row.customers <= 1:
         typical = 0.0 if pd.isna(row.break_even_typical) else row.break_even_typical
         return single_order(typical * row.customers)
-    said = f"pays if {one_of_them(row.break_even_response)} because of it"
-    said += typically(row.break_even_typical)
-    more = row.break_even_response / row.base if row.base > 0 else 0.0
+    said = pays_if(row.break_even_response, row.break_even_typical)
+    needed = counted(row.break_even_response, row.break_even_typical)
+    more = needed / row.base if row.base > 0 and needed <= UNREACHABLE else 0.0
     return f"{said}: {format_percent(more)} more than come anyway" if more >= WIDE else said
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from segmentation.actions.slipping import Slipped
-from segmentation.book.words.break_even import one_of_them, single_order, typically
+from segmentation.book.words.break_even import pays_if, single_order
 from segmentation.book.words.returns import given_back_words
 from segmentation.book.words.text import (
     as_sentence,
@@ -33,7 +33,7 @@ def writing_pays(found: Slipped, currency: str) -> tuple[str, ...]:
     written = found.customers - found.alone
     if found.needed * written <= 1:
         return cost, single_order(found.typical * written)
-    return cost, f"pays if {one_of_them(found.needed)} because of it{typically(found.typical)}"
+    return cost, pays_if(found.needed, found.typical)
 
 
 def anyway(found: Slipped) -> str:

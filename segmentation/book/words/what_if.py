@@ -124,11 +124,11 @@ def _money(value: float, sign: str) -> str:
 
 
 def _must_order(share: float, dearer: float = 0.0) -> str:
-    """Who must order, and by the typical order where the mean is ``dearer`` times that one."""
+    """Who must order; first by the typical order where the mean is ``dearer`` times that one."""
     if share > 1:
         return "more than all"
     few = "under 0.1%" if 0 < share < 0.0005 else f"{100 * share:.1f}%"
-    return f"{few} ({_must_order(share * dearer)} by the typical order)" if dearer else few
+    return f"{_must_order(share * dearer)} ({few} by the mean order)" if dearer else few
 
 
 def _advice(row: pd.Series, part: pd.Series) -> str:

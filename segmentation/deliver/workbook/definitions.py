@@ -81,7 +81,7 @@ _BREAK_EVEN = _share(
 _BREAK_EVEN_TYPICAL = _share(
     "break_even_typical",
     "Pays by the typical order",
-    "The same if an order is the typical customer's, where the mean order lies far above it.",
+    "The same if an order is the typical customer's, where the mean order lies far above it: count with this.",
 )
 _BASE = _share(
     "base",

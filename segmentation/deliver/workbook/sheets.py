@@ -59,7 +59,7 @@ _LISTED = {
     "call_first": "to turn to one by one, by {}.",
     "slipping": "who fell a segment or fell silent in the last quarter, by what they spent.",
 }
-_ADVICE = ("play", "do", "break_even_response", "break_even_typical")
+_ADVICE = ("play", "do", "break_even_typical", "break_even_response")
 _BY_VALUE = ("profile", "names")
 _WITHOUT_EMPTY = ("call_first", "findings")
 """Kinds of sheets that leave out a column without a value."""

@@ -65,7 +65,7 @@ def pays_if(mean: float, typical: float) -> str:
     Examples
     --------
     >>> pays_if(0.011, float("nan")), pays_if(0.011, 0.077)
-    ('pays if 1 in 90 orders because of it', 'pays if 1 in 13 orders because of it (1 in 90 by the mean order)')
+    ('pays if 1 in 91 orders because of it', 'pays if 1 in 13 orders because of it (1 in 91 by the mean order)')
     >>> pays_if(0.5, 1.2)
     'does not pay by the typical order (by the mean order if 1 in 2 orders because of it)'
     """

@@ -48,7 +48,7 @@ run = open_run(globals())
 words.banner(run["overview"], run["swap"])
 
 # %% tags=["answer"]
-Markdown(words.trust_sentence(run["stability"], run["stability_whole"], run["chosen"], run["k_rule"], run["k_evidence"], run["holdout"], run["holdout_rankings"], run["verdict"], run["sensitivity"], run["holdout_cuts"]))
+Markdown(words.in_short(run))
 
 # %% [markdown]
 # ## Would other customers give the same segments?
@@ -211,9 +211,3 @@ Markdown(words.calibration_sentence(calibration, run["forecast_facts"]))
 
 # %%
 words.calibration_table(calibration)
-
-# %% [markdown]
-# ## In short
-
-# %%
-Markdown(words.evidence_summary(stability, run["stability_whole"], run["holdout"], run["holdout_rankings"], list(run["chosen"])))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 _SECONDS = 120
-_LINKS = re.compile(r"( · )?<a [^>]*>.*?</a>", re.DOTALL)
+_LINKS = re.compile(r'<span class="follow">.*?</span>|<a [^>]*>.*?</a>', re.DOTALL)
 _FOLDED = re.compile(r"<details><summary>(.*?)</summary>(.*?)</details>", re.DOTALL)
 _DATES = re.compile(rb"/(?:Creation|Mod)Date \([^)]*\)")
 _STYLE = """

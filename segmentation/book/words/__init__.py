@@ -72,6 +72,7 @@ from segmentation.book.words.evidence import (
 from segmentation.book.words.findings import findings_sentence, findings_table, ledger_table
 from segmentation.book.words.front import front_page
 from segmentation.book.words.handover import handover, model_card, weaknesses
+from segmentation.book.words.in_short import in_short
 from segmentation.book.words.prediction import (
     evidence_summary,
     holdout_sentence,
@@ -135,7 +136,6 @@ from segmentation.book.words.structure import (
     scores_sentence,
 )
 from segmentation.book.words.text import Prose, table_of
-from segmentation.book.words.trust import trust_sentence
 from segmentation.book.words.warnings import left_exchanged
 from segmentation.book.words.what_if import what_if_sliders
 
@@ -187,6 +187,7 @@ __all__ = [
     "handover",
     "holdout_sentence",
     "holdout_table",
+    "in_short",
     "k_choice",
     "k_table",
     "ledger_sentence",
@@ -254,7 +255,6 @@ __all__ = [
     "table_of",
     "trial_sentence",
     "trial_table",
-    "trust_sentence",
     "versions_table",
     "weaknesses",
     "what_if_sliders",

@@ -35,7 +35,7 @@ from segmentation.book.words.text import (
     of_one,
     plural,
 )
-from segmentation.book.words.trust import trust
+from segmentation.book.words.trust import trust_of
 from segmentation.book.words.warnings import cost_beside_orders, exchanged, warnings
 from segmentation.core.columns import format_money, format_percent
 from segmentation.core.groups import short_groups
@@ -94,17 +94,11 @@ def front_page(run: Any, *, title: str, link: str, colours: Mapping[str, str]) -
     )
     listed_actions = "".join(
         f"<li><b>{html.escape(one.what)}</b><em>{html.escape(one.said)}</em>"
-        f"<span>{html.escape(one.more)} {html.escape(one.sheet)}&nbsp;· "
-        f'<a href="{link}/08_recommendations.html">why</a></span></li>'
+        f"<span>{html.escape(one.more)} {html.escape(one.sheet)}"
+        f'<span class="follow">&nbsp;· <a href="{link}/08_recommendations.html">why</a></span></span></li>'
         for one in _actions(run)
     )
-    light, lead, grounds = trust(
-        *(run[name] for name in ("stability", "stability_whole", "chosen", "k_rule", "k_evidence")),
-        *(
-            run[name]
-            for name in ("holdout", "holdout_rankings", "verdict", "sensitivity", "holdout_cuts")
-        ),
-    )
+    light, lead, grounds = trust_of(run)
     grounds = f"As the dates stand: {grounds}" if exchanged(run) else grounds
     grounds = re.sub(r" \((?:agreement|silhouette) [^)]*\)", "", grounds)  # chapter 07 has them
     return (

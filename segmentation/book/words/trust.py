@@ -47,24 +47,8 @@ def trust(
         f"{inert(named(row.segment, row.segment_type, list(chosen)))} {DOUBTED[row.verdict]}"
         for row in shaky.itertuples()
     ]
-    for kind, entry in chosen.items():
-        failed = k_rule.get(kind, {}).get("failed", {}).get(str(entry["k"]), [])
-        failed = [] if entry["asked"] == OWN_LABELS else failed  # the tests are of K-Means
-        smooth = entry["k"] > 1 and not verdict[kind]["natural_kinds"]
-        against += [
-            f"a division into {entry['k']} {FAILED_WORDS[name]}"
-            for name in failed
-            if not (smooth and name == "excess")  # the smooth population says the same in full
-        ]
-        scores = of_kind(k_evidence, kind).set_index("k")["silhouette"]
-        of = f"of those who {group_words(kind, list(chosen))}, " if len(chosen) > 1 else ""
-        if smooth:
-            slices = "they are slices of one smooth range of customers, not kinds: "
-            known = verdict[kind]["natural_kinds"] is not None
-            against.append(f"{of}{slices if known else ''}{beside_smooth(verdict[kind])}")
-        elif entry["k"] > 1 and scores.get(entry["k"], 1.0) < REASONABLE_STRUCTURE:
-            against.append(f"{of}the groups overlap (silhouette {scores[entry['k']]:.2f})")
-    against += _beaten(holdout, rankings, cuts)
+    against += divided_doubts(chosen, k_rule, k_evidence, verdict)
+    against += beaten(holdout, rankings, cuts)
     drawn = whole[whole["method"] == "bootstrap"]
     agreement = drawn["agreement"].min()
     differ = agreement < LEAST_AGREEMENT
@@ -91,21 +75,47 @@ def trust(
     return "green", "Use the groups to act and to explain.", grounds
 
 
-def trust_sentence(*evidence: Any) -> str:
-    """`trust` in Markdown."""
-    _, lead, grounds = trust(*evidence)
-    verdict = evidence[7]
-    kinds = [
-        as_sentence(
-            f"{f'of those who {group_words(kind, list(verdict))}, ' if len(verdict) > 1 else ''}{beside_smooth(one)}"
-        )
-        for kind, one in verdict.items()
-        if one["natural_kinds"]
-    ]
-    return " ".join([f"**{lead}** {grounds}", *kinds])
+def trust_of(run: Any) -> tuple[str, str, str]:
+    """`trust` of a run."""
+    return trust(
+        *(run[name] for name in ("stability", "stability_whole", "chosen", "k_rule", "k_evidence")),
+        *(
+            run[name]
+            for name in ("holdout", "holdout_rankings", "verdict", "sensitivity", "holdout_cuts")
+        ),
+    )
 
 
-def _beaten(holdout: dict[str, Any], rankings: pd.DataFrame, cuts: pd.DataFrame) -> list[str]:
+def divided_doubts(
+    chosen: dict[str, Any],
+    k_rule: dict[str, Any],
+    k_evidence: pd.DataFrame,
+    verdict: dict[str, Any],
+) -> list[str]:
+    """What speaks against taking the groups for kinds of customers."""
+    against: list[str] = []
+    for kind, entry in chosen.items():
+        failed = k_rule.get(kind, {}).get("failed", {}).get(str(entry["k"]), [])
+        failed = [] if entry["asked"] == OWN_LABELS else failed  # the tests are of K-Means
+        smooth = entry["k"] > 1 and not verdict[kind]["natural_kinds"]
+        against += [
+            f"a division into {entry['k']} {FAILED_WORDS[name]}"
+            for name in failed
+            if not (smooth and name == "excess")  # the smooth population says the same in full
+        ]
+        scores = of_kind(k_evidence, kind).set_index("k")["silhouette"]
+        of = f"of those who {group_words(kind, list(chosen))}, " if len(chosen) > 1 else ""
+        if smooth:
+            slices = "they are slices of one smooth range of customers, not kinds: "
+            known = verdict[kind]["natural_kinds"] is not None
+            against.append(f"{of}{slices if known else ''}{beside_smooth(verdict[kind])}")
+        elif entry["k"] > 1 and scores.get(entry["k"], 1.0) < REASONABLE_STRUCTURE:
+            against.append(f"{of}the groups overlap (silhouette {scores[entry['k']]:.2f})")
+    return against
+
+
+def beaten(holdout: dict[str, Any], rankings: pd.DataFrame, cuts: pd.DataFrame) -> list[str]:
+    """Whether lists without segments find as much of what is spent later, or more."""
     if not holdout["possible"]:
         return ["whether they foretell anything is not tested"]
     if n := spend_wins(cuts):

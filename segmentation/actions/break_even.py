@@ -38,11 +38,29 @@ def margin_used(asked: float | Literal["auto"], margins: pd.DataFrame) -> float:
     """
     if asked != "auto":
         return float(asked)
+    return round(own_margin(margins) or 0.0, 3) if _own_counts(margins) else ASSUMED_MARGIN
+
+
+def margin_words(asked: float | Literal["auto"], margins: pd.DataFrame) -> str:
+    """Where `margin_used` has its margin from.
+
+    Examples
+    --------
+    >>> costs = pd.DataFrame({"lines": [9], "with_cost": [9], "revenue": [80.0], "cost": [60.0]})
+    >>> margin_words("auto", costs), margin_words(0.4, costs), margin_words("auto", costs[:0])
+    ("the shop's own, by its costs", 'as set', 'an assumption')
+    """
+    if asked != "auto":
+        return "as set"
+    return "the shop's own, by its costs" if _own_counts(margins) else "an assumption"
+
+
+def _own_counts(margins: pd.DataFrame) -> bool:
+    """Whether nearly all lines have a cost, and something is left of revenue."""
     own = own_margin(margins)
     if own is None or round(own, 3) <= 0:
-        return ASSUMED_MARGIN
-    known = int(margins["with_cost"].sum()) >= LEAST_COSTED * int(margins["lines"].sum())
-    return round(own, 3) if known else ASSUMED_MARGIN
+        return False
+    return int(margins["with_cost"].sum()) >= LEAST_COSTED * int(margins["lines"].sum())
 
 
 def break_even_response(contact_cost: float, gross_margin: float, order_value: float) -> float:

@@ -20,7 +20,8 @@ import pyarrow as pa
 import yaml
 
 from segmentation import __version__
-from segmentation.actions.break_even import margin_used
+from segmentation.actions.break_even import margin_used, margin_words
+from segmentation.actions.messages import one_message
 from segmentation.core.atomic import scratch_folder
 from segmentation.core.errors import OutputError
 from segmentation.core.guarded_csv import write_plain_csv
@@ -35,6 +36,8 @@ from segmentation.deliver.lineage import command_of, write_lineage
 from segmentation.deliver.on_cluster import write_customers
 from segmentation.deliver.run_places import Asked
 from segmentation.deliver.workbook import write_workbook
+from segmentation.evidence.cuts import VALUE
+from segmentation.evidence.rankings import SPEND
 from segmentation.run.cache import code_fingerprint, package_fingerprint, write_parquet
 from segmentation.run.run import Run
 from segmentation.run.stages import STAGES
@@ -48,7 +51,7 @@ WORKBOOK_CSV = "workbook_csv"
 SHIPPED_WORKBOOK_PROFILE = "marketplace"
 WORKBOOK_STAGES = (
     *("orders", "findings", "segments", "stability", "preferences", "recommendations", "forecast"),
-    "next_steps",
+    *("next_steps", "cuts"),
 )
 """Stages whose results the workbook is made of."""
 PROCESSED_FOLDER = PROJECT_ROOT / "data" / "processed_data"
@@ -199,11 +202,12 @@ def _write_workbook(run: Run, folder: Path) -> None:
     write_workbook(
         folder / WORKBOOK,
         segments=run["segments"],
-        customers=_with_forecasts(
-            _with_arms(
-                _with_last_order(run["customers"], run["overview"]["as_of"]), run["campaign_arms"]
+        customers=_with_place(
+            _with_forecasts(
+                _with_arms(_with_last_order(run["customers"], run["overview"]["as_of"]), run),
+                run["forecast"] if run["forecast_facts"]["possible"] else None,
             ),
-            run["forecast"] if run["forecast_facts"]["possible"] else None,
+            run["holdout_cuts"],
         ),
         profile=_with_stability(run["profile"], run["stability"]),
         ledger=run["ledger"],
@@ -215,7 +219,10 @@ def _write_workbook(run: Run, folder: Path) -> None:
         next_steps={name: run[name] for name in ("call_first", "slipping")},
         overview=run["overview"]
         | {name: getattr(run.parameters, name) for name in ("currency", *_SAID)}
-        | {"gross_margin": margin_used(run.parameters.gross_margin, run["margins"])},
+        | {
+            "gross_margin": margin_used(run.parameters.gross_margin, run["margins"]),
+            "margin_is": margin_words(run.parameters.gross_margin, run["margins"]),
+        },
         currency=currency,
         csv_folder=csv_folder,
     )
@@ -229,10 +236,25 @@ def _with_last_order(customers: pd.DataFrame, as_of: str | None) -> pd.DataFrame
     return customers.assign(last_order=(pd.Timestamp(as_of) - days).astype("datetime64[s]"))
 
 
-def _with_arms(customers: pd.DataFrame, arms: pd.DataFrame) -> pd.DataFrame:
-    """Customers with the arm of their segment's campaign; empty where there is none."""
+def _with_arms(customers: pd.DataFrame, run: Run) -> pd.DataFrame:
+    """Customers with the arm of their segment's campaign, and what each gets; empty where nothing."""
+    arms = run["campaign_arms"]
     arm = customers["customer_id"].map(arms.set_index("customer_id")["arm"]).astype(object)
-    return customers.assign(campaign_arm=arm.where(arm.notna(), None))
+    return customers.assign(
+        campaign_arm=arm.where(arm.notna(), None),
+        message=one_message(customers, arms, run["call_first"], run["slipping"]),
+    )
+
+
+def _with_place(customers: pd.DataFrame, cuts: pd.DataFrame) -> pd.DataFrame:
+    """Customers with their place among all by spend, or by expected value if that found more before."""
+    found = cuts.groupby("ranking")["revenue_share"].mean()
+    by_value = "expected_value" in customers and found.get(VALUE, 0.0) > found.get(SPEND, 0.0)
+    name, by = (
+        ("place_by_value", "expected_value") if by_value else ("place_by_spend", "total_spent")
+    )
+    place = customers[by].astype(float).rank(method="min", ascending=False)
+    return customers.assign(**{name: place.astype("Int64")})
 
 
 def _with_forecasts(customers: pd.DataFrame, forecast: pd.DataFrame | None) -> pd.DataFrame:

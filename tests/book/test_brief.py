@@ -13,8 +13,8 @@ from segmentation.book.brief import brief_page, write_brief
 
 FRONT = (
     '<section class="front"><p class="front-about">Orders of 1997</p><div class="tiles">'
-    '<div class="tile"><b>23,570</b></div></div><ol><li><b>Retain: High</b><span>$1.31M · '
-    '<a href="../x/08.html">why</a></span></li></ol><details><summary>What the numbers mean'
+    '<div class="tile"><b>23,570</b></div></div><ol><li><b>Retain: High</b><span>$1.31M'
+    '<span class="follow"> · <a href="../x/08.html">why</a></span></span></li></ol><details><summary>What the numbers mean'
     "</summary><dl><dt>Customers</dt><dd>who ordered</dd></dl></details></section>"
 )
 STYLE = (ROOT / "book" / "_static" / "report.css").read_text("utf-8")

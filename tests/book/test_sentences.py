@@ -88,12 +88,12 @@ def ranked(model: float, spend: float = 0.02) -> pd.DataFrame:
 
 def test_a_list_that_beats_the_groups_is_said_though_spend_only_equals_them():
     holdout = {"possible": True}
-    assert trust._beaten(holdout, ranked(0.09), pd.DataFrame()) == [
+    assert trust.beaten(holdout, ranked(0.09), pd.DataFrame()) == [
         "a list by a published model of buying finds later revenue better than these groups"
     ]
     assert (
         "by past spend finds later revenue just as well"
-        in trust._beaten(holdout, ranked(0.03), pd.DataFrame())[0]
+        in trust.beaten(holdout, ranked(0.03), pd.DataFrame())[0]
     )
     steady = pd.DataFrame({"verdict": ["stable"], "jaccard": [0.9]})
     model = {"model": {"predicted_revenue": 1.0, "everybody_alive": False}, "revenue": 1}

@@ -244,6 +244,33 @@ def test_a_campaign_has_its_sheet_and_the_lists_say_who_is_left_alone(tmp_path):
     assert twin_of(tmp_path, "1 Low")[1][3] == "control"
 
 
+def test_whoever_is_on_several_lists_gets_one_message_which_the_lists_say(tmp_path):
+    segments = segments_of(["a", "b", "c"]).assign(total_spent=[9.0, 8.0, 7.0])
+    gets = ["call", "win back", "leave alone"]
+    customers = segments.assign(
+        campaign_arm=["treatment", "treatment", "control"], message=gets, place_by_spend=[1, 2, 3]
+    )
+    listed = customers[["customer_id", "total_spent"]]
+    steps = {"call_first": listed.head(1), "slipping": listed}
+    tables = tables_of(segments, customers=customers, next_steps=steps)
+    tables["overview"] = tables["overview"] | {
+        "gross_margin": 0.25, "margin_is": "the shop's own, by its costs", "contact_cost": 0.5,
+    }  # fmt: skip
+
+    write_workbook(tmp_path / "x.xlsx", csv_folder=tmp_path, **tables)
+
+    book = openpyxl.load_workbook(tmp_path / "x.xlsx")
+    assert [row["message"] for row in rows_of(book["Slipping"])] == gets
+    assert [row["place_by_spend"] for row in rows_of(book["Slipping"])] == [1, 2, 3]
+    names = names_of_sheet(book["Call first"])
+    assert "message" not in names and "place_by_spend" in names
+    assert "campaign_arm" not in names_of_sheet(book["Slipping"])
+    assert "campaign_arm" in twin_of(tmp_path, "slipping")[0]
+    beneath = str([cell.value for cell in book["Summary"]["A"]])
+    assert "gets one message" in beneath
+    assert "margin of 25% (the shop's own, by its costs) and $0.50 a contact" in beneath
+
+
 def test_a_list_of_whom_to_call_says_the_group_in_words_and_the_day_of_the_last_order(tmp_path):
     days = pd.to_datetime(["1998-06-01", "1998-05-01"])
     groups = {"segment_type": ["normal", "pre_register"], "segment": ["Low", "Low"]}

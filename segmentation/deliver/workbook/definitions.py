@@ -53,6 +53,30 @@ _ARM = _text(
     "Campaign",
     "Contact, or leave alone so that the effect can be seen; chosen at random. Empty = no campaign.",
 )
+_MESSAGE = _text(
+    "message",
+    "Message",
+    "The only one that the customer gets, whatever lists have them: call, before win back (who "
+    "slipped), before the segment's campaign. Leave alone = nothing, so that the effect can be "
+    "seen; chosen at random. Empty = no contact is advised.",
+)
+_PLACE = (
+    Column(
+        "place_by_spend",
+        "Place by spend",
+        "",
+        "count",
+        "Among all customers, 1 = spent most: whom to choose first, where not all can be contacted.",
+    ),
+    Column(
+        "place_by_value",
+        "Place by expected value",
+        "",
+        "count",
+        "Among all customers, 1 = most expected: whom to choose first, where not all can be "
+        "contacted. Lists by it found more later revenue than lists by spend at earlier quarters' ends.",
+    ),
+)
 _FORECAST = (
     _share(
         "chance",
@@ -215,7 +239,7 @@ SHEET_COLUMNS: dict[str, dict[str, Column]] = {
             "count",
             "1 = call first. Listed is who has more margin at stake than a call costs.",
         ),
-        _LAST_ORDER,
+        *(_LAST_ORDER, *_PLACE),
         _money(
             "value_at_risk",
             "Value at risk",
@@ -231,7 +255,7 @@ SHEET_COLUMNS: dict[str, dict[str, Column]] = {
         _text("why", "Why", "The reason in words."),
     ),
     "slipping": _by_name(
-        *(_LAST_ORDER, _ARM, _GIVEN_BACK),
+        *(_LAST_ORDER, _ARM, _MESSAGE, *_PLACE, _GIVEN_BACK),
         _text("segment_from", "Segment before", "At the end of the quarter before."),
         _text(
             "what",
@@ -239,8 +263,8 @@ SHEET_COLUMNS: dict[str, dict[str, Column]] = {
             "fell a segment, or fell silent: ordered in the quarter before and not since.",
         ),
     ),
-    LIST: _by_name(_LAST_ORDER, _ARM, *_FORECAST),
-    "anomalies": _by_name(_LAST_ORDER, _ARM, *_FORECAST),
+    LIST: _by_name(_LAST_ORDER, _ARM, _MESSAGE, *_PLACE, *_FORECAST),
+    "anomalies": _by_name(_LAST_ORDER, _ARM, _MESSAGE, *_PLACE, *_FORECAST),
     "findings": _by_name(
         _text("severity", "Severity", "severe = settle it before acting on a list."),
         _text("title", "What was found", "What is wrong with the data."),

@@ -24,6 +24,8 @@ from segmentation.deliver.workbook.cells import MAX_DIGITS
 from segmentation.deliver.workbook.definitions import LIST, SHEET_COLUMNS, TITLES
 
 ALL = "all customers"
+PLACES = ("place_by_spend", "place_by_value")
+"""One of them: the ranking of all customers that found more of what they spent later."""
 _KEYS = ["segment_type", "cluster", "segment"]
 _IN_TWIN_ONLY = {
     "recommendations": {
@@ -79,6 +81,7 @@ ABOUT = {
     "amount_scale": "decimals of an amount",
     "database.engine": "database",
     "gross_margin": "gross margin",
+    "margin_is": "gross margin is",
     "contact_cost": "cost of a contact",
     "outcome_days": "days that forecasts cover",
 }
@@ -130,6 +133,8 @@ class Sheet:
         elif "segment_type" in table.columns and self.kind != "segments":
             said = table["segment_type"].map(group_labels(self.groups))
             table = table.assign(segment_type=said)
+        if "message" in table.columns:
+            hidden = hidden | {"campaign_arm"}
         if "campaign_arm" in table.columns:
             table = table.assign(campaign_arm=table["campaign_arm"].map(ARMS))
         if self.kind in _WITHOUT_EMPTY and len(table):
@@ -227,8 +232,8 @@ def anomaly_sheets(customers: pd.DataFrame, max_rows: int) -> Iterator[Sheet]:
 
 def list_columns(customers: pd.DataFrame) -> list[str]:
     """Who, in which segment, worth how much, how sure, and every feature there is."""
-    first = ["customer_id", "segment_type", "segment", "campaign_arm", "total_spent"]
-    first += ["chance", "expected_orders", "expected_value"]
+    first = ["customer_id", "segment_type", "segment", "campaign_arm", "message", *PLACES]
+    first += ["total_spent", "chance", "expected_orders", "expected_value"]
     last = ["margin", "is_anomaly", "anomaly_reasons"]
     features = [name for name in FEATURES if name in customers.columns and name not in first]
     if "recency" in features:
@@ -239,8 +244,12 @@ def list_columns(customers: pd.DataFrame) -> list[str]:
 def with_day_and_arm(name: str, table: pd.DataFrame, customers: pd.DataFrame) -> pd.DataFrame:
     """A list with the day of the last order, and of whom to leave alone where nobody is left out."""
     known = customers.set_index("customer_id")
-    for fact, before in (("last_order", "recency"), ("campaign_arm", "total_spent")):
-        if fact in known and before in table and (fact, name) != ("campaign_arm", "call_first"):
+    facts = {"last_order": "recency"} | dict.fromkeys(
+        ("campaign_arm", "message", *PLACES), "total_spent"
+    )
+    for fact, before in facts.items():
+        is_said = name == "call_first" and fact in ("campaign_arm", "message")
+        if fact in known and before in table and not is_said:
             table = table.drop(columns=fact, errors="ignore")
             at = list(table.columns).index(before)
             table.insert(at, fact, table["customer_id"].map(known[fact]))
@@ -344,6 +353,11 @@ def summary_notes(
         which = _LISTED[name].format("the money at risk" if known else "what they spent")
         if len(table):
             said.append(f"Sheet {TITLES[name]}: {plural(len(table), 'customer')} {which}")
+    if any("message" in table for table in next_steps.values()):
+        said.append(
+            "Who stands on several lists gets one message, which the column Message says: a call before "
+            "a letter."
+        )
     source = (
         f"{overview.get('source', 'not named')}{' (made up)' if overview.get('synthetic') else ''}"
     )
@@ -356,8 +370,9 @@ def summary_notes(
     if is_told and "gross_margin" in overview:
         margin = format_percent(overview["gross_margin"])
         cost = format_money(overview["contact_cost"], currency)
+        whose = f" ({overview['margin_is']})" if "margin_is" in overview else ""
         said.append(
-            f"What pays is counted at a gross margin of {margin} and {cost} a contact; check both."
+            f"What pays is counted at a gross margin of {margin}{whose} and {cost} a contact; check both."
         )
     said.append("What every column means stands on the sheet Definitions.")
     return tuple(said)

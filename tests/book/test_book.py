@@ -471,16 +471,29 @@ def test_a_long_table_on_a_phone_opens_whole_and_a_short_one_is_turned(tab, buil
     table = tab.locator("table.report-table", has_text="customers taken")
     rows = table.locator("tbody tr")
     shown = rows.filter(visible=True)
+    turned = tab.locator("table.turned", has_text="same today")
 
+    assert shown.count() == 0 and not turned.is_visible()  # a long page begins with its findings
+    for one in (table, turned):
+        tab.locator("details.more", has=one).locator("> summary").click()
     assert shown.count() == 6 < rows.count()
     assert "lift" in shown.first.locator("td").nth(4).evaluate(
         "cell => getComputedStyle(cell, '::before').content"
     )
     table.locator("+ .show-all").click()
     assert shown.count() == rows.count()
-    turned = tab.locator("table.turned", has_text="same today")
     first, second = (turned.locator("tbody tr").nth(n).locator("td").first for n in (0, 1))
     assert first.bounding_box()["y"] == second.bounding_box()["y"]
+
+
+def test_no_chapter_of_a_shop_is_longer_than_a_dozen_screens_of_a_phone(tab, built):
+    tab.set_viewport_size({"width": 390, "height": 844})
+    for path in sorted((built / "cdnow").glob("*.html")):
+        tab.goto(path.as_uri())
+        assert tab.evaluate("document.documentElement.scrollHeight") <= 12 * 844, path.name
+    tab.goto((built / "cdnow" / "07_do_the_segments_hold_up.html").as_uri())
+    tab.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert tab.locator("details.more:not([open])").count() == 0 < tab.locator(".more").count()
 
 
 def test_the_first_screen_of_a_phone_has_warning_numbers_and_an_action_with_its_list(tab, built):

@@ -210,13 +210,13 @@ def _actions(run: Any) -> list[Action]:
         if cost > 0 and not cost_beside_orders(run):
             half = f"half for {format_money(cost, parameters.currency)}"
             start = [f"try {half} (no proof)" if tried else f"contact {half}"]
-        money = f"{format_money(float(row.revenue), parameters.currency)} of revenue"
-        money += f", {format_percent(row.largest_share)} of it one customer's" if is_one else ""
+        brought = f"{format_money(float(row.revenue), parameters.currency)} of revenue"
+        brought += f", {format_percent(row.largest_share)} of it one customer's" if is_one else ""
         found.append(
             Action(
                 f"{row.play}: {name}, {plural(row.customers, 'customer')}",
                 (*wait, *start, pays(row)),
-                f"{row.do} {money}.",
+                f"{row.do} {brought}.",
                 f"Workbook: “{sheets[row.segment_type, row.segment]}”",
             )
         )

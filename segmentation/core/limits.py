@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 # core: words every room needs
-
 PSI_BINS = 10
 """Bins of a feature in the population stability index.
 Why: ten equally full bins tell a shift apart and stay large enough in small samples.
@@ -62,7 +61,6 @@ QUARTER_DAYS = 90
 Why: a quarter, the usual rhythm of such a report."""
 
 # orders: what is wrong with the data
-
 FAR_OFF_DAYS = 365
 """Days between dates and all others from which they may be far off.
 Why: a shop that is silent for a year has no such order in between."""
@@ -152,7 +150,6 @@ CUT_SHARE = 0.9
 Why: a spreadsheet cuts every one of them; some rows may come from elsewhere."""
 
 # customers: one row a customer
-
 TOP_SHARES = (0.01, 0.05, 0.10, 0.20)
 """Shares of customers whose part of the revenue is told.
 Why: the steps at which concentration is usually quoted.
@@ -373,6 +370,9 @@ Why: a placeholder, to replace by your own figure."""
 LEAST_COSTED = 0.8
 """Part of lines whose cost the source must name for its own margin to be used.
 Why: where a fifth is left out, the rest may well be goods of another margin."""
+ONE_ORDER_MARGIN = 0.01
+"""Change of the shop's own margin by a single order from which it is said.
+Why: a point moves every break-even by a twentieth or so; no rate should hang on one order."""
 CALL_TIMES = 5
 """A telephone call to a customer in times of one written contact, until call_cost is set.
 Why: minutes of a person's paid time; round, and an assumption to replace by your own figure."""

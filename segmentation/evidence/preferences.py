@@ -29,7 +29,9 @@ PREFERENCE_COLUMNS = (
     "dimension", "value", "segment_type", "segment", "customers", "buyers", "share", "others",
     "differs",
 )  # fmt: skip
-MARGIN_COLUMNS = ("segment_type", "segment", "lines", "with_cost", "revenue", "cost")
+MARGIN_COLUMNS = (
+    "segment_type", "segment", "lines", "with_cost", "revenue", "cost", "without_one",
+)  # fmt: skip
 _QUARTER = "'Q' || EXTRACT(QUARTER FROM order_date)"
 _SHARES = """
 WITH spent AS (
@@ -54,6 +56,22 @@ FROM classified JOIN members USING (customer_id)
 WHERE rule = 'kept'
 GROUP BY ALL ORDER BY ALL
 """
+_WITHOUT_ONE = """
+-- The margin of all without that one order which moves it most.
+WITH orders AS (
+    SELECT customer_id, order_id, CAST(SUM(amount) AS DOUBLE) AS revenue,
+           CAST(SUM(cost) AS DOUBLE) AS cost
+    FROM classified JOIN members USING (customer_id)
+    WHERE rule = 'kept' AND cost IS NOT NULL
+    GROUP BY ALL
+), others AS (
+    SELECT 1 - (SUM(cost) OVER () - cost) / NULLIF(SUM(revenue) OVER () - revenue, 0) AS left_over,
+           1 - SUM(cost) OVER () / NULLIF(SUM(revenue) OVER (), 0) AS margin
+    FROM orders
+)
+SELECT left_over AS without_one FROM others
+WHERE left_over IS NOT NULL ORDER BY ABS(left_over - margin) DESC, left_over LIMIT 1
+"""
 
 
 def preferences(
@@ -66,7 +84,8 @@ def preferences(
     ``preferences``: the mean over customers of the share of their own spend, so that one large
     customer weighs as much as any other, in the segment (``share``) and among all others of
     its group (``others``); ``differs`` where both part by more than chance. ``margins``: lines,
-    and revenue and cost of those whose cost the source names; empty where it names none.
+    and revenue and cost of those whose cost the source names, and ``without_one``, the margin of all
+    without the order that moves it most; empty where it names none.
     """
     nothing = {
         "preferences": pd.DataFrame(columns=list(PREFERENCE_COLUMNS)),
@@ -87,11 +106,14 @@ def preferences(
             found = engine.query(_shares_by(name))
             tables.append(compared(found, members).assign(dimension=name))
         margins = engine.query(_MARGINS)
+        one = engine.query(_WITHOUT_ONE)["without_one"].astype(float).round(9)
     kept = [table for table in tables if len(table)]
     together = pd.concat(kept, ignore_index=True) if kept else nothing["preferences"]
     return {
         "preferences": together[list(PREFERENCE_COLUMNS)],
-        "margins": margins.fillna(0.0) if margins["with_cost"].any() else nothing["margins"],
+        "margins": margins.fillna(0.0).assign(without_one=one.iloc[0] if len(one) else np.nan)
+        if margins["with_cost"].any()
+        else nothing["margins"],
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import duckdb
 import pandas as pd
 import pytest
 from conftest import ROOT
@@ -15,7 +16,7 @@ from segmentation.book.words.preferences import (
 from segmentation.book.words.recommendations import _by_own_margin, break_even_sentence
 from segmentation.core.limits import ASSUMED_MARGIN
 from segmentation.core.parameters import load_yaml, parameters_from
-from segmentation.evidence.preferences import compared
+from segmentation.evidence.preferences import _WITHOUT_ONE, compared
 from segmentation.run.run import Run
 
 
@@ -76,10 +77,31 @@ def test_the_margin_is_that_of_the_files(run):
     sold = sold.dropna(subset=["customer_id", "order_date"])
     cost = (sold["sku_id"].map(goods) * sold["qty_ordered"]).sum()
     assert margins["cost"].sum() == pytest.approx(cost, abs=0.005)
+    assert margins["without_one"].nunique() == 1
+    carried = margins.assign(without_one=margins["without_one"] + 0.02)
+    assert " (27% without one order) of revenue" in margins_sentence(
+        carried, assumed=0.3, currency="USD"
+    )
     said = margins_sentence(margins, assumed=0.3, currency="USD")
     assert "25% of revenue is left" in said and "assume a gross margin of 30%" in said
     as_set = margins_sentence(margins, assumed=0.246, currency="USD")
     assert as_set.endswith("; what is said of when a campaign pays counts with it.")
+
+
+def test_the_order_that_moves_the_margin_most_is_left_out_whole():
+    lines = pd.DataFrame(
+        {"customer_id": list("aabc"), "order_id": list("1123"), "amount": [50.0, 50, 100, 40],
+         "cost": [40.0, 35, 75, 39], "rule": "kept"}
+    )  # fmt: skip
+    members = pd.DataFrame({"customer_id": list("abc")})
+    with duckdb.connect() as connection:
+        connection.register("classified", lines)
+        connection.register("members", members)
+        assert connection.sql(_WITHOUT_ONE).fetchall() == [(0.25,)], "21.25% with the order of c"
+    own = pd.DataFrame({"revenue": [240.0], "cost": [189.0], "without_one": [0.25]})
+    said, _ = one_play(own)
+    assert "own gross margin is 21%** (25% without one order)" in said
+    assert "without one" not in one_play(own.assign(without_one=0.22))[0]
 
 
 def test_break_evens_count_with_the_shops_own_margin_unless_one_is_set(run):
@@ -114,7 +136,16 @@ def test_a_margin_of_part_of_the_lines_or_of_nothing_is_not_used(costs, used):
 def one_play(margins, **changed):
     row = {"segment_type": "normal", "segment": "High", "is_campaign": True, "customers": 400}
     plays = pd.DataFrame(
-        [row | {"break_even_response": 0.03, "campaign_cost": 400, "typical_order": 60.0} | changed]
+        [
+            row
+            | {
+                "break_even_response": 0.03,
+                "break_even_typical": float("nan"),
+                "campaign_cost": 400,
+                "typical_order": 60.0,
+            }
+            | changed
+        ]
     )
     said = break_even_sentence(plays, margins, gross_margin=0.3, contact_cost=1.0, currency="USD")
     return said, _by_own_margin(next(plays.itertuples()), 0.3, own_margin(margins))

@@ -15,7 +15,7 @@ from segmentation.book.words.text import (
     told,
 )
 from segmentation.core.columns import format_money, format_percent
-from segmentation.core.limits import LEAST_PUBLISHED, PREFERENCE_POINTS
+from segmentation.core.limits import LEAST_PUBLISHED, ONE_ORDER_MARGIN, PREFERENCE_POINTS
 from segmentation.core.phrases import shorten
 from segmentation.evidence.preferences import SEASON
 
@@ -117,6 +117,23 @@ def differs(own: float, assumed: float) -> bool:
     return abs(own - assumed) >= 0.005
 
 
+def without_one_order(margins: pd.DataFrame) -> str:
+    """What the own margin is without the order that moves it most, where that is much; in brackets.
+
+    Examples
+    --------
+    >>> own = pd.DataFrame({"revenue": [100.0], "cost": [78.0], "without_one": [0.25]})
+    >>> without_one_order(own), without_one_order(own.assign(without_one=0.224))
+    (' (25% without one order)', '')
+    """
+    own = own_margin(margins)
+    if own is None or "without_one" not in margins.columns:
+        return ""
+    without = float(margins["without_one"].iloc[0])
+    moved = abs(without - own) >= ONE_ORDER_MARGIN
+    return f" ({format_percent(without)} without one order)" if moved else ""
+
+
 def margins_sentence(margins: pd.DataFrame, *, assumed: float, currency: str) -> str:
     """The shop's own gross margin beside the assumed one, in Markdown."""
     own = own_margin(margins)
@@ -125,7 +142,7 @@ def margins_sentence(margins: pd.DataFrame, *, assumed: float, currency: str) ->
     lines, priced = int(margins["lines"].sum()), int(margins["with_cost"].sum())
     revenue = format_money(float(margins["revenue"].sum()), currency)
     text = (
-        f"By the costs in the source {format_percent(own)} of revenue is left after the cost of "
+        f"By the costs in the source {format_percent(own)}{without_one_order(margins)} of revenue is left after the cost of "
         f"goods ({priced:,} of {plural(lines, 'line')}, {revenue})"
     )
     if not differs(own, assumed):

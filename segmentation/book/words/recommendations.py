@@ -14,7 +14,7 @@ from segmentation.actions.break_even import own_margin
 from segmentation.actions.campaign import another_currency
 from segmentation.actions.recommend import FIRST_ORDER, FORECAST, NOT_AT_THIS_COST, WINDOW_ORDER
 from segmentation.book.words.break_even import counted, one_in
-from segmentation.book.words.preferences import differs
+from segmentation.book.words.preferences import differs, without_one_order
 from segmentation.book.words.text import (
     Html,
     as_sentence,
@@ -398,11 +398,11 @@ def break_even_sentence(
     currency: str,
 ) -> str:
     """The two assumptions behind every break-even, and what the shop's own margin makes of it."""
-    own = own_margin(margins)
+    own, one = own_margin(margins), without_one_order(margins)
     if wrong := cost_words(recommendations, contact_cost, currency):
         text = f"**{dollars(re.sub('</?code>', '`', wrong))}** No card below says when a campaign pays."
         if own is not None and differs(own, gross_margin):
-            text += f" The shop's **own gross margin is {format_percent(own)}** by the costs in the source."
+            text += f" The shop's **own gross margin is {format_percent(own)}**{one} by the costs in the source."
         return text
     cost = f"{dollars(format_money(contact_cost, currency))} per contact"
     margin = format_percent(gross_margin)
@@ -411,14 +411,14 @@ def break_even_sentence(
         text += "Both are assumptions, not findings: replace them by your own (`gross_margin`, `contact_cost`)."
     elif not differs(own, gross_margin):
         text = (
-            f"What it takes to pay counts with a gross margin of {margin}, the shop's own by its costs of "
+            f"What it takes to pay counts with a gross margin of {margin}{one}, the shop's own by its costs of "
             f"goods, and {cost}, an assumption (`contact_cost`)."
         )
     elif own <= 0:
         text += "By the costs in the source nothing is left of revenue: then no campaign pays for itself."
     else:
         text += (
-            f"By the costs in the source the shop's **own gross margin is {format_percent(own)}**"
+            f"By the costs in the source the shop's **own gross margin is {format_percent(own)}**{one}"
             f"{_first_by_own(recommendations, gross_margin, own)}. Each card below says both."
         )
     return f"{text} No rise is promised anywhere: only customers left alone show whether a campaign worked."

@@ -10,7 +10,7 @@ import pandas as pd
 
 from segmentation.actions.break_even import margin_used, own_margin
 from segmentation.actions.campaign import another_currency
-from segmentation.book.words.preferences import differs
+from segmentation.book.words.preferences import differs, without_one_order
 from segmentation.book.words.text import as_sentence, named, plural
 from segmentation.core.columns import RULE_WORDS, format_money, format_percent
 from segmentation.core.limits import (
@@ -59,8 +59,13 @@ def warnings(run: Any) -> Iterator[str]:
     if all(plain[name] == default[name] for name in ("gross_margin", "contact_cost", "call_cost")):
         own = own_margin(run["margins"])
         used = margin_used(parameters.gross_margin, run["margins"])
+        one = without_one_order(run["margins"])
         is_own = own is not None and not differs(own, used)
-        but = f" (own costs: {format_percent(own)})" if own is not None else ""
+        but = (
+            f" (own costs: {format_percent(own)}{one.replace(' (', ', ').rstrip(')')})"
+            if own is not None
+            else ""
+        )
         costs = (
             f"{format_money(parameters.contact_cost, currency)} a contact and "
             f"{format_money(parameters.cost_of_a_call, currency)} a call are assumptions"
@@ -70,7 +75,7 @@ def warnings(run: Any) -> Iterator[str]:
         if cost_beside_orders(run):
             yours = "set yours"
         if is_own:
-            yield f"{costs}, the margin, {format_percent(used)}, is this shop's own: {yours}."
+            yield f"{costs}, the margin, {format_percent(used)}{one}, is this shop's own: {yours}."
         else:
             yield f"A margin of {format_percent(used)}{but}, {costs}: {yours}."
 

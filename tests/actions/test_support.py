@@ -178,7 +178,10 @@ def test_worth_of_an_order_is_that_of_the_last_four_quarters_recomputed(cdnow):
         cdnow["recommendations"], cdnow["campaign_plan"], currency="USD",
         overview=cdnow["overview"], cut="", colours={}, gross_margin=0.3, margins=cdnow["margins"],
     ).text  # fmt: skip
-    assert "3,886 times that a customer who stood here came within 60 days" in card
+    assert (
+        "3,886 times that a customer who stood here came within 60 days after the end of one of the last 4 quarters"
+        in card
+    )
     assert "from 1998-03-31, they were worth $34.35: by these it pays if 1 in 10" in card
     assert "Of those who stood here on 1998-03-31, 11% did." in card
 

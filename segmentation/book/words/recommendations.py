@@ -333,7 +333,7 @@ def worth_words(row: Any, currency: str, gross_margin: float, cut: str) -> str:
     elif row.base_is == FORECAST and row.base_quarters > 1:
         of = (
             f"the mean of the first day's orders on the {row.base_ordered:,.0f} times that a customer "
-            f"who stood here came {days} the end of one of the last {told(row.base_quarters, 'quarter')} followed"
+            f"who stood here came {days} the end of one of the last {row.base_quarters:.0f} quarters followed"
         )
     else:
         of = f"the mean of the first day's orders of the {row.base_ordered:,.0f} who ordered {days} {cut}"

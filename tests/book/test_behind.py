@@ -224,10 +224,35 @@ def test_where_counts_are_rounded_money_has_two_digits():
 def test_a_legend_counts_no_few_and_not_what_would_tell_them():
     group = pd.DataFrame({"segment": ["anomaly"] * 2 + ["ordinary"] * 38})
     said = [str(key.get_label()) for key in common.segment_keys(group, {}, width=60)]
-    assert sorted(said) == ["anomaly, n < 5".replace(" < ", "\N{NBSP}<\N{NBSP}"), "ordinary"]
+    assert [text.replace("\N{NBSP}", " ") for text in sorted(said)] == [
+        "anomaly, n < 5",
+        "ordinary, n ≈ 40",
+    ]
+    panels = pd.Series(["first"] * 3161 + ["early"] * 480 + ["never"] * 40)
+    kinds = [
+        ["anomaly"] * odd + ["ordinary"] * rest for odd, rest in [(79, 3082), (17, 463), (2, 38)]
+    ]
+    told = common.counts_told(panels, pd.Series([kind for own in kinds for kind in own]))
+    assert not [text for text in told.values() if "=" in text], "98 - 79 - 17 would be 2"
+    assert told["never", "anomaly"].endswith("5") and told["first", "anomaly"].endswith("80")
     group = pd.DataFrame({"segment": ["anomaly"] * 5 + ["ordinary"] * 35})
     said = [str(key.get_label()) for key in common.segment_keys(group, {}, width=60)]
     assert "ordinary, n\N{NBSP}=\N{NBSP}35" in said
+
+
+def flagged_in(*counts: int) -> str:
+    names = [f"S{place}" for place, count in enumerate(counts) for _ in range(count)]
+    rows = pd.DataFrame({"segment_type": "normal", "segment": names, "is_anomaly": True})
+    others = pd.DataFrame({"segment_type": "normal", "segment": ["S0"] * 50, "is_anomaly": False})
+    table = pd.concat([rows, others], ignore_index=True).assign(total_spent=5.0)
+    return words.anomaly_sentence(table, currency="USD")
+
+
+def test_a_sentence_on_flagged_customers_tells_no_few_by_the_total():
+    assert "By segment: 20 in S0, 9 in S1 and 8 in S2, and 7 elsewhere." in flagged_in(20, 9, 8, 7)
+    for counts in ((20, 9, 3), (20, 9, 8, 2)):
+        assert "By segment: most in S0. They keep" in flagged_in(*counts)
+    assert "money nor segment" in flagged_in(3) and "$" not in flagged_in(3)
 
 
 def test_no_money_of_a_top_segment_of_few_is_told():

@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, MaxNLocator
 from matplotlib.transforms import ScaledTranslation
 
-from segmentation.book import figure_room, style
+from segmentation.book import behind, figure_room, style
 from segmentation.book.figure_room import narrowed
 from segmentation.core import columns as schema
 from segmentation.core.groups import SEGMENT_TYPES, group_labels
@@ -320,10 +320,43 @@ def point_key(label: str, colour: str, marker: str) -> Line2D:
     return Line2D([], [], linestyle="", marker=marker, color=colour, label=label)
 
 
-def segment_keys(group: pd.DataFrame, colours: Mapping[str, str], *, width: int) -> list[Line2D]:
+def counts_told(panels: pd.Series, kinds: pd.Series) -> dict[tuple[str, str], str]:
+    """What legends say of how many customers of a kind are in a panel: never how few.
+
+    Panels and kinds have totals that pages print, so what would tell it is left out or rounded
+    as in a table (`behind.withheld`).
+
+    Examples
+    --------
+    >>> panels, kinds = pd.Series(["a"] * 40 + ["b"] * 90), pd.Series(["x"] * 2 + ["y"] * 38 + ["x"] * 17 + ["y"] * 73)
+    >>> list(counts_told(panels, kinds).values())
+    [', n\xa0<\xa05', ', n\xa0≈\xa040', ', n\xa0≈\xa015', ', n\xa0≈\xa075']
+    """
+    sizes = pd.DataFrame({"panel": list(map(str, panels)), "kind": list(map(str, kinds))})
+    sizes = sizes.groupby(["panel", "kind"]).size().reset_index(name="n")
+    hidden, is_rounded = behind.withheld(sizes["n"], sizes[["panel", "kind"]])
+    told = {}
+    for row, is_hidden in zip(sizes.itertuples(), hidden, strict=True):
+        near = round(row.n / behind.ROUNDED) * behind.ROUNDED
+        sign, n = ("≈", near) if is_rounded else ("=", row.n)
+        if row.n < LEAST_PUBLISHED:
+            sign, n = "<", LEAST_PUBLISHED
+        is_told = row.n < LEAST_PUBLISHED or not is_hidden
+        told[row.panel, row.kind] = f", n\N{NBSP}{sign}\N{NBSP}{n:,}" if is_told else ""
+    return told
+
+
+def segment_keys(
+    group: pd.DataFrame,
+    colours: Mapping[str, str],
+    *,
+    width: int,
+    counted: Mapping[tuple[str, str], str] | None = None,
+    panel: object = "",
+) -> list[Line2D]:
     """Legend entries: each segment with its n, the highest value first.
 
-    Of more than there is room for only the largest, and how many more there are.
+    ``counted`` is `counts_told` of the whole figure, where it has several panels. Of more than there is room for only the largest, and how many more there are.
     """
     markers = style.segment_markers(colours)
     counts = (
@@ -334,16 +367,11 @@ def segment_keys(group: pd.DataFrame, colours: Mapping[str, str], *, width: int)
     named = counts if len(counts) <= most else counts.iloc[:most]
     known = [name for name in reversed(list(colours)) if name in named.index]
     names = known + sorted(set(named.index) - set(known))
-    few = counts.index[counts < LEAST_PUBLISHED]
-    counted = {name: f", n = {n:,}" for name, n in counts.items()}
-    if len(few):  # and the total of all would tell how few
-        counted |= {
-            counts.index[0]: "",
-            **dict.fromkeys(few, f", n\N{NBSP}<\N{NBSP}{LEAST_PUBLISHED}"),
-        }
+    if counted is None:
+        counted = counts_told(pd.Series([str(panel)] * len(group)), group["segment"])
     keys = [
         point_key(
-            wrap(f"{name}{counted[name]}", width),
+            wrap(f"{name}{counted[str(panel), str(name)]}", width),
             colours.get(name, style.CONTEXT),
             markers.get(name, "o"),
         )

@@ -139,6 +139,8 @@ def draw(
     fig, axes = common.panels(
         len(groups) * len(ups), columns=2 if ups[1:] else 3, height=height, sharey=not ups[1:]
     )
+    of_each = pd.concat([rows.assign(_panel=name) for name, rows in groups])
+    counted = common.counts_told(of_each["_panel"], of_each[hue]) if hue and not of_groups else {}
     thinned: list[str] = []
     # Points with lines through them leave no room for words.
     is_named = of_groups and kind.__name__ == "scatterplot" and len(colours) > 1 and not interval
@@ -172,7 +174,13 @@ def draw(
         if hue and not of_groups:
             alone = len(groups) == 1
             own = pd.DataFrame({"segment": rows[hue]})
-            keys = common.segment_keys(own, colours, width=44 if alone else 44 // len(groups) + 7)
+            keys = common.segment_keys(
+                own,
+                colours,
+                width=44 if alone else 44 // len(groups) + 7,
+                counted=counted,
+                panel=name,
+            )
             common.key_below(ax, keys, columns=3 if alone else 1)
         if is_named:
             _name_points(ax, rows, (x, str(up)), str(hue))

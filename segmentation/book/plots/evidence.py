@@ -228,6 +228,7 @@ def plot_projection(
     one = len(groups) == 1
     height = 4.9 + 0.2 * -(-most // 3) if one or NARROW.get() else 3.4
     fig, axes = common.panels(len(groups), columns=1, height=height)
+    counted = common.counts_told(points["segment_type"], points["segment"])
     thinned = []
     for ax, (segment_type, group) in zip(axes, groups, strict=True):
         drawn = _draw_segments(ax, group, "pc1", "pc2", colours)
@@ -239,7 +240,9 @@ def plot_projection(
         ax.set_xlabel(_component_label(shares, 1))
         ax.set_ylabel(_component_label(shares, 2))
         common.panel_title(ax, segment_type, len(group), alone=one)
-        keys = common.segment_keys(group, colours, width=44 if one else 22)
+        keys = common.segment_keys(
+            group, colours, width=44 if one else 22, counted=counted, panel=segment_type
+        )
         if one or NARROW.get():
             common.key_below(ax, keys, columns=3)
         else:

@@ -117,6 +117,9 @@ def anomaly_sentence(customers: pd.DataFrame, *, currency: str) -> str:
     total = len(customers)
     if flagged.empty:
         return f"No customer of {total:,} is flagged as an anomaly."
+    if len(flagged) < LEAST_PUBLISHED:
+        few = told(len(flagged), "customer")
+        return f"**{few[0].upper()}{few[1:]}** of {total:,} are flagged; of so few neither money nor segment is told."
     revenue = customers["total_spent"].sum()
     share = flagged["total_spent"].sum() / revenue if revenue else 0.0
     money = dollars(format_money(flagged["total_spent"].sum(), currency))
@@ -128,6 +131,8 @@ def anomaly_sentence(customers: pd.DataFrame, *, currency: str) -> str:
         [f"{told(row.customers)} in {named(row.segment, row.segment_type, kinds)}" for row in most]
     )
     rest = "" if len(sits) <= 3 else f", and {told(int(sits.iloc[3:].sum()))} elsewhere"
+    if min(*sits.head(3), int(sits.iloc[3:].sum()) or LEAST_PUBLISHED) < LEAST_PUBLISHED:
+        where, rest = f"most in {named(*sits.index[0][::-1], kinds)}", ""  # the total would tell
     weight = share / (len(flagged) / total) if len(flagged) else 0.0
     comparison = (
         f", {weight:.1f} times their share of customers: look at them before anybody removes them"

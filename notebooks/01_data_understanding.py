@@ -42,10 +42,11 @@ words.banner(run["overview"], run["swap"])
 # is borrowed from the past.
 
 # %% mystnb={"figure": {"name": "fig-monthly", "caption": "Revenue, orders and first-time customers per month; kept lines only."}, "image": {"alt": "Three stacked bar charts sharing a time axis of months: revenue, number of orders, number of new customers."}} tags=["hide-input"]
-plots.plot_monthly(run["monthly"], currency=currency)
+true_months = words.true_months(run["overview"], run["swap"])
+plots.plot_monthly(run["monthly"], currency=currency, true_months=true_months)
 
 # %% tags=["remove-input"]
-Markdown(words.month_sentence(run["monthly"], run["lines"], currency=currency))
+Markdown(words.month_sentence(run["monthly"], run["lines"], currency=currency, true_months=true_months))
 
 # %% [markdown]
 # ## What the source holds

@@ -11,7 +11,7 @@ import pytest
 from segmentation.actions import campaign
 from segmentation.actions.limits_of_advice import add_limits
 from segmentation.actions.recommend import FOLLOWED, FORECAST
-from segmentation.book import words
+from segmentation.book import plots, words
 from segmentation.book.words import structure, trust
 from segmentation.book.words.recommendations import anyway_words, limit_words
 from segmentation.core.intervals import wilson
@@ -301,3 +301,18 @@ def test_a_quarter_of_another_season_is_said_where_no_other_is_known():
     assert "other seasons" in words.season_sentence(["2011-03-09", "2011-09-09"], "2011-12-09")
     assert words.season_sentence(["1997-06-30", "1998-03-31"], "1998-06-30") == ""
     assert words.season_sentence([], "1998-06-30") == words.season_sentence([], None) == ""
+
+
+def test_no_month_is_called_whole_or_compared_while_dates_look_exchanged():
+    swap = {"order_date": {"strength": "strong", "first_month": "2011-10", "last_month": "2011-11"}}
+    outside = words.true_months({"date_repair": "off"}, swap)
+    assert words.true_months({"date_repair": "swap_day_month"}, swap) is None
+    assert words.true_months({"date_repair": "off"}, {"order_date": {"strength": "none"}}) is None
+    said = words.month_sentence(
+        monthly("2011-12-09"), line_of(9.0), currency="GBP", true_months=outside
+    )
+    assert said.startswith("As the dates stand: the best of") and "median" not in said
+    assert "outside October 2011 to November 2011 are days 1 to 12 alone" in said
+    assert "**No month is whole**" in said and "last month ends" not in said
+    figure = plots.plot_monthly(monthly("2011-12-31"), currency="GBP", true_months=outside)
+    assert any("no month is whole" in text.get_text() for text in figure.texts)

@@ -20,7 +20,9 @@ MOST_CELLS_ANNOTATED = 22  # columns at which a two-digit number still fits its 
 
 
 @style.report_figure
-def plot_monthly(monthly: pd.DataFrame, *, currency: str) -> Figure:
+def plot_monthly(
+    monthly: pd.DataFrame, *, currency: str, true_months: tuple[str, str] | None = None
+) -> Figure:
     """Revenue, orders and new customers per month, one above the other.
 
     A last month that orders do not reach the end of is drawn hollow: a fall in it may mean
@@ -32,6 +34,8 @@ def plot_monthly(monthly: pd.DataFrame, *, currency: str) -> Figure:
         One row per month (first day, and the last with an order). Months without a row are left blank.
     currency : str
         Code of the account currency.
+    true_months : tuple, optional
+        As ``words.true_months`` gives it: exchanged dates leave no month whole, all are hollow.
     """
     if monthly.empty:
         return style.sentence_figure(
@@ -54,7 +58,7 @@ def plot_monthly(monthly: pd.DataFrame, *, currency: str) -> Figure:
     )
     for ax, (name, label, title) in zip(axes, drawn, strict=True):
         heights = months[name].astype("float64").fillna(0.0).to_numpy()
-        last = (places == places.max()) & is_cut
+        last = (places == places.max()) & is_cut | (true_months is not None)
         ax.bar(places[~last], heights[~last], width=0.8, color=style.PLAIN)
         ax.bar(
             places[last], heights[last], 0.74, color=style.PAPER, edgecolor=style.PLAIN,
@@ -73,7 +77,9 @@ def plot_monthly(monthly: pd.DataFrame, *, currency: str) -> Figure:
         ax.set_title(title)
     fig.align_ylabels(axes)
     _month_axis(axes[-1], int(places.min()), int(places.max()))
-    if is_cut:
+    if true_months is not None:
+        common.note(fig, "Hollow bars: no month is whole while day and month look exchanged.")
+    elif is_cut:
         common.note(fig, "Hollow bar: the last month, which is not complete.")
     return fig
 

@@ -136,7 +136,7 @@ from segmentation.book.words.structure import (
     scores_sentence,
 )
 from segmentation.book.words.text import Prose, table_of
-from segmentation.book.words.warnings import left_exchanged
+from segmentation.book.words.warnings import left_exchanged, true_months
 from segmentation.book.words.what_if import what_if_sliders
 
 __all__ = [
@@ -255,6 +255,7 @@ __all__ = [
     "table_of",
     "trial_sentence",
     "trial_table",
+    "true_months",
     "versions_table",
     "weaknesses",
     "what_if_sliders",

@@ -124,7 +124,13 @@ def column_sentence(raw_columns: pd.DataFrame) -> str:
     return f"Of {total}, {len(gaps)} {verb} missing values, most of all {named}.{idle}"
 
 
-def month_sentence(monthly: pd.DataFrame, lines: pd.DataFrame, *, currency: str) -> str:
+def month_sentence(
+    monthly: pd.DataFrame,
+    lines: pd.DataFrame,
+    *,
+    currency: str,
+    true_months: tuple[str, str] | None = None,
+) -> str:
     """Best month, incomplete months and how new customers come in.
 
     Parameters
@@ -132,6 +138,9 @@ def month_sentence(monthly: pd.DataFrame, lines: pd.DataFrame, *, currency: str)
     lines : DataFrame
         ``largest_line``: where no other month brought as much, it is the best month's, and that
         is said.
+    true_months : tuple, optional
+        First and last month that orders truly are of, where exchanged dates spread them further:
+        then no month is whole, and none is compared with others.
     """
     if monthly.empty:
         return NO_ORDERS
@@ -145,6 +154,14 @@ def month_sentence(monthly: pd.DataFrame, lines: pd.DataFrame, *, currency: str)
         f"; the median{'' if whole is monthly else ' whole'} month brings "
         f"{dollars(format_money(whole['revenue'].median(), currency))}."
     )
+    if true_months is not None:
+        first, last_true = (f"{pd.Period(month, 'M'):%B %Y}" for month in true_months)
+        told = text.split("; the median")[0]
+        return (
+            f"As the dates stand: {told[0].lower()}{told[1:]}. Day and month look exchanged: what lies outside "
+            f"{first} to {last_true} are days 1 to 12 alone, which seem to belong within. **No month is "
+            "whole**, so no rise or fall between months means anything until the dates are put right."
+        )
     newcomers = monthly["new_customers"].cumsum() / max(monthly["new_customers"].sum(), 1)
     half = monthly.loc[newcomers >= 0.5, "month"].iloc[0]
     recruited = int((newcomers < 1 - 1e-12).sum()) + 1

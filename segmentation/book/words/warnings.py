@@ -126,6 +126,13 @@ def left_exchanged(overview: dict[str, Any], swap: Mapping[str, Any]) -> dict[st
     return {column: strength for column, strength in found.items() if strength != "none"}
 
 
+def true_months(overview: dict[str, Any], swap: Mapping[str, Any]) -> tuple[str, str] | None:
+    """First and last month that orders truly are of, where exchanged dates spread them further."""
+    if "order_date" not in left_exchanged(overview, swap):
+        return None
+    return str(swap["order_date"]["first_month"]), str(swap["order_date"]["last_month"])
+
+
 def cost_beside_orders(run: Any) -> str:
     """`cost_words` of a run."""
     return cost_words(run["recommendations"], run.parameters.contact_cost, run.parameters.currency)

@@ -12,7 +12,7 @@ import pandas as pd
 
 from segmentation.actions.campaign import TREATMENT
 from segmentation.actions.recommend import NOT_AT_THIS_COST
-from segmentation.actions.slipping import kept_of, most_slipped
+from segmentation.actions.slipping import Slipped, kept_of, most_slipped
 from segmentation.book.words.break_even import counted, pays_if, single_order
 from segmentation.book.words.calling import calls_pay
 from segmentation.book.words.front_numbers import (
@@ -52,6 +52,8 @@ from segmentation.deliver.workbook.sheets import list_name
 
 MOST_BARS, MOST_ACTIONS, MOST_WARNINGS = 4, 3, 3
 TRIAL = "try half of them first"
+_BY_MEAN = re.compile(r" \(1 in [\d,]+ by the mean order\)")
+"""The milder of two figures: the segment's card has both."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ def front_page(run: Any, *, title: str, link: str, colours: Mapping[str, str]) -
         ]
     )
     listed_actions = "".join(
-        f"<li><b>{html.escape(one.what)}</b><em>{html.escape(one.said)}</em>"
+        f"<li><b>{html.escape(one.what)}</b><em>{html.escape(_BY_MEAN.sub('', one.said))}</em>"
         f"<span>{html.escape(one.more)} {html.escape(one.sheet)}"
         f'<span class="follow">&nbsp;· <a href="{link}/08_recommendations.html">why</a></span></span></li>'
         for one in _actions(run)
@@ -233,18 +235,26 @@ def _actions(run: Any) -> list[Action]:
     return found[:MOST_ACTIONS]
 
 
-def _slipped(run: Any) -> tuple[float, Action] | None:
-    """Customers who fell from the segment that lost most so, or fell silent in it."""
-    parameters, currency = run.parameters, run.parameters.currency
+def _most_slipped(run: Any) -> Slipped | None:
     found = most_slipped(
         *(run[name] for name in ("slipping", "slipped_before", "campaign_arms", "recommendations")),
-        contact_cost=parameters.contact_cost,
+        contact_cost=run.parameters.contact_cost,
     )
-    if found is None or found.customers < LEAST_CALLED:
+    return None if found is None or found.customers < LEAST_CALLED else found
+
+
+def _spent_words(found: Slipped, currency: str) -> str:
+    spent = f"{format_money(found.spent, currency)} spent so far{of_one(found.each)}"
+    return f"{spent}{given_back_words(found.given_back, currency)}"
+
+
+def _slipped(run: Any) -> tuple[float, Action] | None:
+    """Customers who fell from the segment that lost most so, or fell silent in it."""
+    currency, found = run.parameters.currency, _most_slipped(run)
+    if found is None:
         return None
     but = f"; {found.alone:,} are left alone to compare" if found.alone else ""
-    spent = f"{format_money(found.spent, currency)} spent so far{of_one(found.each)}"
-    spent += given_back_words(found.given_back, currency)
+    spent = _spent_words(found, currency)
     back = f"; {share} of a quarter earlier came back anyway" if (share := anyway(found)) else ""
     whom = named(found.segment, found.segment_type, list(run["profile"]["segment_type"]))
     return (
@@ -274,15 +284,14 @@ def left_alone(run: Any) -> str:
 
 
 def slipped_too(run: Any) -> str:
-    """Who slipped, where that is not among the actions: their list costs nothing to look at."""
-    found = _slipped(run)
-    if found is None or found[1].sheet in {one.sheet for one in _actions(run)}:
+    """Who slipped, where that is not among the actions and dates hold: their list is worth a look."""
+    found = _most_slipped(run)
+    if found is None or exchanged(run) or "“Slipping”" in str(_actions(run)):
         return ""
-    whom = found[1].what.removeprefix("Win back ").replace(" who slipped", "")
-    spent = format_money(found[0], run.parameters.currency)
+    whom = named(found.segment, found.segment_type, list(run["profile"]["segment_type"]))
     return (
-        f'<p class="front-alone"><b>Slipped:</b> {html.escape(whom)}, {spent} spent so far '
-        "(“Slipping”).</p>"
+        f'<p class="front-alone"><b>Slipped:</b> {found.customers:,} of {html.escape(whom)} last '
+        f"quarter, {_spent_words(found, run.parameters.currency)} (“Slipping”).</p>"
     )
 
 

@@ -48,7 +48,12 @@ run = open_run(globals())
 words.banner(run["overview"], run["swap"])
 
 # %% tags=["answer"]
-Markdown(words.in_short(run))
+Markdown(words.in_short(
+    stability=run["stability"], stability_whole=run["stability_whole"], starts=run["starts"], sensitivity=run["sensitivity"],
+    chosen=run["chosen"], k_rule=run["k_rule"], k_evidence=run["k_evidence"], verdict=run["verdict"],
+    holdout=run["holdout"], holdout_segments=run["holdout_segments"], holdout_rankings=run["holdout_rankings"], holdout_cuts=run["holdout_cuts"],
+    forecast_calibration=run["forecast_calibration"], forecast_facts=run["forecast_facts"],
+))
 
 # %% [markdown]
 # ## Would other customers give the same segments?

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pandas as pd
@@ -17,13 +17,21 @@ MOST_NAMED = 2
 """Doubtful segments that are named; of more it is said how many."""
 
 
-def in_short(run: Any) -> str:
-    """How far to use the segments, and a line for each test of them, in Markdown."""
-    lines = "\n".join(f"- **{asked}** {as_sentence(found)}" for asked, found in _lines(run))
-    return f"**{trust_of(run)[1]}**\n\n{lines}"
+def in_short(**results: Any) -> str:
+    """How far to use the segments, and a line for each test of them, in Markdown.
+
+    Parameters
+    ----------
+    **results
+        ``stability, stability_whole, starts, sensitivity, chosen, k_rule, k_evidence, verdict,
+        holdout, holdout_segments, holdout_rankings, holdout_cuts, forecast_calibration,
+        forecast_facts`` of a run, by these names.
+    """
+    lines = "\n".join(f"- **{asked}** {as_sentence(found)}" for asked, found in _lines(results))
+    return f"**{trust_of(results)[1]}**\n\n{lines}"
 
 
-def _lines(run: Any) -> Iterator[tuple[str, str]]:
+def _lines(run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     chosen, holdout = run["chosen"], run["holdout"]
     yield "Other customers?", _drawn_anew(run["stability"], run["stability_whole"], list(chosen))
     starts = run["starts"]

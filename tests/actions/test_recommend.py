@@ -17,7 +17,7 @@ from segmentation.actions.recommend import (
     load_plays,
     recommend,
 )
-from segmentation.book.words.recommendations import worth_words
+from segmentation.book.words.worth import worth_words
 from segmentation.core.limits import ASSUMED_MARGIN
 from segmentation.evidence.rankings import responses
 

@@ -13,7 +13,8 @@ from segmentation.actions.limits_of_advice import add_limits
 from segmentation.actions.recommend import FOLLOWED, FORECAST
 from segmentation.book import plots, words
 from segmentation.book.words import structure, trust
-from segmentation.book.words.recommendations import anyway_words, limit_words
+from segmentation.book.words.recommendations import limit_words
+from segmentation.book.words.worth import anyway_words
 from segmentation.core.intervals import wilson
 
 

@@ -1,0 +1,109 @@
+"""What an extra order is worth, and who orders anyway: the two figures behind every break-even."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from segmentation.actions.recommend import FIRST_ORDER, FORECAST, WINDOW_ORDER
+from segmentation.book.words.break_even import counted, one_in
+from segmentation.book.words.text import interval, longer_silent
+from segmentation.core.columns import format_money, format_percent, format_points, format_value
+
+
+def anyway_words(row: Any, cut: str, *, is_told: bool = True) -> str:
+    """Who orders without a campaign, and what a campaign must make of it."""
+    if pd.isna(row.base):
+        return "Not known from these data."
+    text = (
+        f"{format_percent(row.base)} of its {row.base_customers:,.0f} customers are expected to order "
+        f"within {row.outcome_days} days without any campaign of this report ("
+        f"{interval(row.base_low, row.base_high)}): a forecast, corrected by what earlier ones missed "
+        f"of this segment.{_latest_words(row)}"
+        if row.base_is == FORECAST
+        else f"{format_percent(row.base)} of the {row.base_customers:,.0f} customers who belonged here "
+        f"on {cut} ordered within {row.outcome_days} days after, without any campaign of this report ("
+        f"{interval(row.base_low, row.base_high)}).{_silent_words(row)}"
+    )
+    needed = counted(row.break_even_response, row.break_even_typical)
+    if is_told and row.base + needed <= 1:
+        points = format_points(needed)
+        text += f" A campaign pays when it raises this share by {points} percentage points."
+    return text
+
+
+def _latest_words(row: Any) -> str:
+    """What came of the same in the last quarter that was followed."""
+    if pd.isna(row.latest_base):
+        return ""
+    return f" Of those who stood here on {row.latest}, {format_percent(row.latest_base)} did."
+
+
+def _silent_words(row: Any) -> str:
+    """Whether today's customers have been silent for much longer, or shorter, than those."""
+    then, now = row.base_recency, row.median_recency
+    if not longer_silent(then, now):
+        return ""
+    return (
+        f" Half of those had been silent for {format_value(then, 'recency')} or longer, of today's "
+        f"customers for {format_value(now, 'recency')}: expect {'less' if now > then else 'more'} today."
+    )
+
+
+def worth_words(row: Any, currency: str, gross_margin: float, cut: str) -> str:
+    """What an extra order is taken to be worth, and why it may be worth less."""
+    value = format_money(row.response_value, currency)
+    left = format_money(row.response_value * gross_margin, currency)
+    start = f"It counts {value}, of which {format_percent(gross_margin)}, {left}, is margin"
+    if row.response_is not in (FIRST_ORDER, WINDOW_ORDER):
+        return (
+            f"{start}: all that a customer spent, because these data hold no single orders. What is "
+            "needed is really more."
+        )
+    days = f"within {row.outcome_days} days after"
+    if row.response_is != FIRST_ORDER:
+        of = "what an order of one of its customers has been worth so far on average"
+    elif row.base_is == FORECAST and row.base_quarters > 1:
+        of = (
+            f"the mean of the first day's orders on the {row.base_ordered:,.0f} times that a customer "
+            f"who stood here came {days} the end of one of the last {row.base_quarters:.0f} quarters followed"
+        )
+    else:
+        of = f"the mean of the first day's orders of the {row.base_ordered:,.0f} who ordered {days} {cut}"
+    said = f"{start}: {of}{_carried_words(row, currency)}. An order that comes only because of a contact may be smaller.{_lately_worth(row, currency)}"
+    is_usual = row.response_value <= row.revenue_per_customer
+    if row.response_is == FIRST_ORDER and is_usual and row.value_in_period > row.response_value:
+        enough = row.break_even_response * row.response_value / row.value_in_period
+        if 0 < enough <= 1 and row.break_even_response * row.customers > 1:
+            said += (
+                f" By all that they spent in those days, {format_money(row.value_in_period, currency)} each, "
+                f"it pays if {one_in(enough)}."
+            )
+    return said
+
+
+def _lately_worth(row: Any, currency: str) -> str:
+    """What the same orders were worth in the last quarter followed, and what that makes of break-even."""
+    if row.response_is != FIRST_ORDER or not row.base_quarters > 1 or pd.isna(row.latest_value):
+        return ""
+    value = format_money(row.latest_value, currency)
+    needed = row.break_even_response * row.response_value / row.latest_value
+    pays = f": by these it pays if {one_in(needed)}" if needed * row.customers > 1 else ""
+    return f" In the last quarter followed, from {row.latest}, they were worth {value}{pays}."
+
+
+def _carried_words(row: Any, currency: str) -> str:
+    """Where the mean lies far above the order of the typical customer, what that one is."""
+    if pd.isna(row.break_even_typical):
+        return ""
+    typical = f"the order of the typical customer is {format_money(row.typical_order, currency)}"
+    if row.response_is == WINDOW_ORDER:
+        return f", which a few large ones raise ({typical})"
+    if row.response_value <= row.revenue_per_customer:
+        return f" ({typical})"
+    all_spent = format_money(row.revenue_per_customer, currency)
+    return (
+        f" ({typical}). Customers of this segment have spent less in all, {all_spent} on average: who came "
+        "back by themselves are not like most, so an order of the others may be nearer the typical one"
+    )

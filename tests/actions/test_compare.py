@@ -148,7 +148,7 @@ def test_whom_the_earlier_model_places_elsewhere_is_told_by_what_became_of_them(
     assert changes.elsewhere == {"stayed": 7, "redrawn": 6}
     said = words.refit_sentence(changes)
     assert (
-        "The later run's borders alone place 13 customers: 7 would else have left their segment and "
+        "The later run's borders alone place 13 customers: 7 stayed where they would have moved by the earlier borders and "
         "6 changed segment only by that" in said
     )
     few = words.refit_sentence(replace(changes, elsewhere={"redrawn": 4, "new": 7}))

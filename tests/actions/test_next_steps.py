@@ -240,7 +240,10 @@ def test_who_slipped_is_told_with_what_writing_costs_and_who_comes_back_anyway()
         in said
     )
     assert "They have spent \\$3,000 so far. In the same quarter 42 others came into it. " in said
-    assert "Writing costs \\$40.00 (within the plan): pays if 1 in 5 orders because of it. " in said
+    assert (
+        "Writing costs \\$40.00 (included in the campaigns): pays if 1 in 5 orders because of it. "
+        in said
+    )
     assert "20 of them belong to the halves that are left alone" in said and "30% of 80 " in said
     dear = plays.assign(break_even_response=0.02, break_even_typical=0.06)
     one = most_slipped(lost, before, arms, **costs | {"plays": dear})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
 import pandas as pd
 import pytest
@@ -180,21 +181,24 @@ def test_a_rise_that_hides_fewer_of_the_best_coming_back_is_told(run):
     assert front_numbers._best_fell(older, True) == ""
 
 
-def test_the_whole_plan_counts_everybody_once_and_says_what_it_costs(run):
-    arms, called = run["campaign_arms"], run["call_first"]
-    written = arms.loc[arms["arm"] == "treatment", "customer_id"]
+def test_what_is_to_be_approved_counts_everybody_once_and_says_when_one_knows(run):
+    arms, called, plays = run["campaign_arms"], run["call_first"], run["recommendations"]
+    money = partial(front.format_money, currency=run.parameters.currency)
+    cost = (arms["arm"] == "treatment").sum() * run.parameters.contact_cost
     said = front.whole_plan(run)
-    cost = len(written) * run.parameters.contact_cost + len(called) * run.parameters.cost_of_a_call
-    assert f"Whole plan, {front.format_money(cost, run.parameters.currency)}:</b> " in said
-    parts = said.partition("; ")[0]
-    sums = [float(money.replace(",", "")) for money in re.findall(r"[$£]([\d,.]+)", parts)]
-    assert sums[0] == pytest.approx(sum(sums[1:]), abs=2) and f", {len(called):,} calls " in said
-    both = called["customer_id"].isin(written).sum()
-    once = front.format_money(cost - both * run.parameters.contact_cost, run.parameters.currency)
-    assert (f"; {once} if the {both:,} on both lists are only called" in said) == (
-        both >= 5 and not 0 < len(called) - both < 5
+    assert f"To approve, {money(cost)}:</b> at worst it is lost" in said
+    parts = [float(x.replace(",", "")) for x in re.findall(r"[$£]([\d,.]+)", said.split(". ")[0])]
+    assert len(parts) == 1 or parts[0] == pytest.approx(sum(parts[1:]), abs=2)
+    calls = money(len(called) * run.parameters.cost_of_a_call)
+    assert f"{len(called):,} calls (“Call first”) would be {calls} more; what they add" in said
+    assert "calls" not in front.whole_plan(Given(run, call_first=called.head(0)))
+    tested = plays[plays["is_campaign"]].assign(is_supported=True)
+    tested["outcome_days"] = [60, *[90] * (len(tested) - 1)]
+    assert "After 60 to 90 days the comparison" in front.whole_plan(
+        Given(run, recommendations=tested)
     )
-    assert front.whole_plan(Given(run, call_first=called.head(0))) == ""
+    none = plays.assign(is_supported=False)
+    assert "No test of this size can prove" in front.whole_plan(Given(run, recommendations=none))
 
 
 def test_assumed_costs_are_called_assumptions_until_they_are_set(run):

@@ -90,7 +90,8 @@ def ranked(model: float, spend: float = 0.02) -> pd.DataFrame:
 def test_a_list_that_beats_the_groups_is_said_though_spend_only_equals_them():
     holdout = {"possible": True}
     assert trust.beaten(holdout, ranked(0.09), pd.DataFrame()) == [
-        "a list by a published model of buying finds later revenue better than these groups"
+        "a list by a published model of buying finds more later revenue: its first fifth brought 64% of it, "
+        "that of the lists by group 55%"
     ]
     assert (
         "by past spend finds later revenue just as well"

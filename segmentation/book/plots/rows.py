@@ -116,7 +116,7 @@ def _name_above(ax: Axes, names: Sequence[str]) -> None:
         ax.annotate(
             name, (0, place), (2, 6), xycoords=("axes fraction", "data"),
             textcoords="offset points", va="bottom", linespacing=1.05,
-            bbox={"facecolor": style.PAPER, "alpha": 0.85, "edgecolor": "none", "pad": 0.5},
+            bbox={"facecolor": style.PAPER, "edgecolor": "none", "pad": 0.5},
         )  # fmt: skip
 
 

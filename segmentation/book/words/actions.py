@@ -13,7 +13,7 @@ from segmentation.book.words.text import Html, plural, table_of
 from segmentation.core.columns import format_money, format_percent, format_points
 from segmentation.core.groups import short_groups
 from segmentation.core.intervals import Z95
-from segmentation.core.limits import FALSE_ALARM, LEAST_CUSTOMERS, LEAST_PUBLISHED
+from segmentation.core.limits import FALSE_ALARM, LEAST_CUSTOMERS, LEAST_PUBLISHED, MEAN_OF_FEW
 
 
 def concentration_table(table: pd.DataFrame, *, customers: int) -> Html:
@@ -130,7 +130,8 @@ def sample_size_table(sizes: pd.DataFrame) -> Html:
         f"which is customers more of 100; {anyway}. A test notices: the smallest rise that it finds 4 "
         "times of 5 (95% confidence). Proved to pay: the whole interval lies above what pays."
         + (
-            " It pays from: by the typical order, in brackets by the mean, which the last two columns count with."
+            f" It pays from: by the typical order where the mean is {MEAN_OF_FEW:g} times that or more, "
+            "in brackets by the mean, which the last two columns count with."
             if carried.any()
             else ""
         )
@@ -176,6 +177,9 @@ def sample_size_sentence(sizes: pd.DataFrame, *, no_holdout: str) -> str:
             " Where it would not, a campaign may pay and nobody could tell: **the data cannot support "
             "contacting everybody there**."
         )
+    if len(proved := known["pays_from"].dropna()):
+        ends = dict.fromkeys(map(format_points, (proved.min(), proved.max())))
+        text += f" To prove that it pays takes a rise of {' to '.join(ends)} points (*proved to pay from*)."
     if len(known) < len(sizes):
         missing = len(sizes) - len(known)
         text += (

@@ -91,10 +91,10 @@ def call_first_sentence(
     if facts["possible"]:
         risk = float(call_first["value_at_risk"].sum())
         text += (
-            f"The chance of each to order within {facts['outcome_days']} days fell in the last quarter. Their own mean "
-            f"orders{after} times that fall are {dollars(format_money(risk, currency))} at risk, "
-            f"{dollars(format_money(risk * margin, currency))} of it margin, for each of them more than a "
-            f"call costs: the calls pay if they win back {format_percent(cost / (risk * margin))} of it, "
+            f"The chance of each to order within {facts['outcome_days']} days fell in the last quarter. Orders worth "
+            f"{dollars(format_money(risk, currency))} are at risk (that fall times the own mean order{after}), "
+            f"{dollars(format_money(risk * margin, currency))} of it margin; for each of them the margin at risk is "
+            f"more than a call costs. The calls pay if they win back {format_percent(cost / (risk * margin))} of it, "
             f"and leave {dollars(format_money(risk * margin - cost, currency))} if they win back all. "
             f"{_rough_words(calibration)}"
         )

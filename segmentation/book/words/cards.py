@@ -61,7 +61,6 @@ def segment_cards(
     total = int(profile["customers"].sum())
     markup, texts = [], []
     full = _largest(differences, "difference", least=SHORT_SCALE)
-    most = _largest(cohorts, "share", least=1e-9)
     for row in highest_first(profile).itertuples():
         parts = {
             "typical": _of(differences, row),
@@ -75,7 +74,7 @@ def segment_cards(
             _tiles(row, parts["stability"], total, currency),
             _typical(parts["typical"], currency, full=full),
             _journeys(parts["journeys"], currency),
-            _cohorts(parts["cohorts"], most=most),
+            _cohorts(parts["cohorts"]),
             _names(parts["facts"], row.customers),
         ]
         colour = colours.get(str(row.segment), "")
@@ -279,12 +278,13 @@ def _round_money(value: float, currency: str) -> str:
     return format_money(value, currency).removesuffix(".00")
 
 
-def _cohorts(table: pd.DataFrame, *, most: float) -> str:
+def _cohorts(table: pd.DataFrame) -> str:
+    """Bars on a track that is the whole cohort, so that each reads as the share that it is."""
     if len(table) < 2:
         return ""
     few = table["inside"].between(1, LEAST_PUBLISHED - 1).any()
     bars = "".join(
-        f'<li><i style="height: {100 * row.share / most:.0f}%"></i><b>{_inside(row)}</b>'
+        f'<li><i style="height: {100 * row.share:.0f}%"></i><b>{_inside(row)}</b>'
         f"<span>{html.escape(str(row.cohort))}</span><small>n = {row.customers:,}</small></li>"
         for row in table.itertuples()
     )

@@ -33,8 +33,8 @@ VERDICT_WORDS = {
 }
 ELSEWHERE = {
     REDRAWN: "changed segment only by that (*redrawn* above)",
-    STAYED: "would else have left their segment",
-    MOVED: "moved to another than they would else",
+    STAYED: "stayed where they would have moved by the earlier borders",
+    MOVED: "moved to another segment than by the earlier borders",
     NEW: "are new",
 }
 NOBODY = {"new": "not yet a customer", "lost": "no longer in the data"}

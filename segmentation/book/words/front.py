@@ -41,7 +41,7 @@ from segmentation.core.columns import format_money, format_percent
 from segmentation.core.groups import short_groups
 from segmentation.core.limits import (
     LEAST_CALLED,
-    LEAST_PUBLISHED,
+    MEAN_OF_FEW,
     MUCH_CALLED,
     ONE_CUSTOMER,
     TEN_LARGEST_SHARE,
@@ -52,6 +52,11 @@ from segmentation.deliver.workbook.sheets import list_name
 
 MOST_BARS, MOST_ACTIONS, MOST_WARNINGS = 4, 3, 3
 TRIAL = "try half of them first"
+PAYS_IF = (
+    "How many of those contacted must order because of it before the margin of these orders covers the "
+    "contacts, rounded to the safe side. An order counts what such customers' orders were worth lately, or "
+    f"what the typical customer's is where the mean is {MEAN_OF_FEW:g} times that or more."
+)
 _BY_MEAN = re.compile(r" \(1 in [\d,]+ by the mean order\)")
 """The milder of two figures: the segment's card has both."""
 
@@ -86,19 +91,20 @@ def front_page(run: Any, *, title: str, link: str, colours: Mapping[str, str]) -
         f"<small>{html.escape(change)}</small>{sparkline(line, what)}</div>"
         for what, value, change, line, _ in numbers(run)
     )
+    listed_actions = "".join(
+        f"<li><b>{html.escape(one.what)}</b><em>{html.escape(_BY_MEAN.sub('', one.said))}</em>"
+        f"<span>{html.escape(one.more)} {html.escape(one.sheet)}"
+        f'<span class="follow">&nbsp;· <a href="{link}/08_recommendations.html">why</a></span></span></li>'
+        for one in _actions(run)
+    )
     meanings = "".join(
         f"<dt>{html.escape(what)}</dt><dd>{html.escape(meaning)}</dd>"
         for what, meaning in [
             *groups_meant(run),
             *half_meant(run),
             *((what, meaning) for what, *_, meaning in numbers(run)),
+            *([("Pays if", PAYS_IF)] if listed_actions else []),
         ]
-    )
-    listed_actions = "".join(
-        f"<li><b>{html.escape(one.what)}</b><em>{html.escape(_BY_MEAN.sub('', one.said))}</em>"
-        f"<span>{html.escape(one.more)} {html.escape(one.sheet)}"
-        f'<span class="follow">&nbsp;· <a href="{link}/08_recommendations.html">why</a></span></span></li>'
-        for one in _actions(run)
     )
     light, lead, grounds = trust_of(run)
     grounds = f"As the dates stand: {grounds}" if exchanged(run) else grounds
@@ -296,10 +302,10 @@ def slipped_too(run: Any) -> str:
 
 
 def whole_plan(run: Any) -> str:
-    """What all that is advised costs, part by part, and if who is to be called gets no letter."""
+    """What is to be approved, what may be lost, when one knows more; calls are beside it."""
     arms, called, parameters = run["campaign_arms"], run["call_first"], run.parameters
     written = arms[arms["arm"] == TREATMENT]
-    if cost_beside_orders(run) or written.empty or len(called) < LEAST_CALLED:
+    if cost_beside_orders(run) or written.empty:
         return ""
     kinds, currency = list(run["profile"]["segment_type"]), parameters.currency
     sizes = written.groupby(["segment_type", "segment"], observed=True).size()
@@ -309,20 +315,32 @@ def whole_plan(run: Any) -> str:
     above = [f"Workbook: “{sheets[key]}”" in shown for key in costs.index]
     rest = costs[[not is_above for is_above in above]]
     first = [name for name, is_above in zip(names, above, strict=True) if not is_above][:1]
-    spent = {"letters above": costs[above].sum()}
+    spent = {"above": costs[above].sum()}
     spent |= dict(zip(first, rest, strict=False)) | {"others": rest.iloc[1:].sum()}
     parts = [f"{what} {format_money(cost, currency)}" for what, cost in spent.items() if cost]
-    calls = len(called) * parameters.cost_of_a_call
-    parts.append(f"{len(called):,} calls (“Call first”) {format_money(calls, currency)}")
-    both = int(called["customer_id"].isin(written["customer_id"]).sum())
-    total, also = costs.sum() + calls, ""
-    # who gets both, or but one of them, is not told apart where they are few
-    if both >= LEAST_PUBLISHED and not 0 < len(called) - both < LEAST_PUBLISHED:
-        once = format_money(total - both * parameters.contact_cost, currency)
-        also = f"; {once} if the {both:,} on both lists are only called"
+    of = f" ({', '.join(parts)})" if len(parts) > 1 else ""
+    text = f"at worst it is lost{of}. {_then_known(run)}{_calls_besides(run, len(called))}"
+    total = format_money(costs.sum(), currency)
+    return f'<p class="front-alone"><b>To approve, {total}:</b> {html.escape(text)}</p>'
+
+
+def _then_known(run: Any) -> str:
+    """When the halves are compared, where that can tell anything."""
+    plays = run["recommendations"]
+    tested = plays.loc[plays["is_campaign"] & plays["is_supported"], "outcome_days"]
+    if tested.empty:
+        return "No test of this size can prove that it paid."
+    days = " to ".join(dict.fromkeys(f"{end:.0f}" for end in (tested.min(), tested.max())))
+    return f"After {days} days the comparison says whether to contact the other halves."
+
+
+def _calls_besides(run: Any, called: int) -> str:
+    """What calling costs besides: no halves are drawn for it, so nobody learns what it brings."""
+    if called < LEAST_CALLED:
+        return ""
+    cost = format_money(called * run.parameters.cost_of_a_call, run.parameters.currency)
     return (
-        f'<p class="front-alone"><b>Whole plan, {format_money(total, currency)}:</b> '
-        f"{html.escape(', '.join(parts))}{also}.</p>"
+        f" {called:,} calls (“Call first”) would be {cost} more; what they add cannot be measured."
     )
 
 

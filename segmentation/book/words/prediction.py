@@ -241,7 +241,7 @@ def _model_words(holdout: dict[str, Any], rows: pd.DataFrame, best: str) -> str:
     expected = holdout["model"]["predicted_revenue"] / float(holdout["revenue"])
     came = f"expected {format_percent(expected)} of the revenue that came."
     if holdout["model"]["everybody_alive"]:
-        came += " Its fit says that nobody ever stops buying, so silence tells it nothing."
+        came += " By its fit nobody ever stops buying, so it learns nothing from silence."
     if "gamma" not in holdout["model"]:
         return (
             f"{text} Gamma-Gamma found no credible mean order value in these data, so BG/NBD's "

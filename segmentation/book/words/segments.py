@@ -162,8 +162,8 @@ def margin_sentence(customers: pd.DataFrame) -> str:
     return (
         f"**{share}** of {plural(len(known), 'customer')} are borderline: their margin is below {BORDERLINE_MARGIN:g}, so "
         f"the next segment is almost as near as their own. {name} has the largest share "
-        f"of them ({format_percent(worst.iloc[-1])}). Promise such a customer nothing that only "
-        "one segment gets; the lists hold them too."
+        f"of them ({format_percent(worst.iloc[-1])}). They are on the lists too: offer them "
+        "nothing that the next segment must not have."
     )
 
 

@@ -16,7 +16,9 @@ from segmentation.book.words.text import (
     named,
     of_kind,
 )
+from segmentation.core.columns import format_percent
 from segmentation.core.limits import LEAST_AGREEMENT, REASONABLE_STRUCTURE, SENSITIVE
+from segmentation.evidence.rankings import LISTS
 from segmentation.evidence.stability import TOO_FEW
 from segmentation.evidence.verdict import beside_smooth
 from segmentation.segments.own_labels import OWN_LABELS
@@ -132,8 +134,12 @@ def beaten(holdout: dict[str, Any], rankings: pd.DataFrame, cuts: pd.DataFrame) 
     better = len(row) and row["difference_low"].iloc[0] > 0
     if len(others) and not better:  # spend alone does not beat the groups, another list does
         best = str(others["revenue_share"].idxmax())
+        shares = [format_percent(fifth.loc[name, "revenue_share"]) for name in (best, LISTS)]
         best = "a published model of buying" if best.startswith("BG/NBD") else best
-        return [f"a list by {best} finds later revenue better than these groups"]
+        return [
+            f"a list by {best} finds more later revenue: its first fifth brought {shares[0]} of it, that "
+            f"of the lists by group {shares[1]}"
+        ]
     if ahead:
         return []
     how = "better" if better else "just as well"

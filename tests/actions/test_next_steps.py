@@ -393,7 +393,7 @@ def test_the_list_is_told_with_its_cost_when_it_pays_and_what_it_cannot_teach():
     assert "It pays if 6 of them order because of it" in forecast, "30 / (0.5 x 10)"
     assert "tends to place smaller ones next: count on more" in forecast
     assert "Orders worth £72.00 are at risk" in forecast and "£36.00 of it margin" in forecast
-        assert "35 more have enough" in forecast
+    assert "35 more have enough" in forecast
     assert "2 more customers would be on the list" in forecast
     assert "what the calls alone add cannot be learnt" in forecast
     withheld = said(table, possible=False, reason="too few came back (3 of 9)")

@@ -119,7 +119,7 @@ arms = campaign_plan.arms_of_run(listed, advice, seed=random_state)
 plan = campaign_plan.plan(arms, advice)
 words.recommendation_cards(
     advice, plan, currency=currency, overview=run["overview"], cut=run["holdout"].get("cut", ""),
-    colours=colours, gross_margin=margin, margins=run["margins"],
+    colours=colours, gross_margin=margin, margins=run["margins"], dates_hold=dates_hold,
 )
 
 # %% [markdown]

@@ -22,7 +22,8 @@
 # **Reads** customers as they stood at each quarter's end, by today's borders, and segments and
 # models of two runs. **Decides** whom to turn to first, and whether to refit. **Can mislead
 # when** the runs differ in more than time: then a change of method looks like a change of
-# customers.
+# customers. To fall is to stand in a lower segment after a longer silence; who ordered again and
+# stands lower has moved, not fallen.
 
 # %% tags=["parameters", "hide-input"]
 source: str = "cdnow"  # Where orders come from: a shipped source, or a path to a source SQL file.

@@ -92,7 +92,7 @@ def returns_choice(excluded: RunResult, net: RunResult) -> dict[str, Any]:
     change = [b - a for b, a in zip(both["revenue_before"], both["revenue_after"], strict=True)]
     both = both.assign(change=change)
     moved = both[both["movement"].isin(MOVED_KINDS)]
-    emptied = sum(after <= 0 for after in both["revenue_after"])
+    emptied = ((both["revenue_before"] > 0) & (both["revenue_after"] <= 0)).sum()
     facts = {
         "why_not": "",
         "customers": len(both),

@@ -226,7 +226,7 @@ def beside_smooth(one: dict[str, Any]) -> str:
     return (
         f"made-up customers without any kinds divide into {one['k_used']} groups "
         f"{'less' if one['natural_kinds'] else 'about as'} distinct (silhouette "
-        f"{one['smooth']:.2f} against {one['silhouette']:.2f})"
+        f"{one['smooth']:.2f}, these customers {one['silhouette']:.2f})"
     )
 
 

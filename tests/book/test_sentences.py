@@ -139,7 +139,12 @@ def test_one_order_is_no_change_of_the_whole_shop():
     assert said.startswith("**Whether it is more than chance cannot be said of so few**")
     assert "interval" not in said
     many = few.assign(customers=400)
-    assert words.concentration_trend(many).startswith("Revenue has become **more** concentrated")
+    assert words.concentration_trend(many).startswith("Revenue of the last quarter was **more**")
+    told = pd.concat([many.iloc[:2], many.iloc[1:2].assign(top_share=0.7), many.iloc[2:]])
+    assert (
+        "65% of its revenue in 2021 Q2 and 87% in 2022 Q3, 70% in between."
+        in words.concentration_trend(told)
+    )
 
 
 def grid(*shares: float, customers: int = 1000) -> str:

@@ -300,8 +300,16 @@ def _rise(share: float) -> str:
     return f"{points:+.2f}" if 0.005 <= abs(points) < 0.05 else f"{round(points, 1) + 0.0:+.1f}"
 
 
+def _between(shares: pd.Series[float]) -> str:
+    """What a share was in the quarters between two: a difference of ends is no trend."""
+    if len(shares) < 3:
+        return ""
+    ends = dict.fromkeys(map(format_percent, (shares.iloc[1:-1].min(), shares.iloc[1:-1].max())))
+    return f", {' to '.join(ends)} in between"
+
+
 def concentration_trend(quarters: pd.DataFrame) -> str:
-    """Whether spend has become more concentrated, from the first to the last whole quarter."""
+    """Whether spend is more concentrated in the last whole quarter than in the first compared."""
     whole = quarters.iloc[1:]  # in the first quarter of the data everybody is new
     whole = whole[whole["is_complete"]] if len(whole) else whole
     if len(whole) < 2:
@@ -322,7 +330,7 @@ def concentration_trend(quarters: pd.DataFrame) -> str:
     elif few:
         verdict = "**Whether it is more than chance cannot be said of so few**"
     elif abs(gap) > reach:
-        verdict = f"Revenue has become **{word}** concentrated"
+        verdict = f"Revenue of the last quarter was **{word}** concentrated"
     elif abs(turned) > Z95 * float(np.hypot(first["gini_error"], last["gini_error"])):
         ends = f"{first['gini']:.2f} to {last['gini']:.2f}"
         less = "less" if turned > 0 else "more"
@@ -337,7 +345,7 @@ def concentration_trend(quarters: pd.DataFrame) -> str:
     return (
         f"{verdict}: the largest 10% of a quarter's customers brought "
         f"{format_percent(first['top_share'])} of its revenue in {names[0]} and "
-        f"{format_percent(last['top_share'])} in {names[1]}.\n\nThe difference is {_rise(gap)} "
+        f"{format_percent(last['top_share'])} in {names[1]}{_between(whole['top_share'])}.\n\nThe difference is {_rise(gap)} "
         f"points ({ends}n = {ns[0]} and {ns[1]}). "
         f"The largest customer of the quarter brought "
         f"{format_percent(first['largest_share'])} and {format_percent(last['largest_share'])}. The "

@@ -73,9 +73,9 @@ def campaign_steps(plan: pd.DataFrame, folder_name: str, *, is_told: bool = True
         answer += (
             " Whether that is enough is not known until `contact_cost` is set."
             if not is_told
-            else " So it is."
+            else " That is enough."
             if row["detectable"] <= pays
-            else " So it is not: the campaign may pay and this list could not tell."
+            else " That is too few: the campaign may pay and this list could not tell."
         )
         steps.append(
             f"**Is it large enough?** {format_percent(row['base'])} order within {days} days "

@@ -87,7 +87,7 @@ def _drawn_anew(stability: pd.DataFrame, whole: pd.DataFrame, kinds: list[str]) 
 
 
 def _foretold(segments: pd.DataFrame) -> str:
-    """Whether the segments of a cut told who would spend, by those who spent most and least."""
+    """Whether the segments of a cut told who would buy again, by those who spent most and least."""
     large = segments[segments["customers"] >= LEAST_CUSTOMERS]
     if len(large) < 2:
         return f"no two segments of {LEAST_CUSTOMERS} customers or more to compare"
@@ -99,6 +99,6 @@ def _foretold(segments: pd.DataFrame) -> str:
         f"{format_percent(row['share_again'])}"
         for row in ends
     ]
-    is_told = ends[0]["revenue_per_customer_low"] > ends[1]["revenue_per_customer_high"]
-    told = "foretold" if is_told else "cannot be told"
+    lows, highs = ([float(row[f"share_again_{end}"]) for row in ends] for end in ("low", "high"))
+    told = "foretold" if max(lows) > min(highs) else "not told apart"
     return f"{told}: {parts[0]} did after the cut, {parts[1]}"

@@ -28,7 +28,7 @@ from segmentation.book.words.text import (
     told,
     with_code,
 )
-from segmentation.book.words.warnings import cost_words
+from segmentation.book.words.warnings import ONCE_RIGHT, cost_words
 from segmentation.book.words.worth import anyway_words, worth_words
 from segmentation.core.columns import format_money, format_percent, format_points, format_value
 from segmentation.core.limits import PLAUSIBLE_RISE, UNREACHABLE, WIDE
@@ -44,6 +44,7 @@ def recommendation_cards(
     colours: Mapping[str, str],
     gross_margin: float,
     margins: pd.DataFrame,
+    dates_hold: bool = True,
 ) -> Html:
     """One card per segment: what to do, for whom, at what cost, and when it pays; more is folded.
 
@@ -55,6 +56,8 @@ def recommendation_cards(
         Of the run: money is of the time from ``first_order`` to ``as_of``.
     cut : str
         Day after which customers were followed.
+    dates_hold : bool
+        Whether day and month of orders are what they seem; else no campaign is ready to be sent.
     """
     own = own_margin(margins)
     kinds = list(recommendations["segment_type"].unique())
@@ -82,15 +85,16 @@ def recommendation_cards(
             "What counts": as_sentence(row.measure),
             **({"Unusual": _unusual_words(row)} if row.anomalies and row.is_campaign else {}),
         }  # fmt: skip
+        do = f"{ONCE_RIGHT}{row.do}" if row.is_campaign and not dates_hold else row.do
         colour = colours.get(str(row.segment), "")
         cards.append(
             f'<div class="segment-card"{in_colour(colour)}><p class="segment-name">{html.escape(row.segment)}'
             f"<span>{html.escape(group)}</span></p>"
-            f"<p><strong>{html.escape(row.play)}.</strong> {html.escape(row.do)}</p>{_items(lines)}"
+            f"<p><strong>{html.escape(row.play)}.</strong> {html.escape(do)}</p>{_items(lines)}"
             f'<details class="fold"><summary>Why, and how it is worked out</summary>{_items(more)}'
             "</details></div>"
         )
-        texts.append(f"{row.segment}: {row.play}. {row.do} {lines | more}")
+        texts.append(f"{row.segment}: {row.play}. {do} {lines | more}")
     return Html("".join(cards), "\n".join(texts))
 
 

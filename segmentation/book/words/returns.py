@@ -52,7 +52,12 @@ def given_back_words(back: pd.Series[float] | None, currency: str) -> str:
         return ""
     if len(gave) < LEAST_PUBLISHED:
         return ", before returns"
-    return f", {format_money(float(gave.sum()), currency)} of it given back{of_one(gave)}"
+    most = (
+        f", {format_percent(gave.max() / gave.sum())} of that by one customer"
+        if of_one(gave)
+        else ""
+    )
+    return f", {format_money(float(gave.sum()), currency)} of it given back{most}"
 
 
 def special_lines_table(special: pd.DataFrame, *, currency: str) -> Html:

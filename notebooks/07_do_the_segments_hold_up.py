@@ -151,7 +151,7 @@ words.sensitivity_table(run["sensitivity"], currency=currency)
 # ## Do they say who buys again?
 #
 # The hardest test: make the segments from orders up to a cut only, then look at what the same
-# customers did after it. A later purchase that was given back whole counts as none.
+# customers did after it. A later line of goods that was given back whole counts as none.
 
 # %% mystnb={"figure": {"name": "fig-holdout", "caption": "What each segment did after the cut, with 95% intervals."}, "image": {"alt": "Two rows of dots with intervals, one dot per segment: share of customers who bought again, and lift of later revenue."}}
 followed = run["holdout_segments"].sort_values(["segment_type", "cluster"], ascending=[True, False])

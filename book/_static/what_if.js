@@ -18,7 +18,7 @@ const whatIf = {
       const paid = cost > 0 ? Math.floor(left / cost + 1e-9) : row.first;
       const contacts = row.contact ? Math.min(row.first, paid) : 0;
       left -= contacts * cost;
-      const needed = contacts ? Math.ceil(row.breakEven * (row.dearer || 1) * contacts - 1e-9) : 0;
+      const needed = contacts ? Math.ceil(row.breakEven * contacts - 1e-9) : 0;
       return { ...row, contacts, needed };
     });
   },
@@ -31,7 +31,7 @@ const whatIf = {
   mustOrder(share, dearer) {
     if (!(share <= 1)) return "more than all";
     const few = share > 0 && share < 0.0005 ? "under 0.1%" : `${(100 * share).toFixed(1)}%`;
-    return dearer ? `${whatIf.mustOrder(share * dearer)} (${few} by the mean order)` : few;
+    return dearer ? `${few} (${whatIf.mustOrder(share / dearer)} by the mean order)` : few;
   },
 
   cells(row, cost, sign) {

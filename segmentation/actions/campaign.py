@@ -164,7 +164,7 @@ def rise_shown_to_pay(n_treatment: int, n_control: int, *, base: float, needed: 
 
 SIZE_COLUMNS = (
     "segment_type", "segment", "customers", "days", "base", "base_low", "base_high",
-    "base_customers", "detectable", "break_even", "break_even_typical", "can_show", "pays_from",
+    "base_customers", "detectable", "break_even", "break_even_mean", "can_show", "pays_from",
 )  # fmt: skip
 
 
@@ -186,7 +186,7 @@ def sizes_by_segment(recommendations: pd.DataFrame) -> pd.DataFrame:
     ----------
     recommendations : DataFrame, one row per segment
         ``segment_type, segment, customers, outcome_days, break_even_response,
-        break_even_typical`` and ``base, base_low, base_high, base_customers``: who orders without any campaign.
+        break_even_mean`` and ``base, base_low, base_high, base_customers``: who orders without any campaign.
 
     Returns
     -------
@@ -211,7 +211,7 @@ def sizes_by_segment(recommendations: pd.DataFrame) -> pd.DataFrame:
         rows.append(
             (row.segment_type, row.segment, row.customers, row.outcome_days, row.base,
              row.base_low, row.base_high, row.base_customers, smallest,
-             needed, row.break_even_typical, shown, pays_from)
+             needed, row.break_even_mean, shown, pays_from)
         )  # fmt: skip
     table = pd.DataFrame(rows, columns=list(SIZE_COLUMNS))
     return table.astype({"can_show": "boolean"})

@@ -19,7 +19,7 @@ ARM = "arm"
 ARM_COLUMNS = ("customer_id", "segment_type", "segment", ARM, "total_spent")
 PLAN_COLUMNS = (
     "segment_type", "segment", "play", "treatment", "control", "spend_difference", "outcome_days",
-    "base", "detectable", "break_even_response", "break_even_typical",
+    "base", "detectable", "break_even_response", "break_even_mean",
 )  # fmt: skip
 AA_COLUMNS = (
     "segment_type", "segment", "days", "n_treatment", "n_control", "treatment", "control",

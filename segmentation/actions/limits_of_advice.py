@@ -108,10 +108,9 @@ def _of_response(row: Any, size: Any, no_holdout: str) -> list[str]:
         if np.isfinite(smallest)
         else "a test of the whole segment notices no rise, however large"
     )
-    by_mean = "by the mean order " if pd.notna(row.break_even_typical) else ""
     extra = math.ceil(row.break_even_response * row.customers - 1e-9)
     return [
-        f"{by_mean}it pays from {extra:,} order{'' if extra == 1 else 's'} because of it, {found}: a campaign may "
+        f"it pays from {extra:,} order{'' if extra == 1 else 's'} because of it, {found}: a campaign may "
         "pay and nobody could tell"
     ]
 

@@ -82,6 +82,8 @@ def next_steps(
         for name in ("cost_of_a_call", "contact_cost")
     )
     called = call_first(risks, campaign_arms, least=least)
+    control = _left_alone(campaign_arms)
+    is_written = (risks["stake"] > written) & (risks["stake"] <= least)
     return {
         "movement": movement({**placed, overview["as_of"]: today}),
         "retention": retention(placed),
@@ -93,10 +95,16 @@ def next_steps(
             "gross_margin": gross_margin,
             "at_risk": len(risks),
             "worth_writing": int((risks["stake"] > written).sum()),
+            "left_alone": int((is_written & risks["customer_id"].isin(control)).sum()),
             "worth_a_call": int((risks["stake"] > least).sum()),
             "without_control": int((~_in_segments(called, campaign_arms)).sum()),
         },
     }
+
+
+def _left_alone(arms: pd.DataFrame) -> set[str]:
+    """Ids that a campaign leaves alone, to compare."""
+    return set(arms.loc[arms["arm"] == campaign.CONTROL, "customer_id"]) if len(arms) else set()
 
 
 def with_given_back(customers: pd.DataFrame, given_back: pd.DataFrame) -> pd.DataFrame:
@@ -217,7 +225,7 @@ def call_first(risks: pd.DataFrame, arms: pd.DataFrame, *, least: float = 0.0) -
     DataFrame of `CALL_FIRST_COLUMNS`
         By value at risk; where no chance is known, by what they spent and did not give back.
     """
-    control = set(arms.loc[arms["arm"] == campaign.CONTROL, "customer_id"]) if len(arms) else set()
+    control = _left_alone(arms)
     table = risks[(risks["stake"] > least) & ~risks["customer_id"].isin(control)]
     by = kept_of(table) if table["value_at_risk"].isna().all() else table["value_at_risk"]
     table = table.assign(_by=by).sort_values(

@@ -132,14 +132,15 @@ def recommend(
     DataFrame sorted by revenue, largest first
         ``segment_type, segment, play, is_campaign, why, gap, do, measure, customers, revenue,
         revenue_low, revenue_high, revenue_share, largest_share, revenue_per_customer,
-        one_time_share, median_recency, response_value, response_is, typical_order, value_in_period,
-        break_even_response, break_even_typical, cost_limit, campaign_cost, outcome_days, base, base_low, base_high,
+        one_time_share, median_recency, response_value, mean_value, response_is, typical_order, value_in_period,
+        break_even_response, break_even_mean, cost_limit, campaign_cost, outcome_days, base, base_low, base_high,
         base_customers, base_ordered, base_recency, base_is, base_quarters, latest, latest_base,
-        latest_value, anomalies``. ``response_value`` is the mean
-        first order of those who ordered within ``outcome_days``; of fewer than
-        `LEAST_RESPONSES`, the mean order of the segment in the window (``response_is`` says
-        which), ``typical_order`` the median of its customers' own mean orders;
-        ``break_even_typical`` is by that one, missing where the mean is not far above it;
+        latest_value, anomalies``. ``mean_value`` is the mean first order of those who ordered
+        within ``outcome_days``; of fewer than `LEAST_RESPONSES`, the mean order of the segment in the
+        window (``response_is`` says which); ``typical_order`` the median of its customers' own mean
+        orders. ``response_value``, by which break-evens count, is the mean; where that of any
+        segment is `MEAN_OF_FEW` times its typical order or more, the smaller of the two for all
+        segments, and ``break_even_mean`` tells the other break-even.
         ``value_in_period`` all that they spent within those days. ``cost_limit`` as
         `sensible_cost` gives it: where a contact costs more, the play is not to contact.
         ``base`` is the share of ``base_customers`` that orders within ``outcome_days``
@@ -153,25 +154,31 @@ def recommend(
     plays = plays or load_plays()
     given = rule_files.with_names(naming_rules or rule_files.load_rules("naming_rules"))
     total = customers["total_spent"].sum()
-    rows = []
+    found = []
     for (kind, _, segment), members in customers.groupby(["segment_type", "cluster", "segment"]):
         group = customers[customers["segment_type"] == kind]
         facts = _facts(members, group)
         own_plays = given.get(segment, {}).get("plays", [])
         play = next(item for item in in_order(plays, own_plays) if _fits(facts, item["when"]))
+        anyway = _ordered_anyway(responses, kind, segment, play["outcome_days"])
+        mean, mean_is = anyway.pop("first_order"), FIRST_ORDER
+        if not anyway["base_ordered"] >= LEAST_RESPONSES or not np.isfinite(mean):
+            mean, mean_is = facts["mean_order"], facts["order_is"]
+        found.append((kind, segment, members, facts, play, anyway, mean, mean_is))
+    # one footing for all: else a segment would seem to pay more easily for its lower bar
+    by_typical = any(dearer_than_typical(one[6], one[3]["typical_order"]) for one in found)
+    rows = []
+    for kind, segment, members, facts, play, anyway, mean, mean_is in found:
         spent = members["total_spent"]
         low, high = revenue_interval(spent.to_numpy(), len(customers), random_state=random_state)
-        days = play["outcome_days"]
-        anyway = _ordered_anyway(responses, kind, segment, days)
-        value, value_is = anyway.pop("first_order"), FIRST_ORDER
-        if not anyway["base_ordered"] >= LEAST_RESPONSES or not np.isfinite(value):
-            value, value_is = facts["mean_order"], facts["order_is"]
-        limit = sensible_cost(gross_margin, value, base=anyway["base"], high=anyway["base_high"])
+        days, value = play["outcome_days"], mean
+        if by_typical and 0 < facts["typical_order"] < mean:
+            value = facts["typical_order"]
+        reach = {"base": anyway["base"], "high": anyway["base_high"]}
+        limits = [sensible_cost(gross_margin, worth, **reach) for worth in (value, mean)]
         is_campaign = play.get("is_campaign", True)
-        if is_campaign and contact_cost > limit:
-            dearer = dearer_than_typical(value, facts["typical_order"])
-            typical = limit / dearer if dearer else 0.0
-            is_campaign, play = False, _left_alone(play, limit, typical, currency)
+        if is_campaign and contact_cost > limits[0]:
+            is_campaign, play = False, _left_alone(play, *limits, currency)
         rows.append(
             {
                 "segment_type": kind,
@@ -192,16 +199,15 @@ def recommend(
                 "one_time_share": facts["one_time_share"],
                 "median_recency": facts["median_recency"],
                 "response_value": value,
-                "response_is": value_is,
+                "mean_value": mean,
+                "response_is": mean_is,
                 "typical_order": facts["typical_order"],
                 "value_in_period": anyway.pop("value_in_period"),
                 "break_even_response": break_even_response(contact_cost, gross_margin, value),
-                "break_even_typical": break_even_response(
-                    contact_cost, gross_margin, facts["typical_order"]
-                )
-                if dearer_than_typical(value, facts["typical_order"])
-                else np.nan,
-                "cost_limit": limit,
+                "break_even_mean": np.nan
+                if value == mean
+                else break_even_response(contact_cost, gross_margin, mean),
+                "cost_limit": limits[0],
                 "campaign_cost": len(members) * contact_cost,
                 "outcome_days": days,
                 **anyway,
@@ -272,17 +278,17 @@ def _ordered_anyway(
 
 
 def _left_alone(
-    play: dict[str, Any], limit: float, typical: float, currency: str
+    play: dict[str, Any], limit: float, by_mean: float, currency: str
 ) -> dict[str, Any]:
     """A play whose contacts cost more than they can bring back, and when it would be one.
 
-    `typical` is the limit by the typical order where the mean one lies far above it, else 0.
+    `by_mean` is the limit by the mean order; it is said where it is another one.
     """
-    most, usual = (
+    most, more = (
         format_money(cost, currency, exact=True) if currency else f"{cost:,.2f}"
-        for cost in (limit, typical)
+        for cost in (limit, by_mean)
     )
-    most = f"{usual} ({most} by the mean order)" if typical > 0 else most
+    most += f" ({more} by the mean order)" if more != most else ""
     return play | {
         "play": NOT_AT_THIS_COST,
         "do": f"Spend nothing on contacts here. At a contact for {most} or less: {play['play']}.",
@@ -321,10 +327,10 @@ def _facts(members: pd.DataFrame, group: pd.DataFrame) -> dict[str, Any]:
 
 def _ordered_once(customers: pd.DataFrame) -> pd.Series:
     """1 for who ordered on one occasion only; NaN where the source cannot tell."""
+    if "first_to_last_order" in customers.columns:  # two orders of one day are one occasion
+        return (customers["first_to_last_order"] == 0).astype(float)
     if "frequency" in customers.columns:
         return (customers["frequency"] == 1).astype(float)
-    if "first_to_last_order" in customers.columns:
-        return (customers["first_to_last_order"] == 0).astype(float)
     return pd.Series(np.nan, index=customers.index)
 
 

@@ -133,7 +133,7 @@ class Slipped:
     is_planned: bool
     cost: float
     needed: float
-    typical: float
+    by_mean: float
     before: int
     ordered: int
 
@@ -161,9 +161,9 @@ def most_slipped(
     kind, name = left.sum().idxmax()
     own = slipping[(slipping["segment_type"] == kind) & (slipping["segment_from"] == name)]
     play = plays[(plays["segment_type"] == kind) & (plays["segment"] == name)]
-    needed, typical = (
+    needed, by_mean = (
         float(play[column].fillna(0.0).sum())
-        for column in ("break_even_response", "break_even_typical")
+        for column in ("break_even_response", "break_even_mean")
     )
     alone = int(own["customer_id"].isin(arms.loc[arms["arm"] == CONTROL, "customer_id"]).sum())
     past = before[(before["segment_type"] == kind) & (before["segment_from"] == name)]
@@ -179,7 +179,7 @@ def most_slipped(
         is_planned=bool(own["customer_id"].isin(arms["customer_id"]).all()),
         cost=(len(own) - alone) * contact_cost,
         needed=needed,
-        typical=typical,
+        by_mean=by_mean,
         before=int(past["customers"].sum()),
         ordered=int(past["ordered"].sum()),
     )

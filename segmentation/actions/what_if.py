@@ -11,13 +11,13 @@ import math
 import numpy as np
 import pandas as pd
 
-from segmentation.actions.break_even import break_even_response, dearer_than_typical, sensible_cost
+from segmentation.actions.break_even import break_even_response, sensible_cost
 from segmentation.actions.campaign import TREATMENT
 from segmentation.actions.campaign_plan import ARM, arms_of_run
 from segmentation.actions.limits_of_advice import UNSTABLE
 from segmentation.actions.recommend import NOT_AT_THIS_COST
 
-PARTS = ("customers", "response_value", "typical_order", "base", "base_high", "detectable")
+PARTS = ("customers", "response_value", "mean_value", "base", "base_high", "detectable")
 """What a segment brings into the reckoning, besides whether it is one for a campaign at all."""
 
 
@@ -59,8 +59,7 @@ def what_if(
     DataFrame
         ``segment_type, segment, customers, first, break_even, contact`` (a contact costs no more
         than it can bring back), ``supported`` (and a test can show it), ``contacts`` that the
-        budget pays for and ``needed``, how many of those must order because of it (by the typical
-        order where the mean lies far above it). First what is
+        budget pays for and ``needed``, how many of those must order because of it. First what is
         supported, then the rest of what to contact, then the others; each by revenue.
     """
     rows = []
@@ -80,14 +79,8 @@ def what_if(
         paid = math.floor(left / contact_cost + 1e-9) if contact_cost > 0 else row.first
         contacts.append(min(row.first, paid) if row.contact else 0)
         left -= contacts[-1] * contact_cost
-    dearer = [
-        dearer_than_typical(row.response_value, row.typical_order) or 1.0
-        for row in parts.itertuples()
-    ]
     need = [
-        math.ceil(share * times * n - 1e-9) if n else 0
-        for share, times, n in zip(
-            table["break_even"], pd.Series(dearer)[table.index], contacts, strict=True
-        )
+        math.ceil(share * n - 1e-9) if n else 0
+        for share, n in zip(table["break_even"], contacts, strict=True)
     ]
     return table.assign(contacts=contacts, needed=need).reset_index(drop=True)

@@ -453,7 +453,7 @@ def test_what_a_test_of_each_segment_can_show_is_recomputed(shipped_run):
 def test_without_a_hold_out_no_size_is_claimed():
     columns = [
         "segment_type", "segment", "customers", "outcome_days", "base", "base_low", "base_high",
-        "base_customers", "break_even_response", "break_even_typical",
+        "base_customers", "break_even_response", "break_even_mean",
     ]  # fmt: skip
     row = ("normal", "A", 100, 60, *[float("nan")] * 4, 0.1, float("nan"))
     sizes = sizes_by_segment(pd.DataFrame([row], columns=columns))

@@ -126,10 +126,15 @@ def test_the_workbook_lists_say_the_same_arms(marketplace_run):
     book = pd.read_excel(path, sheet_name=None, dtype=str, keep_default_na=False, engine="calamine")
     told: dict[str, str] = {}
     for sheet in [sheet for name, sheet in book.items() if name[0].isdigit()]:
-        told |= dict(zip(sheet["Customer"], sheet["Campaign"], strict=True))
-    said = arms["arm"].map({"treatment": "contact", "control": "leave alone"})
-    wanted = dict(zip(arms["customer_id"], said, strict=True))
-    assert {customer: arm for customer, arm in told.items() if arm} == wanted
+        told |= dict(zip(sheet["Customer"], sheet["Message"], strict=True))
+    wanted = dict(zip(arms["customer_id"], arms["arm"], strict=True))
+    asked = dict.fromkeys(("call", "win back", "campaign"), "treatment") | {
+        "leave alone": "control"
+    }
+    found = {customer: asked[said] for customer, said in told.items() if said}
+    assert {customer: arm for customer, arm in found.items() if customer in wanted} == wanted
+    extra = {told[customer] for customer in found if customer not in wanted}
+    assert extra <= {"call"}, "who is in no campaign may be called, but gets no letter"
     planned = pd.read_csv(marketplace_run / "campaign_plan.csv")
     assert book["Campaign"][["To contact", "To leave alone"]].astype(float).values.tolist() == (
         planned[["treatment", "control"]].values.tolist()

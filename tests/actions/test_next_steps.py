@@ -231,7 +231,7 @@ def test_who_slipped_is_told_with_what_writing_costs_and_who_comes_back_anyway()
     )
     before = pd.DataFrame([kind | {"customers": 80, "ordered": 24}])
     plays = pd.DataFrame([kind | {"segment": "High", "break_even_response": 0.2,
-                                  "break_even_typical": float("nan")}])  # fmt: skip
+                                  "break_even_mean": float("nan")}])  # fmt: skip
     costs = {"plays": plays, "contact_cost": 1.0}
     found = most_slipped(pd.concat([other, lost]), before, arms, **costs)
     said = slipped_sentence(found, FLOWS, kinds=["normal"], currency="USD", is_told=True)
@@ -239,17 +239,20 @@ def test_who_slipped_is_told_with_what_writing_costs_and_who_comes_back_anyway()
         "**60 customers of High** slipped in the last quarter: 50 fell a segment and 10 fell silent."
         in said
     )
-    assert "They have spent \\$3,000 so far. In the same quarter 42 others came into it. " in said
+    assert (
+        "They have spent \\$3,000 so far. In the same quarter 42 others came into it, new ones too. "
+        in said
+    )
     assert (
         "Writing costs \\$40.00 (included in the campaigns): pays if 1 in 5 orders because of it. "
         in said
     )
     assert "20 of them belong to the halves that are left alone" in said and "30% of 80 " in said
-    dear = plays.assign(break_even_response=0.02, break_even_typical=0.06)
+    dear = plays.assign(break_even_response=0.06, break_even_mean=0.02)
     one = most_slipped(lost, before, arms, **costs | {"plays": dear})
     how = {"kinds": ["normal"], "currency": "USD", "is_told": True}
-    single = "pays if 3 order because of it (a single mean order pays for all)."
-    assert single in slipped_sentence(one, FLOWS, **how)
+    both = "pays if 1 in 16 orders because of it (1 in 50 by the mean order)."
+    assert both in slipped_sentence(one, FLOWS, **how)
     late = slipped_sentence(found, FLOWS, **how, dates_hold=False)
     assert late == f"{ONCE_RIGHT}{said}"
     untold = slipped_sentence(found, FLOWS, kinds=["normal"], currency="USD", is_told=False)
@@ -333,7 +336,7 @@ def test_what_was_given_back_is_told_and_does_not_lead_the_calls():
     assert "\\$1,680 since their first orders, \\$1,140 of it given back." in told
     assert "mean order so far after returns is \\$11.00" in told
     plays = pd.DataFrame([{"segment_type": "normal", "segment": "High", "break_even_response": 0.2,
-                           "break_even_typical": float("nan")}])  # fmt: skip
+                           "break_even_mean": float("nan")}])  # fmt: skip
     before = pd.DataFrame(
         [{"segment_type": "normal", "segment_from": "High", "customers": 0, "ordered": 0}]
     )

@@ -182,38 +182,41 @@ def test_the_runs_own_settings_contact_whom_the_plan_contacts(found):
     assert not own.loc[own.index.difference(planned.index), "contacts"].any()
 
 
-def test_a_break_even_by_a_mean_far_above_the_typical_order_never_stands_alone():
+def test_where_one_mean_lies_far_above_the_typical_order_the_typical_one_counts_for_all():
     """On cards, sliders, the table of tests, the first page and in the workbook alike."""
     dear = RESPONSES.assign(value=RESPONSES["value"].where(RESPONSES["segment"] != "High", 300.0))
     advice = recommend(CUSTOMERS, gross_margin=0.3, contact_cost=1.0, responses=dear)
     advice = add_limits(advice, sizes_by_segment(advice), STABILITY, no_holdout="")
-    high = next(row for row in advice.itertuples() if row.segment == "High")
-    alike = next(row for row in advice.itertuples() if row.segment == "Middle")
-
-    assert high.break_even_response == pytest.approx(1 / 90)
-    assert high.break_even_typical == pytest.approx(1 / 30)
-    assert np.isnan(alike.break_even_typical)
+    rows = advice.set_index("segment")
+    high, alike = (
+        next(row for row in advice.itertuples() if row.segment == name)
+        for name in ("High", "Middle")
+    )
+    assert (high.response_value, high.mean_value) == (high.typical_order, 300.0)
+    assert high.break_even_response == pytest.approx(1 / 30)
+    assert high.break_even_mean == pytest.approx(1 / 90)
+    worth = rows[["mean_value", "typical_order"]].min(axis=1)
+    assert rows["response_value"].tolist() == worth.tolist(), "one footing, the smaller for all"
+    assert (rows["break_even_response"] * rows["response_value"] * 0.3).round(9).eq(1).all()
     assert (
         "1 in 30 customers orders because of it (3.3%, 14 if all are contacted), each worth what the "
         "typical customer's is; by the mean order 1 in 90 customers orders" in pays_words(high)
     )
-    assert "typical" not in pays_words(alike) + _pays(alike)
+    assert np.isnan(alike.break_even_mean) == (alike.mean_value <= alike.typical_order)
     assert "pays if 1 in 30 orders because of it (1 in 90 by the mean order)" in _pays(high)
-    assert "out of reach" not in limit_words(high)
-    far = high._replace(break_even_typical=0.9, is_campaign=True)
-    assert "By the order of the typical customer it is out of reach: 90%" in limit_words(far)
-    never = high._replace(break_even_typical=1.2)
-    assert "never pay" in pays_words(never) and "does not pay by the typical" in _pays(never)
     sliders = what_if_sliders(
         advice, STABILITY, CUSTOMERS, seed=SEED, gross_margin=0.3, contact_cost=1.0, currency="USD"
     ).data.set_index("segment")["must order because of it"]
-    assert sliders[["High", "Middle"]].tolist() == ["3.3% (1.1% by the mean order)", "6.7%"]
+    assert sliders["High"] == "3.3% (1.1% by the mean order)"
     tests = sample_size_table(sizes_by_segment(advice)).data.set_index("segment")
-    assert tests.loc[["High", "Middle"], "it pays from"].tolist() == ["3.3 (1.1)", "6.7"]
+    assert tests.at["High", "it pays from"] == "3.3 (1.1)"
     shown = Sheet("recommendations", "recommendations", advice).shown
-    assert "break_even_typical" in shown
-    none = advice.assign(break_even_typical=np.nan)
-    assert "break_even_typical" not in Sheet("recommendations", "recommendations", none).shown
+    assert "break_even_mean" in shown
+    usual = recommend(CUSTOMERS, gross_margin=0.3, contact_cost=1.0, responses=RESPONSES)
+    assert usual["break_even_mean"].isna().all()
+    assert usual["response_value"].tolist() == usual["mean_value"].tolist()
+    none = advice.assign(break_even_mean=np.nan)
+    assert "break_even_mean" not in Sheet("recommendations", "recommendations", none).shown
     called = pd.DataFrame({"average_order_value": [10.0, 10.0, 100.0]})
     costs = {"cost_of_a_call": 5.0, "gross_margin": 0.3}
     assert calls_pay(called, costs) == "pays if 5 of them order (2 by the mean order)"

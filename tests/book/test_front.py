@@ -93,7 +93,7 @@ def test_who_slipped_comes_first_where_they_spent_much(run):
     set_to = {"contact_cost": 1.0}
     much = Given(run, slipping=pd.DataFrame(lost), call_first=run["call_first"].head(0))
     much["campaign_arms"] = arms
-    plays = run["recommendations"].assign(break_even_response=0.5, break_even_typical=float("nan"))
+    plays = run["recommendations"].assign(break_even_response=0.5, break_even_mean=float("nan"))
     much["recommendations"] = plays
     much.parameters = run.parameters.model_copy(update=set_to)
 

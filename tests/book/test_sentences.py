@@ -194,7 +194,7 @@ def anyway(**changed: float) -> str:
     row |= {"base_is": FOLLOWED}
     row |= {"latest": "1998-03-31", "latest_base": 0.036}
     row |= {"base_recency": 228.0, "median_recency": 300.0, "outcome_days": 90}
-    row |= {"break_even_response": 0.178, "break_even_typical": float("nan")}
+    row |= {"break_even_response": 0.178, "break_even_mean": float("nan")}
     return anyway_words(SimpleNamespace(**row | changed), "1997-09-30")
 
 
@@ -212,7 +212,7 @@ def test_where_the_cost_cannot_be_right_no_card_says_from_when_it_pays():
     segments = pd.DataFrame(
         {"segment_type": "normal", "segment": ["A"], "customers": 400, "outcome_days": 90,
          "base": 0.1, "base_low": 0.05, "base_high": 0.2, "base_customers": 400, "anomalies": 0,
-         "break_even_response": 0.00001, "break_even_typical": float("nan"),
+         "break_even_response": 0.00001, "break_even_mean": float("nan"),
          "campaign_cost": 400.0, "typical_order": 150_000.0,
          "is_campaign": True, "play": "Retain", "largest_share": 0.41, "revenue": 1e9,
          "revenue_low": 0.9e9, "revenue_high": 1.1e9}

@@ -140,7 +140,7 @@ def one_play(margins, **changed):
             row
             | {
                 "break_even_response": 0.03,
-                "break_even_typical": float("nan"),
+                "break_even_mean": float("nan"),
                 "campaign_cost": 400,
                 "typical_order": 60.0,
             }

@@ -89,7 +89,7 @@ def dependence_table(table: pd.DataFrame) -> Html:
 
 def sample_size_table(sizes: pd.DataFrame) -> Html:
     """What a test of each whole segment could show, and whether that is enough."""
-    carried = sizes["break_even_typical"].notna() & sizes["break_even"].notna()
+    carried = sizes["break_even_mean"].notna() & sizes["break_even"].notna()
     rows = pd.DataFrame(
         {
             "group": sizes["segment_type"].map(short_groups(sizes["segment_type"])),
@@ -103,7 +103,7 @@ def sample_size_table(sizes: pd.DataFrame) -> Html:
             "it pays from": [
                 "–"
                 if pd.isna(row.break_even)
-                else f"{_points(row.break_even_typical)} ({_points(row.break_even)})"
+                else f"{_points(row.break_even)} ({_points(row.break_even_mean)})"
                 if carried[row.Index]
                 else _points(row.break_even)
                 for row in sizes.itertuples()
@@ -130,8 +130,8 @@ def sample_size_table(sizes: pd.DataFrame) -> Html:
         f"which is customers more of 100; {anyway}. A test notices: the smallest rise that it finds 4 "
         "times of 5 (95% confidence). Proved to pay: the whole interval lies above what pays."
         + (
-            f" It pays from: by the typical order where the mean is {MEAN_OF_FEW:g} times that or more, "
-            "in brackets by the mean, which the last two columns count with."
+            " It pays from: by the typical customer's order, because in some segment the mean is "
+            f"{MEAN_OF_FEW:g} times that or more; in brackets by the mean."
             if carried.any()
             else ""
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from segmentation.core.limits import UNREACHABLE
+SINGLE_ORDER = "a single extra order pays for all"
 
 
 def one_in(share: float) -> str:
@@ -22,32 +22,6 @@ def one_in(share: float) -> str:
     return f"1 in {math.floor(1 / share + 0.1):,} customers orders"
 
 
-def counted(mean: float, typical: float) -> float:
-    """The share to count with: by the typical order where it is told apart from the mean.
-
-    Examples
-    --------
-    >>> counted(0.011, 0.077), counted(0.011, float("nan")), counted(0.011, 0.0)
-    (0.077, 0.011, 0.011)
-    """
-    return typical if typical > 0 else mean
-
-
-def single_order(typical: float) -> str:
-    """That one mean order pays for all contacts; before it, how many typical ones it takes.
-
-    Examples
-    --------
-    >>> single_order(0.0)
-    'a single extra order pays for all'
-    >>> single_order(1.3)
-    'pays if 2 order because of it (a single mean order pays for all)'
-    """
-    if not typical > 1:
-        return "a single extra order pays for all"
-    return f"pays if {math.ceil(typical - 1e-9):,} order because of it (a single mean order pays for all)"
-
-
 def one_of_them(share: float) -> str:
     """`one_in` where it has been said of whom.
 
@@ -59,18 +33,18 @@ def one_of_them(share: float) -> str:
     return one_in(share).replace(" customers order", " order")
 
 
-def pays_if(mean: float, typical: float) -> str:
-    """Who must order, by the typical order first where a few large ones raise the mean.
+def pays_if(needed: float, by_mean: float) -> str:
+    """Who must order; in brackets by the mean order, where the typical one counts.
 
     Examples
     --------
-    >>> pays_if(0.011, float("nan")), pays_if(0.011, 0.077)
+    >>> pays_if(0.011, float("nan")), pays_if(0.077, 0.011)
     ('pays if 1 in 91 orders because of it', 'pays if 1 in 13 orders because of it (1 in 91 by the mean order)')
-    >>> pays_if(0.5, 1.2)
-    'does not pay by the typical order (by the mean order if 1 in 2 orders because of it)'
     """
-    if typical > UNREACHABLE:
-        return f"does not pay by the typical order (by the mean order if {one_of_them(mean)} because of it)"
-    by_mean = one_in(mean).removesuffix(" customers orders").removesuffix(" customers order")
-    also = f" ({by_mean} by the mean order)" if typical > 0 else ""
-    return f"pays if {one_of_them(counted(mean, typical))} because of it{also}"
+    mean = (
+        one_in(by_mean).removesuffix(" customers orders").removesuffix(" customers order")
+        if by_mean > 0
+        else ""
+    )
+    also = f" ({mean} by the mean order)" if mean else ""
+    return f"pays if {one_of_them(needed)} because of it{also}"

@@ -101,7 +101,8 @@ def call_first_sentence(
         if rest:
             text += (
                 f"{rest:,} more {'has' if rest == 1 else 'have'} enough at risk for a written contact "
-                f"({dollars(format_money(found['contact_cost'], currency, exact=True))}), but not for a call. "
+                f"({dollars(format_money(found['contact_cost'], currency, exact=True))}), but not for a call"
+                f"{_alone(found.get('left_alone', 0))}. "
             )
     else:
         why = str(facts["reason"]).split(" (")[0]
@@ -111,6 +112,10 @@ def call_first_sentence(
             f"no customer's own chance to order is told, because {why}. "
         )
     return f"{text}\n\n{_calls_teach(found, n)}"
+
+
+def _alone(n: int) -> str:
+    return f"; {told(n)} of them {'is' if n == 1 else 'are'} left alone to compare" if n else ""
 
 
 def _rough_words(calibration: pd.DataFrame | None) -> str:

@@ -8,7 +8,7 @@ import shlex
 import pandas as pd
 
 from segmentation.book.words.text import in_code, inert, named, plural
-from segmentation.core.columns import format_percent
+from segmentation.core.columns import format_percent, format_points
 from segmentation.deliver.campaign_lists import size_sentence
 
 
@@ -75,7 +75,7 @@ def campaign_steps(plan: pd.DataFrame, folder_name: str, *, is_told: bool = True
             if not is_told
             else " That is enough."
             if row["detectable"] <= pays
-            else " That is too few: the campaign may pay and this list could not tell."
+            else f" But {format_points(pays)} pay: the campaign may pay and this list could not tell."
         )
         steps.append(
             f"**Is it large enough?** {format_percent(row['base'])} order within {days} days "

@@ -11,9 +11,10 @@ from typing import Any
 import pandas as pd
 
 from segmentation.actions.campaign import TREATMENT
+from segmentation.actions.next_steps import with_given_back
 from segmentation.actions.recommend import NOT_AT_THIS_COST
 from segmentation.actions.slipping import Slipped, kept_of, most_slipped
-from segmentation.book.words.break_even import counted, pays_if, single_order
+from segmentation.book.words.break_even import SINGLE_ORDER, pays_if
 from segmentation.book.words.calling import calls_pay
 from segmentation.book.words.front_numbers import (
     groups_meant,
@@ -54,8 +55,8 @@ MOST_BARS, MOST_ACTIONS, MOST_WARNINGS = 4, 3, 3
 TRIAL = "try half of them first"
 PAYS_IF = (
     "How many of those contacted must order because of it before the margin of these orders covers the "
-    "contacts, rounded to the safe side. An order counts what such customers' orders were worth lately, or "
-    f"what the typical customer's is where the mean is {MEAN_OF_FEW:g} times that or more."
+    "contacts, rounded to the safe side. An order counts what such customers' orders were worth lately; where "
+    f"in any segment that is {MEAN_OF_FEW:g} times the typical customer's or more, the typical one counts in all."
 )
 _BY_MEAN = re.compile(r" \(1 in [\d,]+ by the mean order\)")
 """The milder of two figures: the segment's card has both."""
@@ -346,8 +347,8 @@ def _calls_besides(run: Any, called: int) -> str:
 
 def ten_largest(run: Any) -> str:
     """That ten customers bring much, where they do, and which lists they head."""
-    customers = run["customers"]
-    spent = customers["total_spent"].astype(float)
+    customers = with_given_back(run["customers"], run["given_back"])
+    spent = kept_of(customers)
     largest = customers.loc[spent.nlargest(10).index]
     share = spent.nlargest(10).sum() / spent.sum() if spent.sum() > 0 else 0.0
     if share < TEN_LARGEST_SHARE or TEN_LARGEST_SHARE * len(customers) < 10:
@@ -362,10 +363,10 @@ def ten_largest(run: Any) -> str:
         else "the lists of their segments"
     )
     sums = run["ledger"].set_index("rule")["amount"]
-    gross = " before returns" if float(sums.get("returned") or 0) else ""
+    after = " after returns" if float(sums.get("returned") or 0) else ""
     return (
         f'<p class="front-alone"><b>Know by name:</b> the 10 largest brought {format_percent(share)} '
-        f"of revenue{gross} (in {html.escape(lists)}).</p>"
+        f"of revenue{after} (in {html.escape(lists)}).</p>"
     )
 
 
@@ -387,11 +388,9 @@ def _pays(row: Any) -> str:
     if not row.break_even_response <= UNREACHABLE:
         return "one extra order does not pay for one contact"
     if row.break_even_response * row.customers <= 1:
-        typical = 0.0 if pd.isna(row.break_even_typical) else row.break_even_typical
-        return single_order(typical * row.customers)
-    said = pays_if(row.break_even_response, row.break_even_typical)
-    needed = counted(row.break_even_response, row.break_even_typical)
-    more = needed / row.base if row.base > 0 and needed <= UNREACHABLE else 0.0
+        return SINGLE_ORDER
+    said = pays_if(row.break_even_response, row.break_even_mean)
+    more = row.break_even_response / row.base if row.base > 0 else 0.0
     return f"{said}: {format_percent(more)} more than come anyway" if more >= WIDE else said
 
 

@@ -173,7 +173,7 @@ def numbers(run: Any) -> Iterator[tuple[str, str, str, list[float], str]]:
     )
     facts = run["forecast_facts"]
     if facts["possible"]:
-        yield _expected(run["forecast"], run["forecast_calibration"], facts)
+        yield _expected(run["forecast"], run["forecast_calibration"], facts, run["order_anyway"])
         return
     reach = Z95 * math.hypot(last["top_error"], before["top_error"])
     yield (
@@ -204,11 +204,16 @@ def guessed_and_came(calibration: pd.DataFrame) -> list[float]:
 
 
 def _expected(
-    forecast: pd.DataFrame, calibration: pd.DataFrame, facts: Mapping[str, Any]
+    forecast: pd.DataFrame,
+    calibration: pd.DataFrame,
+    facts: Mapping[str, Any],
+    anyway: pd.DataFrame,
 ) -> tuple[str, str, str, list[float], str]:
     """Customers expected to order, beside how the same forecast turned out a period ago."""
     chance = forecast["chance"]
     guessed, came = guessed_and_came(calibration)
+    own = anyway[anyway["days"] == facts["outcome_days"]]
+    by_segment = f", {(own['share'] * own['customers']).sum():,.0f}" if len(own) else ""
     return (
         f"Expected back, {facts['outcome_days']} days",
         f"{chance.sum():,.0f}",
@@ -217,7 +222,7 @@ def _expected(
         [],
         f"How many of these customers order in the next {facts['outcome_days']} days, summed from each "
         "one's chance if nothing is done; customers still to come are not among them. Shares of whole "
-        "segments are corrected by what earlier forecasts missed of each, so they add to another number. "
+        f"segments are corrected by what earlier forecasts missed of each, so they add to another number{by_segment}. "
         f"The same forecast made on {facts['cut']} is compared with the {facts['days_after']} days after it.",
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from segmentation.actions.slipping import Slipped
-from segmentation.book.words.break_even import pays_if, single_order
+from segmentation.book.words.break_even import SINGLE_ORDER, pays_if
 from segmentation.book.words.returns import given_back_words
 from segmentation.book.words.text import (
     as_sentence,
@@ -32,8 +32,8 @@ def writing_pays(found: Slipped, currency: str) -> tuple[str, ...]:
     cost = f"writing costs {format_money(found.cost, currency)}{planned}"
     written = found.customers - found.alone
     if found.needed * written <= 1:
-        return cost, single_order(found.typical * written)
-    return cost, pays_if(found.needed, found.typical)
+        return cost, SINGLE_ORDER
+    return cost, pays_if(found.needed, found.by_mean)
 
 
 def anyway(found: Slipped) -> str:
@@ -87,7 +87,7 @@ def slipped_sentence(
     spent = f"{format_money(found.spent, currency)}{of_one(found.each)} so far"
     spent += given_back_words(found.given_back, currency)
     came = told(_came_in(found, movement)) if len(set(kinds)) == 1 else ""
-    came = f" In the same quarter {came} others came into it." if came else ""
+    came = f" In the same quarter {came} others came into it, new ones too." if came else ""
     text = "" if dates_hold else ONCE_RIGHT
     text += f"**{plural(found.customers, 'customer')} of {name}** slipped in the last quarter{did}. They have spent {spent}.{came} "
     if is_told and (pays := writing_pays(found, currency)):

@@ -8,7 +8,6 @@ import math
 
 import pandas as pd
 
-from segmentation.actions.break_even import dearer_than_typical
 from segmentation.actions.campaign import another_currency
 from segmentation.actions.what_if import PARTS, parts_of, what_if
 from segmentation.book.words.text import Html, named, table_of
@@ -51,9 +50,8 @@ def what_if_sliders(
         named(row.segment, row.segment_type, kinds) for row in recommendations.itertuples()
     ]
     parts["play"] = recommendations["play"]
-    parts["dearer"] = [
-        dearer_than_typical(row.response_value, row.typical_order) for row in parts.itertuples()
-    ]
+    dearer = parts["mean_value"] / parts["response_value"].where(parts["response_value"] > 0)
+    parts["dearer"] = dearer.where(dearer > 1, 0.0)
     own = what_if(parts, gross_margin=gross_margin, contact_cost=contact_cost, budget=budget)
     about = parts.set_index(["segment_type", "segment"])
     money = symbol_of(currency)
@@ -124,11 +122,11 @@ def _money(value: float, sign: str) -> str:
 
 
 def _must_order(share: float, dearer: float = 0.0) -> str:
-    """Who must order; first by the typical order where the mean is ``dearer`` times that one."""
+    """Who must order; in brackets by the mean order, where that is ``dearer`` times what counts."""
     if share > 1:
         return "more than all"
     few = "under 0.1%" if 0 < share < 0.0005 else f"{100 * share:.1f}%"
-    return f"{_must_order(share * dearer)} ({few} by the mean order)" if dearer else few
+    return f"{few} ({_must_order(share / dearer)} by the mean order)" if dearer else few
 
 
 def _advice(row: pd.Series, part: pd.Series) -> str:

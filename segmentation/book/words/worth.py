@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from segmentation.actions.recommend import FIRST_ORDER, FORECAST, WINDOW_ORDER
-from segmentation.book.words.break_even import counted, one_in
+from segmentation.book.words.break_even import one_in
 from segmentation.book.words.text import interval, longer_silent
 from segmentation.core.columns import format_money, format_percent, format_points, format_value
 
@@ -26,7 +26,7 @@ def anyway_words(row: Any, cut: str, *, is_told: bool = True) -> str:
         f"on {cut} ordered within {row.outcome_days} days after, without any campaign of this report ("
         f"{interval(row.base_low, row.base_high)}).{_silent_words(row)}"
     )
-    needed = counted(row.break_even_response, row.break_even_typical)
+    needed = row.break_even_response
     if is_told and row.base + needed <= 1:
         points = format_points(needed)
         text += f" A campaign pays when it raises this share by {points} percentage points."
@@ -71,8 +71,12 @@ def worth_words(row: Any, currency: str, gross_margin: float, cut: str) -> str:
         )
     else:
         of = f"the mean of the first day's orders of the {row.base_ordered:,.0f} who ordered {days} {cut}"
-    said = f"{start}: {of}{_carried_words(row, currency)}. An order that comes only because of a contact may be smaller.{_lately_worth(row, currency)}"
-    is_usual = row.response_value <= row.revenue_per_customer
+    if row.response_value < row.mean_value:
+        said = f"{start}: the order of the typical customer. The mean is {_mean_words(row, currency)}: {of}."
+    else:
+        said = f"{start}: {of}."
+    said += f" An order that comes only because of a contact may be smaller.{_lately_worth(row, currency)}"
+    is_usual = row.mean_value <= row.revenue_per_customer
     if row.response_is == FIRST_ORDER and is_usual and row.value_in_period > row.response_value:
         enough = row.break_even_response * row.response_value / row.value_in_period
         if 0 < enough <= 1 and row.break_even_response * row.customers > 1:
@@ -89,21 +93,19 @@ def _lately_worth(row: Any, currency: str) -> str:
         return ""
     value = format_money(row.latest_value, currency)
     needed = row.break_even_response * row.response_value / row.latest_value
-    pays = f": by these it pays if {one_in(needed)}" if needed * row.customers > 1 else ""
-    return f" In the last quarter followed, from {row.latest}, they were worth {value}{pays}."
+    is_mean = row.response_value >= row.mean_value and needed * row.customers > 1
+    pays = f": by these it pays if {one_in(needed)}" if is_mean else ""
+    mean = "" if is_mean else " on average"
+    return f" In the last quarter followed, from {row.latest}, they were worth {value}{mean}{pays}."
 
 
-def _carried_words(row: Any, currency: str) -> str:
-    """Where the mean lies far above the order of the typical customer, what that one is."""
-    if pd.isna(row.break_even_typical):
-        return ""
-    typical = f"the order of the typical customer is {format_money(row.typical_order, currency)}"
-    if row.response_is == WINDOW_ORDER:
-        return f", which a few large ones raise ({typical})"
-    if row.response_value <= row.revenue_per_customer:
-        return f" ({typical})"
+def _mean_words(row: Any, currency: str) -> str:
+    """The mean that does not count, and that it is above all that customers of the segment spent."""
+    mean = format_money(row.mean_value, currency)
+    if row.response_is != FIRST_ORDER or row.mean_value <= row.revenue_per_customer:
+        return mean
     all_spent = format_money(row.revenue_per_customer, currency)
     return (
-        f" ({typical}). Customers of this segment have spent less in all, {all_spent} on average: who came "
-        "back by themselves are not like most, so an order of the others may be nearer the typical one"
+        f"{mean}, where customers of this segment have spent {all_spent} in all on average, for who came back by "
+        "themselves are not like most"
     )

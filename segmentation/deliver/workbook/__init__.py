@@ -152,7 +152,7 @@ def write_workbook(
         raise ValueError(f"max_rows={max_rows} is not between 1 and {MAX_ROWS:,}.")
     is_told = not another_currency(recommendations)
     if not is_told:
-        unknown = dict.fromkeys(("break_even_response", "break_even_typical"), float("nan"))
+        unknown = dict.fromkeys(("break_even_response", "break_even_mean"), float("nan"))
         recommendations = recommendations.assign(**unknown)
         if campaign is not None:
             campaign = campaign.assign(**unknown)

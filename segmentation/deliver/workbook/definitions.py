@@ -102,10 +102,10 @@ _BREAK_EVEN = _share(
     "Pays if so many order",
     "Part of the contacted who must order for the contact to pay for itself.",
 )
-_BREAK_EVEN_TYPICAL = _share(
-    "break_even_typical",
-    "Pays by the typical order",
-    "The same if an order is the typical customer's, where the mean order lies far above it: count with this.",
+_BREAK_EVEN_MEAN = _share(
+    "break_even_mean",
+    "Pays by the mean order",
+    "The same by the mean order, where the typical customer's counts because the mean lies far above it.",
 )
 _BASE = _share(
     "base",
@@ -139,7 +139,7 @@ SHEET_COLUMNS: dict[str, dict[str, Column]] = {
         _PLAY,
         _text("do", "What to do", "The next step."),
         _BREAK_EVEN,
-        _BREAK_EVEN_TYPICAL,
+        _BREAK_EVEN_MEAN,
         _text("list", "List", "Sheet that lists the customers by value."),
     ),
     "names": _by_name(
@@ -169,10 +169,15 @@ SHEET_COLUMNS: dict[str, dict[str, Column]] = {
         _money(
             "response_value",
             "Worth of a response",
+            "What an order counts: the mean, or the typical customer's where the mean lies far above it.",
+        ),
+        _money(
+            "mean_value",
+            "Mean order",
             "Mean first order of those who came within the period after the end of one of the last "
             "four quarters, or after the cut; where too few did, mean of its customers' own mean orders.",
         ),
-        _text("response_is", "Worth is of", "Which mean the worth of a response is."),
+        _text("response_is", "Worth is of", "Which mean the mean order is."),
         _money(
             "typical_order",
             "Order of the typical customer",
@@ -184,7 +189,7 @@ SHEET_COLUMNS: dict[str, dict[str, Column]] = {
             "Mean of all that those who came spent within the period.",
         ),
         _BREAK_EVEN,
-        _BREAK_EVEN_TYPICAL,
+        _BREAK_EVEN_MEAN,
         _money(
             "cost_limit",
             "Most a contact may cost",
@@ -197,7 +202,7 @@ SHEET_COLUMNS: dict[str, dict[str, Column]] = {
         _share("base_high", "Response, high end", "95% interval of the response."),
         _people("base_customers", "Customers asked of", "Whom the response is of."),
         _text("base_is", "Response is of", "Today's customers, or those of the cut."),
-        _people("base_ordered", "Orders counted", "Whose mean the worth of a response is."),
+        _people("base_ordered", "Orders counted", "Whose mean the mean order is."),
         _people("base_quarters", "Quarters", "In which these were counted; empty: after one cut."),
         _text("latest", "Last followed from", "Day from which the last quarter was followed."),
         _share("latest_base", "Response lately", "Part that ordered within the period after it."),
@@ -229,7 +234,7 @@ SHEET_COLUMNS: dict[str, dict[str, Column]] = {
         _BASE,
         _DETECTABLE,
         _BREAK_EVEN,
-        _BREAK_EVEN_TYPICAL,
+        _BREAK_EVEN_MEAN,
     ),
     "call_first": _by_name(
         Column(

@@ -42,6 +42,7 @@ _IN_TWIN_ONLY = {
         *("largest_share", "revenue_per_customer", "one_time_share", "median_recency"),
         *(
             "response_value",
+            "mean_value",
             "response_is",
             "typical_order",
             "value_in_period",
@@ -61,11 +62,11 @@ _LISTED = {
     "call_first": "to turn to one by one, by {}.",
     "slipping": "who fell a segment or fell silent in the last quarter, by what they spent.",
 }
-_ADVICE = ("play", "do", "break_even_typical", "break_even_response")
+_ADVICE = ("play", "do", "break_even_response", "break_even_mean")
 _BY_VALUE = ("profile", "names")
 _WITHOUT_EMPTY = ("call_first", "findings")
 """Kinds of sheets that leave out a column without a value."""
-_IF_ANY = {"break_even_typical", "given_back"}
+_IF_ANY = {"break_even_mean", "given_back"}
 """Columns that any sheet leaves out where nobody has a value."""
 ARMS = {"treatment": "contact", "control": "leave alone"}
 """What a customer's arm asks of who has the list."""

@@ -7,7 +7,7 @@ const whatIf = {
       const worth = margin * part.response_value;
       const breakEven = worth > 0 ? cost / worth : Infinity;
       const known = part.base !== null;
-      const rise = known ? Math.min(part.plausible_rise * part.base_high, 1 - part.base) : 1;
+      const rise = known ? Math.min(part.plausible_rise * part.base, 1 - part.base) : 1;
       const contact = part.is_play && cost <= Math.max(worth, 0) * rise;
       const shown = known && part.detectable !== null && part.detectable <= breakEven;
       return { ...part, breakEven, contact, supported: contact && shown && part.is_steady };
@@ -31,7 +31,8 @@ const whatIf = {
   mustOrder(share, dearer) {
     if (!(share <= 1)) return "more than all";
     const few = share > 0 && share < 0.0005 ? "under 0.1%" : `${(100 * share).toFixed(1)}%`;
-    return dearer ? `${few} (${whatIf.mustOrder(share / dearer)} by the mean order)` : few;
+    const mean = dearer ? whatIf.mustOrder(share / dearer) : few;
+    return mean !== few ? `${few} (${mean} by the mean order)` : few;
   },
 
   cells(row, cost, sign) {

@@ -92,19 +92,19 @@ def dearer_than_typical(mean: float, typical: float) -> float:
     return mean / typical if typical > 0 and mean > MEAN_OF_FEW * typical else 0.0
 
 
-def sensible_cost(gross_margin: float, order_value: float, *, base: float, high: float) -> float:
+def sensible_cost(gross_margin: float, order_value: float, *, base: float) -> float:
     """Most that a contact may cost for its break-even to be within reach.
 
     Parameters
     ----------
-    base, high : float
-        Share that orders anyway and the upper end of its interval; NaN where not known, and
-        everybody contacted is then taken to be within reach.
+    base : float
+        Share that orders anyway; NaN where not known, and everybody contacted is then taken to be
+        within reach.
 
     Examples
     --------
-    >>> round(sensible_cost(0.3, 20.0, base=0.07, high=0.08), 2)
-    0.48
+    >>> round(sensible_cost(0.3, 20.0, base=0.07), 2)
+    0.42
     """
-    rise = 1.0 if np.isnan(base) else min(PLAUSIBLE_RISE * high, 1 - base)
+    rise = 1.0 if np.isnan(base) else min(PLAUSIBLE_RISE * base, 1 - base)
     return max(gross_margin * order_value, 0.0) * rise

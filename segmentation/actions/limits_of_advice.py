@@ -77,14 +77,10 @@ def _of_money(row: Any) -> list[str]:
             f"{format_percent(base)} order anyway, so no campaign can add the "
             f"{format_percent(needed)} that it needs"
         ]
-    times, least = (
-        (share + needed) / share if share else np.inf for share in (base, row.base_high)
-    )
+    times = f"{(base + needed) / base:.1f} times as many, and " if base else ""
     return [
-        f"break-even asks for {format_points(needed)} points more where {format_percent(base)} (upper "
-        f"end {format_percent(row.base_high)}) order anyway: "
-        + (f"{times:.1f} times as many, " if np.isfinite(times) else "")
-        + f"{least:.1f} times by the upper end, and {1 + PLAUSIBLE_RISE:g} times is held possible"
+        f"break-even asks for {format_points(needed)} points more where {format_percent(base)} order "
+        f"anyway: {times}{1 + PLAUSIBLE_RISE:g} times is held possible"
     ]
 
 

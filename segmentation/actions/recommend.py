@@ -174,8 +174,9 @@ def recommend(
         days, value = play["outcome_days"], mean
         if by_typical and 0 < facts["typical_order"] < mean:
             value = facts["typical_order"]
-        reach = {"base": anyway["base"], "high": anyway["base_high"]}
-        limits = [sensible_cost(gross_margin, worth, **reach) for worth in (value, mean)]
+        limits = [
+            sensible_cost(gross_margin, worth, base=anyway["base"]) for worth in (value, mean)
+        ]
         is_campaign = play.get("is_campaign", True)
         if is_campaign and contact_cost > limits[0]:
             is_campaign, play = False, _left_alone(play, *limits, currency)
@@ -289,9 +290,10 @@ def _left_alone(
         for cost in (limit, by_mean)
     )
     most += f" ({more} by the mean order)" if more != most else ""
+    at = f" At a contact for {most} or less: {play['play']}." if limit > 0 else ""
     return play | {
         "play": NOT_AT_THIS_COST,
-        "do": f"Spend nothing on contacts here. At a contact for {most} or less: {play['play']}.",
+        "do": f"Spend nothing on contacts here.{at}",
         "why": f"more would have to order than a campaign can move; at a lower cost: {play['play']}",
         "measure": "nothing: nobody is contacted",
     }

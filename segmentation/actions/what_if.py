@@ -17,7 +17,7 @@ from segmentation.actions.campaign_plan import ARM, arms_of_run
 from segmentation.actions.limits_of_advice import UNSTABLE
 from segmentation.actions.recommend import NOT_AT_THIS_COST
 
-PARTS = ("customers", "response_value", "mean_value", "base", "base_high", "detectable")
+PARTS = ("customers", "response_value", "mean_value", "base", "detectable")
 """What a segment brings into the reckoning, besides whether it is one for a campaign at all."""
 
 
@@ -65,7 +65,7 @@ def what_if(
     rows = []
     for row in parts.itertuples():
         needed = break_even_response(contact_cost, gross_margin, row.response_value)
-        limit = sensible_cost(gross_margin, row.response_value, base=row.base, high=row.base_high)
+        limit = sensible_cost(gross_margin, row.response_value, base=row.base)
         contact = bool(row.is_play and contact_cost <= limit)
         shown = np.isfinite(row.base) and row.detectable <= needed
         supported = bool(contact and shown and row.is_steady)

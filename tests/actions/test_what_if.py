@@ -228,12 +228,11 @@ def test_the_rule_that_decides_stands_beside_its_decisions():
     low = advice.set_index("segment").loc["Low"]
     assert low["play"] == NOT_AT_THIS_COST
     assert low["limits"].startswith(
-        "break-even asks for 47.6 points more where 3.0% (upper end 3.6%)"
+        "break-even asks for 47.6 points more where 3.0% order anyway: 16.9 times as many, and 2 times"
     )
-    assert "14.2 times by the upper end, and 2 times is held possible" in low["limits"]
     much = next(row for row in recommended(0.3, 2.5).itertuples() if row.segment == "Middle")
     assert much.is_campaign
-    assert "83% more must order than come anyway (69% by the upper end of that share; up to" in (
+    assert "83% more must order than come anyway (up to 100% is held" in (
         limit_words(SimpleNamespace(**much._asdict() | {"limits": ""}))
     )
     assert first_round_sentence(advice).startswith(

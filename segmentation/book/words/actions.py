@@ -104,7 +104,7 @@ def sample_size_table(sizes: pd.DataFrame) -> Html:
                 "–"
                 if pd.isna(row.break_even)
                 else f"{_points(row.break_even)} ({_points(row.break_even_mean)})"
-                if carried[row.Index]
+                if carried[row.Index] and _points(row.break_even_mean) != _points(row.break_even)
                 else _points(row.break_even)
                 for row in sizes.itertuples()
             ],

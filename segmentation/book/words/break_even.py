@@ -46,5 +46,9 @@ def pays_if(needed: float, by_mean: float) -> str:
         if by_mean > 0
         else ""
     )
-    also = f" ({mean} by the mean order)" if mean else ""
+    also = (
+        f" ({mean} by the mean order)"
+        if mean and not one_of_them(needed).startswith(f"{mean} ")
+        else ""
+    )
     return f"pays if {one_of_them(needed)} because of it{also}"

@@ -172,7 +172,12 @@ def pays_words(row: Any) -> str:
         )
         if mean > 0:
             by_mean = "a single order is enough" if mean * row.customers <= 1 else one_in(mean)
-            text += f", each worth what the typical customer's is; by the mean order {by_mean}"
+            same = by_mean == one_in(needed)
+            text += (
+                ""
+                if same
+                else f", each worth what the typical customer's is; by the mean order {by_mean}"
+            )
     text = f"{text[0].upper()}{text[1:]}"
     if row.base > 0:
         text += f"; {format_percent(row.base)} order within {row.outcome_days} days anyway"
@@ -195,8 +200,7 @@ def limit_words(row: Any) -> str:
     more = row.break_even_response / row.base if row.base else float("nan")
     needs = (
         f"{format_percent(more)} more must order than come anyway "
-        f"({format_percent(row.break_even_response / row.base_high)} by the upper end of that share; "
-        f"up to {format_percent(PLAUSIBLE_RISE)} is held possible). "
+        f"(up to {format_percent(PLAUSIBLE_RISE)} is held possible). "
         if more >= WIDE
         else ""
     )
@@ -217,7 +221,7 @@ def first_round_sentence(recommendations: pd.DataFrame) -> str:
     tried = [name for name, ok in zip(named_, plays["is_supported"], strict=True) if not ok]
     rule = (
         f"A campaign is advised where break-even asks for no more than {1 + PLAUSIBLE_RISE:g} times as "
-        f"many orders as come anyway, counted from the upper end of that share's 95% interval: the best "
+        f"many orders as come anyway: the best "
         "e-mail of a published experiment took them to 2.2 times, from 0.57% to 1.25% in two weeks; where "
         "more order anyway so much is harder. "
         if recommendations["base"].notna().any() and not another_currency(recommendations)

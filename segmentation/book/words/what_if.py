@@ -126,7 +126,8 @@ def _must_order(share: float, dearer: float = 0.0) -> str:
     if share > 1:
         return "more than all"
     few = "under 0.1%" if 0 < share < 0.0005 else f"{100 * share:.1f}%"
-    return f"{few} ({_must_order(share / dearer)} by the mean order)" if dearer else few
+    mean = _must_order(share / dearer) if dearer else few
+    return f"{few} ({mean} by the mean order)" if mean != few else few
 
 
 def _advice(row: pd.Series, part: pd.Series) -> str:

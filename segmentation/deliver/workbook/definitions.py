@@ -193,7 +193,7 @@ SHEET_COLUMNS: dict[str, dict[str, Column]] = {
         _money(
             "cost_limit",
             "Most a contact may cost",
-            "Where a contact costs more, break-even asks for more than twice as many orders.",
+            "Where a contact costs more, break-even asks for more than twice as many orders as come anyway.",
         ),
         _money("campaign_cost", "Cost of a campaign", "To contact all once."),
         _PERIOD,

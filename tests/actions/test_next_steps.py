@@ -244,7 +244,7 @@ def test_who_slipped_is_told_with_what_writing_costs_and_who_comes_back_anyway()
         in said
     )
     assert (
-        "Writing costs \\$40.00 (included in the campaigns): pays if 1 in 5 orders because of it. "
+        "Writing costs \\$40.00 (within the campaigns): pays if 1 in 5 orders because of it. "
         in said
     )
     assert "20 of them belong to the halves that are left alone" in said and "30% of 80 " in said

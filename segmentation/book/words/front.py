@@ -281,12 +281,15 @@ def left_alone(run: Any) -> str:
     plays = plays[plays["play"] == NOT_AT_THIS_COST]
     if plays.empty or cost_beside_orders(run):
         return ""
-    kinds = list(run["profile"]["segment_type"])
-    names = listed([named(row.segment, row.segment_type, kinds) for row in plays.itertuples()])
+    profile = run["profile"]
+    names = list(dict.fromkeys(plays["segment"]))
+    if profile["segment"].isin(names).sum() > len(plays):  # a name is left alone in one group only
+        kinds = list(profile["segment_type"])
+        names = [named(row.segment, row.segment_type, kinds) for row in plays.itertuples()]
     saved = format_money(float(plays["campaign_cost"].sum()), run.parameters.currency)
     return (
-        f'<p class="front-alone"><b>Leave alone at this cost:</b> {html.escape(names)}, '
-        f"{plural(int(plays['customers'].sum()), 'customer')}; saves {saved} a mailing.</p>"
+        f'<p class="front-alone"><b>Leave alone, saves {saved}:</b> {html.escape(listed(names))}, '
+        f"{plural(int(plays['customers'].sum()), 'customer')}.</p>"
     )
 
 
@@ -308,18 +311,13 @@ def whole_plan(run: Any) -> str:
     written = arms[arms["arm"] == TREATMENT]
     if cost_beside_orders(run) or written.empty:
         return ""
-    kinds, currency = list(run["profile"]["segment_type"]), parameters.currency
+    currency = parameters.currency
     sizes = written.groupby(["segment_type", "segment"], observed=True).size()
-    costs = sizes.sort_values(ascending=False, kind="stable") * parameters.contact_cost
-    names = [named(segment, kind, kinds) for kind, segment in costs.index]
+    costs = sizes * parameters.contact_cost
     sheets, shown = _sheets(run["profile"]), {one.sheet for one in _actions(run)}
-    above = [f"Workbook: “{sheets[key]}”" in shown for key in costs.index]
-    rest = costs[[not is_above for is_above in above]]
-    first = [name for name, is_above in zip(names, above, strict=True) if not is_above][:1]
-    spent = {"above": costs[above].sum()}
-    spent |= dict(zip(first, rest, strict=False)) | {"others": rest.iloc[1:].sum()}
-    parts = [f"{what} {format_money(cost, currency)}" for what, cost in spent.items() if cost]
-    of = f" ({', '.join(parts)})" if len(parts) > 1 else ""
+    above = costs[[f"Workbook: “{sheets[key]}”" in shown for key in costs.index]].sum()
+    parts = [format_money(cost, currency) for cost in (above, costs.sum() - above)]
+    of = f" ({parts[0]} above, {parts[1]} for others)" if above < costs.sum() else ""
     text = f"at worst it is lost{of}. {_then_known(run)}{_calls_besides(run, len(called))}"
     total = format_money(costs.sum(), currency)
     return f'<p class="front-alone"><b>To approve, {total}:</b> {html.escape(text)}</p>'
@@ -330,7 +328,7 @@ def _then_known(run: Any) -> str:
     plays = run["recommendations"]
     tested = plays.loc[plays["is_campaign"] & plays["is_supported"], "outcome_days"]
     if tested.empty:
-        return "No test of this size can prove that it paid."
+        return "No test can prove that it paid."
     days = " to ".join(dict.fromkeys(f"{end:.0f}" for end in (tested.min(), tested.max())))
     return f"After {days} days the comparison says whether to contact the other halves."
 
@@ -340,9 +338,7 @@ def _calls_besides(run: Any, called: int) -> str:
     if called < LEAST_CALLED:
         return ""
     cost = format_money(called * run.parameters.cost_of_a_call, run.parameters.currency)
-    return (
-        f" {called:,} calls (“Call first”) would be {cost} more; what they add cannot be measured."
-    )
+    return f" {called:,} calls (“Call first”): {cost} more, effect not measurable."
 
 
 def ten_largest(run: Any) -> str:

@@ -28,7 +28,7 @@ def writing_pays(found: Slipped, currency: str) -> tuple[str, ...]:
     """What writing to those who slipped costs, and when it pays."""
     if not 0 < found.needed <= UNREACHABLE:
         return ()
-    planned = " (included in the campaigns)" if found.is_planned else ""
+    planned = " (within the campaigns)" if found.is_planned else ""
     cost = f"writing costs {format_money(found.cost, currency)}{planned}"
     written = found.customers - found.alone
     if found.needed * written <= 1:

@@ -24,8 +24,8 @@ from segmentation.orders.finding_words import KINDS
 WARNED = "data-warning"
 """Class of a paragraph that stands above a chapter's answer, which is not to be trusted."""
 RESTS_ON_DAYS = {
-    "order_date": "silence, quarters, forecasts and the segments themselves",
-    "registered_date": "who registered first",
+    "order_date": "silence, quarters, forecasts and segments",
+    "registered_date": "groups by registration",
 }
 """What rests on the days of a column of dates, as every page says where they look exchanged."""
 ONCE_RIGHT = "Only once the dates are put right, for silence is read off them. "
@@ -114,8 +114,7 @@ def exchanged_words(columns: Mapping[str, str]) -> Iterator[str]:
     for column, strength in columns.items():
         yield (
             f"Day and month of <code>{html.escape(column)}</code> look exchanged "
-            f"({strength} evidence): {RESTS_ON_DAYS.get(column, 'what rests on it')} will change once they are "
-            "put right."
+            f"({strength} evidence): {RESTS_ON_DAYS.get(column, 'what rests on it')} change when put right."
         )
 
 

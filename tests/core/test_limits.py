@@ -26,6 +26,8 @@ NO_COPIES = {
     "segments/portraits.py: abs(value) < 60": "days told in weeks",
     "actions/returns_choice.py: TOP_MOVERS": "rows of a table",
     "evidence/anomalies.py: generator.random(PLANTED) < 0.5": "a coin",
+    "evidence/forecast.py: _YEAR": "quarters of a year",
+    "evidence/resampling.py: STARTS": "as many starts as a run has by default",
     "evidence/explain.py: abs(value) < 1000": "numbers told with halves",
 }
 """Constants that only happen to be equal to a limit."""

@@ -68,7 +68,7 @@ def test_own_plays_are_recommended_with_their_own_period(shop, tmp_path):
     }  # fmt: skip
     path = tmp_path / "plays.yml"
     path.write_text(yaml.safe_dump({"plays": [play]}), encoding="utf-8")
-    done = shop.lines(ordinary_orders()).run(n_clusters=2, plays=str(path))
+    done = shop.lines(ordinary_orders()).run(n_clusters=2, plays=str(path), contact_cost=0)
     assert done.code == 0, done.said
     table = pd.read_csv(shop.result / "recommendations.csv")
     assert set(table["play"]) == {"Send a card"}

@@ -77,7 +77,12 @@ def _of_money(row: Any) -> list[str]:
             f"{format_percent(base)} order anyway, so no campaign can add the "
             f"{format_percent(needed)} that it needs"
         ]
-    times = f"{(base + needed) / base:.1f} times as many, and " if base else ""
+    if not base:
+        return [
+            "none of them is expected to order, and a campaign is not held to bring more than "
+            f"{1 + PLAUSIBLE_RISE:g} times as many as come anyway"
+        ]
+    times = f"{(base + needed) / base:.1f} times as many, and "
     return [
         f"break-even asks for {format_points(needed)} points more where {format_percent(base)} order "
         f"anyway: {times}{1 + PLAUSIBLE_RISE:g} times is held possible"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
 
+from segmentation.actions.limits_of_advice import _of_money
 from segmentation.actions.recommend import (
     FIRST_ORDER,
     FOLLOWED,
@@ -183,6 +186,8 @@ def test_a_rise_beyond_twice_as_many_is_not_worth_a_contact_and_the_cost_that_is
     rates = followed("S", ordered=40, of=1000, first=[20.0], all_in=1.0)
     nobody = _left_alone({"play": "Win back"}, 0.0, 0.0, "USD")["do"]
     assert nobody == "Spend nothing on contacts here.", "where nobody is expected to order"
+    none = SimpleNamespace(break_even_response=0.1, base=0.0, play=NOT_AT_THIS_COST)
+    assert _of_money(none)[0].startswith("none of them is expected to order, and a campaign is not")
     row = advised(rates)  # break-even 20 points, where 4% order anyway
     assert (row["play"], row["is_campaign"]) == (NOT_AT_THIS_COST, False)
     limit = 0.25 * 20 * 0.04

@@ -179,7 +179,7 @@ def recommend(
         ]
         is_campaign = play.get("is_campaign", True)
         if is_campaign and contact_cost > limits[0]:
-            is_campaign, play = False, _left_alone(play, *limits, currency)
+            is_campaign, play = False, _left_alone(play, limits[0], limits[1], currency)
         rows.append(
             {
                 "segment_type": kind,

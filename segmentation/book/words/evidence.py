@@ -132,7 +132,8 @@ def anomaly_sentence(customers: pd.DataFrame, *, currency: str) -> str:
     )
     rest = "" if len(sits) <= 3 else f", and {told(int(sits.iloc[3:].sum()))} elsewhere"
     if min(*sits.head(3), int(sits.iloc[3:].sum()) or LEAST_PUBLISHED) < LEAST_PUBLISHED:
-        where, rest = f"most in {named(*sits.index[0][::-1], kinds)}", ""  # the total would tell
+        (kind, name), rest = sits.index[0], ""
+        where = f"most in {named(name, kind, kinds)}"  # the total would tell
     weight = share / (len(flagged) / total) if len(flagged) else 0.0
     comparison = (
         f", {weight:.1f} times their share of customers: look at them before anybody removes them"

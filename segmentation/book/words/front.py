@@ -54,9 +54,8 @@ from segmentation.deliver.workbook.sheets import list_name
 MOST_BARS, MOST_ACTIONS, MOST_WARNINGS = 4, 3, 3
 TRIAL = "try half of them first"
 PAYS_IF = (
-    "How many of those contacted must order because of it before the margin of these orders covers the "
-    "contacts, rounded to the safe side. An order counts what such customers' orders were worth lately; where "
-    f"in any segment that is {MEAN_OF_FEW:g} times the typical customer's or more, the typical one counts in all."
+    "One in so many contacted (rounded down) must order because of it for the margin to cover the contacts; "
+    f"by the typical customer's order where means lie {MEAN_OF_FEW:g} times above it."
 )
 _BY_MEAN = re.compile(r" \(1 in [\d,]+ by the mean order\)")
 """The milder of two figures: the segment's card has both."""

@@ -7,8 +7,9 @@ import os
 import re
 import tempfile
 import time
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import nbformat
@@ -49,6 +50,8 @@ class NotebooksAtWork:
         self._runs_dir = runs_dir
         self._pool = ThreadPoolExecutor(NOTEBOOKS_AT_ONCE)
         self._jobs: dict[Future[None], Path] = {}
+        # not `as_completed`: Ctrl-C while it takes the locks of all jobs would leave some taken
+        self._ended: SimpleQueue[tuple[Path, BaseException | None]] = SimpleQueue()
 
     def of_profile(
         self,
@@ -75,9 +78,14 @@ class NotebooksAtWork:
         """Let one notebook be executed when it is its turn."""
 
         def work() -> None:
-            executed, asked = execute_notebook(source, target, values)
-            if remembered is not None:
-                remembered.executed(source, executed, asked)
+            failed: BaseException | None = None
+            try:
+                executed, asked = execute_notebook(source, target, values)
+                if remembered is not None:
+                    remembered.executed(source, executed, asked)
+            except BaseException as error:
+                failed = error
+            self._ended.put((target, failed))
 
         self._jobs[self._pool.submit(work)] = target
 
@@ -90,9 +98,11 @@ class NotebooksAtWork:
             As `execute_notebook` does, for the first that fails.
         """
         with progress_bar(total=len(self._jobs), unit="notebook", desc="notebooks") as bar:
-            for job in as_completed(self._jobs):
-                job.result()
-                bar.set_postfix_str(f"{self._jobs[job].stem} done")
+            for _ in self._jobs:
+                target, failed = self._ended.get()
+                if failed is not None:
+                    raise failed
+                bar.set_postfix_str(f"{target.stem} done")
                 bar.update()
 
     def __enter__(self) -> NotebooksAtWork:

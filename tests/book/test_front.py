@@ -385,7 +385,7 @@ def test_whom_to_leave_alone_stands_beneath_the_actions_with_what_it_saves(run):
 
     said = front.left_alone(Given(run, recommendations=alone))
 
-    assert plays.at[last, "segment"] in said and f"saves {saved} a mailing" in said
+    assert plays.at[last, "segment"] in said and f"<b>Leave alone, saves {saved}:</b>" in said
     assert front.left_alone(Given(run, recommendations=plays)) == ""
 
 

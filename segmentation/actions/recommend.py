@@ -166,7 +166,7 @@ def recommend(
             mean, mean_is = facts["mean_order"], facts["order_is"]
         found.append((kind, segment, members, facts, play, anyway, mean, mean_is))
     # one footing for all: else a segment would seem to pay more easily for its lower bar
-    by_typical = any(dearer_than_typical(one[6], one[3]["typical_order"]) for one in found)
+    by_typical = any(dearer_than_typical(m, f["typical_order"]) for *_, f, _, _, m, _ in found)
     rows = []
     for kind, segment, members, facts, play, anyway, mean, mean_is in found:
         spent = members["total_spent"]

@@ -356,7 +356,7 @@ MOSTLY_ONCE = 0.5
 """Share of one-time buyers from which a segment is none for others to be led to.
 Why: most of its customers never came back."""
 LEAST_RESPONSES = 30
-"""Customers who ordered after the cut, from whom their mean order is taken as a response's worth.
+"""Times that customers were seen to order, from which their mean is taken as a response's worth.
 Why: the mean of fewer orders hangs on one of them.
 Source: convention"""
 PLAUSIBLE_RISE = 1.0
@@ -451,8 +451,8 @@ MOST_CONTACTS_AN_ORDER = 10_000
 """Contacts that cost as much as one order, above which cost and orders hardly share a currency.
 Why: a printed and posted letter is about a hundredth of an order, an e-mail a ten-thousandth."""
 MEAN_OF_FEW = 1.5
-"""Mean order over the typical customer's own from which the difference is said.
-Why: the reader has seen the median beside it, and half as much again looks like a mistake."""
+"""Mean order over the typical customer's from which the typical one counts, in all segments.
+Why: a few large orders make half as much again, and who is asked to come is rarely one of them."""
 ONE_INTAKE = 0.5
 """Share of all months, the last ones, without a new customer, from which the page warns of it.
 Why: then most of what falls or rises is one intake growing older."""

@@ -25,7 +25,7 @@ h1 { margin: 0 0 2mm; font-size: 20pt; }
 dl { display: grid; grid-template-columns: 42mm 1fr; gap: 1mm 4mm; font-size: 9pt; }
 dt { font-weight: 600; }
 dd { margin: 0; }
-.front .tile svg, .front ol span { display: block; }
+.front .tile svg { display: block; }
 .front .front-two > :first-child { order: 0; }
 """
 

@@ -8,12 +8,13 @@ from functools import partial
 import pandas as pd
 import pytest
 
-from segmentation.book.words import front, front_numbers
+from segmentation.book.words import front, front_actions, front_numbers
 from segmentation.book.words.calibration import spend_wins
 from segmentation.book.words.calling import call_first_sentence
 from segmentation.book.words.coming_back import came_back_then
 from segmentation.book.words.trust import trust
 from segmentation.book.words.warnings import warnings
+from segmentation.core.columns import format_money, format_percent
 from segmentation.core.errors import ParameterError
 from segmentation.core.notebook_parameters import parameters_from_notebook
 from segmentation.core.parameters import load_yaml, parameters_from, profile_title, resolve
@@ -39,11 +40,12 @@ class Given(dict):
 
 
 def test_an_action_has_at_most_fifteen_words_and_names_its_list(run):
-    found = front.actions(run)
+    found = front_actions.actions(run)
 
     assert 1 <= len(found) <= 3
-    assert [what for what, _ in found if len(what.split()) > 15] == []
-    assert all("Workbook: “" in more for _, more in found)
+    assert [one.what for one in found if len(one.what.split()) > 15] == []
+    page = front_actions.to_do(run, "x")
+    assert all(f"Sheet {one.sheet}" in page for one in found)
 
 
 def test_whom_to_call_comes_first_where_they_spent_much(run):
@@ -59,26 +61,26 @@ def test_whom_to_call_comes_first_where_they_spent_much(run):
     facts["forecast_calibration"] = near
     much = Given(run, call_first=pd.DataFrame(row), **facts)
 
-    what, more = front.actions(much)[0]
+    what, more = front_actions.actions(much)[0]
 
     assert what == "Call first: 6 customers whose chance to order fell in the last quarter"
-    money = front.format_money(6 * 20 * 0.3, run.parameters.currency)
+    money = format_money(6 * 20 * 0.3, run.parameters.currency)
     assert more == (
-        f"Calling all costs {front.format_money(24, run.parameters.currency)} · pays if 2 of them "
+        f"Calling all costs {format_money(24, run.parameters.currency)} · pays if 2 of them "
         f"order because of it. Ring each, the largest value at risk first. {money} of margin at risk. "
         "Workbook: “Call first”"
     )
     rough = run["forecast_calibration"].assign(predicted=1.0, observed=0.1)
     missed = Given(run, call_first=pd.DataFrame(row), **facts | {"forecast_calibration": rough})
-    assert "Call first" not in front.actions(missed)[0][0]
+    assert "Call first" not in front_actions.actions(missed)[0][0]
     little = Given(run, call_first=pd.DataFrame(row | {"total_spent": total / 6000}), **facts)
-    assert "Call first" not in front.actions(little)[0][0]
+    assert "Call first" not in front_actions.actions(little)[0][0]
     few = Given(run, call_first=pd.DataFrame(row).head(4), **facts)
-    assert "Call first" not in str(front.actions(few))
+    assert "Call first" not in str(front_actions.actions(few))
     withheld = Given(
         run, call_first=pd.DataFrame(row), **facts | {"forecast_facts": {"possible": False}}
     )
-    what, more = front.actions(withheld)[0]
+    what, more = front_actions.actions(withheld)[0]
     assert what == "Call first: 6 customers who fell or fell silent in the last quarter"
     assert "at risk" not in more
 
@@ -97,21 +99,21 @@ def test_who_slipped_comes_first_where_they_spent_much(run):
     much["recommendations"] = plays
     much.parameters = run.parameters.model_copy(update=set_to)
 
-    what, more = front.actions(much)[0]
+    what, more = front_actions.actions(much)[0]
 
     assert re.fullmatch(rf"Win back 6 of {best}.* who slipped last quarter", what)
-    money = front.format_money(sum_of / 10, run.parameters.currency)
-    written = front.format_money(4, run.parameters.currency)
+    money = format_money(sum_of / 10, run.parameters.currency)
+    written = format_money(4, run.parameters.currency)
     assert more.startswith(f"Writing costs {written} · pays if 1 in 2 orders because of it. Write ")
     assert f"; 2 are left alone to compare. {money} spent so far" in more
     little = pd.DataFrame(lost | {"total_spent": sum_of / 6000})
-    assert "slipped" not in front.actions(Given(much, slipping=little))[0][0]
-    assert front.slipped_too(much) == ""
-    assert (f"6 of {best}" in front.slipped_too(Given(much, slipping=little))) == (
-        "slipped" not in str(front.actions(Given(much, slipping=little)))
+    assert "slipped" not in front_actions.actions(Given(much, slipping=little))[0][0]
+    assert front_actions.slipped_too(much) == ""
+    assert (f"6 of {best}" in front_actions.slipped_too(Given(much, slipping=little))) == (
+        "slipped" not in str(front_actions.actions(Given(much, slipping=little)))
     )
     swap = {"order_date": {"strength": "strong"}}
-    (late, how) = front.actions(Given(much, swap=swap))[2]
+    (late, how) = front_actions.actions(Given(much, swap=swap))[2]
     assert "slipped" in late and how.startswith("Only once the dates are put right")
 
 
@@ -183,22 +185,22 @@ def test_a_rise_that_hides_fewer_of_the_best_coming_back_is_told(run):
 
 def test_what_is_to_be_approved_counts_everybody_once_and_says_when_one_knows(run):
     arms, called, plays = run["campaign_arms"], run["call_first"], run["recommendations"]
-    money = partial(front.format_money, currency=run.parameters.currency)
+    money = partial(format_money, currency=run.parameters.currency)
     cost = (arms["arm"] == "treatment").sum() * run.parameters.contact_cost
-    said = front.whole_plan(run)
+    said = front_actions.whole_plan(run)
     assert f"To approve, {money(cost)}:</b> at worst it is lost" in said
     parts = [float(x.replace(",", "")) for x in re.findall(r"[$£]([\d,.]+)", said.split(". ")[0])]
     assert len(parts) == 1 or parts[0] == pytest.approx(sum(parts[1:]), abs=2)
     calls = money(len(called) * run.parameters.cost_of_a_call)
     assert f"{len(called):,} calls (“Call first”): {calls} more, effect not measurable." in said
-    assert "calls" not in front.whole_plan(Given(run, call_first=called.head(0)))
+    assert "calls" not in front_actions.whole_plan(Given(run, call_first=called.head(0)))
     tested = plays[plays["is_campaign"]].assign(is_supported=True)
     tested["outcome_days"] = [60, *[90] * (len(tested) - 1)]
-    assert "After 60 to 90 days the comparison" in front.whole_plan(
+    assert "After 60 to 90 days the comparison" in front_actions.whole_plan(
         Given(run, recommendations=tested)
     )
     none = plays.assign(is_supported=False)
-    assert "No test can prove" in front.whole_plan(Given(run, recommendations=none))
+    assert "No test can prove" in front_actions.whole_plan(Given(run, recommendations=none))
 
 
 def test_assumed_costs_are_called_assumptions_until_they_are_set(run):
@@ -234,7 +236,7 @@ def test_what_makes_figures_wrong_is_told_on_the_first_page(run):
     filled = found[wrong].assign(finding="coarse_registration", severity="notable")
     said = list(warnings(Given(run, findings=pd.concat([found, filled]))))
 
-    money = front.format_money(1234.0, run.parameters.currency)
+    money = format_money(1234.0, run.parameters.currency)
     assert sum(text.startswith(f"Amount of zero: 7 lines, {money}.") for text in said) == 1
     filled_in = [text for text in said if "registration were filled in (7 customers)" in text]
     assert len(filled_in) == (len(run["chosen"]) > 1)
@@ -253,7 +255,7 @@ def test_the_numbers_are_those_of_the_last_whole_quarter(run):
 
     assert len(found) == 4
     active = last["customers"] / monthly["new_customers"].sum()
-    assert found["Active"][0] == front.format_percent(active)
+    assert found["Active"][0] == format_percent(active)
     change = float(last["revenue"]) / float(before["revenue"]) - 1
     assert found["Revenue"][1].startswith(("▼ " if change < 0 else "▲ ") + f"{abs(change):.0%}")
     assert "one customer" not in found["Revenue"][1]
@@ -373,20 +375,20 @@ def test_a_cost_that_is_no_part_of_an_order_is_taken_for_another_currency(run):
     assert any("looks like another currency" in said for said in warnings(dear))
     assert not any("another currency" in said for said in warnings(run))
     lists = ("Call first", "Win back ")
-    campaigns = [more for what, more in front.actions(dear) if not what.startswith(lists)]
+    campaigns = [more for what, more in front_actions.actions(dear) if not what.startswith(lists)]
     assert campaigns and all("reak-even not known yet" in more for more in campaigns)
 
 
 def test_whom_to_leave_alone_stands_beneath_the_actions_with_what_it_saves(run):
     plays = run["recommendations"].assign(play="Retain")
     last = plays.index[-1]
-    alone = plays.assign(play=plays["play"].where(plays.index != last, front.NOT_AT_THIS_COST))
-    saved = front.format_money(plays.at[last, "campaign_cost"], run.parameters.currency)
+    alone = plays.assign(play=plays["play"].where(plays.index != last, front_actions.NOT_AT_THIS_COST))
+    saved = format_money(plays.at[last, "campaign_cost"], run.parameters.currency)
 
-    said = front.left_alone(Given(run, recommendations=alone))
+    said = front_actions.left_alone(Given(run, recommendations=alone))
 
     assert plays.at[last, "segment"] in said and f"<b>Leave alone, saves {saved}:</b>" in said
-    assert front.left_alone(Given(run, recommendations=plays)) == ""
+    assert front_actions.left_alone(Given(run, recommendations=plays)) == ""
 
 
 def test_what_half_of_a_segment_costs_stands_beside_what_pays(run):
@@ -398,15 +400,15 @@ def test_what_half_of_a_segment_costs_stands_beside_what_pays(run):
     )
     quiet = Given(run, slipping=run["slipping"].head(0), call_first=run["call_first"].head(0))
 
-    (_, more), *_ = front.actions(quiet)
+    (_, more), *_ = front_actions.actions(quiet)
 
     half = plan[row.iloc[0]["segment_type"], row.iloc[0]["segment"]]
-    cost = front.format_money(half * run.parameters.contact_cost, run.parameters.currency)
-    tried = not row.iloc[0]["is_supported"] or row.iloc[0]["largest_share"] >= front.ONE_CUSTOMER
+    cost = format_money(half * run.parameters.contact_cost, run.parameters.currency)
+    tried = not row.iloc[0]["is_supported"] or row.iloc[0]["largest_share"] >= front_actions.ONE_CUSTOMER
     assert more.startswith(
         f"Try half for {cost} (no proof) · " if tried else f"Contact half for {cost} · "
     )
-    much = row.iloc[0]["break_even_response"] / row.iloc[0]["base"] >= front.WIDE
+    much = row.iloc[0]["break_even_response"] / row.iloc[0]["base"] >= front_actions.WIDE
     assert ("more than come anyway" in more) == much
 
 
@@ -424,19 +426,19 @@ def test_the_number_of_customers_says_how_many_are_new(run):
 def test_the_ten_largest_are_to_be_known_by_name_from_a_tenth_of_all_revenue_on(run):
     customers = run["customers"].copy()
     spent = customers["total_spent"].astype(float)
-    assert front.ten_largest(run) == ""
+    assert front_actions.ten_largest(run) == ""
     top = spent.nlargest(10).index
     rest = spent.sum() - spent[top].sum()
     customers.loc[top, "total_spent"] = rest / 30  # a third of the others: a quarter of all
-    said = front.ten_largest(Given(run, customers=customers))
+    said = front_actions.ten_largest(Given(run, customers=customers))
     assert "the 10 largest brought 25% of revenue" in said and " (in " in said
-    assert front.ten_largest(Given(run, customers=customers.loc[top])) == ""
+    assert front_actions.ten_largest(Given(run, customers=customers.loc[top])) == ""
 
 
 def test_where_days_look_exchanged_every_action_waits_for_the_dates(run):
     late = Given(run, swap={"order_date": {"strength": "strong"}})
     assert all(
-        how.startswith("Only once the dates are put right") for _, how in front.actions(late)
+        how.startswith("Only once the dates are put right") for _, how in front_actions.actions(late)
     )
     page = front.front_page(late, title="Shop", link="x", colours={})
     assert "As the dates stand: Other samples" in page or "As the dates stand: Whether" in page

@@ -129,20 +129,25 @@ def _rough_words(calibration: pd.DataFrame | None) -> str:
     )
 
 
-def calls_pay(call_first: pd.DataFrame, found: Mapping[str, Any]) -> str:
-    """How many of those on the list must order for calling all of them to pay.
+def calls_needed(call_first: pd.DataFrame, found: Mapping[str, Any]) -> tuple[int, int]:
+    """How many of those on the list must order for calling all of them to pay; and by the mean order.
 
-    By the typical order first, where the mean lies far above it.
+    They differ where the mean order lies far above the typical one, which counts then.
     """
     cost = len(call_first) * found["cost_of_a_call"]
     orders = order_kept(call_first)
     order = float(orders.mean())
     exact = cost / (found["gross_margin"] * order) if order > 0 else 0.0
-    needed = math.ceil(exact - 1e-9)
+    by_mean = max(math.ceil(exact - 1e-9), 1)
     typical = math.ceil(exact * dearer_than_typical(order, orders.median()) - 1e-9)
-    if typical > max(needed, 1):
-        return f"pays if {typical:,} of them order ({max(needed, 1):,} by the mean order)"
-    return "pays if 1 of them orders" if needed <= 1 else f"pays if {needed:,} of them order"
+    return max(typical, by_mean), by_mean
+
+
+def calls_pay(call_first: pd.DataFrame, found: Mapping[str, Any]) -> str:
+    """`calls_needed` as people say it."""
+    needed, by_mean = calls_needed(call_first, found)
+    said = f"pays if {needed:,} of them {'orders' if needed == 1 else 'order'}"
+    return f"{said} ({by_mean:,} by the mean order)" if by_mean < needed else said
 
 
 def _calls_teach(found: Mapping[str, Any], listed_: int) -> str:

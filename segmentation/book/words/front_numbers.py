@@ -153,6 +153,15 @@ def numbers(run: Any) -> Iterator[tuple[str, str, str, list[float], str]]:
             [],
             "The fewest customers who together bring half of all revenue.",
         )
+        if once:
+            again = len(customers) - once
+            yield (
+                "Ordered again",
+                f"{again:,}",
+                f"{format_percent(again / len(customers))} of customers",
+                [],
+                "Customers with more than one order.",
+            )
         return
     last, before = quarters.iloc[-1], quarters.iloc[-2]
     name, earlier = _name(last), _name(before)
@@ -217,10 +226,11 @@ def _expected(
     return (
         f"Expected back, {facts['outcome_days']} days",
         f"{chance.sum():,.0f}",
-        f"{format_percent(chance.mean())} of them. Last time {guessed:,.0f} expected, {came:,.0f} came"
+        f"last time {guessed:,.0f} expected, {came:,.0f} came"
         f"{': too rough to plan with' if is_rough(calibration) else ''}",
         [],
-        f"How many of these customers order in the next {facts['outcome_days']} days, summed from each "
+        f"How many of these customers order in the next {facts['outcome_days']} days "
+        f"({format_percent(chance.mean())} of them), summed from each "
         "one's chance if nothing is done; customers still to come are not among them. Shares of whole "
         f"segments are corrected by what earlier forecasts missed of each, so they add to another number{by_segment}. "
         f"The same forecast made on {facts['cut']} is compared with the {facts['days_after']} days after it.",

@@ -15,9 +15,11 @@ from segmentation.core.limits import (
     HARDLY_PULLED,
     ILLUSTRATION,
     LEAST_AGREEMENT,
+    LEAST_EXCESS,
     REASONABLE_STRUCTURE,
     STAYS,
     STRONG_STRUCTURE,
+    SURE,
     WEAK_STRUCTURE,
 )
 from segmentation.segments.own_labels import OWN_LABELS
@@ -34,6 +36,11 @@ FAILED_WORDS = {
     "excess": "is not clearly better separated than one cloud cut into pieces",
     "agreement": "does not come back when half of the customers are clustered",
 }
+
+_TESTS = (
+    f"tighter than evenly spread points by more than {SURE:g} errors of simulation; a silhouette "
+    f"at least {LEAST_EXCESS:g} above one cloud's; agreement of halves at least {LEAST_AGREEMENT:g}"
+)
 
 
 def structure_word(silhouette: float) -> str:
@@ -94,8 +101,8 @@ def _what_stands(by_k: pd.DataFrame, rule: dict[str, Any]) -> str:
         reasons = rule["failed"].get(str(best), [])
         why = listed([FAILED_WORDS[name] for name in reasons])
         return (
-            "**No cluster structure**: no number of segments passes all three tests. Even the "
-            f"best separated split, into {best}, {why}."
+            f"**No cluster structure**: no number of segments passes all three tests ({_TESTS}). Even "
+            f"the best separated split, into {best}, {why}."
         )
     text = (
         f"The scores favour **{plural(rule['k'], 'segment')}**: they lie further apart than pieces of "

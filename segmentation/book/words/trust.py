@@ -43,14 +43,14 @@ def trust(
     sensitivity: pd.DataFrame,
     cuts: pd.DataFrame,
 ) -> tuple[str, str, str]:
-    """A traffic light, what it means for use, and the evidence in one sentence."""
+    """A traffic light, what it means for use, and the evidence in short: chapter 07 has its numbers."""
     shaky = stability[stability["verdict"] != "stable"]
     against = [
         f"{inert(named(row.segment, row.segment_type, list(chosen)))} {DOUBTED[row.verdict]}"
         for row in shaky.itertuples()
     ]
-    against += divided_doubts(chosen, k_rule, k_evidence, verdict)
-    against += beaten(holdout, rankings, cuts)
+    against += divided_doubts(chosen, k_rule, k_evidence, verdict, in_full=False)
+    against += beaten(holdout, rankings, cuts, in_full=False)
     drawn = whole[whole["method"] == "bootstrap"]
     agreement = drawn["agreement"].min()
     differ = agreement < LEAST_AGREEMENT
@@ -61,7 +61,7 @@ def trust(
     settings = f", and so do {settings}" if differ else f", but {settings} do not"
     settings = settings if other else ""
     grounds = (
-        f"Other samples give {same} (agreement {agreement:.2f} of 1){settings}"
+        f"Other samples give {same}{settings}"
         if len(drawn)
         else "Whether other samples of these customers give the same groups was not tested"
     )
@@ -93,8 +93,10 @@ def divided_doubts(
     k_rule: dict[str, Any],
     k_evidence: pd.DataFrame,
     verdict: dict[str, Any],
+    *,
+    in_full: bool = True,
 ) -> list[str]:
-    """What speaks against taking the groups for kinds of customers."""
+    """What speaks against taking the groups for kinds of customers; ``in_full`` with its grounds."""
     against: list[str] = []
     for kind, entry in chosen.items():
         failed = k_rule.get(kind, {}).get("failed", {}).get(str(entry["k"]), [])
@@ -108,15 +110,19 @@ def divided_doubts(
         scores = of_kind(k_evidence, kind).set_index("k")["silhouette"]
         of = f"of those who {group_words(kind, list(chosen))}, " if len(chosen) > 1 else ""
         if smooth:
-            slices = "they are slices of one smooth range of customers, not kinds: "
             known = verdict[kind]["natural_kinds"] is not None
-            against.append(f"{of}{slices if known else ''}{beside_smooth(verdict[kind])}")
+            said = ["they are slices of one smooth range of customers, not kinds"] if known else []
+            said += [beside_smooth(verdict[kind])] if in_full or not known else []
+            against.append(f"{of}{': '.join(said)}")
         elif entry["k"] > 1 and scores.get(entry["k"], 1.0) < REASONABLE_STRUCTURE:
-            against.append(f"{of}the groups overlap (silhouette {scores[entry['k']]:.2f})")
+            score = f" (silhouette {scores[entry['k']]:.2f})" if in_full else ""
+            against.append(f"{of}the groups overlap{score}")
     return against
 
 
-def beaten(holdout: dict[str, Any], rankings: pd.DataFrame, cuts: pd.DataFrame) -> list[str]:
+def beaten(
+    holdout: dict[str, Any], rankings: pd.DataFrame, cuts: pd.DataFrame, *, in_full: bool = True
+) -> list[str]:
     """Whether lists without segments find as much of what is spent later, or more."""
     if not holdout["possible"]:
         return ["whether they foretell anything is not tested"]
@@ -136,6 +142,8 @@ def beaten(holdout: dict[str, Any], rankings: pd.DataFrame, cuts: pd.DataFrame) 
         best = str(others["revenue_share"].idxmax())
         shares = [format_percent(fifth.loc[name, "revenue_share"]) for name in (best, LISTS)]
         best = "a published model of buying" if best.startswith("BG/NBD") else best
+        if not in_full:
+            return [f"a list by {best} finds more later revenue ({shares[0]} against {shares[1]})"]
         return [
             f"a list by {best} finds more later revenue: its first fifth brought {shares[0]} of it, that "
             f"of the lists by group {shares[1]}"

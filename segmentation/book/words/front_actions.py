@@ -1,0 +1,346 @@
+"""What to do first, on a data set's first screen: for whom, what it costs, when it pays, what is to be approved."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from segmentation.actions.campaign import TREATMENT
+from segmentation.actions.next_steps import with_given_back
+from segmentation.actions.recommend import NOT_AT_THIS_COST
+from segmentation.actions.slipping import SILENT, Slipped, kept_of, most_slipped
+from segmentation.book.words.break_even import one_in
+from segmentation.book.words.calling import calls_needed
+from segmentation.book.words.front_numbers import is_rough
+from segmentation.book.words.returns import given_back_words
+from segmentation.book.words.slipping import anyway
+from segmentation.book.words.text import listed, named, of_one, plural
+from segmentation.book.words.warnings import cost_beside_orders, exchanged
+from segmentation.core.columns import format_money, format_percent
+from segmentation.core.limits import (
+    LEAST_CALLED,
+    MEAN_OF_FEW,
+    MUCH_CALLED,
+    ONE_CUSTOMER,
+    TEN_LARGEST_SHARE,
+    UNREACHABLE,
+    WIDE,
+)
+from segmentation.deliver.workbook.sheets import list_name
+
+MOST_ACTIONS = 3
+COSTS, NEEDS = "costs", "needs an extra order from"
+FIRST, ONCE_RIGHT = "What to do first", "What to do once the dates are put right"
+_MEANS = (
+    "One in so many contacted (rounded down) who would not order else, for the margin to cover the contacts; "
+    f"by the typical customer's order where means lie {MEAN_OF_FEW:g} times above it."
+)
+
+
+@dataclass(frozen=True)
+class Action:
+    """What to do for whom and how, what it costs and who must order for it, each with a note, whose list."""
+
+    what: str
+    how: str
+    costs: tuple[str, str]
+    needs: tuple[str, str]
+    sheet: str
+
+
+def to_do(run: Any, link: str) -> str:
+    """The actions, whom to leave alone and what is to be approved, as HTML.
+
+    Parameters
+    ----------
+    run : Run or mapping of its results, with ``parameters``
+    link : str
+        The folder of the data set's chapters, seen from the page.
+    """
+    rows = [
+        _row(one.what, html.escape(f"{one.how} Sheet {one.sheet}"), one.costs, one.needs)
+        for one in actions(run)
+    ]
+    heads = (
+        f'<p class="front-head do"><b>{ONCE_RIGHT if exchanged(run) else FIRST} <a class="follow" href="{link}/08_recommendations.html">'
+        f'why</a></b><span aria-hidden="true">{COSTS}</span>'
+        f'<span aria-hidden="true">{NEEDS}</span></p>'
+    )
+    if not rows:
+        return f'<p class="front-head">{FIRST}</p><p>No action is supported by these data.</p>'
+    return f"{heads}<ol>{''.join(rows)}{left_alone(run)}{whole_plan(run)}</ol>"
+
+
+def _row(
+    what: str, how: str, costs: tuple[str, str], needs: tuple[str, str], kind: str = ""
+) -> str:
+    cells = "".join(
+        f'<span class="cell{"" if value else " empty"}"><i>{label}</i> <b>{html.escape(value)}</b> '
+        f"<small>{html.escape(note)}</small></span>"
+        for label, (value, note) in (("" if kind else COSTS, costs), (NEEDS, needs))
+    )
+    said = f"<span>{how}</span>" if how else ""
+    return f"<li{f' class={kind}' if kind else ''}><div><b>{html.escape(what)}</b>{said}</div>{cells}</li>"
+
+
+def actions(run: Any) -> list[Action]:
+    """The first three, as many as a glance takes in; each of at most 15 words.
+
+    Who slipped and whom to call come first where they spent much, then what a test can show to pay,
+    then what it cannot.
+    """
+    parameters, profile = run.parameters, run["profile"]
+    kinds = list(profile["segment_type"])
+    sheets, found = _sheets(profile), []
+    wait, dear = exchanged(run), cost_beside_orders(run)
+    plays = run["recommendations"]
+    plays = plays[plays["is_campaign"]].sort_values("is_supported", ascending=False, kind="stable")
+    first = run["campaign_plan"].set_index(["segment_type", "segment"])["treatment"].to_dict()
+    for row in plays.itertuples():
+        name = named(row.segment, row.segment_type, kinds)
+        is_one = row.largest_share >= ONE_CUSTOMER
+        cost = row.campaign_cost / row.customers * first.get((row.segment_type, row.segment), 0)
+        value, note = ("not known yet", "") if dear else _pays(row)
+        if is_one or not row.is_supported:
+            note = f"{note}; no proof possible" if note else "no proof possible"
+        brought = f"{format_money(float(row.revenue), parameters.currency)} of revenue"
+        brought += f", {format_percent(row.largest_share)} of it one customer's" if is_one else ""
+        found.append(
+            Action(
+                f"{row.play}: {name}, {plural(row.customers, 'customer')}",
+                f"{row.do} {brought}.",
+                (format_money(cost, parameters.currency), "for half")
+                if cost > 0 and not dear
+                else ("not known yet" if dear else "", ""),
+                (value, note),
+                f"“{sheets[row.segment_type, row.segment].split()[0]} …”",
+            )
+        )
+    total, place = float(sum(profile["revenue"])), 0
+    for money, action in filter(None, (_slipped(run), _called_first(run))):
+        if wait:
+            found.insert(max(place, MOST_ACTIONS - 1), action)
+        elif money >= MUCH_CALLED * total:
+            found.insert(place, action)
+            place += 1
+        else:
+            found.append(action)
+    return found[:MOST_ACTIONS]
+
+
+def _pays(row: Any) -> tuple[str, str]:
+    """When a contact pays; how many more orders that takes where it is much (`WIDE`)."""
+    if row.campaign_cost == 0:
+        return "anybody", "a contact costs nothing"
+    if not row.break_even_response <= UNREACHABLE:
+        return "more than all", "it cannot pay"
+    if row.break_even_response * row.customers <= 1:
+        return "one customer", "who pays for all"
+    more = row.break_even_response / row.base if row.base > 0 else 0.0
+    note = f"{format_percent(more)} more than come anyway" if more >= WIDE else ""
+    return _so_many(row.break_even_response), note
+
+
+def _so_many(share: float) -> str:
+    return (
+        one_in(share)
+        .removesuffix(" customers orders")
+        .removesuffix(" customers order")
+        .removesuffix(" orders")
+    )
+
+
+def _most_slipped(run: Any) -> Slipped | None:
+    found = most_slipped(
+        *(run[name] for name in ("slipping", "slipped_before", "campaign_arms", "recommendations")),
+        contact_cost=run.parameters.contact_cost,
+    )
+    return None if found is None or found.customers < LEAST_CALLED else found
+
+
+def _spent_words(found: Slipped, currency: str) -> str:
+    spent = f"{format_money(found.spent, currency)} spent so far{of_one(found.each)}"
+    return f"{spent}{given_back_words(found.given_back, currency)}"
+
+
+def _slipped(run: Any) -> tuple[float, Action] | None:
+    """Customers who fell from the segment that lost most so, or fell silent in it."""
+    currency, found = run.parameters.currency, _most_slipped(run)
+    if found is None:
+        return None
+    written = found.customers - found.alone
+    how = f"Write with a reason to return{f' to {written:,} of them' if found.alone else ''}."
+    back = f"{share} came back anyway" if (share := anyway(found)) else ""
+    whom = named(found.segment, found.segment_type, list(run["profile"]["segment_type"]))
+    is_told = 0 < found.needed <= UNREACHABLE and not cost_beside_orders(run)
+    is_single = found.needed * written <= 1
+    return (
+        found.spent - float(found.given_back.sum()),
+        Action(
+            f"Win back {found.customers:,} of {whom} who slipped last quarter",
+            f"{how} {_spent_words(found, currency)}.",
+            (format_money(found.cost, currency), "included below" if found.is_planned else "")
+            if is_told
+            else ("", ""),
+            ("one customer" if is_single else _so_many(found.needed), back)
+            if is_told
+            else ("", back),
+            "“Slipping”",
+        ),
+    )
+
+
+def _called_first(run: Any) -> tuple[float, Action] | None:
+    """Customers who have most to lose; money as they spent it, for nobody knows what they will.
+
+    It is none where the list rests on a forecast that is too rough to plan with: then it does not lead.
+    """
+    listed_first = run["call_first"]
+    if len(listed_first) < LEAST_CALLED:
+        return None
+    money = float(listed_first["total_spent"].sum())
+    left = float(kept_of(listed_first).sum())
+    possible = run["forecast_facts"]["possible"]
+    why = "whose chance to order fell" if possible else _fell(run["slipping"], listed_first)
+    back = given_back_words(listed_first.get("given_back"), run.parameters.currency)
+    first = "the largest value at risk" if possible else "the largest spender"
+    first += " after returns" if back else ""
+    currency, facts = run.parameters.currency, run["call_first_facts"]
+    cost = format_money(len(listed_first) * facts["cost_of_a_call"], currency)
+    needed, _ = calls_needed(listed_first, facts)
+    spent = f"{format_money(money, currency)} spent so far{of_one(listed_first['total_spent'])}"
+    at_stake = _at_risk(listed_first, facts, currency) if possible else spent + back
+    dear = cost_beside_orders(run)
+    return (
+        0.0 if possible and is_rough(run["forecast_calibration"]) else left,
+        Action(
+            f"Call first: {plural(len(listed_first), 'customer')} {why} in the last quarter",
+            f"Ring each, {first} first. {at_stake}.",
+            ("", "") if dear else (cost, "for all calls"),
+            ("", "") if dear else (f"{needed:,} of them", "not measurable"),
+            "“Call first”",
+        ),
+    )
+
+
+def _fell(slipping: pd.DataFrame, called: pd.DataFrame) -> str:
+    own = slipping[slipping["customer_id"].isin(set(called["customer_id"]))]
+    return (
+        "who fell silent"
+        if (own["what"] == SILENT).all() and len(own)
+        else "who fell or fell silent"
+    )
+
+
+def _at_risk(called: pd.DataFrame, facts: Mapping[str, Any], currency: str) -> str:
+    margin = float(called["value_at_risk"].sum()) * facts["gross_margin"]
+    return f"{format_money(margin, currency)} of margin at risk"
+
+
+def left_alone(run: Any) -> str:
+    """Whom a contact costs more than it can bring back, and what leaving them alone saves."""
+    plays = run["recommendations"]
+    plays = plays[plays["play"] == NOT_AT_THIS_COST]
+    if plays.empty or cost_beside_orders(run):
+        return ""
+    profile = run["profile"]
+    names = list(dict.fromkeys(plays["segment"]))
+    if profile["segment"].isin(names).sum() > len(plays):  # a name is left alone in one group only
+        kinds = list(profile["segment_type"])
+        names = [named(row.segment, row.segment_type, kinds) for row in plays.itertuples()]
+    saved = format_money(float(plays["campaign_cost"].sum()), run.parameters.currency)
+    needed = plays["break_even_response"].iloc[0]
+    would = (
+        (_so_many(needed), "out of reach")
+        if len(plays) == 1 and 0 < needed <= UNREACHABLE
+        else ("", "")
+    )
+    what = f"Leave alone: {listed(names)}, {plural(int(plays['customers'].sum()), 'customer')}"
+    return _row(what, "", (saved, "saved"), would, "alone")
+
+
+def whole_plan(run: Any) -> str:
+    """What is to be approved, what may be lost, when one knows more; calls are beside it."""
+    arms, called, parameters = run["campaign_arms"], run["call_first"], run.parameters
+    written = arms[arms["arm"] == TREATMENT]
+    if cost_beside_orders(run) or written.empty:
+        return ""
+    currency = parameters.currency
+    sizes = written.groupby(["segment_type", "segment"], observed=True).size()
+    costs = sizes * parameters.contact_cost
+    sheets, shown = _sheets(run["profile"]), {one.sheet for one in actions(run)}
+    above = costs[[f"“{sheets[key].split()[0]} …”" in shown for key in costs.index]].sum()
+    others = format_money(costs.sum() - above, currency) if above < costs.sum() else ""
+    of = f" ({others} of it for other segments)" if others else ""
+    text = f"At worst it is lost{of}. {_then_known(run)}{_calls_besides(run, len(called))}"
+    total = f"To approve: {format_money(costs.sum(), currency)}"
+    return f'<li class="total"><div><b>{total}</b><span>{html.escape(text)}</span></div></li>'
+
+
+def _then_known(run: Any) -> str:
+    """When the halves are compared, where that can tell anything."""
+    plays = run["recommendations"]
+    tested = plays.loc[plays["is_campaign"] & plays["is_supported"], "outcome_days"]
+    if tested.empty:
+        return "No test can prove that it paid."
+    days = " to ".join(dict.fromkeys(f"{end:.0f}" for end in (tested.min(), tested.max())))
+    return f"After {days} days the comparison says whether to contact the other halves."
+
+
+def _calls_besides(run: Any, called: int) -> str:
+    """What calling costs besides: no halves are drawn for it, so nobody learns what it brings."""
+    if called < LEAST_CALLED:
+        return ""
+    cost = format_money(called * run.parameters.cost_of_a_call, run.parameters.currency)
+    return f" {called:,} calls (“Call first”): {cost} more, effect not measurable."
+
+
+def besides(run: Any) -> Iterator[tuple[str, str]]:
+    """What is told on demand beneath the page: what *pays if* means, who else is worth a look."""
+    if not (shown := actions(run)):
+        return
+    yield NEEDS.capitalize(), _MEANS
+    found = _most_slipped(run)
+    if found and not exchanged(run) and not any(one.sheet == "“Slipping”" for one in shown):
+        whom = named(found.segment, found.segment_type, list(run["profile"]["segment_type"]))
+        spent = _spent_words(found, run.parameters.currency)
+        yield "Slipped", f"{found.customers:,} of {whom} last quarter, {spent} (“Slipping”)."
+    if said := ten_largest(run):
+        yield "Know by name", said
+
+
+def ten_largest(run: Any) -> str:
+    """That ten customers bring much, where they do, and which lists they head."""
+    customers = with_given_back(run["customers"], run["given_back"])
+    spent = kept_of(customers)
+    largest = customers.loc[spent.nlargest(10).index]
+    share = spent.nlargest(10).sum() / spent.sum() if spent.sum() > 0 else 0.0
+    if share < TEN_LARGEST_SHARE or TEN_LARGEST_SHARE * len(customers) < 10:
+        return ""
+    sheets = _sheets(run["profile"])
+    heads = sorted(
+        {sheets[key] for key in zip(largest["segment_type"], largest["segment"], strict=True)}
+    )
+    lists = (
+        ", ".join(f"“{name}”" for name in heads)
+        if len(heads) < 3
+        else "the lists of their segments"
+    )
+    sums = run["ledger"].set_index("rule")["amount"]
+    after = " after returns" if float(sums.get("returned") or 0) else ""
+    return f"The 10 largest brought {format_percent(share)} of revenue{after} (in {lists})."
+
+
+def _sheets(profile: pd.DataFrame) -> dict[tuple[str, str], str]:
+    """The workbook's sheet of each segment."""
+    ranked = profile.assign(revenue=profile["revenue"].astype(float)).sort_values(
+        ["revenue", "segment_type", "cluster"], ascending=[False, True, True]
+    )
+    return {
+        (row.segment_type, row.segment): list_name(number, row.segment)(1)
+        for number, row in enumerate(ranked.itertuples(), start=1)
+    }

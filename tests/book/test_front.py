@@ -382,7 +382,9 @@ def test_a_cost_that_is_no_part_of_an_order_is_taken_for_another_currency(run):
 def test_whom_to_leave_alone_stands_beneath_the_actions_with_what_it_saves(run):
     plays = run["recommendations"].assign(play="Retain")
     last = plays.index[-1]
-    alone = plays.assign(play=plays["play"].where(plays.index != last, front_actions.NOT_AT_THIS_COST))
+    alone = plays.assign(
+        play=plays["play"].where(plays.index != last, front_actions.NOT_AT_THIS_COST)
+    )
     saved = format_money(plays.at[last, "campaign_cost"], run.parameters.currency)
 
     said = front_actions.left_alone(Given(run, recommendations=alone))
@@ -404,7 +406,10 @@ def test_what_half_of_a_segment_costs_stands_beside_what_pays(run):
 
     half = plan[row.iloc[0]["segment_type"], row.iloc[0]["segment"]]
     cost = format_money(half * run.parameters.contact_cost, run.parameters.currency)
-    tried = not row.iloc[0]["is_supported"] or row.iloc[0]["largest_share"] >= front_actions.ONE_CUSTOMER
+    tried = (
+        not row.iloc[0]["is_supported"]
+        or row.iloc[0]["largest_share"] >= front_actions.ONE_CUSTOMER
+    )
     assert more.startswith(
         f"Try half for {cost} (no proof) · " if tried else f"Contact half for {cost} · "
     )
@@ -438,7 +443,8 @@ def test_the_ten_largest_are_to_be_known_by_name_from_a_tenth_of_all_revenue_on(
 def test_where_days_look_exchanged_every_action_waits_for_the_dates(run):
     late = Given(run, swap={"order_date": {"strength": "strong"}})
     assert all(
-        how.startswith("Only once the dates are put right") for _, how in front_actions.actions(late)
+        how.startswith("Only once the dates are put right")
+        for _, how in front_actions.actions(late)
     )
     page = front.front_page(late, title="Shop", link="x", colours={})
     assert "As the dates stand: Other samples" in page or "As the dates stand: Whether" in page

@@ -190,7 +190,7 @@ Markdown(words.ranking_sentence(run["holdout"], run["holdout_rankings"], run["st
 words.ranking_table(run["holdout_rankings"])
 
 # %%
-Markdown(words.cuts_sentence(run["holdout_cuts"]))
+Markdown(words.cuts_sentence(run["holdout_cuts"], run["no_history"]))
 
 # %%
 words.cuts_table(run["holdout_cuts"])

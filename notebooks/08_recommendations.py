@@ -61,7 +61,7 @@ advice = segmentation.recommend(
     plays=run.rules["plays"]["plays"], naming_rules=run.rules["naming_rules"],
 )
 sizes = campaign.sizes_by_segment(advice)
-advice = add_limits(advice, sizes, run["stability"], no_holdout=run["holdout"]["reason"])
+advice = add_limits(advice, sizes, run["stability"], no_holdout=run["holdout"]["unfollowed"])
 
 # %% mystnb={"figure": {"name": "fig-stakes", "caption": "Revenue of each segment in the time observed, and what to do."}, "image": {"alt": "Horizontal bars of revenue per segment, longest on top, each labelled with what to do."}}
 colours = plots.colours_of(run["profile"], run.rules["naming_rules"])
@@ -96,7 +96,7 @@ slipped = slipping.most_slipped(
 )
 Markdown(words.slipped_sentence(
     slipped, run["movement"], kinds=list(run["chosen"]), currency=currency, is_told=not campaign.another_currency(advice),
-    dates_hold=dates_hold,
+    dates_hold=dates_hold, no_history=run["no_history"],
 ))
 
 # %% [markdown]
@@ -132,7 +132,7 @@ words.recommendation_cards(
 words.sample_size_table(sizes)
 
 # %%
-Markdown(words.sample_size_sentence(sizes, no_holdout=run["holdout"]["reason"]))
+Markdown(words.sample_size_sentence(sizes, no_holdout=run["holdout"]["unfollowed"]))
 
 # %% [markdown]
 # ## The two lists
@@ -154,7 +154,7 @@ words.plan_table(plan, contact_cost=contact_cost, currency=currency)
 words.trial_table(run["holdout_aa"])
 
 # %%
-Markdown(words.trial_sentence(run["holdout_aa"], no_holdout=run["holdout"]["reason"]))
+Markdown(words.trial_sentence(run["holdout_aa"], no_holdout=run["holdout"]["unfollowed"]))
 
 # %% [markdown]
 # ## What hangs on few customers

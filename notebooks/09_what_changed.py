@@ -41,10 +41,10 @@ words.banner(run["overview"], run["swap"])
 
 # %% mystnb={"figure": {"name": "fig-quarters", "caption": "Customers of each segment at every quarter's end, counted back from the last day observed, by today's borders; a band is the customers who were in both, in the colour of where they come from."}, "image": {"alt": "Stacked bars, one per quarter's end, the segment of the highest value on top, joined by bands of the customers who stayed, rose or fell."}} tags=["hide-input"]
 colours = plots.colours_of(run["profile"], run.rules["naming_rules"])
-plots.plot_movement(run["movement"], colours=colours)
+plots.plot_movement(run["movement"], colours=colours, no_history=run["no_history"])
 
 # %% tags=["remove-input"]
-words.Prose(words.movement_sentence(run["movement"], run["slipping"], profile=run["profile"], currency=currency))
+words.Prose(words.movement_sentence(run["movement"], run["slipping"], profile=run["profile"], currency=currency, no_history=run["no_history"]))
 
 # %% [markdown]
 # ## Who comes back
@@ -55,7 +55,7 @@ words.Prose(words.movement_sentence(run["movement"], run["slipping"], profile=ru
 # line that falls need not mean that the shop does worse.
 
 # %% mystnb={"figure": {"name": "fig-retention", "caption": "Share of each segment's customers at a quarter's end who ordered in the next quarter."}, "image": {"alt": "One line per segment over the quarters' ends, with its last share and n at its end."}} tags=["hide-input"]
-plots.plot_retention(run["retention"], colours=colours)
+plots.plot_retention(run["retention"], colours=colours, no_history=run["no_history"])
 
 # %% tags=["remove-input"]
 words.Prose(words.retention_sentence(run["retention"], names=list(colours), profile=run["profile"]))

@@ -123,7 +123,7 @@ def advise(
         naming_rules=naming_rules,
     )
     sizes = campaign.sizes_by_segment(table)
-    table = add_limits(table, sizes, stability, no_holdout=holdout["reason"])
+    table = add_limits(table, sizes, stability, no_holdout=holdout["unfollowed"])
     listed = customers[~customers["customer_id"].isin(perhaps_guests(line_findings))]
     arms = arms_of_run(listed, table, seed=parameters.random_state)
     return {

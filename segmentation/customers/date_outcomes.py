@@ -11,6 +11,7 @@ import pandas as pd
 from segmentation.core.parameters import Parameters
 from segmentation.customers import features
 from segmentation.orders import dates as date_findings
+from segmentation.orders.days_unsure import why_unsure
 from segmentation.orders.finding_words import told
 
 OUTCOMES = ("off", "swap_day_month")
@@ -45,6 +46,7 @@ def all_findings(
     -------
     dict
         ``findings``, all of them, with how grave each is and what to do; ``swap``, the evidence per column of dates;
+        ``days_unsure``, why days of orders are not to be counted with, or nothing;
         ``days_found``, lines per day as found; ``repair``, both outcomes; ``group_moves``,
         who would change registration group. The last two are empty without a sign.
     """
@@ -53,12 +55,14 @@ def all_findings(
     words = partial(told, currency=parameters.currency, revenue=revenue)
     names = ("days_found", "repair", "group_moves")
     results: dict[str, Any] = {"findings": words(line_findings), "swap": {}}
+    results["days_unsure"] = ""
     results |= {name: pd.DataFrame() for name in names}
     if order_days.empty:
         return results
     days = date_findings.days_as_found(order_days, date_repair=date_repair)
     swap = date_findings.evidence_of(days, registration_days)
     results |= {"swap": swap, "days_found": days}
+    results["days_unsure"] = why_unsure(swap, date_repair=date_repair)
     changed = 0
     if date_repair != "off" or swap["order_date"]["strength"] != "none":
         tables, as_of = {}, {}

@@ -37,8 +37,16 @@ def quarter_ends(first: dt.date, last: dt.date) -> list[dt.date]:
     return [day.date() for number, day in enumerate(found) if number == 0 or day >= begin]
 
 
+TOO_SHORT = "orders of less than half a year, or none, were read"
+
+
 def read_history(
-    *, snapshot: Snapshot, overview: dict[str, Any], cut: dict[str, Any], parameters: Parameters
+    *,
+    snapshot: Snapshot,
+    overview: dict[str, Any],
+    cut: dict[str, Any],
+    days_unsure: str,
+    parameters: Parameters,
 ) -> dict[str, Any]:
     """Features at the end of each quarter, from orders up to it alone, and what followed.
 
@@ -46,10 +54,11 @@ def read_history(
     and customer, with every feature, ``days_to_order`` (to the next order, however late; NaN
     where none came), ``next_amount`` (money of that day's orders), ``orders_next, revenue_next``
     up to the next quarter's end, and of that ``revenue_30`` and so on within so many days
-    (NaN where no order came).
+    (NaN where no order came). Where it is empty ``no_history`` says why; so it is where days of
+    orders are unsure: what would be told by quarters' ends then tells of the days, not of customers.
     """
-    if overview["is_customer_table"] or parameters.fit_on != "all" or not cut.get("cut"):
-        return {"history": pd.DataFrame()}
+    if why := days_unsure or ("" if cut.get("cut") else cut["reason"]):
+        return {"history": pd.DataFrame(), "no_history": why}
     first, last = (dt.date.fromisoformat(overview[name]) for name in ("first_order", "as_of"))
     newest, *ends = quarter_ends(first, last)
     parts: list[pd.DataFrame] = []
@@ -78,4 +87,6 @@ def read_history(
                 )
             )
             until, later = day, following
-    return {"history": pd.concat(parts[::-1], ignore_index=True) if parts else pd.DataFrame()}
+    if not parts:
+        return {"history": pd.DataFrame(), "no_history": TOO_SHORT}
+    return {"history": pd.concat(parts[::-1], ignore_index=True), "no_history": ""}

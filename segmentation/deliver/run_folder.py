@@ -217,6 +217,7 @@ def _write_workbook(run: Run, folder: Path) -> None:
         findings=findings_found(run["findings"]),
         colours=colours_of(run["profile"], run.rules["naming_rules"]),
         next_steps={name: run[name] for name in ("call_first", "slipping")},
+        no_history=run["no_history"],
         overview=run["overview"]
         | {name: getattr(run.parameters, name) for name in ("currency", *_SAID)}
         | {

@@ -128,6 +128,7 @@ def forecast(
     *,
     features: pd.DataFrame,
     history: pd.DataFrame,
+    no_history: str,
     segments: pd.DataFrame,
     model: SegmentModel,
     overview: dict[str, Any],
@@ -148,8 +149,7 @@ def forecast(
     last = dt.date.fromisoformat(overview["as_of"]) if overview["as_of"] else None
     ends = sorted(set(history["as_of"])) if len(history) else []
     if not ends or last is None:
-        reason = "orders of less than half a year, or none, were read"
-        return nothing | {"forecast_facts": {"possible": False, "reason": reason}}
+        return nothing | {"forecast_facts": {"possible": False, "reason": no_history}}
     now = fitted(features)
     past = {day: history[history["as_of"] == day] for day in ends}
     fits = {day: fitted(customers) for day, customers in past.items()}

@@ -22,6 +22,7 @@ from segmentation.evidence.by_group import k_scores_of
 from segmentation.evidence.choose_k import choose_k
 from segmentation.evidence.k_scores import score_fits
 from segmentation.evidence.rankings import follow
+from segmentation.orders.days_unsure import is_cut_alike
 from segmentation.segments import kmeans
 from segmentation.segments import names as naming
 from segmentation.segments.dbscan import fit_dbscan
@@ -203,7 +204,7 @@ def no_holdout(reason: str) -> dict[str, Any]:
         "holdout_curve": pd.DataFrame(columns=list(CURVE_COLUMNS)),
         "holdout_responses": pd.DataFrame(columns=list(holdout.RESPONSE_COLUMNS)),
         "holdout_today": pd.DataFrame(columns=list(TODAY_COLUMNS)),
-        "holdout": {"possible": False, "reason": reason},
+        "holdout": {"possible": False, "reason": reason, "unfollowed": reason},
     }
 
 
@@ -233,10 +234,15 @@ def hold_out(
     followed: pd.DataFrame,
     model: SegmentModel,
     naming_rules: dict[str, Any],
+    days_unsure: str,
+    order_days: pd.DataFrame,
     parameters: Parameters,
     progress: bool,
 ) -> dict[str, Any]:
     """Segment on what was known at the cut and follow the same customers afterwards.
+
+    Where days of orders are unsure, who ordered within some days of the cut is not told; who
+    ordered after it at all is, if the other reading of the dates divides orders alike.
 
     Parameters
     ----------
@@ -250,10 +256,14 @@ def hold_out(
         ``days_to_order``.
     model : SegmentModel
         That of the whole window, by which customers of the cut are likened to today's.
+    days_unsure : str
+        Why days of orders are not to be counted with, or nothing.
     """
     if cut["reason"]:
         return no_holdout(cut["reason"])
     day, last_day = (dt.date.fromisoformat(cut[name]) for name in ("cut", "last_day"))
+    if days_unsure and not is_cut_alike(order_days, day):
+        return no_holdout(days_unsure)
     if len(cut_features) < LEAST_CUSTOMERS:
         return no_holdout(f"only {len(cut_features):,} customer(s) had bought by {day}")
     table = known_at_cut(cut_features, split_pre_register=parameters.split_pre_register)
@@ -288,15 +298,20 @@ def hold_out(
         revenue=[exact[tuple(key)] for key in found.segments[keys].itertuples(index=False)],
         as_today=[same[tuple(key)] for key in found.segments[keys].itertuples(index=False)],
     )
+    unfollowed = {name: no_holdout("")[name] for name in ("holdout_responses", "holdout_today")}
+    within = {
+        "holdout_responses": holdout.responses(today, observed_days=horizon),
+        "holdout_today": today.dropna(subset="segment")[list(TODAY_COLUMNS)],
+    }
     return {
         "holdout_segments": by_segment[list(SEGMENT_COLUMNS)],
         "holdout_rankings": found.rankings[list(HOLDOUT_RANKING_COLUMNS)],
         "holdout_curve": found.curve[list(CURVE_COLUMNS)],
-        "holdout_responses": holdout.responses(today, observed_days=horizon),
-        "holdout_today": today.dropna(subset="segment")[list(TODAY_COLUMNS)],
+        **(unfollowed if days_unsure else within),
         "holdout": {
             "possible": True,
             "reason": "",
+            "unfollowed": days_unsure,
             "cut": day.isoformat(),
             "last_day": last_day.isoformat(),
             "days_after": horizon,

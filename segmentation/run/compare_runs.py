@@ -60,6 +60,8 @@ def open_changes(run: Run, previous_run: str = "") -> Changes:
         return Changes(f"the earlier run {Path(previous_run).name}", compare(earlier, later))
     if run.own_labels is not None:
         return Changes("the segments are labels of your own, and nobody had them earlier", None)
+    if why := run["days_unsure"]:
+        return Changes(why, None)
     overview = run["overview"]
     if overview["as_of"] is None:
         return Changes("the source has no order dates, so nothing earlier is known", None)

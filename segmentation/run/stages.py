@@ -78,6 +78,7 @@ STAGES: dict[str, Stage] = {
             gives={
                 "findings": "what is wrong with the data, one row each: how grave, what to do",
                 "swap": "evidence of exchanged day and month, by column",
+                "days_unsure": "why days of orders are not to be counted with, or nothing",
                 "days_found": "lines per day before a repair",
                 "repair": "both outcomes of a repair of dates",
                 "group_moves": "who changes registration group by the repair",
@@ -251,7 +252,10 @@ STAGES: dict[str, Stage] = {
             "evidence",
             "follows customers after a cut",
             holdout.hold_out,
-            inputs=("cut", "cut_features", "followed", "model", "naming_rules", "progress"),
+            inputs=(
+                *("cut", "cut_features", "followed", "model", "naming_rules", "progress"),
+                *("days_unsure", "order_days"),
+            ),
             uses=(*PREPARATION, "n_clusters", *FITTING, *FLAGGING, "anomalies_in_fit"),
             gives={
                 "holdout_segments": "what each segment of the cut did afterwards",
@@ -267,12 +271,15 @@ STAGES: dict[str, Stage] = {
             "customers",
             "reads what customers had done by the end of each quarter",
             history.read_history,
-            inputs=("snapshot", "overview", "cut"),
+            inputs=("snapshot", "overview", "cut", "days_unsure"),
             uses=(
                 *("fit_on", "returns", "zero_amount", "duplicates", "non_product", "date_repair"),
                 *("guest_ids", "id_cleaning"),
             ),
-            gives={"history": "customers at the end of each quarter, and what they did next"},
+            gives={
+                "history": "customers at the end of each quarter, and what they did next",
+                "no_history": "why there are no quarters' ends, or nothing",
+            },
         ),
         Stage(
             "preferences",
@@ -294,7 +301,7 @@ STAGES: dict[str, Stage] = {
             "evidence",
             "says what each customer will do next, and how such forecasts turned out",
             forecast.forecast,
-            inputs=("features", "history", "segments", "model", "overview"),
+            inputs=("features", "history", "no_history", "segments", "model", "overview"),
             uses=("outcome_days", "split_pre_register"),
             gives={
                 "forecast": "chance to order, orders and value expected of every customer",

@@ -9,10 +9,12 @@ from decimal import Decimal
 
 import pandas as pd
 import pytest
-from conftest import ROOT
+from conftest import ROOT, TinyShop, order
 
 from segmentation.core.parameters import parameters_from
 from segmentation.orders.date_swap import swap_evidence, swapped
+from segmentation.orders.days_unsure import UNSURE
+from segmentation.run.compare_runs import open_changes
 from segmentation.run.run import Run
 
 REAL = ROOT.parent / "shared" / "data"
@@ -177,3 +179,55 @@ def test_the_hold_out_proof_follows_customers_on_repaired_dates(tmp_path):
     assert proof["customers"] == len(known)
     assert proof["bought_again"] == len({customer for customer, _, _ in after})
     assert Decimal(proof["revenue"]) == sum(amount for _, _, amount in after)
+
+
+def exchanged_shop(folder) -> TinyShop:
+    """A shop of 14 months whose days and months were exchanged on the way in."""
+    days = swapped(pd.Series(pd.date_range("2021-07-01", "2022-08-13")))
+    return TinyShop(folder).lines(
+        [
+            order(f"{number * number % 61:03d}", number, f"{day:%F}", 1, f"{5 + number % 13}.50")
+            for number, day in enumerate(days)
+        ]
+    )
+
+
+def test_nothing_is_told_by_quarters_while_day_and_month_look_exchanged(tmp_path):
+    shop = exchanged_shop(tmp_path)
+
+    found, mended = (
+        Run(parameters_from(shop.parameters | {"date_repair": repair}), tmp_path)
+        for repair in ("off", "swap_day_month")
+    )
+
+    assert found["swap"]["order_date"]["strength"] == "strong"
+    told = ("history", "movement", "retention", "holdout_responses", "holdout_today")
+    assert {name for name in told if len(found[name])} == set()
+    assert {name for name in told if len(mended[name])} == set(told)
+    listed = ("slipping", "call_first", "holdout_cuts", "order_anyway", "holdout_aa")
+    assert {name for name in listed if len(found[name])} == set()
+    assert found["no_history"] == found["forecast_facts"]["reason"] == UNSURE
+    assert mended["no_history"] == mended["days_unsure"] == ""
+    assert open_changes(found).with_what == UNSURE
+    # the year stays, so a cut at its end divides orders alike: what came after it at all is told
+    assert found["holdout"]["possible"]
+    assert found["holdout"]["unfollowed"] == UNSURE
+    shop.parameters["calibration_end"] = "2022-03-05"
+    other = Run(parameters_from(shop.parameters), tmp_path)["holdout"]
+    assert (other["possible"], other["reason"]) == (False, UNSURE)
+
+
+def test_the_workbook_says_why_nobody_slipped_while_days_are_unsure(tmp_path):
+    shop = exchanged_shop(tmp_path)
+
+    assert shop.run().code == 0
+
+    path = shop.result / "customer_segmentation_output.xlsx"
+    for sheet in ("Slipping", "Call first"):
+        cells = (
+            pd.read_excel(path, sheet_name=sheet, header=None, engine="openpyxl")
+            .astype(str)
+            .to_numpy()
+            .ravel()
+        )
+        assert f"Nobody is on this list: {UNSURE}." in cells

@@ -175,7 +175,9 @@ def _draw_side(
 
 
 @style.report_figure
-def plot_movement(movement: pd.DataFrame, *, colours: Mapping[str, str]) -> Figure:
+def plot_movement(
+    movement: pd.DataFrame, *, colours: Mapping[str, str], no_history: str = ""
+) -> Figure:
     """Customers of each segment at every quarter's end, with bands of those who went on.
 
     Parameters
@@ -186,7 +188,11 @@ def plot_movement(movement: pd.DataFrame, *, colours: Mapping[str, str]) -> Figu
     """
     days = sorted(movement["as_of"].unique()) if len(movement) else []
     if len(days) < 2:
-        return style.sentence_figure("The data hold no two quarters' ends to compare.")
+        return style.sentence_figure(
+            f"No quarter's end is looked at: {no_history}."
+            if no_history
+            else "The data hold no two quarters' ends to compare."
+        )
     sizes = movement.pivot_table(index="as_of", columns="segment_to", values="customers",
                                  aggfunc="sum", fill_value=0)  # fmt: skip
     names = [name for name in colours if name in sizes] + sorted(set(sizes) - set(colours))
@@ -233,7 +239,9 @@ def plot_movement(movement: pd.DataFrame, *, colours: Mapping[str, str]) -> Figu
 
 
 @style.report_figure
-def plot_retention(retention: pd.DataFrame, *, colours: Mapping[str, str]) -> Figure:
+def plot_retention(
+    retention: pd.DataFrame, *, colours: Mapping[str, str], no_history: str = ""
+) -> Figure:
     """Share of each segment's customers who order in the quarter that follows.
 
     Parameters
@@ -243,7 +251,11 @@ def plot_retention(retention: pd.DataFrame, *, colours: Mapping[str, str]) -> Fi
     """
     kept = retention[retention["customers"] >= LEAST_CUSTOMERS] if len(retention) else retention
     if kept.empty or kept["as_of"].nunique() < 2:
-        return style.sentence_figure("Fewer than two quarters can be followed.")
+        return style.sentence_figure(
+            f"No quarter can be followed: {no_history}."
+            if no_history
+            else "Fewer than two quarters can be followed."
+        )
     height = max(3.0, FOOT + _room(map(_named, kept["segment"].unique())))
     fig, (ax,) = common.panels(1, columns=1, height=height)
     days = sorted(kept["as_of"].unique())

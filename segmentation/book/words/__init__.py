@@ -136,8 +136,9 @@ from segmentation.book.words.structure import (
     scores_sentence,
 )
 from segmentation.book.words.text import Prose, table_of
-from segmentation.book.words.warnings import left_exchanged, true_months
+from segmentation.book.words.warnings import true_months
 from segmentation.book.words.what_if import what_if_sliders
+from segmentation.orders.days_unsure import left_exchanged
 
 __all__ = [
     "Prose",

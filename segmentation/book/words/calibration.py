@@ -18,8 +18,13 @@ def _by_cut(cuts: pd.DataFrame) -> pd.DataFrame:
     return wide.loc[wide.mean(axis=1).sort_values(ascending=False, kind="stable").index]
 
 
-def cuts_sentence(cuts: pd.DataFrame) -> str:
-    """Are lists by segment ahead of a plain spend ranking at every cut?"""
+def cuts_sentence(cuts: pd.DataFrame, no_history: str = "") -> str:
+    """Are lists by segment ahead of a plain spend ranking at every cut?
+
+    ``no_history`` says why no earlier quarter is known.
+    """
+    if no_history:
+        return f"The same lists are not made at quarters' ends: {no_history}."
     if cuts.empty:
         return "No quarter's end has a quarter of orders before and after it: one cut has to do."
     wide = _by_cut(cuts).dropna()  # lists that were possible at every cut

@@ -42,7 +42,7 @@ def call_first_sentence(
         Whether day and month of orders are what they seem; else nobody is called for silence.
     """
     if not found:
-        return "Nobody is on the list of whom to call first: no earlier quarter is known."
+        return f"Nobody is on the list of whom to call first: {facts['reason']}."
     each = dollars(format_money(found["cost_of_a_call"], currency, exact=True))
     some = f"{each} a call (an assumption: `call_cost`)"
     fell = (

@@ -121,7 +121,12 @@ def _money(migration: pd.DataFrame, movement: str, column: str, currency: str) -
 
 
 def movement_sentence(
-    movement: pd.DataFrame, slipping: pd.DataFrame, *, profile: pd.DataFrame, currency: str
+    movement: pd.DataFrame,
+    slipping: pd.DataFrame,
+    *,
+    profile: pd.DataFrame,
+    currency: str,
+    no_history: str = "",
 ) -> str:
     """The fall of the last quarter that cost most, then who fell silent and who rose, in Markdown.
 
@@ -129,7 +134,11 @@ def movement_sentence(
     ----------
     profile : DataFrame, one row per segment
         ``segment_type, cluster, segment``: each group counts its own from the lowest value up.
+    no_history : str
+        Why no earlier quarter is known, or nothing.
     """
+    if no_history:
+        return f"Who moved, slipped or came back is not known: {no_history}."
     days = sorted(movement["as_of"].unique())
     if len(days) < 2:
         return ""

@@ -21,7 +21,7 @@ from segmentation.book.words.text import (
     shown,
     table_of,
 )
-from segmentation.book.words.warnings import WARNED, exchanged_words, left_exchanged
+from segmentation.book.words.warnings import WARNED, exchanged_words
 from segmentation.core.columns import (
     FEATURES,
     RULE_WORDS,
@@ -30,6 +30,7 @@ from segmentation.core.columns import (
     format_value,
 )
 from segmentation.core.limits import FAR_OUT, SKEWED, STRONG_CORRELATION
+from segmentation.orders.days_unsure import left_exchanged
 
 NO_ORDERS = "This source is a customer table: it has no orders, so there is nothing to say here."
 

@@ -68,6 +68,7 @@ def slipped_sentence(
     currency: str,
     is_told: bool,
     dates_hold: bool = True,
+    no_history: str = "",
 ) -> str:
     """Who slipped from the segment that lost most so, and what it takes to win them back.
 
@@ -79,7 +80,11 @@ def slipped_sentence(
         Whether it can be said when a contact pays.
     dates_hold : bool
         Whether day and month of orders are what they seem; else nobody is written to for silence.
+    no_history : str
+        Why no earlier quarter is known, or nothing.
     """
+    if no_history:
+        return f"Who slipped is not known: {no_history}."
     if found is None:
         return "Nobody fell a segment or fell silent in the last quarter."
     name = inert(named(found.segment, found.segment_type, kinds))

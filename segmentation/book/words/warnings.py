@@ -19,6 +19,7 @@ from segmentation.core.limits import (
     ONE_INTAKE,
 )
 from segmentation.core.parameters import Parameters
+from segmentation.orders.days_unsure import left_exchanged
 from segmentation.orders.finding_words import KINDS
 
 WARNED = "data-warning"
@@ -121,14 +122,6 @@ def exchanged_words(columns: Mapping[str, str]) -> Iterator[str]:
 def exchanged(run: Any) -> dict[str, str]:
     """`left_exchanged` of a run."""
     return left_exchanged(run["overview"], run["swap"])
-
-
-def left_exchanged(overview: dict[str, Any], swap: Mapping[str, Any]) -> dict[str, str]:
-    """Columns of dates whose day and month look exchanged and were left so, and how clearly."""
-    if overview.get("date_repair", "off") != "off":
-        return {}
-    found = {column: facts["strength"] for column, facts in swap.items()}
-    return {column: strength for column, strength in found.items() if strength != "none"}
 
 
 def true_months(overview: dict[str, Any], swap: Mapping[str, Any]) -> tuple[str, str] | None:

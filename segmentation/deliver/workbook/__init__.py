@@ -46,6 +46,7 @@ def write_workbook(
     findings: pd.DataFrame | None = None,
     colours: Mapping[str, str] | None = None,
     next_steps: Mapping[str, pd.DataFrame] | None = None,
+    no_history: str = "",
     csv_folder: Path | None = None,
     max_rows: int = MAX_ROWS,
 ) -> dict[str, int]:
@@ -93,6 +94,8 @@ def write_workbook(
         As the pages have them: of the summary's names, and of the lists' tabs.
     next_steps : mapping of sheet to DataFrame, optional
         Customers to turn to now: ``call_first``, ``slipping``.
+    no_history : str, optional
+        Why nobody is on those: no earlier quarter is known.
     csv_folder : Path, optional
         Folder that exists; gets a CSV twin of every sheet (``segments.csv`` of All customers,
         ``anomalies.csv`` of Unusual, …), with the same texts and a guard against formulas (`segmentation.core.guarded_csv`).
@@ -182,7 +185,7 @@ def write_workbook(
         notes = sheets.summary_notes(overview, currency, findings, lists, is_told=is_told)
         given = (segments, customers, fixed, lists, currency, max_rows)
         groups = frozenset(customers["segment_type"].unique())
-        for sheet in _sheets(*given, notes=notes):
+        for sheet in _sheets(*given, notes=notes, no_history=no_history):
             write(replace(sheet, groups=groups))
         money = _money(customers, ledger)
         table = sheets.about(overview, currency, titles, vars(writer.counts), money)
@@ -199,6 +202,7 @@ def _sheets(
     max_rows: int,
     *,
     notes: tuple[str, ...],
+    no_history: str,
 ) -> Iterator[Sheet]:
     """Every sheet but the last one, one at a time, so that only one list is in memory."""
     scale = sheets.exact_scale(fixed["ledger"])
@@ -206,7 +210,8 @@ def _sheets(
     summary = sheets.summary(customers, lists, fixed["recommendations"], scale)
     yield Sheet("summary", "summary", summary, notes=notes)
     for name, table in next_steps.items():
-        yield from sheets.parts(sheets.numbered(name), name, table, max_rows, repeats=True)
+        for sheet in sheets.parts(sheets.numbered(name), name, table, max_rows, repeats=True):
+            yield replace(sheet, notes=sheets.why_empty(table, no_history))
     yield from sheets.list_sheets(customers, lists, max_rows)
     yield from sheets.anomaly_sheets(customers, max_rows)
     yield from sheets.parts(sheets.numbered("segments"), "segments", segments, max_rows)

@@ -161,6 +161,17 @@ def parts(name: Callable[[int], str], kind: str, table: pd.DataFrame, max_rows: 
         yield Sheet(name(number), kind, table.iloc[start : start + max_rows], repeats)
 
 
+def why_empty(table: pd.DataFrame, no_history: str) -> tuple[str, ...]:
+    """Why nobody is on a list of those who fell silent, beneath it.
+
+    Examples
+    --------
+    >>> why_empty(pd.DataFrame(), "orders of one day")
+    ('Nobody is on this list: orders of one day.',)
+    """
+    return (f"Nobody is on this list: {no_history}.",) if no_history and table.empty else ()
+
+
 def numbered(name: str) -> Callable[[int], str]:
     """Names of the twins that one table continues on.
 

@@ -1,0 +1,56 @@
+"""Whether days of orders can be trusted: one guard for all that is told by quarters and silence."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from segmentation.orders.date_swap import swapped
+
+UNSURE = (
+    "day and month of order_date look exchanged, so who was silent when is not known until "
+    "date_repair is set (Data understanding says how)"
+)
+"""Why nothing is told by quarters, silence or days after a cut."""
+
+
+def left_exchanged(overview: Mapping[str, Any], swap: Mapping[str, Any]) -> dict[str, str]:
+    """Columns of dates whose day and month look exchanged and were left so, and how clearly."""
+    if overview.get("date_repair", "off") != "off":
+        return {}
+    found = {column: facts["strength"] for column, facts in swap.items()}
+    return {column: strength for column, strength in found.items() if strength != "none"}
+
+
+def why_unsure(swap: Mapping[str, Any], *, date_repair: str) -> str:
+    """Why days of orders are not to be counted with, or nothing: strong evidence, left as found.
+
+    Examples
+    --------
+    >>> sign = {"order_date": {"strength": "strong"}}
+    >>> why_unsure(sign, date_repair="off") == UNSURE
+    True
+    >>> why_unsure(sign, date_repair="swap_day_month")
+    ''
+    """
+    left = left_exchanged({"date_repair": date_repair}, swap)
+    return UNSURE if left.get("order_date") == "strong" else ""
+
+
+def is_cut_alike(order_days: pd.DataFrame, cut: dt.date) -> bool:
+    """Whether every kept line stays on its side of a day if day and month are exchanged.
+
+    The year stays, so a cut after the 12th of December divides orders alike.
+
+    Examples
+    --------
+    >>> days = pd.DataFrame({"day": [pd.Timestamp("2021-03-07")], "kept": 1})
+    >>> is_cut_alike(days, dt.date(2021, 12, 23)), is_cut_alike(days, dt.date(2021, 5, 1))
+    (True, False)
+    """
+    days = pd.to_datetime(order_days.loc[order_days["kept"] > 0, "day"])
+    end = pd.Timestamp(cut)
+    return bool(((days <= end) == (swapped(days) <= end)).all())

@@ -81,7 +81,11 @@ words.special_lines_table(run["special_lines"], currency=currency)
 Markdown(words.special_lines_sentence(run["special_lines"], currency=currency))
 
 # %%
-Markdown(words.returns_sentence(run["returned_lines"], policy=returns, currency=currency))
+Markdown(
+    words.returns_sentence(
+        run["returned_lines"], policy=returns, currency=currency, findings=run["findings"]
+    )
+)
 
 # %% [markdown]
 # ## Whom the choice about returns moves

@@ -436,7 +436,7 @@ MANY_BORDERLINE = 0.05
 """Share of borderline customers from which they are named as a weakness of the model.
 Why: fewer are what any border has."""
 MANY_SET_ASIDE = 0.1
-"""Share of lines set aside from which the front page warns of it.
+"""Share of lines set aside, or of money under either answer of an unused flag, worth a warning.
 Why: one line in ten is more than slips of the pen."""
 LEAST_CALLED = 5
 """Customers on the list of whom to call first for it to be named as an action.

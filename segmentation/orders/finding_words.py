@@ -177,6 +177,26 @@ def _in_part(row: Any, facts: Facts, currency: str) -> str:
     )
 
 
+def unused_flag(place: str, facts: Facts) -> str:
+    """What a flag that is not used says of how much of the kept revenue, with its name as code.
+
+    Examples
+    --------
+    >>> unused_flag("order_detail.is_net", {"value": "0", "share": 0.54})
+    '`is_net` is 0 on 54% of kept revenue and is not used'
+    """
+    name = place.rpartition(".")[2]
+    share = format_percent(facts["share"])
+    return f"`{name}` is {facts['value']} on {share} of kept revenue and is not used"
+
+
+def _unused(row: Any, facts: Facts, currency: str) -> str:
+    return (
+        f"{unused_flag(row.place, facts)}: ask what it means before believing any revenue. If such "
+        "lines are no sales, or were given back, say so in the SELECT by `is_valid` or `is_return`."
+    )
+
+
 def _left_out(row: Any, facts: Facts, currency: str) -> str:
     how = "WHERE leaves" if facts["is_chosen"] else "joins leave"
     return (
@@ -292,6 +312,7 @@ KINDS: dict[str, Kind] = {
         is_severe=lambda facts, share: not facts["is_chosen"] and share >= GRAVE_SHARE,
         unit="row",
     ),
+    "unused_flag": Kind("flag of the lines that is not used", _unused, is_severe=_always),
     "repeated_line_id": Kind("id repeats across lines", _repeated),
     "order_of_several_customers": Kind(
         "orders of several customers",

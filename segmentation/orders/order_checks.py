@@ -9,12 +9,18 @@ from typing import Any
 
 from sqlglot import exp
 
-from segmentation.core.limits import ALIKE_BY_PRODUCT, ALIKE_BY_QUANTITY, LEAST_ORDERS, TOTAL_GROWTH
+from segmentation.core.limits import (
+    ALIKE_BY_PRODUCT,
+    ALIKE_BY_QUANTITY,
+    LEAST_ORDERS,
+    MANY_SET_ASIDE,
+    TOTAL_GROWTH,
+)
 from segmentation.orders.counting import examples_of, finding, named_examples, naming, record_of
 from segmentation.sources.checks import raw_columns
 from segmentation.sources.engine import Engine
 from segmentation.sources.links import LinkedLines, linked_lines, qualified, raw_measure
-from segmentation.sources.source import Source
+from segmentation.sources.source import Source, one_select
 
 _SQL = {
     name: (Path(__file__).parent / "sql" / "findings" / f"{name}.sql").read_text(encoding="utf-8")
@@ -25,6 +31,7 @@ _SQL = {
         "known_in_part",
         "cancelled_same_day",
         "cancelled_totals",
+        "unused_flag",
     )
 }
 CURRENCY = re.compile(
@@ -167,7 +174,11 @@ def _links(engine: Engine, source: Source, columns: dict[str, list[str]]) -> lis
     if linked is None:
         return []
     engine.create("linked", linked.sql)
-    found = [*_orphans(engine, linked), *_repeated(engine, linked)]
+    found = [
+        *_orphans(engine, linked),
+        *_repeated(engine, linked),
+        *_unused_flags(engine, source, linked),
+    ]
     if (
         source.forgotten
     ):  # these are raw lines, of everybody: an example could name who is forgotten
@@ -204,3 +215,50 @@ def _repeated(engine: Engine, linked: LinkedLines) -> list[dict[str, Any]]:
             finding("repeated_line_id", place, lost, people, amount, examples=few, **facts)
         )
     return found or [finding("repeated_line_id", "", 0, 0, None)] * bool(linked.keys)
+
+
+_NO_AND_YES = (("0", "1"), ("false", "true"), ("no", "yes"), ("n", "y"), ("f", "t"))
+
+
+def _unused_flags(engine: Engine, source: Source, linked: LinkedLines) -> list[dict[str, Any]]:
+    """Columns of yes and no that no figure is made of, though both are said of much that is kept."""
+    own = _own_columns(source)
+    idle = {key: place for key, place in linked.unused.items() if place.split(".")[1] not in own}
+    nothing = [finding("unused_flag", "", 0, 0, None)] * bool(linked.unused)
+    if not idle:
+        return nothing
+    ends = [
+        exp.alias_(exp.func(which, _word(key)), f"{which} {key}", quoted=True)
+        for key in idle
+        for which in ("MIN", "MAX")
+    ]
+    range_of = engine.query(exp.select(*ends).from_("linked").sql("duckdb")).iloc[0]
+    found = []
+    for key, place in idle.items():
+        pair = (range_of[f"MIN {key}"], range_of[f"MAX {key}"])
+        if pair not in _NO_AND_YES:
+            continue
+        counted = engine.query(naming("unused_flag", key, _SQL["unused_flag"]))
+        money = {row.word: row.amount for row in counted.itertuples() if row.word in pair}
+        total = sum(map(Decimal, money.values()), Decimal(0))
+        if set(counted["word"].dropna()) != set(pair) or total <= 0:
+            continue
+        share = float(money[pair[0]]) / float(total)
+        if not MANY_SET_ASIDE <= share <= 1 - MANY_SET_ASIDE:
+            continue
+        row = record_of(counted[counted["word"] == pair[0]].drop(columns="word"))
+        facts = {"value": pair[0], "share": round(share, 6)}
+        found.append(
+            finding("unused_flag", place, row["rows"], row["customers"], row["amount"], **facts)
+        )
+    return found or nothing
+
+
+def _word(column: str) -> exp.Expression:
+    return exp.func("LOWER", exp.func("TRIM", exp.cast(exp.column(column), "VARCHAR")))
+
+
+def _own_columns(source: Source) -> set[str]:
+    """Names that the SELECT of own features reads: these columns are used."""
+    own = one_select(source.own_sql).find_all(exp.Column) if source.own_sql else ()
+    return {column.name.lower() for column in own}

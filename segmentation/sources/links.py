@@ -18,6 +18,7 @@ from sqlglot.optimizer.qualify_tables import qualify_tables
 from sqlglot.optimizer.scope import traverse_scope
 from sqlglot.schema import MappingSchema
 
+from segmentation.core.columns import TRANSACTIONS
 from segmentation.sources.source import Source, one_select
 
 LINE_KEY = re.compile(r"^(id|pk)$|(^|_)(line|row|item_line|order_item|detail)_id$")
@@ -43,13 +44,15 @@ class Lookup:
 class LinkedLines:
     """The source's lines with what joins and keys hide, as one SELECT in DuckDB's dialect.
 
-    It gives ``customer_id``, ``amount``, two flags per look-up, and a column per raw
-    column that is named like the id of a line (``keys``: column to ``table.column``).
+    It gives ``customer_id``, ``order_id``, ``quantity``, ``amount``, two flags per look-up, a
+    column per raw column that is named like the id of a line (``keys``: column to
+    ``table.column``), and one per raw column that no column of the lines is made of (``unused``).
     """
 
     sql: str
     lookups: tuple[Lookup, ...]
     keys: dict[str, str]
+    unused: dict[str, str]
 
 
 def qualified(source: Source, columns: Mapping[str, Iterable[str]]) -> Any:
@@ -218,18 +221,39 @@ def linked_lines(source: Source, columns: dict[str, list[str]]) -> LinkedLines |
     if lines not in tables or lines != first:
         return None
     wanted = {p.alias_or_name.lower(): p for p in select.expressions}
-    projections = [wanted[name].copy() for name in ("customer_id", "amount") if name in wanted]
+    told = ("customer_id", "order_id", "quantity", "amount")
+    projections = [wanted[name].copy() for name in told if name in wanted]
     lookups, flags = _lookups(select, tables, lines)
     keys = {
         f"key_{place}": name
         for place, name in enumerate(columns[tables[lines]])
         if is_named_like_a_line(name, tables[lines])
     }
-    ids = [exp.alias_(exp.column(name, lines), key) for key, name in keys.items()]
+    used = _used(scope.expression, lines)
+    unused = {
+        f"unused_{place}": name
+        for place, name in enumerate(columns[tables[lines]])
+        if name.lower() not in used
+    }
+    raw = [exp.alias_(exp.column(name, lines), key) for key, name in (keys | unused).items()]
     select.set("order", None)
-    select.set("expressions", [*projections, *flags, *ids])
-    named = {key: f"{tables[lines]}.{name}" for key, name in keys.items()}
-    return LinkedLines(str(select.sql("duckdb")), lookups, named)
+    select.set("expressions", [*projections, *flags, *raw])
+    named, idle = (
+        {key: f"{tables[lines]}.{name}" for key, name in each.items()} for each in (keys, unused)
+    )
+    return LinkedLines(str(select.sql("duckdb")), lookups, named, idle)
+
+
+def _used(select: Any, lines: str) -> set[str]:
+    """Columns of the order lines that a SELECT chooses, joins or makes a known column by."""
+    idle = {
+        id(column)
+        for projection in select.expressions
+        if projection.alias_or_name.lower() not in TRANSACTIONS
+        for column in projection.find_all(exp.Column)
+    }
+    columns = [column for column in select.find_all(exp.Column) if column.table == lines]
+    return {column.name.lower() for column in columns if id(column) not in idle}
 
 
 def _lookups(

@@ -10,6 +10,9 @@ import pandas as pd
 import pytest
 from conftest import SHOP_SQL, TinyShop, order, ordinary_orders
 
+from segmentation.book.words.returns import returns_sentence
+from segmentation.book.words.warnings import warnings
+from segmentation.core.columns import format_percent
 from segmentation.core.errors import SourceError
 from segmentation.core.parameters import parameters_from
 from segmentation.orders.finding_words import FINDING_COLUMNS
@@ -371,3 +374,52 @@ def test_a_value_that_differs_by_rounding_only_is_left_out_as_constant(shop, sca
     (group,) = run["scaled"].values()
     assert group.preparation.features == ("recency",)
     assert "average order value" in group.notes[0]
+
+
+# --- what a flag says that nobody reads -------------------------------------------------------
+
+
+def flagged(words: tuple[str, str], share: float) -> list[dict]:
+    """Orders of 10.00, of which a share has the first word under a flag; one line is no sale."""
+    lines = ordinary_orders()
+    n = round(share * len(lines))
+    told = [line | {"delivered": words[place >= n]} for place, line in enumerate(lines)]
+    lost = order("0003", "void", "2023-06-01", 1, "999.00", is_valid="false")
+    return [*told, lost | {"delivered": words[0]}]
+
+
+@pytest.mark.parametrize("words", [("0", "1"), ("false", "true"), ("No", "Yes")])
+def test_a_flag_that_no_figure_is_made_of_is_severe_where_both_its_answers_hold_money(shop, words):
+    lines = flagged(words, 0.5)
+
+    run = run_of(shop.sql(SHOP_SQL).lines(lines))
+
+    half = [line for line in lines[:-1] if line["delivered"] == words[0]]
+    money = sum(Decimal(line["amount"]) for line in half)
+    all_money = sum(Decimal(line["amount"]) for line in lines[:-1])
+    severity, rows, _, amount = found_in(run)["unused_flag orders.delivered"]
+    assert (severity, rows, amount) == ("severe", len(half), money)
+    (said,) = run["findings"].query("rows > 0 and finding == 'unused_flag'")["what_to_do"]
+    share = format_percent(float(money / all_money))
+    assert f"`delivered` is {words[0].lower()} on {share} of kept revenue and is not used" in said
+    (first,) = [text for text in warnings(run) if "delivered" in text]
+    assert first.startswith(f"<code>delivered</code> is {words[0].lower()} on {share}")
+    back = returns_sentence(
+        run["returned_lines"], policy="exclude", currency="EUR", findings=run["findings"]
+    )
+    assert "`delivered`, which is not used, may tell" in back
+    assert "as far as the source says" not in back
+
+
+@pytest.mark.parametrize(
+    ("sql", "words", "share"),
+    [
+        pytest.param(SHOP_SQL, ("0", "1"), 0.02, id="of-little-money"),
+        pytest.param(SHOP_SQL, ("cash", "card"), 0.5, id="no-yes-or-no"),
+        pytest.param(f"{SHOP_SQL} WHERE delivered <> 'x'", ("0", "1"), 0.5, id="used"),
+    ],
+)
+def test_other_columns_are_no_unused_flags(shop, sql, words, share):
+    found = run_of(shop.sql(sql).lines(flagged(words, share)))
+
+    assert not [name for name in found_in(found) if name.startswith("unused_flag")]

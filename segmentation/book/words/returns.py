@@ -114,9 +114,22 @@ def special_lines_sentence(special: pd.DataFrame, *, currency: str) -> str:
     )
 
 
-def returns_sentence(returned: pd.DataFrame, *, policy: str, currency: str) -> str:
-    """How much came back, and whether an earlier purchase stands against it."""
+def returns_sentence(
+    returned: pd.DataFrame, *, policy: str, currency: str, findings: pd.DataFrame | None = None
+) -> str:
+    """How much came back, and whether an earlier purchase stands against it.
+
+    Where ``findings`` have a flag of the lines that is not used, nobody knows that nothing did.
+    """
     if returned.empty:
+        found = pd.DataFrame({"finding": []}) if findings is None else findings
+        unused = found[(found["finding"] == "unused_flag") & (found.get("rows", 0) > 0)]
+        if len(unused):
+            flags = listed([f"`{place.rpartition('.')[2]}`" for place in unused["place"]])
+            return (
+                "No line of a customer is marked as a return. Whether nothing came back is not known: "
+                f"{flags}, which {'is' if len(unused) == 1 else 'are'} not used, may tell."
+            )
         return "Nothing came back, as far as the source says: no line of a customer is a return."
     by_kind = returned.set_index("kind")
     n = int(by_kind["rows"].sum())

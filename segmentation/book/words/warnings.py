@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,7 +12,7 @@ import pandas as pd
 from segmentation.actions.break_even import margin_used, own_margin
 from segmentation.actions.campaign import another_currency
 from segmentation.book.words.preferences import differs, without_one_order
-from segmentation.book.words.text import as_sentence, named, plural
+from segmentation.book.words.text import as_sentence, named, plural, with_code
 from segmentation.core.columns import RULE_WORDS, format_money, format_percent
 from segmentation.core.limits import (
     CUSTOMER_SHARE,
@@ -20,7 +21,7 @@ from segmentation.core.limits import (
 )
 from segmentation.core.parameters import Parameters
 from segmentation.orders.days_unsure import left_exchanged
-from segmentation.orders.finding_words import KINDS
+from segmentation.orders.finding_words import KINDS, unused_flag
 
 WARNED = "data-warning"
 """Class of a paragraph that stands above a chapter's answer, which is not to be trusted."""
@@ -91,6 +92,10 @@ def _severe(run: Any) -> Iterator[str]:
     found = run["findings"]
     found = found[(found["severity"] == "severe") & ~found["finding"].isin(SAID_ELSEWHERE)]
     for row in found.itertuples():
+        if row.finding == "unused_flag":
+            said = with_code(unused_flag(row.place, json.loads(row.facts)))
+            yield f"{said}: ask what it means before believing any revenue."
+            continue
         worth = format_money(abs(float(row.amount)), run.parameters.currency)
         yield (
             f"{html.escape(as_sentence(row.title)).rstrip('.')}: "

@@ -44,7 +44,12 @@ colours = plots.colours_of(run["profile"], run.rules["naming_rules"])
 plots.plot_movement(run["movement"], colours=colours, no_history=run["no_history"])
 
 # %% tags=["remove-input"]
-words.Prose(words.movement_sentence(run["movement"], run["slipping"], profile=run["profile"], currency=currency, no_history=run["no_history"]))
+words.Prose(
+    words.movement_sentence(
+        run["movement"], run["slipping"], profile=run["profile"], currency=currency,
+        history=run["history"], no_history=run["no_history"],
+    )
+)
 
 # %% [markdown]
 # ## Who comes back

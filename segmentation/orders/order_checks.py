@@ -247,14 +247,13 @@ def _unused_flags(engine: Engine, source: Source, linked: LinkedLines) -> list[d
         if not MANY_SET_ASIDE <= share <= 1 - MANY_SET_ASIDE:
             continue
         row = record_of(counted[counted["word"] == pair[0]].drop(columns="word"))
-        facts = {"value": pair[0], "share": round(share, 6)}
-        found.append(
-            finding("unused_flag", place, row["rows"], row["customers"], row["amount"], **facts)
-        )
+        n, people, amount = row["rows"], row["customers"], row["amount"]
+        said: dict[str, Any] = {"value": pair[0], "share": round(share, 6)}
+        found.append(finding("unused_flag", place, n, people, amount, examples="", **said))
     return found or nothing
 
 
-def _word(column: str) -> exp.Expression:
+def _word(column: str) -> Any:
     return exp.func("LOWER", exp.func("TRIM", exp.cast(exp.column(column), "VARCHAR")))
 
 

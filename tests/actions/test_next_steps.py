@@ -143,8 +143,70 @@ def test_retention_is_told_with_what_changed_beyond_chance():
     years = [("2022-03-31", "High", 100, 20), ("2022-06-30", "High", 100, 90), *rows]
     told = retention_sentence(came_back_of(years), names=["Low", "High"])
     assert "In the quarter after 2022-06-30, 90% of High" in told
-    assert told.endswith("a change beyond chance.")
+    assert told.endswith(
+        "a change beyond chance. From the quarter just before, after 2023-03-31, the last one differs "
+        "beyond chance, though of another season: High 80% then, 50% now."
+    )
     assert retention_sentence(table.head(2), names=["Low", "High"]) == ""
+
+
+def test_quarters_that_do_not_differ_are_not_said_to_be_alike():
+    """Autumn with spring: no change, but of another season and of customers silent for longer."""
+    rows = [("2011-03-09", "Low", 944, 402, 57.0), ("2011-06-09", "Low", 1432, 438, 93.0),
+            ("2011-09-09", "Low", 1716, 669, 143.0)]  # fmt: skip
+    columns = ["as_of", "segment", "customers", "ordered", "median_recency"]
+    table = pd.DataFrame(rows, columns=columns)
+
+    told = retention_sentence(table, names=["Low"])
+
+    assert (
+        "No segment differs beyond chance from the quarter after 2011-03-09, though of another season. "
+        "Nor were they alike: half had been silent, of Low for 143 days or longer, then for 57 days."
+    ) in told
+    assert told.endswith("Low 31% then, 39% now.")
+    like = retention_sentence(table.assign(median_recency=50.0), names=["Low"])
+    assert "alike" not in like
+    same = retention_sentence(table.assign(ordered=[402, 610, 731]), names=["Low"])
+    assert same.endswith("Nor does any differ from the quarter just before, after 2011-06-09.")
+
+
+def test_longer_silence_does_not_explain_that_more_came_back():
+    rows = [("2023-09-30", "High", 558, 143), ("2024-09-30", "High", 131, 61)]
+    more = retention_sentence(came_back_of(rows, [43.0, 107.0]), names=["High"])
+    assert "a change beyond chance" in more and "not alike" not in more
+    assert "not alike" in retention_sentence(came_back_of(rows, [107.0, 43.0]), names=["High"])
+
+
+def test_who_fell_but_ordered_and_who_fell_silent_lower_down_are_told():
+    """Of 40 who fell 22 ordered within the quarter; 30 more of the lowest segment fell silent."""
+    flows = pd.DataFrame(
+        [("2023-03-31", NEW, "High", 10, 900.0), ("2023-06-30", "High", "High", 60, 10.0),
+         ("2023-06-30", "High", "Low", 40, 0.0)],
+        columns=["as_of", "segment_from", "segment_to", "customers", "revenue"],
+    )  # fmt: skip
+    ids = [f"c{n}" for n in range(100)]
+    slipped = pd.DataFrame(
+        {"customer_id": ids[:50], "what": [FELL] * 40 + [SILENT] * 10, "segment_from": "High",
+         "segment": ["Low"] * 40 + ["High"] * 10, "total_spent": 2_000.0,
+         "recency": [90] * 22 + [91] * 18 + [120] * 10}
+    )  # fmt: skip
+    history = pd.DataFrame(
+        {"as_of": "2023-03-31", "customer_id": ids, "orders_next": [1] * 22 + [0] * 78,
+         "recency": [10] * 80 + [200] * 20}
+    )  # fmt: skip
+
+    said = movement_sentence(flows, slipped, profile=LADDER, currency="GBP", history=history)
+    assert "so far. 22 of them ordered in the quarter. " in said
+    assert "10 further customers above the lowest segment fell silent (40 in all); they" in said
+    few = slipped.assign(recency=[90] * 37 + [91] * 13)
+    assert "Most of them ordered in the quarter." in movement_sentence(
+        flows, few, profile=LADDER, currency="GBP"
+    )
+    two = pd.concat([LADDER, LADDER.assign(segment_type="pre_register")])
+    silent = movement_sentence(
+        flows, slipped.tail(10), profile=two, currency="GBP", history=history
+    )
+    assert silent.startswith("10 customers above the lowest segment of their group fell silent")
 
 
 def test_a_change_beyond_chance_is_judged_by_the_interval_of_the_difference():

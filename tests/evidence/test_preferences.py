@@ -201,6 +201,24 @@ def test_seasons_need_two_years_and_nothing_is_said_of_nothing(run):
     assert preferences_sentence(without.head(0)) == "" == preferences_table(without).markup
 
 
+def test_products_that_nobody_spends_much_on_are_said_to_tell_nothing(run):
+    """Where the largest product takes 1.3% of anybody's spend, no two shares part by two points."""
+    table = run["preferences"].query("dimension in ('category', 'product')").assign(differs=False)
+    is_product = table["dimension"] == "product"
+    small = table.assign(share=table["share"].mask(is_product, 0.013), others=0.001)
+
+    said = preferences_sentence(small)
+
+    assert said.startswith(
+        "No segment differs by 2 points and three standard errors in category. No single product "
+        "takes 2 points of spend in any segment (1.3% at most), so by product segments cannot be "
+        "told apart here."
+    )
+    assert preferences_sentence(small[is_product]).startswith("No single product")
+    large = small.assign(share=small["share"].mask(is_product, 0.021))
+    assert "in category or product." in preferences_sentence(large)
+
+
 def test_a_season_is_said_to_tell_when_customers_came(run):
     table = run["preferences"]
     seasonal = table.assign(differs=table["dimension"] == "season")

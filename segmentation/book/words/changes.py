@@ -127,11 +127,15 @@ def movement_sentence(
     profile: pd.DataFrame,
     currency: str,
     no_history: str = "",
+    history: pd.DataFrame | None = None,
 ) -> str:
     """The fall of the last quarter that cost most, then who fell silent and who rose, in Markdown.
 
     Parameters
     ----------
+    history : DataFrame, optional
+        Customers at the ends of earlier quarters: how many fell silent in all, those of the
+        lowest segments too, whom ``slipping`` leaves out.
     profile : DataFrame, one row per segment
         ``segment_type, cluster, segment``: each group counts its own from the lowest value up.
     no_history : str
@@ -146,6 +150,7 @@ def movement_sentence(
     fell = slipping["what"] == FELL
     falls = slipping[fell].groupby(["segment_from", "segment"])["total_spent"].agg(["size", "sum"])
     period = f"between {days[-2]} and {days[-1]}"
+    quarter = (pd.Timestamp(days[-1]) - pd.Timestamp(days[-2])).days
     silent = slipping[~fell]
     if falls.empty:
         parts = [] if len(silent) else [f"Nobody fell a segment {period}."]
@@ -158,6 +163,7 @@ def movement_sentence(
             + (f"({format_percent(count / of)}) " if count >= LEAST_PUBLISHED else "")
             + f"fell to {inert(end)} {period}; they have spent {format_money(spent, currency)}"
             f"{of_one(flow['total_spent'])} so far{given_back_words(flow.get('given_back'), currency)}."
+            f"{_ordered_in_it(flow, quarter)}"
         ]
         if rest := int(fell.sum()) - count:
             parts.append(f"{_count(rest)} more fell between other segments.")
@@ -165,10 +171,15 @@ def movement_sentence(
         spent = format_money(float(silent["total_spent"].sum()), currency)
         spent += f"{of_one(silent['total_spent'])} so far"
         so_far = f"they have spent {spent}{given_back_words(silent.get('given_back'), currency)}"
+        above, in_all = "", ""
+        if everybody := _silent_in_all(history, slipping[fell], quarter):
+            group = " of their group" if profile["segment_type"].nunique() > 1 else ""
+            above = f" above the lowest segment{group}"
+            in_all = f" ({everybody:,} in all)" * (everybody - len(silent) >= LEAST_PUBLISHED)
         parts.append(
-            f"{_count(len(silent), 'customer')} fell silent {period}; {so_far}. Nobody fell a segment."
+            f"{_count(len(silent), 'customer')}{above} fell silent {period}{in_all}; {so_far}. Nobody fell a segment."
             if falls.empty
-            else f"{_count(len(silent), 'further customer')} fell silent; {so_far}."
+            else f"{_count(len(silent), 'further customer')}{above} fell silent{in_all}; {so_far}."
         )
     rose = last[_rises(last, profile)]
     came = last[last["segment_from"] == NEWCOMERS]
@@ -182,6 +193,26 @@ def movement_sentence(
     if profile["segment"].duplicated().any():
         parts.append("Here segments of one name count together, whichever group they are of.")
     return dollars(" ".join(parts))
+
+
+def _ordered_in_it(flow: pd.DataFrame, quarter: int) -> str:
+    """How many of those who fell a segment ordered within that very quarter, of so many days."""
+    came = int((flow["recency"] < quarter).sum()) if "recency" in flow else 0
+    if not came:
+        return ""
+    if 0 < len(flow) - came < LEAST_PUBLISHED:
+        return " Most of them ordered in the quarter."
+    count = told(came)
+    return f" {count[0].upper()}{count[1:]} of them ordered in the quarter."
+
+
+def _silent_in_all(history: pd.DataFrame | None, fell: pd.DataFrame, quarter: int) -> int:
+    """Who ordered in the quarter before the last, in whichever segment, not since, and did not fall."""
+    if history is None or history.empty or "customer_id" not in fell:
+        return 0
+    last = history[history["as_of"] == history["as_of"].max()]
+    silent = (last["orders_next"] == 0) & (last["recency"] < quarter)
+    return int((silent & ~last["customer_id"].isin(fell["customer_id"])).sum())
 
 
 def _rises(flows: pd.DataFrame, profile: pd.DataFrame) -> list[bool]:

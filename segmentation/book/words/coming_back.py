@@ -18,7 +18,8 @@ def retention_sentence(
 ) -> str:
     """Who of each segment ordered in the last quarter, and what changed beyond chance before.
 
-    It is compared with the same quarter a year earlier, else with the first there is.
+    It is compared with the same quarter a year earlier, else with the first there is, and with
+    the one just before.
 
     Parameters
     ----------
@@ -32,37 +33,88 @@ def retention_sentence(
     if kept["as_of"].nunique() < 2:
         return ""
     last, day = _days_compared(kept)
-    now, then = (kept[kept["as_of"] == each].set_index("segment") for each in (last, day))
-    ordered = [name for name in reversed(names) if name in now.index]
-    said, moved, unlike = [], [], []
-    for name in ordered:
+    now = kept[kept["as_of"] == last].set_index("segment")
+    ordered = {name: inert(called.get(name, name)) for name in reversed(names) if name in now.index}
+    said = []
+    for name, whom in ordered.items():
         count, of = int(now.at[name, "ordered"]), int(now.at[name, "customers"])
         said.append(
-            f"{format_percent(count / of)} of {inert(called.get(name, name))} ({count:,} of {of:,})"
+            f"{format_percent(count / of)} of {whom} ({count:,} of {of:,})"
             if not 0 < count < LEAST_PUBLISHED
-            else f"{told(count)} of the {of:,} of {inert(called.get(name, name))}"
+            else f"{told(count)} of the {of:,} of {whom}"
         )
-        if change := came_back_then(kept, name):
-            whom = inert(called.get(name, name))
-            moved.append(
-                f"{format_percent(change.before)} of {whom} (n = {int(then.at[name, 'customers']):,})"
-            )
-            if longer_silent(change.silent, change.silent_before):
-                silent = (
-                    format_value(days, "recency") for days in (change.silent, change.silent_before)
-                )
-                unlike.append(f"{whom} for {' or longer, then for '.join(silent)}")
-    text = f"In the quarter after {last}, {listed(said)} ordered."
+    text = (
+        f"In the quarter after {last}, {listed(said)} ordered.{_against(kept, ordered, last, day)}"
+    )
+    before = sorted(kept["as_of"].unique())[-2]
+    return text if before == day else text + _since_quarter_before(kept, ordered, last, before)
+
+
+def _against(kept: pd.DataFrame, ordered: dict[str, str], last: str, day: str) -> str:
+    """The last quarter beside the one of a year earlier, else the first: what changed, and if alike."""
+    then = kept[kept["as_of"] == day].set_index("segment")
+    both = {name: pair for name in ordered if (pair := _pair(kept, name, last, day))}
+    moved = {name: pair for name, pair in both.items() if pair.is_beyond_chance}
+    season = "" if _is_year(day, last) else ", though of another season"
     if moved:
-        season = "" if _is_year(day, last) else ", though of another season"
-        text += f" In the quarter after {day}, {listed(moved)} did: a change beyond chance{season}."
+        said = [
+            f"{format_percent(pair.came.before)} of {ordered[name]} (n = {int(then.at[name, 'customers']):,})"
+            for name, pair in moved.items()
+        ]
+        text = f" In the quarter after {day}, {listed(said)} did: a change beyond chance{season}."
+        unlike = _silences(
+            {name: pair.came for name, pair in moved.items() if pair.is_explained}, ordered
+        )
         if unlike:
             text += (
-                f" But they were not alike: half had been silent, of {'; of '.join(unlike)}. Whoever is "
+                f" But they were not alike: half had been silent, {unlike}. Whoever is "
                 "silent for longer orders more rarely, so this says little of how the shop does."
             )
         return text
-    return f"{text} No segment differs beyond chance from the quarter after {day}."
+    text = f" No segment differs beyond chance from the quarter after {day}{season}."
+    unlike = _silences(
+        {
+            name: pair.came
+            for name, pair in both.items()
+            if longer_silent(pair.came.silent, pair.came.silent_before)
+        },
+        ordered,
+    )
+    if unlike:
+        text += (
+            f" Nor were they alike: half had been silent, {unlike}. Whoever is silent for longer "
+            "orders more rarely, so a change may hide behind this."
+        )
+    return text
+
+
+def _silences(pairs: dict[str, CameBack], ordered: dict[str, str]) -> str:
+    """For how long half of each segment had been silent, now and then."""
+    said = []
+    for name, pair in pairs.items():
+        days = (format_value(each, "recency") for each in (pair.silent, pair.silent_before))
+        said.append(f"of {ordered[name]} for {' or longer, then for '.join(days)}")
+    return "; ".join(said)
+
+
+def _since_quarter_before(
+    kept: pd.DataFrame, ordered: dict[str, str], last: str, before: str
+) -> str:
+    """What changed beyond chance since the quarter just before the last."""
+    pairs = {name: _pair(kept, name, last, before) for name in ordered}
+    said = [
+        f"{ordered[name]} {format_percent(pair.came.before)} then, {format_percent(pair.came.now)} now"
+        for name, pair in pairs.items()
+        if pair and pair.is_beyond_chance
+    ]
+    if not any(pairs.values()):
+        return ""
+    if not said:
+        return f" Nor does any differ from the quarter just before, after {before}."
+    return (
+        f" From the quarter just before, after {before}, the last one differs beyond chance, though "
+        f"of another season: {'; '.join(said)}."
+    )
 
 
 class CameBack(NamedTuple):
@@ -75,6 +127,14 @@ class CameBack(NamedTuple):
     silent_before: float
 
 
+class _Pair(NamedTuple):
+    """Two quarters of a segment; whether they differ beyond chance, and only silence may be why."""
+
+    came: CameBack
+    is_beyond_chance: bool
+    is_explained: bool
+
+
 def came_back_then(retention: pd.DataFrame, name: str) -> CameBack | None:
     """Who of a segment ordered in the last quarter, and a year before (else at first).
 
@@ -83,7 +143,12 @@ def came_back_then(retention: pd.DataFrame, name: str) -> CameBack | None:
     kept = retention[retention["customers"] >= LEAST_CUSTOMERS]
     if kept["as_of"].nunique() < 2:
         return None
-    last, day = _days_compared(kept)
+    pair = _pair(kept, name, *_days_compared(kept))
+    return pair.came if pair and pair.is_beyond_chance else None
+
+
+def _pair(kept: pd.DataFrame, name: str, last: str, day: str) -> _Pair | None:
+    """A segment in the quarters after two days; None where it was not there in both."""
     own = kept[kept["segment"] == name].set_index("as_of")
     if not {last, day} <= set(own.index):
         return None
@@ -91,10 +156,12 @@ def came_back_then(retention: pd.DataFrame, name: str) -> CameBack | None:
         own.loc[each, ["ordered", "customers"]].astype(int) for each in (last, day)
     )
     change = response_uplift(came, of, first, all_then)
-    if change.low <= 0 <= change.high:
-        return None
-    silent = (float(own.at[each, "median_recency"]) for each in (last, day))
-    return CameBack(came / of, first / all_then, _is_year(day, last), *silent)
+    silent, silent_before = (float(own.at[each, "median_recency"]) for each in (last, day))
+    found = CameBack(came / of, first / all_then, _is_year(day, last), silent, silent_before)
+    explained = longer_silent(silent, silent_before) and (
+        (silent > silent_before) == (found.now < found.before)
+    )
+    return _Pair(found, not change.low <= 0 <= change.high, explained)
 
 
 def _days_compared(retention: pd.DataFrame) -> tuple[str, str]:

@@ -43,12 +43,14 @@ def preferences_sentence(preferences: pd.DataFrame) -> str:
         return ""
     found = _largest_first(preferences)
     kinds = list(preferences["segment_type"])
-    compared = [DIMENSION_WORDS[name] for name in preferences["dimension"].unique()]
+    spread = preferences.groupby("dimension", sort=False)[["share", "others"]].max().max(axis=1)
+    tiny = spread[spread < PREFERENCE_POINTS]
+    compared = [DIMENSION_WORDS[name] for name in spread.index if name not in tiny.index]
+    least = f"{100 * PREFERENCE_POINTS:.0f} points"
     if found.empty:
-        least = f"{100 * PREFERENCE_POINTS:.0f} points"
         said = [
             f"No segment differs by {least} and three standard errors in {' or '.join(compared)}."
-        ]
+        ] * bool(compared)
     else:
         said = [
             f"{inert(named(row.segment, row.segment_type, kinds))}: {format_percent(row.share)} of "
@@ -56,6 +58,12 @@ def preferences_sentence(preferences: pd.DataFrame) -> str:
             f"{format_percent(row.others)} among the others (n = {row.customers:,})."
             for row in found.drop_duplicates("dimension").itertuples()
         ]
+    for name, most in tiny.items():  # a share that is less than the difference asked for
+        one = DIMENSION_WORDS[str(name)]
+        said.append(
+            f"No single {one} takes {least} of spend in any segment ({format_percent(most)} at most), "
+            f"so by {one} segments cannot be told apart here."
+        )
     if SEASON not in set(preferences["dimension"]):
         said.append(
             "Seasons are not compared: the orders go over less than two years, and whoever came "

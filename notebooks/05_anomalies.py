@@ -91,7 +91,12 @@ words.planted_table(run["planted"])
 # ## What anomalies do to the segments
 
 # %%
-Markdown(words.effect_sentence(run["anomaly_effect"], run["anomaly_agreement"], list(run["chosen"]), in_fit=anomalies_in_fit))
+Markdown(
+    words.effect_sentence(
+        run["anomaly_effect"], run["anomaly_agreement"], list(run["chosen"]), in_fit=anomalies_in_fit,
+        counts={kind: entry["anomalies"] for kind, entry in run["dbscan_choice"].items()},
+    )
+)
 
 # %% [markdown]
 # ## For analysts

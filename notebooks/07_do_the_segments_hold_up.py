@@ -156,7 +156,7 @@ words.sensitivity_table(run["sensitivity"], currency=currency)
 # %% mystnb={"figure": {"name": "fig-holdout", "caption": "What each segment did after the cut, with 95% intervals."}, "image": {"alt": "Two rows of dots with intervals, one dot per segment: share of customers who bought again, and lift of later revenue."}}
 followed = run["holdout_segments"].sort_values(["segment_type", "cluster"], ascending=[True, False])
 plots.draw(
-    sns.scatterplot, followed, x=["share_again", "lift"], y="segment", hue="segment", palette=colours, interval=True, mark={"lift": 1},
+    sns.scatterplot, words.followed_told(followed), x=["share_again", "lift"], y="segment", hue="segment", palette=colours, interval=True, mark={"lift": 1},
     labels={"share_again": "Bought again after the cut (%)", "lift": "Lift: share of later revenue over\nshare of customers (1 = average)"},
     nothing="No period after a cut: nothing to follow.", of_groups=True,
 )

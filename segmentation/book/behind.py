@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
 from segmentation.core.limits import LEAST_ALIKE, LEAST_PUBLISHED
+from segmentation.core.phrases import told
 
+Key = TypeVar("Key")
 KIND = "application/vnd.segmentation.data+json"
 FEW, HIDDEN = f"<{LEAST_PUBLISHED}", "–"
 """What a table says in place of a count of few, and of their figures."""
@@ -123,6 +125,51 @@ def hide_few(texts: pd.DataFrame, numeric: Sequence[str], *, adds_up: bool = Tru
     return hidden
 
 
+def told_parts(counts: Mapping[Key, int], noun: str = "") -> dict[Key, str]:
+    """Counts of the parts of a known total as a sentence says them.
+
+    Where one part is of few, all others are rounded: they and the total would tell how many.
+
+    Examples
+    --------
+    >>> told_parts({"a": 79, "b": 17, "c": 2}, "anomaly")
+    {'a': 'about 80 anomalies', 'b': 'about 15 anomalies', 'c': 'fewer than 5 anomalies'}
+    >>> told_parts({"a": 79, "b": 0})
+    {'a': '79', 'b': '0'}
+    """
+    few = {key: 0 < n < LEAST_PUBLISHED for key, n in counts.items()}
+    near = {key: round(n / ROUNDED) * ROUNDED for key, n in counts.items()}
+    return {
+        key: f"about {told(near[key], noun)}"
+        if any(few.values()) and n and not few[key]
+        else told(n, noun)
+        for key, n in counts.items()
+    }
+
+
+def without_few(texts: pd.DataFrame, counts: pd.Series, figures: Sequence[str]) -> pd.DataFrame:
+    """A table without the figures of rows in which few of many customers did something.
+
+    ``counts`` are those who did, told in the first of ``figures``; how many did in all is known.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"kind": list("aab"), "came": ["9%", "5%", "7%"], "spent": ["$9", "$5", "$1"]})
+    >>> without_few(rows, pd.Series([90, 50, 1]), ["came", "spent"]).values.tolist()
+    [['a', '9%', '$9'], ['a', '–', '–'], ['b', '<5', '–']]
+    """
+    few = counts.between(1, LEAST_PUBLISHED - 1)
+    if not few.any():
+        return texts
+    rows, is_rounded = withheld(counts, texts[[]])
+    shown = texts.astype(object)
+    if is_rounded:
+        shown[[*figures]] = shown[[*figures]].map(roughly)
+    shown.loc[rows, [*figures]] = HIDDEN
+    shown.loc[few, figures[0]] = FEW
+    return shown
+
+
 def about_few(given: pd.DataFrame, shown: pd.DataFrame) -> str:
     """What a table says of the figures of few that it does not show; nothing where it shows all."""
     if shown is given:
@@ -159,7 +206,7 @@ def of_groups(table: pd.DataFrame) -> pd.DataFrame:
         counted = next(name for name in _COUNTS if name in table.columns)
         near = (pd.to_numeric(shown[counted]) / ROUNDED).round() * ROUNDED
         rough = {
-            name: shown[name].astype("Float64").map(_two_digits, na_action="ignore")
+            name: shown[name].astype("Float64").map(rough, na_action="ignore")
             for name in figures
             if is_numeric_dtype(shown[name])
         }
@@ -177,13 +224,14 @@ def roughly(text: object) -> str:
     """
     return re.sub(
         r"\d[\d,]*(\.\d+)?",
-        lambda n: f"{_two_digits(n[0].replace(',', '')):,.12g}",
+        lambda n: f"{rough(n[0].replace(',', '')):,.12g}",
         str(text),
         count=1,
     )
 
 
-def _two_digits(value: Any) -> float:
+def rough(value: Any) -> float:
+    """A number with two digits; what is not known stays so."""
     return float(f"{float(value):.2g}")
 
 

@@ -255,6 +255,67 @@ def test_a_sentence_on_flagged_customers_tells_no_few_by_the_total():
     assert "money nor segment" in flagged_in(3) and "$" not in flagged_in(3)
 
 
+def test_a_sum_of_withheld_counts_does_not_tell_them():
+    """90 less 52, 21 and 5 is 12: of three segments with fewer than 5 each that is 4 each."""
+    said = flagged_in(52, 21, 5, 4, 4, 4)
+    assert "about 50 in S0, about 20 in S1 and about 5 in S2, and the others elsewhere" in said
+    assert "12 elsewhere" not in said
+
+
+def test_few_flagged_of_one_group_round_those_of_the_others():
+    """98 - 79 - 17 is 2, in the model card and where the groups are fitted without them."""
+    flagged = {"normal": 79, "pre_register": 17, "unregistered": 2}
+    groups = {
+        kind: {"features": ["total_spent"], "customers": 400, "k": 3, "note": "", "left_out": []}
+        for kind in flagged
+    }
+    choice = {kind: {"eps": 0.5, "min_samples": 8, "anomalies": n} for kind, n in flagged.items()}
+    card = words.model_card(
+        title="Shop", model_groups=groups, choice=choice, evidence="", margin="", proof="", weak=[],
+        overview={"first_order": None, "customers": 1_200},
+    )  # fmt: skip
+    told = ("about 80 anomalies", "about 15 anomalies", "fewer than 5 anomalies")
+    assert all(each in card for each in told) and "79" not in card and "2 anomalies" not in card
+    rows = [
+        {"segment_type": kind, "segment": "A", "customers": 400, "stay": 400, "moved": 0.0,
+         "moved_low": 0.0, "moved_high": 0.0, "anomalies": n}
+        for kind, n in flagged.items() if n > 2
+    ]  # fmt: skip
+    effect, kinds = pd.DataFrame(rows), list(flagged)
+    said = words.effect_sentence(effect, dict.fromkeys(kinds, 1.0), kinds, counts=flagged)
+    assert "without about 80 anomalies" in said and "without about 15 anomalies" in said
+    alone = words.effect_sentence(effect, dict.fromkeys(kinds, 1.0), kinds)
+    assert "without the 79 anomalies" in alone
+
+
+def test_who_alone_ordered_after_the_cut_is_told_without_money():
+    """One of 14 ordered for 55,400: what one person spent; and the rows must not add up to it."""
+    names = ("share_again", "revenue_per_customer", "revenue_share", "lift")
+    came, customers = [28, 18, 11, 1], [69, 327, 171, 14]
+    table = pd.DataFrame(
+        {"segment_type": "normal", "cluster": [3, 2, 1, 0], "segment": list("ABCD"), "as_today": 1.0,
+         "customers": customers, "bought_again": came, "orders": [78, 21, 17, 1],
+         "revenue": [900_000.0, 40_000.0, 30_000.0, 55_400.0]}
+    )  # fmt: skip
+    figures = {f"{name}{end}": 0.5 for name in names for end in ("", "_low", "_high")}
+    table = table.assign(**figures).assign(share_again=table["bought_again"] / customers)
+
+    said = words.holdout_table(table, currency="USD")
+
+    assert said.data.loc[3, ["bought again", "orders", "revenue"]].tolist() == ["<5", "–", "–"]
+    assert said.data.loc[2, ["bought again", "orders", "revenue"]].tolist() == ["–", "–", "–"]
+    assert said.data.loc[1, "revenue"] == "$40.0K" and "55.4" not in said.markup
+    assert words.followed_told(table)["segment"].tolist() == ["A", "B"]
+    many = table.assign(bought_again=[28, 18, 11, 5])
+    assert words.followed_told(many) is many
+    assert "$55.4K" in words.holdout_table(many, currency="USD").markup
+    of_one = table.assign(customers=[69, 327, 171, 40], revenue_per_customer=[9.0, 5.0, 4.0, 1.0])
+    facts = {"possible": True, "customers": 607, "bought_again": 58, "revenue": 1_025_400.0,
+             "cut": "2023-12-31", "days_after": 366, "last_day": "2024-12-31"}  # fmt: skip
+    sentence = words.holdout_sentence(facts, of_one, currency="USD")
+    assert "of so few neither share nor money is told" in sentence and "$1.00" not in sentence
+
+
 def test_no_money_of_a_top_segment_of_few_is_told():
     cell = {"segment_type": "normal", "returns": "exclude", "transform": "log", "scaler": "standard",
             "anomalies": "in", "agreement": 1.0, "agreement_low": 1.0, "agreement_high": 1.0,

@@ -75,6 +75,7 @@ from segmentation.book.words.handover import handover, model_card, weaknesses
 from segmentation.book.words.in_short import in_short
 from segmentation.book.words.prediction import (
     evidence_summary,
+    followed_told,
     holdout_sentence,
     holdout_table,
     ranking_sentence,
@@ -182,6 +183,7 @@ __all__ = [
     "first_round_sentence",
     "flips_sentence",
     "folders_text",
+    "followed_told",
     "front_page",
     "grid_sentence",
     "group_sentence",

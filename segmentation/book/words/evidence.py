@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from segmentation.book.behind import told_parts
 from segmentation.book.words.text import (
     Html,
     dollars,
@@ -126,14 +127,15 @@ def anomaly_sentence(customers: pd.DataFrame, *, currency: str) -> str:
     sits = flagged.groupby(["segment_type", "segment"]).size()
     sits = sits.sort_values(ascending=False, kind="stable")
     kinds = list(customers["segment_type"].unique())
-    most = sits.head(3).reset_index(name="customers").itertuples()
-    where = listed(
-        [f"{told(row.customers)} in {named(row.segment, row.segment_type, kinds)}" for row in most]
-    )
-    rest = "" if len(sits) <= 3 else f", and {told(int(sits.iloc[3:].sum()))} elsewhere"
-    if min(*sits.head(3), int(sits.iloc[3:].sum()) or LEAST_PUBLISHED) < LEAST_PUBLISHED:
+    told_of = told_parts(sits.to_dict())
+    where = listed([f"{told_of[key]} in {named(key[1], key[0], kinds)}" for key in sits.index[:3]])
+    others = int(sits.iloc[3:].sum())
+    rest = f", and {told(others)} elsewhere" if others else ""
+    if min(*sits.head(3), others or LEAST_PUBLISHED) < LEAST_PUBLISHED:
         (kind, name), rest = sits.index[0], ""
         where = f"most in {named(name, kind, kinds)}"  # the total would tell
+    elif sits.min() < LEAST_PUBLISHED:  # a sum of few tells them: three who are 12 are 4 each
+        rest = ", and the others elsewhere"
     weight = share / (len(flagged) / total) if len(flagged) else 0.0
     comparison = (
         f", {weight:.1f} times their share of customers: look at them before anybody removes them"

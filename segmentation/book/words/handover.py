@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from segmentation.actions.recommend import NOT_AT_THIS_COST
+from segmentation.book.behind import told_parts
 from segmentation.book.words.structure import FAILED_WORDS, own_labels_sentence, structure_word
 from segmentation.book.words.text import customers_of, in_group, inert, label, listed, named, plural
 from segmentation.core.columns import format_percent
@@ -208,13 +209,14 @@ def model_card(
         else "a customer table without dates"
     )
     groups = []
+    flagged = told_parts({kind: choice[kind]["anomalies"] for kind in model_groups}, "anomaly")
     for kind, entry in model_groups.items():
         features = listed([label(name) for name in entry["features"]]) or "no feature"
         note = "".join(f" Note: {text}." for text in [entry["note"], *entry["left_out"]] if text)
         groups.append(
             f"- {customers_of(kind, model_groups)}: {plural(entry['customers'], 'customer')}, "
             f"{plural(entry['k'], 'cluster')} on {features}; DBSCAN with eps {choice[kind]['eps']:g} and "
-            f"min_samples {choice[kind]['min_samples']}, {plural(choice[kind]['anomalies'], 'anomaly')}."
+            f"min_samples {choice[kind]['min_samples']}, {flagged[kind]}."
             f"{note}"
         )
     synthetic = " The data are synthetic." if overview.get("synthetic") else ""

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from segmentation.book.behind import ABOUT_FEW, rough, withheld, without_few
 from segmentation.book.words.text import (
     Html,
     customers_of,
@@ -20,10 +21,11 @@ from segmentation.book.words.text import (
     points,
     score_range,
     table_of,
+    told,
 )
 from segmentation.core.columns import column_of, format_money, format_percent
 from segmentation.core.groups import short_groups
-from segmentation.core.limits import LEAST_CUSTOMERS, LIKE_TODAY
+from segmentation.core.limits import LEAST_CUSTOMERS, LEAST_PUBLISHED, LIKE_TODAY
 from segmentation.evidence.stability import TOO_FEW
 
 VERDICTS = {
@@ -61,6 +63,11 @@ def holdout_sentence(holdout: dict[str, Any], segments: pd.DataFrame, *, currenc
     if best is None or worst is None:
         return (
             f"{text} There are no two segments of {LEAST_CUSTOMERS} customers or more to compare."
+        )
+    if 0 < min(best["bought_again"], worst["bought_again"]) < LEAST_PUBLISHED:
+        few = f"bought again after {holdout['cut']}, of so few neither share nor money is told"
+        return (
+            f"Of some segments {told(1, 'customer')} {few}. {text}{_other_customers(large, kinds)}"
         )
     compared = (
         f"Of **{named(best['segment'], best['segment_type'], kinds)}** {format_percent(best['share_again'])} bought again after {holdout['cut']} ("
@@ -109,6 +116,21 @@ def _other_customers(segments: pd.DataFrame, kinds: list[str]) -> str:
     return f" **A name at the cut is not always that of today's customers**: {'; '.join(said)}."
 
 
+def followed_told(segments: pd.DataFrame) -> pd.DataFrame:
+    """Segments followed after the cut, without those of which few customers bought again.
+
+    One more is left out where the totals would tell of these; where that would be too many, lifts
+    have two digits.
+    """
+    counts = segments["bought_again"]
+    if not counts.between(1, LEAST_PUBLISHED - 1).any():
+        return segments
+    hidden, is_rounded = withheld(counts, segments[[]])
+    shown = segments[~hidden]
+    lifts = [name for name in shown.columns if name.startswith("lift")]
+    return shown.assign(**{name: shown[name].map(rough) for name in lifts}) if is_rounded else shown
+
+
 def holdout_table(segments: pd.DataFrame, *, currency: str) -> Html:
     """Every segment after the cut, with intervals."""
     segments = from_the_top(segments)
@@ -137,11 +159,16 @@ def holdout_table(segments: pd.DataFrame, *, currency: str) -> Html:
             "lift": [score_range(row, "lift") for row in segments.itertuples()],
         }
     )
+    given = rows
+    figures = ["bought again", "orders", "revenue", "per customer", "share of revenue", "lift"]
+    rows = without_few(rows, segments["bought_again"], figures)
+    few = "" if rows is given else f" {ABOUT_FEW}"
     if segments["segment_type"].nunique() <= 1:
         rows = rows.drop(columns="group")
     return table_of(
         rows,
-        caption="What each segment did after the cut; in brackets 95% bootstrap intervals; money that hangs on few customers is given without one. Same today: share of its customers whom today's borders would have put into the segment of the same name. Lift: share of revenue divided by share of customers.",
+        caption="What each segment did after the cut; in brackets 95% bootstrap intervals; money that hangs on few customers is given without one. Same today: share of its customers whom today's borders would have put into the segment of the same name. Lift: share of revenue divided by share of customers."
+        + few,
         numeric=[name for name in rows.columns if name not in ("group", "segment at the cut")],
     )
 

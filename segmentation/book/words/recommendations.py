@@ -13,6 +13,7 @@ import pandas as pd
 from segmentation.actions.break_even import own_margin
 from segmentation.actions.campaign import another_currency
 from segmentation.actions.recommend import NOT_AT_THIS_COST
+from segmentation.book.behind import told_parts
 from segmentation.book.words.break_even import one_in
 from segmentation.book.words.preferences import differs, without_one_order
 from segmentation.book.words.text import (
@@ -25,7 +26,6 @@ from segmentation.book.words.text import (
     listed,
     named,
     plural,
-    told,
     with_code,
 )
 from segmentation.book.words.warnings import ONCE_RIGHT, cost_words
@@ -65,6 +65,7 @@ def recommendation_cards(
     keys = ["segment_type", "segment"]
     first = plan.set_index(keys)["treatment"].to_dict()
     is_told = not another_currency(recommendations)
+    flagged = told_parts(recommendations["anomalies"].to_dict(), "customer")
     cards, texts = [], []
     for row in recommendations.itertuples():
         group = customers_of(row.segment_type, kinds) if len(kinds) > 1 else ""
@@ -83,7 +84,7 @@ def recommendation_cards(
             **({"An extra order": worth_words(row, currency, gross_margin, cut)} if is_asked else {}),
             **({"Order anyway": anyway_words(row, cut, is_told=is_told)} if is_asked else {}),
             "What counts": as_sentence(row.measure),
-            **({"Unusual": _unusual_words(row)} if row.anomalies and row.is_campaign else {}),
+            **({"Unusual": _unusual_words(flagged[row.Index])} if row.anomalies and row.is_campaign else {}),
         }  # fmt: skip
         do = f"{ONCE_RIGHT}{row.do}" if row.is_campaign and not dates_hold else row.do
         colour = colours.get(str(row.segment), "")
@@ -186,9 +187,9 @@ def pays_words(row: Any) -> str:
     return f"{text}."
 
 
-def _unusual_words(row: Any) -> str:
+def _unusual_words(flagged: str) -> str:
     return (
-        f"{told(row.anomalies, 'customer').capitalize()} of them are unlike all others (sheet Unusual): "
+        f"{flagged.capitalize()} of them are unlike all others (sheet Unusual): "
         "look at the largest before writing to them."
     )
 

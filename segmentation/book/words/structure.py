@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from segmentation.book.behind import told_parts
 from segmentation.book.words.text import Html, in_group, listed, of_kind, plural, table_of
 from segmentation.core.columns import format_percent
 from segmentation.core.groups import group_labels, short_groups
@@ -316,10 +317,21 @@ def planted_table(planted: pd.DataFrame) -> Html:
 
 
 def effect_sentence(
-    effect: pd.DataFrame, agreement: dict[str, float], kinds: list[str], *, in_fit: bool = True
+    effect: pd.DataFrame,
+    agreement: dict[str, float],
+    kinds: list[str],
+    *,
+    in_fit: bool = True,
+    counts: dict[str, int] | None = None,
 ) -> str:
-    """What anomalies do to K-Means: who would be elsewhere without (or with) them."""
+    """What anomalies do to K-Means: who would be elsewhere without (or with) them.
+
+    ``counts`` are the flagged customers of every group, of those with nothing to compare too:
+    where a group has few, the others' would tell how many.
+    """
     parts, other = [], "without" if in_fit else "with"
+    flagged = effect.groupby("segment_type")["anomalies"].sum().astype(int).to_dict()
+    told = told_parts({**flagged, **(counts or {})}, "anomaly")
     for kind in kinds:
         rows = effect[effect["segment_type"] == kind]
         if rows.empty:
@@ -332,8 +344,9 @@ def effect_sentence(
             if agreement[kind] >= HARDLY_PULLED
             else f"The flagged customers pull the centres: some borders would lie elsewhere {other} them."
         )
+        who = told[kind] if told[kind].startswith(("about", "fewer")) else f"the {told[kind]}"
         parts.append(
-            f"{in_group(kind, kinds)}Fitted {other} the {plural(int(rows['anomalies'].sum()), 'anomaly')}, "
+            f"{in_group(kind, kinds)}Fitted {other} {who}, "
             f"K-Means would put {format_percent(1 - stay / n)} of {plural(n, 'customer')} into another segment "
             f"(adjusted Rand index {agreement[kind]:.2f}). {judged}"
         )

@@ -205,12 +205,12 @@ def of_groups(table: pd.DataFrame) -> pd.DataFrame:
     if is_rounded:
         counted = next(name for name in _COUNTS if name in table.columns)
         near = (pd.to_numeric(shown[counted]) / ROUNDED).round() * ROUNDED
-        rough = {
+        rounded = {
             name: shown[name].astype("Float64").map(rough, na_action="ignore")
             for name in figures
             if is_numeric_dtype(shown[name])
         }
-        shown = shown.assign(**rough | {counted: near})
+        shown = shown.assign(**rounded | {counted: near})
     return shown
 
 

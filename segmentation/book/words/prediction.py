@@ -64,11 +64,9 @@ def holdout_sentence(holdout: dict[str, Any], segments: pd.DataFrame, *, currenc
         return (
             f"{text} There are no two segments of {LEAST_CUSTOMERS} customers or more to compare."
         )
-    if 0 < min(best["bought_again"], worst["bought_again"]) < LEAST_PUBLISHED:
-        few = f"bought again after {holdout['cut']}, of so few neither share nor money is told"
-        return (
-            f"Of some segments {told(1, 'customer')} {few}. {text}{_other_customers(large, kinds)}"
-        )
+    if any(0 < row["bought_again"] < LEAST_PUBLISHED for row in (best, worst)):
+        untold = f"bought again after {holdout['cut']}, of so few neither share nor money is told"
+        return f"Of some segments {told(1, 'customer')} {untold}. {text}{_other_customers(large, kinds)}"
     compared = (
         f"Of **{named(best['segment'], best['segment_type'], kinds)}** {format_percent(best['share_again'])} bought again after {holdout['cut']} ("
         f"{interval(best['share_again_low'], best['share_again_high'])}, "

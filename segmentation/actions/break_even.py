@@ -82,7 +82,7 @@ def break_even_response(contact_cost: float, gross_margin: float, order_value: f
 
 
 def dearer_than_typical(mean: float, typical: float) -> float:
-    """How many times the typical customer's order the mean is, where that is much; else 0.
+    """How many times the typical order the mean of the same orders is, where that is much; else 0.
 
     Examples
     --------

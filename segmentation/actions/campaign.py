@@ -186,7 +186,8 @@ def sizes_by_segment(recommendations: pd.DataFrame) -> pd.DataFrame:
     ----------
     recommendations : DataFrame, one row per segment
         ``segment_type, segment, customers, outcome_days, break_even_response,
-        break_even_mean`` and ``base, base_low, base_high, base_customers``: who orders without any campaign.
+        break_even_mean`` and ``base, base_low, base_high, base_customers, latest_base``: who orders
+        without any campaign.
 
     Returns
     -------
@@ -208,6 +209,9 @@ def sizes_by_segment(recommendations: pd.DataFrame) -> pd.DataFrame:
                 pays_from = rise_shown_to_pay(
                     half, row.customers - half, base=row.base, needed=needed
                 )
+                # nobody is left to win over where so many order lately
+                if np.nanmax([row.base, getattr(row, "latest_base", np.nan)]) + pays_from > 1:
+                    pays_from = float("nan")
         rows.append(
             (row.segment_type, row.segment, row.customers, row.outcome_days, row.base,
              row.base_low, row.base_high, row.base_customers, smallest,

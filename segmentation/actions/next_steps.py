@@ -68,12 +68,14 @@ def next_steps(
         day: standing_by(model, known_at_cut(own, split_pre_register=split))
         for day, own in history.groupby("as_of", sort=True)
     }
-    before = placed[max(placed)]
+    before, last = placed[max(placed)], max(placed)
     # own labels: earlier segments are by the nearest centre, so today's that are compared, too
     today = standing_by(model, customers) if OWN_LABELS in model.info else customers
     is_guest = customers["customer_id"].isin(perhaps_guests(line_findings))
     listed, alike = customers[~is_guest], today["segment"] == customers["segment"]
-    slipping = slipping_customers(before, customers[~is_guest & alike], ladder_of(customers))
+    slipping = slipping_customers(
+        before, customers[~is_guest & alike], ladder_of(customers), as_of=last
+    )
     risks = at_risk(before, listed, slipping, forecast_facts)
     costs = {name: getattr(parameters, name) for name in ("contact_cost", "cost_of_a_call")}
     gross_margin = margin_used(parameters.gross_margin, margins)
@@ -98,7 +100,47 @@ def next_steps(
             "left_alone": int((is_written & risks["customer_id"].isin(control)).sum()),
             "worth_a_call": int((risks["stake"] > least).sum()),
             "without_control": int((~_in_segments(called, campaign_arms)).sum()),
+            "earlier": called_before(placed, ladder_of(customers), forecast_facts, least=least),
         },
+    }
+
+
+def called_before(
+    placed: dict[str, pd.DataFrame],
+    ladder: dict[tuple[str, str], int],
+    facts: dict[str, Any],
+    *,
+    least: float,
+) -> dict[str, Any]:
+    """Whom the same list would have named a quarter ago, and who of them ordered in the quarter since.
+
+    Nobody was called for it: what of a fall comes back by itself is no success of calls.
+
+    Parameters
+    ----------
+    placed : dict of day to DataFrame
+        Customers at the end of each quarter by today's borders, with ``orders_next``.
+    least : float
+        Money whose margin a call costs.
+
+    Returns
+    -------
+    dict
+        ``as_of, customers, expected, came``; ``expected`` is missing where nothing is forecast.
+    """
+    days = sorted(placed)[-2:]
+    if len(days) < 2:
+        return {}
+    then = placed[days[1]].dropna(subset="segment")
+    standing = then.drop(columns="orders_next")
+    slipped = slipping_customers(placed[days[0]], standing, ladder, as_of=days[0])
+    risks = at_risk(placed[days[0]], then, slipped, facts)
+    named = risks[risks["stake"] > least]
+    return {
+        "as_of": days[1],
+        "customers": len(named),
+        "expected": float(named["chance"].sum()) if facts["possible"] else None,
+        "came": int((named["orders_next"] > 0).sum()),
     }
 
 

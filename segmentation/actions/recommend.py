@@ -38,11 +38,13 @@ RESPONSE_VALUES = {
     "base_recency": "median_recency",
     "base_is": "base_is",
     "first_order": "value",
+    "typical_first": "typical",
     "value_in_period": "value_in_period",
     "base_quarters": "quarters",
     "latest": "latest",
     "latest_base": "latest_share",
     "latest_value": "latest_value",
+    "latest_forecast": "latest_forecast",
 }
 FIRST_ORDER, WINDOW_ORDER, ALL_SPENT = "first order", "order in the window", "all they spent"
 """What a response is taken to be worth: which mean it is."""
@@ -135,10 +137,10 @@ def recommend(
         one_time_share, median_recency, response_value, mean_value, response_is, typical_order, value_in_period,
         break_even_response, break_even_mean, cost_limit, campaign_cost, outcome_days, base, base_low, base_high,
         base_customers, base_ordered, base_recency, base_is, base_quarters, latest, latest_base,
-        latest_value, anomalies``. ``mean_value`` is the mean first order of those who ordered
+        latest_value, latest_forecast, anomalies``. ``mean_value`` is the mean first order of those who ordered
         within ``outcome_days``; of fewer than `LEAST_RESPONSES`, the mean order of the segment in the
-        window (``response_is`` says which); ``typical_order`` the median of its customers' own mean
-        orders. ``response_value``, by which break-evens count, is the mean; where that of any
+        window (``response_is`` says which); ``typical_order`` the median of the
+        same orders. ``response_value``, by which break-evens count, is the mean; where that of any
         segment is `MEAN_OF_FEW` times its typical order or more, the smaller of the two for all
         segments, and ``break_even_mean`` tells the other break-even.
         ``value_in_period`` all that they spent within those days. ``cost_limit`` as
@@ -149,7 +151,7 @@ def recommend(
         ``base_ordered`` ordered after the cut, or so many times one of them did within the
         last ``base_quarters`` quarters; ``base_recency`` is the median of days since the last
         order at the cut. ``latest_base`` ordered, for ``latest_value`` each, in the last quarter
-        that was followed, from the day ``latest``. Missing where the source cannot tell.
+        that was followed, from the day ``latest``, where the same forecast had said ``latest_forecast``. Missing where the source cannot tell.
     """
     plays = plays or load_plays()
     given = rule_files.with_names(naming_rules or rule_files.load_rules("naming_rules"))
@@ -161,19 +163,19 @@ def recommend(
         own_plays = given.get(segment, {}).get("plays", [])
         play = next(item for item in in_order(plays, own_plays) if _fits(facts, item["when"]))
         anyway = _ordered_anyway(responses, kind, segment, play["outcome_days"])
-        mean, mean_is = anyway.pop("first_order"), FIRST_ORDER
-        if not anyway["base_ordered"] >= LEAST_RESPONSES or not np.isfinite(mean):
-            mean, mean_is = facts["mean_order"], facts["order_is"]
-        found.append((kind, segment, members, facts, play, anyway, mean, mean_is))
+        worth = anyway.pop("first_order"), anyway.pop("typical_first"), FIRST_ORDER
+        if not anyway["base_ordered"] >= LEAST_RESPONSES or not np.isfinite(worth[0]):
+            worth = facts["mean_order"], facts["typical_order"], facts["order_is"]
+        found.append((kind, segment, members, facts, play, anyway, *worth))
     # one footing for all: else a segment would seem to pay more easily for its lower bar
-    by_typical = any(dearer_than_typical(m, f["typical_order"]) for *_, f, _, _, m, _ in found)
+    by_typical = any(dearer_than_typical(mean, typical) for *_, mean, typical, _ in found)
     rows = []
-    for kind, segment, members, facts, play, anyway, mean, mean_is in found:
+    for kind, segment, members, facts, play, anyway, mean, typical, mean_is in found:
         spent = members["total_spent"]
         low, high = revenue_interval(spent.to_numpy(), len(customers), random_state=random_state)
         days, value = play["outcome_days"], mean
-        if by_typical and 0 < facts["typical_order"] < mean:
-            value = facts["typical_order"]
+        if by_typical and 0 < typical < mean:
+            value = typical
         limits = [
             sensible_cost(gross_margin, worth, base=anyway["base"]) for worth in (value, mean)
         ]
@@ -202,7 +204,7 @@ def recommend(
                 "response_value": value,
                 "mean_value": mean,
                 "response_is": mean_is,
-                "typical_order": facts["typical_order"],
+                "typical_order": typical,
                 "value_in_period": anyway.pop("value_in_period"),
                 "break_even_response": break_even_response(contact_cost, gross_margin, value),
                 "break_even_mean": np.nan

@@ -56,9 +56,13 @@ def order_kept(customers: pd.DataFrame) -> pd.Series[float]:
 
 
 def slipping_customers(
-    before: pd.DataFrame, customers: pd.DataFrame, ladder: dict[tuple[str, str], int]
+    before: pd.DataFrame,
+    customers: pd.DataFrame,
+    ladder: dict[tuple[str, str], int],
+    *,
+    as_of: str,
 ) -> pd.DataFrame:
-    """Customers who fell a segment in the last quarter, or fell silent in it.
+    """Customers who fell a segment since the day ``as_of``, or fell silent since then.
 
     Whoever ordered so lately that the silence is shorter than a quarter ago has not fallen, even
     if more orders make a customer of a segment that spends less on average. Silent is who ordered in the
@@ -74,14 +78,26 @@ def slipping_customers(
     kinds = both["segment_type"]
     then = [ladder.get(key, 0) for key in zip(kinds, both["segment_from"], strict=True)]
     now = [ladder.get(key, 0) for key in zip(kinds, both["segment"], strict=True)]
-    quarter = (both["recency"] - both["recency_before"]).max()
     fell = (np.array(now) < np.array(then)) & (both["recency"] > both["recency_before"])
-    silent = (both["orders_next"] == 0) & (both["recency_before"] < quarter)
+    silent = (both["orders_next"] == 0) & (both["recency_before"] < _days_of_quarter(as_of))
     chosen = both.assign(what=np.where(fell, FELL, SILENT))[fell | (silent & (np.array(then) > 0))]
     order = ["_kept", "recency", "customer_id"]
     chosen = chosen.assign(_kept=kept_of(chosen))
     chosen = chosen.sort_values(order, ascending=[False, True, True], ignore_index=True)
     return chosen.reindex(columns=list(SLIPPING_COLUMNS))
+
+
+def _days_of_quarter(end: str) -> int:
+    """Days of the quarter that ends so.
+
+    Examples
+    --------
+    >>> _days_of_quarter("1998-03-31"), _days_of_quarter("1998-06-30"), _days_of_quarter("2011-09-09")
+    (90, 91, 92)
+    """
+    last = pd.Timestamp(end)
+    begin = last - pd.DateOffset(months=3)
+    return (last - (begin + pd.offsets.MonthEnd(0) if last.is_month_end else begin)).days
 
 
 def came_back(
@@ -102,7 +118,9 @@ def came_back(
     if len(days) < 2:
         return pd.DataFrame(columns=list(BEFORE_COLUMNS))
     then = placed[days[1]]
-    slipped = slipping_customers(placed[days[0]], then.drop(columns="orders_next"), ladder)
+    slipped = slipping_customers(
+        placed[days[0]], then.drop(columns="orders_next"), ladder, as_of=days[0]
+    )
     slipped = slipped.merge(then[["customer_id", "orders_next"]], on="customer_id")
     groups = slipped.assign(ordered=slipped["orders_next"] > 0).groupby(
         ["segment_type", "segment_from"], observed=True
@@ -118,7 +136,7 @@ class Slipped:
     ``each``: what each of them has spent, ``given_back``: and gave back; neither is published.
     ``alone``: left alone by a campaign, to compare. ``needed`` and ``typical``: who of those
     written to must order for it to pay, by the mean order and, where that lies far above it, by
-    the typical customer's (else 0). ``before`` and ``ordered``: such customers a quarter ago, and
+    the typical one (else 0). ``before`` and ``ordered``: such customers a quarter ago, and
     how many of them ordered in the quarter since.
     """
 
@@ -138,6 +156,20 @@ class Slipped:
     ordered: int
 
 
+def _of_all(needed: pd.Series[float]) -> float:
+    """Who of some customers must order for contacts to pay, where it is another share of each.
+
+    Examples
+    --------
+    >>> round(_of_all(pd.Series([0.05, 0.1])), 3), _of_all(pd.Series([0.0, 0.0])), _of_all(pd.Series([]))
+    (0.067, 0.0, 0.0)
+    """
+    known = needed.astype(float).dropna()
+    if known.empty or not (known > 0).all():
+        return 0.0
+    return float(1 / (1 / known).mean())
+
+
 def most_slipped(
     slipping: pd.DataFrame,
     before: pd.DataFrame,
@@ -152,7 +184,7 @@ def most_slipped(
     Parameters
     ----------
     plays : DataFrame, as `recommend` gives it
-        An order of theirs counts what one of their segment does there, so that both say the same.
+        An order of theirs counts what one of the segment that they stand in now does there.
     """
     if slipping.empty:
         return None
@@ -160,11 +192,9 @@ def most_slipped(
     left = slipping.assign(left=kept_of(slipping)).groupby(keys, observed=True)["left"]
     kind, name = left.sum().idxmax()
     own = slipping[(slipping["segment_type"] == kind) & (slipping["segment_from"] == name)]
-    play = plays[(plays["segment_type"] == kind) & (plays["segment"] == name)]
-    needed, by_mean = (
-        float(play[column].fillna(0.0).sum())
-        for column in ("break_even_response", "break_even_mean")
-    )
+    now = own[["segment_type", "segment"]].merge(plays, how="left", validate="many_to_one")
+    by_mean = now["break_even_mean"].fillna(now["break_even_response"])
+    needed, mean = (_of_all(shares) for shares in (now["break_even_response"], by_mean))
     alone = int(own["customer_id"].isin(arms.loc[arms["arm"] == CONTROL, "customer_id"]).sum())
     past = before[(before["segment_type"] == kind) & (before["segment_from"] == name)]
     return Slipped(
@@ -179,7 +209,7 @@ def most_slipped(
         is_planned=bool(own["customer_id"].isin(arms["customer_id"]).all()),
         cost=(len(own) - alone) * contact_cost,
         needed=needed,
-        by_mean=by_mean,
+        by_mean=mean if mean < needed else 0.0,
         before=int(past["customers"].sum()),
         ordered=int(past["ordered"].sum()),
     )

@@ -451,8 +451,8 @@ MOST_CONTACTS_AN_ORDER = 10_000
 """Contacts that cost as much as one order, above which cost and orders hardly share a currency.
 Why: a printed and posted letter is about a hundredth of an order, an e-mail a ten-thousandth."""
 MEAN_OF_FEW = 1.5
-"""Mean order over the typical customer's from which the typical one counts, in all segments.
-Why: a few large orders make half as much again, and who is asked to come is rarely one of them."""
+"""Mean of the orders that came over their median from which the median counts, in all segments.
+Why: a few large orders make half as much again, and who is asked to come rarely places one."""
 ONE_INTAKE = 0.5
 """Share of all months, the last ones, without a new customer, from which the page warns of it.
 Why: then most of what falls or rises is one intake growing older."""

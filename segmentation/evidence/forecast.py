@@ -32,8 +32,8 @@ CALIBRATION_COLUMNS = ("decile", "customers", "predicted", "observed", "low", "h
 WORTH = ("value", "value_in_period")
 ANYWAY_COLUMNS = (
     *("segment_type", "segment", "days", "customers", "modelled", "share", "low", "high"),
-    *("median_recency", "cuts", "ordered", *WORTH, "quarters", "latest", "latest_share"),
-    "latest_value",
+    *("median_recency", "cuts", "ordered", *WORTH, "typical", "quarters", "latest"),
+    *("latest_share", "latest_value", "latest_forecast"),
 )
 TRACK_COLUMNS = (
     "as_of", "segment_type", "segment", "days", "customers", "ordered", "modelled", "share",
@@ -200,13 +200,18 @@ def _anyway(
     split: bool,
 ) -> dict[str, Any]:
     """Share of each segment's customers of today who order anyway, and the back-tests."""
-    before = []
+    before, orders = [], []
     for day, customers in past.items():
         if (fit := fits[day]) is None:
             continue
         placed = standing_by(model, known_at_cut(customers, split_pre_register=split))
         for days in RESPONSE_DAYS:
-            shares = _shares(placed.dropna(subset="segment"), fit, days)
+            own = placed.dropna(subset="segment")
+            shares = _shares(own, fit, days)
+            first = own.loc[
+                own["days_to_order"] <= days, ["segment_type", "segment", "next_amount"]
+            ]
+            orders.append(first.assign(as_of=day, days=days))
             seen = (last - dt.date.fromisoformat(day)).days
             known = seen >= days - _EVEN
             before.append(shares.assign(as_of=day, known=known))
@@ -233,7 +238,10 @@ def _anyway(
         ends = np.array([interval_of(r.share, r.customers, own) for r in shares.itertuples()])
         shares = shares.assign(low=ends[:, 0], high=ends[:, 1], cuts=own["as_of"].nunique())
         shares = shares.drop(columns=["ordered", *WORTH])
-        answers.append(shares.merge(of_a_year(own), on=["segment_type", "segment"], how="left"))
+        firsts = pd.concat(orders, ignore_index=True).query("days == @days")
+        answers.append(
+            shares.merge(of_a_year(own, firsts), on=["segment_type", "segment"], how="left")
+        )
     table = pd.concat(answers, ignore_index=True) if answers else pd.DataFrame()
     return {
         "order_anyway": table.reindex(columns=list(ANYWAY_COLUMNS)),
@@ -255,28 +263,33 @@ def _shares(customers: pd.DataFrame, fit: MbgNbd, days: int) -> pd.DataFrame:
     return shares.reset_index().assign(days=days)
 
 
-def of_a_year(before: pd.DataFrame) -> pd.DataFrame:
+def of_a_year(before: pd.DataFrame, firsts: pd.DataFrame) -> pd.DataFrame:
     """What orders were worth that came anyway in the last four quarters, and the last of these.
 
     Parameters
     ----------
     before : DataFrame
         Back-tests of one period, as `TRACK_COLUMNS`.
+    firsts : DataFrame
+        ``segment_type, segment, as_of, next_amount`` of each who came within that period.
 
     Returns
     -------
     DataFrame, one row per segment
         ``ordered`` times customers came, ``value`` and ``value_in_period`` their means,
-        ``quarters``; ``latest`` day from which the last quarter was followed, with its own
-        ``latest_share`` and ``latest_value`` (missing where few came).
+        ``typical`` the median of the first orders, ``quarters``; ``latest`` day from which the
+        last quarter was followed, with its own ``latest_share`` and ``latest_value`` (missing where
+        few came) and ``latest_forecast``, what the same rule had said of it.
 
     Examples
     --------
     >>> quarters = pd.DataFrame({"segment_type": "all", "segment": "A", "as_of": list("1234"),
     ...     "ordered": [30, 0, 30, 60], "came": 0.2, "value": [50.0, np.nan, 50.0, 35.0],
-    ...     "value_in_period": 90.0})
-    >>> of_a_year(quarters)[["ordered", "value", "quarters", "latest", "latest_value"]].values.tolist()
-    [[120, 42.5, 4, '4', 35.0]]
+    ...     "value_in_period": 90.0, "share": 0.3})
+    >>> firsts = quarters[["segment_type", "segment", "as_of"]].assign(next_amount=[20.0, 30, 31, 90])
+    >>> told = ["ordered", "value", "typical", "quarters", "latest", "latest_value", "latest_forecast"]
+    >>> of_a_year(quarters, firsts)[told].values.tolist()
+    [[120, 42.5, 30.5, 4, '4', 35.0, 0.3]]
     """
     days = sorted(before["as_of"].unique())[-_YEAR:]
     year = before[before["as_of"].isin(days)].sort_values("as_of")
@@ -287,12 +300,15 @@ def of_a_year(before: pd.DataFrame) -> pd.DataFrame:
         known = year[(year["ordered"] > 0) & year[name].notna()]
         sums = (known[name] * known["ordered"]).groupby([known[key] for key in keys]).sum()
         found[name] = sums / known.groupby(keys)["ordered"].sum()
+    own = firsts[firsts["as_of"].isin(days)]
+    found["typical"] = own.groupby(keys)["next_amount"].median()
     last = groups.tail(1).set_index(keys)
     came = last["ordered"]
     return found.assign(
         latest=last["as_of"],
         latest_share=last["came"].where((came == 0) | (came >= LEAST_PUBLISHED)),
         latest_value=last["value"].where(came >= LEAST_RESPONSES),
+        latest_forecast=last["share"],
     ).reset_index()
 
 

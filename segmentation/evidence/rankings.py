@@ -41,6 +41,7 @@ RESPONSE_COLUMNS = (
     "median_recency",
     "value",
     "value_in_period",
+    "typical",
 )
 
 CURVE_POINTS = 101
@@ -358,7 +359,8 @@ def responses(customers: pd.DataFrame, *, observed_days: int) -> pd.DataFrame:
     DataFrame of `RESPONSE_COLUMNS`, one row per segment and period
         ``share`` is ``ordered / customers``, with its 95% interval (Wilson 1927);
         ``median_recency`` is that of the customers counted, at the cut. Means over those who
-        ordered: ``value`` of their first order, ``value_in_period`` of all they spent in it.
+        ordered: ``value`` of their first order, ``value_in_period`` of all they spent in it;
+        ``typical`` is the median of what ``value`` is the mean of.
 
     Examples
     --------
@@ -379,5 +381,8 @@ def responses(customers: pd.DataFrame, *, observed_days: int) -> pd.DataFrame:
                 float(who[name].mean()) if name in who else np.nan
                 for name in ("next_amount", f"revenue_{days}")
             ]
-            rows.append((kind, segment, days, n, ordered, ordered / n, *ends, recency, *worth))
+            typical = float(who["next_amount"].median()) if "next_amount" in who else np.nan
+            rows.append(
+                (kind, segment, days, n, ordered, ordered / n, *ends, recency, *worth, typical)
+            )
     return pd.DataFrame(rows, columns=list(RESPONSE_COLUMNS))

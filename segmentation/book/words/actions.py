@@ -130,7 +130,7 @@ def sample_size_table(sizes: pd.DataFrame) -> Html:
         f"which is customers more of 100; {anyway}. A test notices: the smallest rise that it finds 4 "
         "times of 5 (95% confidence). Proved to pay: the whole interval lies above what pays."
         + (
-            " It pays from: by the typical customer's order, because in some segment the mean is "
+            " It pays from: by the typical order, because in some segment the mean is "
             f"{MEAN_OF_FEW:g} times that or more; in brackets by the mean."
             if carried.any()
             else ""

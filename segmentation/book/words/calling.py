@@ -15,7 +15,7 @@ from segmentation.book.words.returns import given_back_words
 from segmentation.book.words.text import dollars, inert, listed, named, of_one, plural, told
 from segmentation.book.words.warnings import ONCE_RIGHT
 from segmentation.core.columns import format_money, format_percent
-from segmentation.core.limits import LEAST_PUBLISHED, MOST_CONTACTS_AN_ORDER
+from segmentation.core.limits import LEAST_PUBLISHED, LEAST_RESPONSES, MOST_CONTACTS_AN_ORDER
 
 
 def call_first_sentence(
@@ -111,7 +111,22 @@ def call_first_sentence(
             "of each is more than a call costs. How many of the calls are worth it cannot be said: "
             f"no customer's own chance to order is told, because {why}. "
         )
-    return f"{text}\n\n{_calls_teach(found, n)}"
+    return f"{text}{_earlier_words(found.get('earlier') or {})}\n\n{_calls_teach(found, n)}"
+
+
+def _earlier_words(earlier: Mapping[str, Any]) -> str:
+    """Who of such a list of a quarter ago came without a call of this report, where they are enough."""
+    n = earlier.get("customers", 0)
+    if n < LEAST_RESPONSES:
+        return ""
+    came, expected = earlier["came"], earlier["expected"]
+    said = f", where {expected:,.0f} were expected" if expected is not None else ""
+    more = came > (expected or 0)
+    back = ": part of such a fall comes back by itself, and is no success of a call" if more else ""
+    return (
+        f"The same list made on {earlier['as_of']} would have named {n:,} customers; {came:,} of them "
+        f"({format_percent(came / n)}) ordered in the quarter after, uncalled{said}{back}. "
+    )
 
 
 def _alone(n: int) -> str:

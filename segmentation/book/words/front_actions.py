@@ -16,6 +16,7 @@ from segmentation.actions.slipping import SILENT, Slipped, kept_of, most_slipped
 from segmentation.book.words.break_even import one_in
 from segmentation.book.words.calling import calls_needed
 from segmentation.book.words.front_numbers import is_rough
+from segmentation.book.words.recommendations import more_words
 from segmentation.book.words.returns import given_back_words
 from segmentation.book.words.slipping import anyway
 from segmentation.book.words.text import listed, named, of_one, plural
@@ -28,7 +29,6 @@ from segmentation.core.limits import (
     ONE_CUSTOMER,
     TEN_LARGEST_SHARE,
     UNREACHABLE,
-    WIDE,
 )
 from segmentation.deliver.workbook.sheets import list_name
 
@@ -37,19 +37,23 @@ COSTS, NEEDS = "costs", "needs an extra order from"
 FIRST, ONCE_RIGHT = "What to do first", "What to do once the dates are put right"
 _MEANS = (
     "One in so many contacted (rounded down) who would not order else, for the margin to cover the contacts; "
-    f"by the typical customer's order where means lie {MEAN_OF_FEW:g} times above it."
+    f"by the typical order in all segments, if the mean is {MEAN_OF_FEW:g} times that or more in any one."
 )
 
 
 @dataclass(frozen=True)
 class Action:
-    """What to do for whom and how, what it costs and who must order for it, each with a note, whose list."""
+    """What to do for whom and how, what it costs and who must order for it, each with a note, whose list.
+
+    ``of``: group and segment that they are, or were, customers of, where that is one.
+    """
 
     what: str
     how: str
     costs: tuple[str, str]
     needs: tuple[str, str]
     sheet: str
+    of: tuple[str, str] = ("", "")
 
 
 def to_do(run: Any, link: str) -> str:
@@ -99,29 +103,39 @@ def actions(run: Any) -> list[Action]:
     wait, dear = exchanged(run), cost_beside_orders(run)
     plays = run["recommendations"]
     plays = plays[plays["is_campaign"]].sort_values("is_supported", ascending=False, kind="stable")
-    first = run["campaign_plan"].set_index(["segment_type", "segment"])["treatment"].to_dict()
+    keys = ["segment_type", "segment"]
+    first = run["campaign_plan"].set_index(keys)["treatment"].to_dict()
+    proved = run["campaign_sizes"].set_index(keys)["pays_from"].to_dict()
+    back = with_given_back(run["customers"], run["given_back"]).groupby(keys, observed=True)
+    gave = {key: own["given_back"] for key, own in back}
+    slipped = _slipped(run)
     for row in plays.itertuples():
         name = named(row.segment, row.segment_type, kinds)
         is_one = row.largest_share >= ONE_CUSTOMER
         cost = row.campaign_cost / row.customers * first.get((row.segment_type, row.segment), 0)
+        key = row.segment_type, row.segment
         value, note = ("not known yet", "") if dear else _pays(row)
-        if is_one or not row.is_supported:
-            note = f"{note}; no proof possible" if note else "no proof possible"
+        proof = float("nan") if is_one or dear else proved.get(key, float("nan"))
+        said = f"provable from {_so_many(proof)}" if proof > 0 else "no proof possible"
         brought = f"{format_money(float(row.revenue), parameters.currency)} of revenue"
+        brought += given_back_words(gave.get(key), parameters.currency)
         brought += f", {format_percent(row.largest_share)} of it one customer's" if is_one else ""
+        others = slipped and slipped[1].of == key
+        do = f"To the others: {row.do[:1].lower()}{row.do[1:]}" if others else row.do
         found.append(
             Action(
                 f"{row.play}: {name}, {plural(row.customers, 'customer')}",
-                f"{row.do} {brought}.",
+                f"{do} {brought}.",
                 (format_money(cost, parameters.currency), "for half")
                 if cost > 0 and not dear
                 else ("not known yet" if dear else "", ""),
-                (value, note),
-                f"“{sheets[row.segment_type, row.segment].split()[0]} …”",
+                (value, "; ".join(filter(None, (note, said)))),
+                f"“{sheets[key].split()[0]} …”",
+                key,
             )
         )
     total, place = float(sum(profile["revenue"])), 0
-    for money, action in filter(None, (_slipped(run), _called_first(run))):
+    for money, action in filter(None, (slipped, _called_first(run))):
         if wait:
             found.insert(max(place, MOST_ACTIONS - 1), action)
         elif money >= MUCH_CALLED * total:
@@ -140,9 +154,7 @@ def _pays(row: Any) -> tuple[str, str]:
         return "more than all", "it cannot pay"
     if row.break_even_response * row.customers <= 1:
         return "one customer", "who pays for all"
-    more = row.break_even_response / row.base if row.base > 0 else 0.0
-    note = f"{format_percent(more)} more than come anyway" if more >= WIDE else ""
-    return _so_many(row.break_even_response), note
+    return _so_many(row.break_even_response), more_words(row)
 
 
 def _so_many(share: float) -> str:
@@ -190,6 +202,7 @@ def _slipped(run: Any) -> tuple[float, Action] | None:
             if is_told
             else ("", back),
             "“Slipping”",
+            (found.segment_type, found.segment) if found.is_planned else ("", ""),
         ),
     )
 
@@ -284,11 +297,15 @@ def whole_plan(run: Any) -> str:
 def _then_known(run: Any) -> str:
     """When the halves are compared, where that can tell anything."""
     plays = run["recommendations"]
-    tested = plays.loc[plays["is_campaign"] & plays["is_supported"], "outcome_days"]
-    if tested.empty:
+    keys = ["segment_type", "segment"]
+    tested = plays[plays["is_campaign"]].merge(run["campaign_sizes"][[*keys, "pays_from"]], on=keys)
+    days = tested.loc[tested["pays_from"].notna(), "outcome_days"]
+    if days.empty:
         return "No test can prove that it paid."
-    days = " to ".join(dict.fromkeys(f"{end:.0f}" for end in (tested.min(), tested.max())))
-    return f"After {days} days the comparison says whether to contact the other halves."
+    ends = " to ".join(dict.fromkeys(f"{end:.0f}" for end in (days.min(), days.max())))
+    return (
+        f"After {ends} days the comparison proves that it paid only where the provable share came."
+    )
 
 
 def _calls_besides(run: Any, called: int) -> str:

@@ -182,7 +182,13 @@ def numbers(run: Any) -> Iterator[tuple[str, str, str, list[float], str]]:
     )
     facts = run["forecast_facts"]
     if facts["possible"]:
-        yield _expected(run["forecast"], run["forecast_calibration"], facts, run["order_anyway"])
+        yield _expected(
+            run["forecast"],
+            run["forecast_calibration"],
+            facts,
+            run["order_anyway"],
+            run["order_anyway_before"],
+        )
         return
     reach = Z95 * math.hypot(last["top_error"], before["top_error"])
     yield (
@@ -217,24 +223,48 @@ def _expected(
     calibration: pd.DataFrame,
     facts: Mapping[str, Any],
     anyway: pd.DataFrame,
+    before: pd.DataFrame,
 ) -> tuple[str, str, str, list[float], str]:
-    """Customers expected to order, beside how the same forecast turned out a period ago."""
+    """Customers expected to order, beside how the same forecast turned out before."""
     chance = forecast["chance"]
     guessed, came = guessed_and_came(calibration)
     own = anyway[anyway["days"] == facts["outcome_days"]]
     by_segment = f", {(own['share'] * own['customers']).sum():,.0f}" if len(own) else ""
+    tried = before[before["days"] == facts["outcome_days"]]
+    sums = (
+        tried[["modelled", "share"]].mul(tried["customers"], axis=0)
+        .assign(ordered=tried["ordered"], as_of=tried["as_of"]).groupby("as_of").sum()
+    )  # fmt: skip
+    missed = (sums["modelled"] / sums["ordered"] - 1)[sums["ordered"] > 0]
+    if by_segment and len(sums):
+        last = sums.iloc[-1]
+        by_segment += f" (so added, {last['share']:,.0f} were expected from {sums.index[-1]} on, and {last['ordered']:,.0f} came)"
     return (
         f"Expected back, {facts['outcome_days']} days",
         f"{chance.sum():,.0f}",
-        f"last time {guessed:,.0f} expected, {came:,.0f} came"
-        f"{': too rough to plan with' if is_rough(calibration) else ''}",
+        f"{missed_words(missed)}{': too rough to plan with' if is_rough(calibration) else ''}",
         [],
         f"How many of these customers order in the next {facts['outcome_days']} days "
         f"({format_percent(chance.mean())} of them), summed from each "
         "one's chance if nothing is done; customers still to come are not among them. Shares of whole "
         f"segments are corrected by what earlier forecasts missed of each, so they add to another number{by_segment}. "
-        f"The same forecast made on {facts['cut']} is compared with the {facts['days_after']} days after it.",
+        f"The same forecast made on {facts['cut']} expected {guessed:,.0f}; {came:,.0f} came in the {facts['days_after']} days after it.",
     )
+
+
+def missed_words(missed: pd.Series) -> str:
+    """How far earlier forecasts of a sum lay beside what came.
+
+    Examples
+    --------
+    >>> missed_words(pd.Series([-0.18, 0.046])), missed_words(pd.Series([0.22]))
+    ('2 earlier ones: 18% too low to 5% too high', 'an earlier one: 22% too high')
+    """
+    ends = [
+        f"{abs(end):.0%} too {'high' if end > 0 else 'low'}" for end in (missed.min(), missed.max())
+    ]
+    many = f"{len(missed)} earlier ones" if len(missed) > 1 else "an earlier one"
+    return f"{many}: {' to '.join(dict.fromkeys(ends))}"
 
 
 def quarters_seen(run: Any) -> pd.DataFrame:

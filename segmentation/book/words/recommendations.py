@@ -177,7 +177,7 @@ def pays_words(row: Any) -> str:
             text += (
                 ""
                 if same
-                else f", each worth what the typical customer's is; by the mean order {by_mean}"
+                else f", each worth what the typical such order is; by the mean one {by_mean}"
             )
     text = f"{text[0].upper()}{text[1:]}"
     if row.base > 0:
@@ -194,15 +194,31 @@ def _unusual_words(flagged: str) -> str:
     )
 
 
+def more_words(row: Any) -> str:
+    """How many more must order than come anyway, where that is much (`WIDE`), as far as that is known.
+
+    Examples
+    --------
+    >>> row = {"break_even_response": 0.1, "base": 0.125, "base_low": 0.08, "base_high": 0.2}
+    >>> more_words(pd.Series(row)), more_words(pd.Series(row | {"base": 0.5}))
+    ('80% more than come anyway (50% to 125%)', '')
+    """
+    more = row.break_even_response / row.base if row.base > 0 else 0.0
+    if more < WIDE:
+        return ""
+    ends = [row.break_even_response / end for end in (row.base_high, row.base_low) if end > 0]
+    range_ = f" ({' to '.join(map(format_percent, ends))})" if len(ends) == 2 else ""
+    return f"{format_percent(more)} more than come anyway{range_}"
+
+
 def limit_words(row: Any) -> str:
     """Whether a test can prove that it pays, or what stands against acting on it at all."""
     if row.limits and not row.is_supported:
         return as_sentence(row.limits)
-    more = row.break_even_response / row.base if row.base else float("nan")
+    more = more_words(row)
     needs = (
-        f"{format_percent(more)} more must order than come anyway "
-        f"(up to {format_percent(PLAUSIBLE_RISE)} is held possible). "
-        if more >= WIDE
+        f"It takes {more}; up to {format_percent(PLAUSIBLE_RISE)} is held possible. "
+        if more
         else ""
     )
     text = (

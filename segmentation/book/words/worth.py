@@ -37,7 +37,12 @@ def _latest_words(row: Any) -> str:
     """What came of the same in the last quarter that was followed."""
     if pd.isna(row.latest_base):
         return ""
-    return f" Of those who stood here on {row.latest}, {format_percent(row.latest_base)} did."
+    said = (
+        f", where the same forecast said {format_percent(row.latest_forecast)}"
+        if pd.notna(row.latest_forecast)
+        else ""
+    )
+    return f" Of those who stood here on {row.latest}, {format_percent(row.latest_base)} did{said}."
 
 
 def _silent_words(row: Any) -> str:
@@ -63,18 +68,18 @@ def worth_words(row: Any, currency: str, gross_margin: float, cut: str) -> str:
         )
     days = f"within {row.outcome_days} days after"
     if row.response_is != FIRST_ORDER:
-        of = "what an order of one of its customers has been worth so far on average"
+        of = "the own mean orders of its customers"
     elif row.base_is == FORECAST and row.base_quarters > 1:
         of = (
-            f"the mean of the first day's orders on the {row.base_ordered:,.0f} times that a customer "
+            f"the first day's orders on the {row.base_ordered:,.0f} times that a customer "
             f"who stood here came {days} the end of one of the last {row.base_quarters:.0f} quarters followed"
         )
     else:
-        of = f"the mean of the first day's orders of the {row.base_ordered:,.0f} who ordered {days} {cut}"
+        of = f"the first day's orders of the {row.base_ordered:,.0f} who ordered {days} {cut}"
     if row.response_value < row.mean_value:
-        said = f"{start}: the order of the typical customer. The mean is {_mean_words(row, currency)}: {of}."
+        said = f"{start}: the typical one (half are smaller) of {of}. Their mean is {_mean_words(row, currency)}."
     else:
-        said = f"{start}: {of}."
+        said = f"{start}: the mean of {of}."
     said += f" An order that comes only because of a contact may be smaller.{_lately_worth(row, currency)}"
     is_usual = row.mean_value <= row.revenue_per_customer
     if row.response_is == FIRST_ORDER and is_usual and row.value_in_period > row.response_value:

@@ -105,7 +105,7 @@ _BREAK_EVEN = _share(
 _BREAK_EVEN_MEAN = _share(
     "break_even_mean",
     "Pays by the mean order",
-    "The same by the mean order, where the typical customer's counts because the mean lies far above it.",
+    "The same by the mean order, where the typical one counts because the mean lies far above it.",
 )
 _BASE = _share(
     "base",
@@ -169,7 +169,7 @@ SHEET_COLUMNS: dict[str, dict[str, Column]] = {
         _money(
             "response_value",
             "Worth of a response",
-            "What an order counts: the mean, or the typical customer's where the mean lies far above it.",
+            "What an order counts: the mean, or the typical one where the mean lies far above it.",
         ),
         _money(
             "mean_value",
@@ -180,8 +180,8 @@ SHEET_COLUMNS: dict[str, dict[str, Column]] = {
         _text("response_is", "Worth is of", "Which mean the mean order is."),
         _money(
             "typical_order",
-            "Order of the typical customer",
-            "Median of the customers' own mean orders.",
+            "Typical order",
+            "Median of the same orders as the mean order.",
         ),
         _money(
             "value_in_period",
@@ -207,6 +207,7 @@ SHEET_COLUMNS: dict[str, dict[str, Column]] = {
         _text("latest", "Last followed from", "Day from which the last quarter was followed."),
         _share("latest_base", "Response lately", "Part that ordered within the period after it."),
         _money("latest_value", "Worth lately", "Mean first order after that day."),
+        _share("latest_forecast", "Forecast then", "What the same forecast had said of that part."),
         _days(
             "base_recency",
             "Days silent then",

@@ -51,6 +51,7 @@ _IN_TWIN_ONLY = {
         ),
         *("base_high", "base_customers", "base_ordered", "base_recency", "anomalies"),
         *("base_quarters", "latest", "latest_base", "latest_value"),
+        "latest_forecast",
         *("detectable", "is_supported"),
     },
     "campaign": {"cluster"},

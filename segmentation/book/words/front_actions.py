@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -23,6 +23,7 @@ from segmentation.book.words.text import listed, named, of_one, plural
 from segmentation.book.words.warnings import cost_beside_orders, exchanged
 from segmentation.core.columns import format_money, format_percent
 from segmentation.core.limits import (
+    CUSTOMER_SHARE,
     LEAST_CALLED,
     MEAN_OF_FEW,
     MUCH_CALLED,
@@ -38,6 +39,9 @@ FIRST, ONCE_RIGHT = "What to do first", "What to do once the dates are put right
 _MEANS = (
     "One in so many contacted (rounded down) who would not order else, for the margin to cover the contacts; "
     f"by the typical order in all segments, if the mean is {MEAN_OF_FEW:g} times that or more in any one."
+)
+_PROVABLE = (
+    "If one in so many orders because of it, the comparison proves 4 times of 5 that it paid."
 )
 
 
@@ -118,14 +122,15 @@ def actions(run: Any) -> list[Action]:
         proof = float("nan") if is_one or dear else proved.get(key, float("nan"))
         said = f"provable from {_so_many(proof)}" if proof > 0 else "no proof possible"
         brought = f"{format_money(float(row.revenue), parameters.currency)} of revenue"
-        brought += given_back_words(gave.get(key), parameters.currency)
+        if (gave[key].fillna(0.0).sum() if key in gave else 0.0) >= CUSTOMER_SHARE * float(
+            row.revenue
+        ):
+            brought += given_back_words(gave[key], parameters.currency, is_short=True)
         brought += f", {format_percent(row.largest_share)} of it one customer's" if is_one else ""
-        others = slipped and slipped[1].of == key
-        do = f"To the others: {row.do[:1].lower()}{row.do[1:]}" if others else row.do
         found.append(
             Action(
                 f"{row.play}: {name}, {plural(row.customers, 'customer')}",
-                f"{do} {brought}.",
+                f"{row.do} {brought}.",
                 (format_money(cost, parameters.currency), "for half")
                 if cost > 0 and not dear
                 else ("not known yet" if dear else "", ""),
@@ -143,7 +148,16 @@ def actions(run: Any) -> list[Action]:
             place += 1
         else:
             found.append(action)
-    return found[:MOST_ACTIONS]
+    shown = found[:MOST_ACTIONS]
+    if slipped and slipped[1] in shown:  # nobody gets both messages
+        key, own = slipped[1].of, slipped[1]
+        shown = [
+            replace(one, how=f"To the others: {one.how[:1].lower()}{one.how[1:]}")
+            if one.of == key and one is not own
+            else one
+            for one in shown
+        ]
+    return shown
 
 
 def _pays(row: Any) -> tuple[str, str]:
@@ -273,7 +287,7 @@ def left_alone(run: Any) -> str:
         else ("", "")
     )
     what = f"Leave alone: {listed(names)}, {plural(int(plays['customers'].sum()), 'customer')}"
-    return _row(what, "", (saved, "saved"), would, "alone")
+    return _row(what, "", (saved, "not spent"), would, "alone")
 
 
 def whole_plan(run: Any) -> str:
@@ -303,9 +317,7 @@ def _then_known(run: Any) -> str:
     if days.empty:
         return "No test can prove that it paid."
     ends = " to ".join(dict.fromkeys(f"{end:.0f}" for end in (days.min(), days.max())))
-    return (
-        f"After {ends} days the comparison proves that it paid only where the provable share came."
-    )
+    return f"After {ends} days the comparison proves that it paid, if the provable share came."
 
 
 def _calls_besides(run: Any, called: int) -> str:
@@ -313,7 +325,7 @@ def _calls_besides(run: Any, called: int) -> str:
     if called < LEAST_CALLED:
         return ""
     cost = format_money(called * run.parameters.cost_of_a_call, run.parameters.currency)
-    return f" {called:,} calls (“Call first”): {cost} more, effect not measurable."
+    return f" {called:,} calls (“Call first”): {cost} more, not measurable."
 
 
 def besides(run: Any) -> Iterator[tuple[str, str]]:
@@ -321,6 +333,8 @@ def besides(run: Any) -> Iterator[tuple[str, str]]:
     if not (shown := actions(run)):
         return
     yield NEEDS.capitalize(), _MEANS
+    if any("provable" in one.needs[1] for one in shown):
+        yield "Provable from", _PROVABLE
     found = _most_slipped(run)
     if found and not exchanged(run) and not any(one.sheet == "“Slipping”" for one in shown):
         whom = named(found.segment, found.segment_type, list(run["profile"]["segment_type"]))

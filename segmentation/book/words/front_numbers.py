@@ -18,8 +18,9 @@ from segmentation.core.intervals import Z95
 from segmentation.core.limits import CUSTOMER_SHARE, ROUGH_FORECAST
 from segmentation.customers import concentration
 
-FEW_WHO_BRING_HALF, MOSTLY = 1 / 3, 0.5
-"""Above the one, "1 in 3" says less than per cent; from the other, customers are mostly new."""
+FEW_WHO_BRING_HALF, MOSTLY, FAR_APART = 1 / 3, 0.5, 2.0
+"""Above the first, "1 in 3" says less than per cent; from the second, customers are mostly new;
+ends of an interval of which one is more than the last times the other leave a figure open."""
 
 
 def headline(run: Any) -> str:
@@ -33,7 +34,7 @@ def headline(run: Any) -> str:
         return ""
     share = fewest_for_half(spent) / len(spent)
     few = (
-        f"1 in {1 / share:,.0f} customers brings"
+        f"1 in {1 / share:,.0f} customers{_give_or_take(run)} brings"
         if share <= FEW_WHO_BRING_HALF
         else f"{format_percent(share)} of customers bring"
     )
@@ -49,7 +50,38 @@ def headline(run: Any) -> str:
     new = months.loc[of_quarter, "new_customers"].sum() / now
     mostly = f", {format_percent(min(new, 1.0))} of them new" if new >= MOSTLY else ""
     year = _on_year(quarters["customers"])
+    if mostly and now > before and (lost := _known_fell(quarters)):
+        year, mostly = "", f"{mostly}: of those known before, {lost}"
     return f"{few} half the revenue; {moved} ordered than a quarter earlier{year}{mostly}{_best_fell(run, now > before)}"
+
+
+def _give_or_take(run: Any) -> str:
+    """Between what the few who bring half may lie by chance, where that is far apart."""
+    shares = concentration.concentration(run["customers"], random_state=run.parameters.random_state)
+    half = shares[shares["measure"] == "customers_for_half"]
+    if half.empty or half["low"].isna().any():
+        return ""
+    low, high = (len(run["customers"]) / float(half[end].iloc[0]) for end in ("high", "low"))
+    return f" (1 in {low:,.0f} to {high:,.0f})" if high > FAR_APART * low else ""
+
+
+def _known_fell(quarters: pd.DataFrame) -> str:
+    """How many fewer of those who had ordered before came, where newcomers hide that.
+
+    Examples
+    --------
+    >>> two = {"customers": [718, 898, 898], "known": [2500, 2994, 3681]}
+    >>> _known_fell(pd.DataFrame(two))
+    '48% fewer'
+    """
+    if len(quarters) < 3:
+        return ""
+    came = quarters["known"].diff()
+    old = quarters["customers"] - came
+    now, before = old.iloc[-1], old.iloc[-2]
+    if before - now <= Z95 * math.sqrt(max(now + before, 0)):
+        return ""
+    return f"{format_percent(1 - now / before)} fewer"
 
 
 def _on_year(customers: pd.Series) -> str:
@@ -242,7 +274,7 @@ def _expected(
     return (
         f"Expected back, {facts['outcome_days']} days",
         f"{chance.sum():,.0f}",
-        f"{missed_words(missed)}{': too rough to plan with' if is_rough(calibration) else ''}",
+        missed_words(missed, is_rough=is_rough(calibration)),
         [],
         f"How many of these customers order in the next {facts['outcome_days']} days "
         f"({format_percent(chance.mean())} of them), summed from each "
@@ -252,14 +284,18 @@ def _expected(
     )
 
 
-def missed_words(missed: pd.Series) -> str:
+def missed_words(missed: pd.Series, *, is_rough: bool = False) -> str:
     """How far earlier forecasts of a sum lay beside what came.
 
     Examples
     --------
     >>> missed_words(pd.Series([-0.18, 0.046])), missed_words(pd.Series([0.22]))
     ('2 earlier ones: 18% too low to 5% too high', 'an earlier one: 22% too high')
+    >>> missed_words(pd.Series([-0.27, 0.22]), is_rough=True)
+    'too rough to plan with: earlier ones missed by up to 27%'
     """
+    if is_rough:
+        return f"too rough to plan with: earlier ones missed by up to {missed.abs().max():.0%}"
     ends = [
         f"{abs(end):.0%} too {'high' if end > 0 else 'low'}" for end in (missed.min(), missed.max())
     ]

@@ -35,7 +35,9 @@ def reading_sentence(overview: dict[str, Any]) -> str:
     return f"How the files were read: {'; '.join(notes)}." if notes else ""
 
 
-def given_back_words(back: pd.Series[float] | None, currency: str) -> str:
+def given_back_words(
+    back: pd.Series[float] | None, currency: str, *, is_short: bool = False
+) -> str:
     """What customers of a list gave back of what they spent, to stand behind the sum.
 
     Of few who gave anything back the money is not told; nothing where nobody did.
@@ -54,7 +56,7 @@ def given_back_words(back: pd.Series[float] | None, currency: str) -> str:
         return ", before returns"
     most = (
         f", {format_percent(gave.max() / gave.sum())} of that by one customer"
-        if of_one(gave)
+        if of_one(gave) and not is_short
         else ""
     )
     return f", {format_money(float(gave.sum()), currency)} of it given back{most}"

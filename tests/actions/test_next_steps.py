@@ -241,12 +241,17 @@ def customers(**changed) -> pd.DataFrame:
 BEFORE = customers(segment=["High"] * 4, recency=[60.0, 30.0, 20.0, 160.0]).assign(
     orders_next=[0, 0, 2, 0], tenure=310.0
 )
+THEN = "2023-06-30"
 
 
 def test_slipping_is_who_fell_or_fell_silent_in_the_last_quarter():
     ladder = {("normal", "Low"): 0, ("normal", "High"): 1}
-    table = slipping_customers(BEFORE, customers(), ladder)
-    # "long" had been silent for longer than the quarter before
+    table = slipping_customers(BEFORE, customers(), ladder, as_of=THEN)
+    # "long" had been silent for longer than the quarter before; that had 91 days, this one may have more
+    for days, is_so in ((90.0, True), (91.0, False)):
+        lately = BEFORE.assign(recency=[60.0, days, 20.0, 160.0])
+        found = slipping_customers(lately, customers(), ladder, as_of=THEN)
+        assert ("silent" in set(found["customer_id"])) == is_so
     assert table[["customer_id", "what"]].values.tolist() == [
         ["silent", "fell silent"], ["fell", "fell a segment"],
     ]  # fmt: skip
@@ -256,7 +261,9 @@ def test_who_ordered_lately_has_not_fallen_though_the_new_segment_spends_less():
     ladder = {("normal", "Low"): 0, ("normal", "High"): 1}
     again = customers(recency=[10.0, 120.0, 10.0, 250.0])
     before = BEFORE.assign(orders_next=[1, 0, 2, 0])
-    assert slipping_customers(before, again, ladder)["customer_id"].tolist() == ["silent"]
+    assert slipping_customers(before, again, ladder, as_of=THEN)["customer_id"].tolist() == [
+        "silent"
+    ]
 
 
 def test_who_had_slipped_a_quarter_ago_is_followed_for_the_quarter_since():
@@ -281,10 +288,11 @@ FLOWS = pd.DataFrame(
 
 
 def test_who_slipped_is_told_with_what_writing_costs_and_who_comes_back_anyway():
-    """What pays is what the segment's own card says: 1 in 5, so 8 of the 40 written to."""
+    """What pays is what the card of the segment that each stands in now says."""
     kind = {"segment_type": "normal", "segment_from": "High"}
     lost = pd.DataFrame([kind] * 60).assign(
         customer_id=[f"c{n}" for n in range(60)], total_spent=50.0, average_order_value=20.0,
+        segment=["Low"] * 50 + ["High"] * 10,
         what=[FELL] * 50 + [SILENT] * 10,
     )  # fmt: skip
     other = lost.head(1).assign(segment_from="Low", total_spent=2.0)
@@ -292,8 +300,8 @@ def test_who_slipped_is_told_with_what_writing_costs_and_who_comes_back_anyway()
         {"customer_id": lost["customer_id"], "arm": ["control"] * 20 + ["treatment"] * 40}
     )
     before = pd.DataFrame([kind | {"customers": 80, "ordered": 24}])
-    plays = pd.DataFrame([kind | {"segment": "High", "break_even_response": 0.2,
-                                  "break_even_mean": float("nan")}])  # fmt: skip
+    plays = pd.DataFrame({"segment_type": "normal", "segment": ["High", "Low"],
+                          "break_even_response": [0.2, 0.2], "break_even_mean": float("nan")})  # fmt: skip
     costs = {"plays": plays, "contact_cost": 1.0}
     found = most_slipped(pd.concat([other, lost]), before, arms, **costs)
     said = slipped_sentence(found, FLOWS, kinds=["normal"], currency="USD", is_told=True)
@@ -310,6 +318,9 @@ def test_who_slipped_is_told_with_what_writing_costs_and_who_comes_back_anyway()
         in said
     )
     assert "20 of them belong to the halves that are left alone" in said and "30% of 80 " in said
+    apart = plays.assign(break_even_response=[0.1, 0.25])
+    mixed = most_slipped(lost, before, arms, **costs | {"plays": apart})
+    assert mixed.needed == pytest.approx(60 / (50 / 0.25 + 10 / 0.1)), "an order of each its own"
     dear = plays.assign(break_even_response=0.06, break_even_mean=0.02)
     one = most_slipped(lost, before, arms, **costs | {"plays": dear})
     how = {"kinds": ["normal"], "currency": "USD", "is_told": True}
@@ -349,7 +360,7 @@ def test_first_is_called_who_has_most_to_lose_and_no_control_arm():
 
 def test_where_forecasts_are_withheld_slipping_customers_are_called_by_spend():
     ladder = {("normal", "Low"): 0, ("normal", "High"): 1}
-    slipping = slipping_customers(BEFORE, customers(), ladder)
+    slipping = slipping_customers(BEFORE, customers(), ladder, as_of=THEN)
     none = pd.DataFrame(columns=["customer_id", "arm"])
     risks = at_risk(BEFORE, customers(), slipping, {"possible": False})
     table = call_first(risks, none)
@@ -369,7 +380,9 @@ def test_what_was_given_back_is_told_and_does_not_lead_the_calls():
     assert above["given_back"].max() == 200.0, "of purchases before the data begin"
     assert with_given_back(customers(), back.head(0))["given_back"].isna().all()
 
-    slipping = slipping_customers(BEFORE, listed, {("normal", "Low"): 0, ("normal", "High"): 1})
+    slipping = slipping_customers(
+        BEFORE, listed, {("normal", "Low"): 0, ("normal", "High"): 1}, as_of=THEN
+    )
     assert slipping["customer_id"].tolist() == ["fell", "silent"]
     risks = at_risk(BEFORE, listed, slipping, {"possible": False})
     none = pd.DataFrame({"customer_id": [], "arm": []})

@@ -166,6 +166,7 @@ def test_worth_of_an_order_is_that_of_the_last_four_quarters_recomputed(cdnow):
         came = orders[(orders["segment"] == name) & (orders["days"] <= days)]
         assert (own["ordered"], own["quarters"]) == (len(came), 4)
         assert own["value"] == pytest.approx(came["amount"].mean())
+        assert own["typical"] == pytest.approx(came["amount"].median(), abs=0.005)
         lately = came[came["as_of"] == "1998-03-31"]
         assert (own["latest"], own["latest_value"]) == (
             "1998-03-31", pytest.approx(lately["amount"].mean()),
@@ -182,8 +183,10 @@ def test_worth_of_an_order_is_that_of_the_last_four_quarters_recomputed(cdnow):
         "3,886 times that a customer who stood here came within 60 days after the end of one of the last 4 quarters"
         in card
     )
-    assert "from 1998-03-31, they were worth $34.35 on average" in card
-    assert "Of those who stood here on 1998-03-31, 11% did." in card
+    assert "from 1998-03-31, they were worth $34.35: by these it pays if 1 in 10" in card
+    assert (
+        "Of those who stood here on 1998-03-31, 11% did, where the same forecast said 13%." in card
+    )
 
 
 def test_without_a_forecast_base_is_of_those_followed():
@@ -271,7 +274,7 @@ def limits_of(*, n: int = 5000, base: float = 0.2, cost: float = 1.0, spent: flo
     customers["cluster"] = (customers["segment"] == "S").astype(int)
     rates = pd.DataFrame(
         [
-            ("normal", "S", days, 900, 900 * base, base, base, base, 9.0, spent, spent)
+            ("normal", "S", days, 900, 900 * base, base, base, base, 9.0, spent, spent, spent)
             for days in (60, 90)
         ],
         columns=list(RESPONSE_COLUMNS),

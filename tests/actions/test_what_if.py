@@ -21,7 +21,7 @@ from segmentation.actions.recommend import NOT_AT_THIS_COST, recommend
 from segmentation.actions.what_if import parts_of, what_if
 from segmentation.book.words import first_round_sentence, sample_size_table, what_if_sliders
 from segmentation.book.words.calling import calls_pay
-from segmentation.book.words.front import _pays
+from segmentation.book.words.front_actions import _pays
 from segmentation.book.words.recommendations import limit_words, pays_words
 from segmentation.deliver.workbook.sheets import Sheet
 
@@ -185,6 +185,7 @@ def test_the_runs_own_settings_contact_whom_the_plan_contacts(found):
 def test_where_one_mean_lies_far_above_the_typical_order_the_typical_one_counts_for_all():
     """On cards, sliders, the table of tests, the first page and in the workbook alike."""
     dear = RESPONSES.assign(value=RESPONSES["value"].where(RESPONSES["segment"] != "High", 300.0))
+    dear["typical"] = dear["value"].where(dear["segment"] != "High", 100.0)
     advice = recommend(CUSTOMERS, gross_margin=0.3, contact_cost=1.0, responses=dear)
     advice = add_limits(advice, sizes_by_segment(advice), STABILITY, no_holdout="")
     rows = advice.set_index("segment")
@@ -200,10 +201,10 @@ def test_where_one_mean_lies_far_above_the_typical_order_the_typical_one_counts_
     assert (rows["break_even_response"] * rows["response_value"] * 0.3).round(9).eq(1).all()
     assert (
         "1 in 30 customers orders because of it (3.3%, 14 if all are contacted), each worth what the "
-        "typical customer's is; by the mean order 1 in 90 customers orders" in pays_words(high)
+        "typical such order is; by the mean one 1 in 90 customers orders" in pays_words(high)
     )
     assert np.isnan(alike.break_even_mean) == (alike.mean_value <= alike.typical_order)
-    assert "pays if 1 in 30 orders because of it (1 in 90 by the mean order)" in _pays(high)
+    assert _pays(high)[0] == "1 in 30"
     sliders = what_if_sliders(
         advice, STABILITY, CUSTOMERS, seed=SEED, gross_margin=0.3, contact_cost=1.0, currency="USD"
     ).data.set_index("segment")["must order because of it"]
@@ -232,7 +233,7 @@ def test_the_rule_that_decides_stands_beside_its_decisions():
     )
     much = next(row for row in recommended(0.3, 2.5).itertuples() if row.segment == "Middle")
     assert much.is_campaign
-    assert "83% more must order than come anyway (up to 100% is held" in (
+    assert "It takes 83% more than come anyway (69% to 104%); up to 100% is held" in (
         limit_words(SimpleNamespace(**much._asdict() | {"limits": ""}))
     )
     assert first_round_sentence(advice).startswith(

@@ -16,6 +16,7 @@ from segmentation.book.words.trust import trust
 from segmentation.book.words.warnings import warnings
 from segmentation.core.columns import format_money, format_percent
 from segmentation.core.errors import ParameterError
+from segmentation.core.limits import WIDE
 from segmentation.core.notebook_parameters import parameters_from_notebook
 from segmentation.core.parameters import load_yaml, parameters_from, profile_title, resolve
 from segmentation.evidence.stability import TOO_FEW
@@ -61,28 +62,28 @@ def test_whom_to_call_comes_first_where_they_spent_much(run):
     facts["forecast_calibration"] = near
     much = Given(run, call_first=pd.DataFrame(row), **facts)
 
-    what, more = front_actions.actions(much)[0]
+    one = front_actions.actions(much)[0]
 
-    assert what == "Call first: 6 customers whose chance to order fell in the last quarter"
+    assert one.what == "Call first: 6 customers whose chance to order fell in the last quarter"
     money = format_money(6 * 20 * 0.3, run.parameters.currency)
-    assert more == (
-        f"Calling all costs {format_money(24, run.parameters.currency)} · pays if 2 of them "
-        f"order because of it. Ring each, the largest value at risk first. {money} of margin at risk. "
-        "Workbook: “Call first”"
-    )
+    assert one.how == f"Ring each, the largest value at risk first. {money} of margin at risk."
+    assert one.costs == (format_money(24, run.parameters.currency), "for all calls")
+    assert one.needs == ("2 of them", "not measurable") and one.sheet == "“Call first”"
     rough = run["forecast_calibration"].assign(predicted=1.0, observed=0.1)
     missed = Given(run, call_first=pd.DataFrame(row), **facts | {"forecast_calibration": rough})
-    assert "Call first" not in front_actions.actions(missed)[0][0]
+    assert "Call first" not in front_actions.actions(missed)[0].what
     little = Given(run, call_first=pd.DataFrame(row | {"total_spent": total / 6000}), **facts)
-    assert "Call first" not in front_actions.actions(little)[0][0]
+    assert "Call first" not in front_actions.actions(little)[0].what
     few = Given(run, call_first=pd.DataFrame(row).head(4), **facts)
     assert "Call first" not in str(front_actions.actions(few))
     withheld = Given(
         run, call_first=pd.DataFrame(row), **facts | {"forecast_facts": {"possible": False}}
     )
-    what, more = front_actions.actions(withheld)[0]
-    assert what == "Call first: 6 customers who fell or fell silent in the last quarter"
-    assert "at risk" not in more
+    one = front_actions.actions(withheld)[0]
+    assert one.what == "Call first: 6 customers who fell or fell silent in the last quarter"
+    assert "at risk" not in one.how
+    silent = pd.DataFrame({"customer_id": list("abcdef"), "what": "fell silent"})
+    assert front_actions._fell(silent, pd.DataFrame(row)) == "who fell silent"
 
 
 def test_who_slipped_comes_first_where_they_spent_much(run):
@@ -90,7 +91,7 @@ def test_who_slipped_comes_first_where_they_spent_much(run):
     kind, best = profile.iloc[0][["segment_type", "segment"]]
     lost = {"segment_type": kind, "segment_from": best, "average_order_value": 50.0}
     lost |= {"what": ["fell silent", *["fell a segment"] * 5], "total_spent": sum_of / 60}
-    lost |= {"customer_id": list("abcdef")}
+    lost |= {"customer_id": list("abcdef"), "segment": best}
     arms = pd.DataFrame({"customer_id": list("abc"), "arm": ["control", "control", "treatment"]})
     set_to = {"contact_cost": 1.0}
     much = Given(run, slipping=pd.DataFrame(lost), call_first=run["call_first"].head(0))
@@ -99,22 +100,27 @@ def test_who_slipped_comes_first_where_they_spent_much(run):
     much["recommendations"] = plays
     much.parameters = run.parameters.model_copy(update=set_to)
 
-    what, more = front_actions.actions(much)[0]
+    one, *others = front_actions.actions(much)
 
-    assert re.fullmatch(rf"Win back 6 of {best}.* who slipped last quarter", what)
+    assert re.fullmatch(rf"Win back 6 of {best}.* who slipped last quarter", one.what)
     money = format_money(sum_of / 10, run.parameters.currency)
-    written = format_money(4, run.parameters.currency)
-    assert more.startswith(f"Writing costs {written} · pays if 1 in 2 orders because of it. Write ")
-    assert f"; 2 are left alone to compare. {money} spent so far" in more
-    little = pd.DataFrame(lost | {"total_spent": sum_of / 6000})
-    assert "slipped" not in front_actions.actions(Given(much, slipping=little))[0][0]
-    assert front_actions.slipped_too(much) == ""
-    assert (f"6 of {best}" in front_actions.slipped_too(Given(much, slipping=little))) == (
-        "slipped" not in str(front_actions.actions(Given(much, slipping=little)))
-    )
-    swap = {"order_date": {"strength": "strong"}}
-    (late, how) = front_actions.actions(Given(much, swap=swap))[2]
-    assert "slipped" in late and how.startswith("Only once the dates are put right")
+    assert one.costs[0] == format_money(4, run.parameters.currency) and one.needs[0] == "1 in 2"
+    assert f"Write with a reason to return to 4 of them. {money} spent so far" in one.how
+    planned = arms.reindex(range(6)).assign(customer_id=list("abcdef"))
+    all_in = Given(much, campaign_arms=planned.fillna({"arm": "treatment"}))
+    first, *others = front_actions.actions(all_in)
+    assert first.costs[1] == "included below"
+    told = [other.how.startswith("To the others: ") for other in others if other.of == first.of]
+    assert all(told), "nobody gets both messages"
+    little = Given(much, slipping=pd.DataFrame(lost | {"total_spent": sum_of / 6000}))
+    found = front_actions.actions(little)
+    assert "slipped" not in found[0].what and "To the others" not in found[0].how
+    besides = dict(front_actions.besides(little))
+    assert (f"6 of {best}" in besides.get("Slipped", "")) == ("slipped" not in str(found))
+    assert "Slipped" not in dict(front_actions.besides(much))
+    late = Given(much, swap={"order_date": {"strength": "strong"}})
+    assert "slipped" in front_actions.actions(late)[2].what
+    assert "Slipped" not in dict(front_actions.besides(late))
 
 
 def test_where_dates_look_exchanged_no_quarter_stands_on_the_page(run):
@@ -137,7 +143,18 @@ def test_the_fourth_number_is_the_forecast_beside_how_it_turned_out_before(run):
     came = (tried["observed"] * tried["customers"]).sum()
     expected = (tried["predicted"] * tried["customers"]).sum()
     rough = ": too rough to plan with" if abs(expected - came) > 0.2 * came else ""
-    assert change.endswith(f" expected, {came:,.0f} came{rough}")
+    assert f"expected {expected:,.0f}; {came:,.0f} came in the" in meaning
+    track = run["order_anyway_before"].query("days == @run.parameters.outcome_days")
+    track = track.assign(modelled=track["modelled"] * track["customers"]).groupby("as_of")
+    missed = track["modelled"].sum() / track["ordered"].sum() - 1
+    if rough:
+        assert (
+            change
+            == f"too rough to plan with: earlier ones missed by up to {missed.abs().max():.0%}"
+        )
+    else:
+        ends = f"{-missed.min():.0%} too low to {missed.max():.0%} too high"
+        assert change == f"{len(missed)} earlier ones: {ends}"
     withheld = Given(run, forecast_facts={"possible": False, "reason": "too few came back"})
     what, *_, meaning = list(front_numbers.numbers(withheld))[3]
     assert what.startswith("From the best tenth") and "too few came back" in meaning
@@ -188,19 +205,24 @@ def test_what_is_to_be_approved_counts_everybody_once_and_says_when_one_knows(ru
     money = partial(format_money, currency=run.parameters.currency)
     cost = (arms["arm"] == "treatment").sum() * run.parameters.contact_cost
     said = front_actions.whole_plan(run)
-    assert f"To approve, {money(cost)}:</b> at worst it is lost" in said
-    parts = [float(x.replace(",", "")) for x in re.findall(r"[$£]([\d,.]+)", said.split(". ")[0])]
-    assert len(parts) == 1 or parts[0] == pytest.approx(sum(parts[1:]), abs=2)
+    assert f"To approve: {money(cost)}</b><span>At worst it is lost" in said
+    others = re.search(r"\(([^)]*) of it for other segments\)", said)
+    listed = [one.costs[0] for one in front_actions.actions(run) if one.costs[1] == "for half"]
+    parts = [*listed, *([others[1]] if others else [])]
+    assert sum(float(x.strip("$£").replace(",", "")) for x in parts) == pytest.approx(cost, abs=2)
     calls = money(len(called) * run.parameters.cost_of_a_call)
-    assert f"{len(called):,} calls (“Call first”): {calls} more, effect not measurable." in said
+    assert f"{len(called):,} calls (“Call first”): {calls} more, not measurable." in said
     assert "calls" not in front_actions.whole_plan(Given(run, call_first=called.head(0)))
     tested = plays[plays["is_campaign"]].assign(is_supported=True)
     tested["outcome_days"] = [60, *[90] * (len(tested) - 1)]
-    assert "After 60 to 90 days the comparison" in front_actions.whole_plan(
-        Given(run, recommendations=tested)
-    )
-    none = plays.assign(is_supported=False)
-    assert "No test can prove" in front_actions.whole_plan(Given(run, recommendations=none))
+    sizes = run["campaign_sizes"].assign(pays_from=0.1)
+    told = Given(run, recommendations=tested, campaign_sizes=sizes)
+    days = "60 to 90" if len(tested) > 1 else "60"
+    assert f"After {days} days the comparison proves" in front_actions.whole_plan(told)
+    assert "provable from 1 in 10" in str(front_actions.actions(told))
+    none = Given(run, campaign_sizes=sizes.assign(pays_from=float("nan")))
+    assert "No test can prove" in front_actions.whole_plan(none)
+    assert "no proof possible" in str(front_actions.actions(none))
 
 
 def test_assumed_costs_are_called_assumptions_until_they_are_set(run):
@@ -282,6 +304,9 @@ def test_the_headline_says_how_few_bring_half_and_whether_fewer_came_back(run):
     mostly = f", {new:.0%} of them new" if new >= 0.5 else ""
     fell = front_numbers._best_fell(run, last > before)
     year = front_numbers._on_year(front_numbers.whole_quarters(run)["customers"])
+    lost = front_numbers._known_fell(front_numbers.whole_quarters(run))
+    if mostly and lost and last > before:
+        year, mostly = "", f"{mostly}: of those known before, {lost}"
     assert said == f"{few} the revenue; {change} ordered than a quarter earlier{year}{mostly}{fell}"
     same = run["quarters"].assign(customers=last)
     told = front_numbers.headline(Given(run, quarters=same))
@@ -322,10 +347,10 @@ def test_trust_turns_red_with_an_unstable_segment_and_green_without_a_doubt(run)
         "holdout_rankings": given["holdout_rankings"].assign(difference_high=-1.0),
     }
     assert light(**clear) in {"amber", "green"}
-    assert "give the same groups (agreement" in trust(*{**given, **clear}.values())[2]
+    assert "give the same groups" in trust(*{**given, **clear}.values())[2]
     clear["stability_whole"] = given["stability_whole"].assign(agreement=0.7)
     assert light(**clear) == "amber"
-    assert "give groups that differ (agreement 0.70" in trust(*{**given, **clear}.values())[2]
+    assert "give groups that differ" in trust(*{**given, **clear}.values())[2]
     panel = given["sensitivity"]
     own = panel[panel["is_chosen"].astype(bool)].set_index("segment_type")["k"]
     n = int((panel["k"] == panel["segment_type"].map(own)).sum()) - len(own)
@@ -335,7 +360,7 @@ def test_trust_turns_red_with_an_unstable_segment_and_green_without_a_doubt(run)
     light_, _, why = trust(*{**settled, "sensitivity": panel.assign(agreement=0.3)}.values())
     assert (
         light_ == "amber"
-        and f"(agreement 0.90 of 1), but {n} of {n} other settings with as many groups do not."
+        and f"the same groups, but {n} of {n} other settings with as many groups do not."
         in why
     )
     clear["verdict"] = {
@@ -375,8 +400,10 @@ def test_a_cost_that_is_no_part_of_an_order_is_taken_for_another_currency(run):
     assert any("looks like another currency" in said for said in warnings(dear))
     assert not any("another currency" in said for said in warnings(run))
     lists = ("Call first", "Win back ")
-    campaigns = [more for what, more in front_actions.actions(dear) if not what.startswith(lists)]
-    assert campaigns and all("reak-even not known yet" in more for more in campaigns)
+    campaigns = [one for one in front_actions.actions(dear) if not one.what.startswith(lists)]
+    assert campaigns and {(*one.costs[:1], one.needs[0]) for one in campaigns} == {
+        ("not known yet", "not known yet")
+    }
 
 
 def test_whom_to_leave_alone_stands_beneath_the_actions_with_what_it_saves(run):
@@ -389,7 +416,8 @@ def test_whom_to_leave_alone_stands_beneath_the_actions_with_what_it_saves(run):
 
     said = front_actions.left_alone(Given(run, recommendations=alone))
 
-    assert plays.at[last, "segment"] in said and f"<b>Leave alone, saves {saved}:</b>" in said
+    assert f"Leave alone: {plays.at[last, 'segment']}" in said
+    assert f"<b>{saved}</b> <small>not spent</small>" in said and "out of reach" in said
     assert front_actions.left_alone(Given(run, recommendations=plays)) == ""
 
 
@@ -402,19 +430,13 @@ def test_what_half_of_a_segment_costs_stands_beside_what_pays(run):
     )
     quiet = Given(run, slipping=run["slipping"].head(0), call_first=run["call_first"].head(0))
 
-    (_, more), *_ = front_actions.actions(quiet)
+    one, *_ = front_actions.actions(quiet)
 
     half = plan[row.iloc[0]["segment_type"], row.iloc[0]["segment"]]
     cost = format_money(half * run.parameters.contact_cost, run.parameters.currency)
-    tried = (
-        not row.iloc[0]["is_supported"]
-        or row.iloc[0]["largest_share"] >= front_actions.ONE_CUSTOMER
-    )
-    assert more.startswith(
-        f"Try half for {cost} (no proof) · " if tried else f"Contact half for {cost} · "
-    )
-    much = row.iloc[0]["break_even_response"] / row.iloc[0]["base"] >= front_actions.WIDE
-    assert ("more than come anyway" in more) == much
+    assert one.costs == (cost, "for half")
+    much = row.iloc[0]["break_even_response"] / row.iloc[0]["base"] >= WIDE
+    assert ("more than come anyway" in one.needs[1]) == much
 
 
 def test_the_number_of_customers_says_how_many_are_new(run):
@@ -436,17 +458,14 @@ def test_the_ten_largest_are_to_be_known_by_name_from_a_tenth_of_all_revenue_on(
     rest = spent.sum() - spent[top].sum()
     customers.loc[top, "total_spent"] = rest / 30  # a third of the others: a quarter of all
     said = front_actions.ten_largest(Given(run, customers=customers))
-    assert "the 10 largest brought 25% of revenue" in said and " (in " in said
+    assert "The 10 largest brought 25% of revenue" in said and " (in " in said
     assert front_actions.ten_largest(Given(run, customers=customers.loc[top])) == ""
 
 
 def test_where_days_look_exchanged_every_action_waits_for_the_dates(run):
     late = Given(run, swap={"order_date": {"strength": "strong"}})
-    assert all(
-        how.startswith("Only once the dates are put right")
-        for _, how in front_actions.actions(late)
-    )
     page = front.front_page(late, title="Shop", link="x", colours={})
+    assert "What to do once the dates are put right" in page and "What to do first" not in page
     assert "As the dates stand: Other samples" in page or "As the dates stand: Whether" in page
 
 

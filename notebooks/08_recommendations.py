@@ -138,11 +138,15 @@ Markdown(words.sample_size_sentence(sizes, no_holdout=run["holdout"]["unfollowed
 # ## The two lists
 #
 # Whom to contact and whom to leave alone is chosen at random before anybody is contacted, ten
-# customers of like spend at a time, so that both halves are alike. Both lists are in the run's
-# folder; {doc}`10_using_the_results` tells step by step how to send them and read the answer.
+# customers of like spend at a time; how alike both halves came out, the table says. Both lists are
+# in the run's folder; {doc}`10_using_the_results` tells step by step how to send them and read the
+# answer.
 
 # %%
 words.plan_table(plan, contact_cost=contact_cost, currency=currency)
+
+# %%
+Markdown(words.plan_sentence(plan))
 
 # %% [markdown]
 # ## The same comparison without a campaign

@@ -1,13 +1,9 @@
 """Every threshold of the method, once: its value, what it means, why it is so, whose it is.
 
 A number belongs here if another value would change a flag, a word, a test's outcome, whether
-something is computed at all, or how many draws stand behind a published figure. Elsewhere
-stay: parameters (`core.parameters`), rules that are data (`naming_rules.yaml`, `plays.yaml`),
-limits of readers and servers, sizes of blocks and threads, tolerances inside an algorithm,
-and the layout of tables and figures.
-
-Each docstring says what, why and from where (the project's own choice where it names none);
-the book's method page prints them.
+something is computed at all, or how many draws stand behind a published figure; parameters,
+rules that are data (YAML), limits of readers and servers, block sizes, tolerances, layout do not.
+Each docstring says what, why and from where (else own choice); the method page prints them.
 """
 
 from __future__ import annotations
@@ -198,6 +194,9 @@ Why: the lowest tenth of the scale; how often such customers flip is shown."""
 NAME_TRUE_OF = 0.7
 """Share of a segment's customers of whom its name must be true.
 Why: a name is heard as said of each customer; less, and it is the mean's, or one customer's."""
+NAME_OF_MONEY = 0.2
+"""Difference of the customers and of the money a name is true of, from which both are said.
+Why: a name is heard of the segment's money too; a fifth of it is not left out."""
 LABELS_FOLLOWED = 0.99
 """Share of customers to whom the nearest centre must give their own label, to export the model.
 Why: a new customer gets by the centres what the labels would say, but for one in a hundred."""
@@ -339,6 +338,10 @@ Why: some hundred pairs are compared; at three about one in four hundred parts b
 
 # actions: what to do, for whom
 
+BALANCED = 0.1
+"""Standardised difference of two halves' mean spend below which they count as alike.
+Why: the customary reading.
+Source: Austin 2009, Statistics in Medicine 28"""
 ARM_BLOCK = 10
 """Customers of similar spend who are divided together into contacted and not contacted.
 Why: both arms hold the same range of spend."""
@@ -519,11 +522,8 @@ def listed() -> list[Limit]:
     ('core', 0.25, 'Siddiqi 2006, Credit Risk Scorecards')
     """
     source = Path(__file__).read_text(encoding="utf-8")
-    rooms = {
-        number: line[2:].split(":")[0]
-        for number, line in enumerate(source.splitlines(), start=1)
-        if line.startswith("# ")
-    }
+    lines = enumerate(source.splitlines(), start=1)
+    rooms = {number: line[2:].split(":")[0] for number, line in lines if line.startswith("# ")}
     found = []
     for one, after in pairwise(ast.parse(source).body):
         if isinstance(one, ast.Assign) and isinstance(after, ast.Expr):

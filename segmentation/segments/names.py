@@ -21,14 +21,14 @@ from segmentation.core.columns import (
     FEATURES,
     LIFECYCLE_FEATURES,
     column_of,
-    format_percent,
     format_value,
 )
-from segmentation.core.limits import NAME_TRUE_OF
+from segmentation.core.limits import LEAST_PUBLISHED, NAME_TRUE_OF
 from segmentation.core.own_features import low_and_high
 
 FACT_COLUMNS = [
     "cluster", "segment", "feature", "mean", "median", "group_mean", "ratio", "true_of",
+    "true_money",
 ]  # fmt: skip
 NOT_SEGMENTED = "All customers (not segmented)"
 
@@ -129,7 +129,8 @@ def name_clusters(
     (dict, DataFrame)
         Cluster to name, all different; and one row per fact with ``cluster, segment,
         feature, mean, median, group_mean, ratio`` (`fact_sentence` puts it in words) and
-        ``true_of``: the share of the members of whom the whole name is true.
+        ``true_of``: the share of the members of whom the whole name is true; ``true_money``: of
+        what the members spent (missing where that is of few, or of all but few).
 
     Notes
     -----
@@ -140,7 +141,7 @@ def name_clusters(
     median.
     """
     rules = rules or load_rules()
-    true: dict[int, float] = {}
+    true: dict[int, np.ndarray] = {}
     if len(profiles) == 1:
         names = {profiles[0].cluster: NOT_SEGMENTED}
         evidence: dict[int, list[str]] = {profiles[0].cluster: []}
@@ -158,7 +159,8 @@ def name_clusters(
             "median": profile.median[feature],
             "group_mean": profile.group_mean[feature],
             "ratio": profile.ratio(feature),
-            "true_of": true.get(profile.cluster, np.nan),
+            "true_of": _share(true.get(profile.cluster)),
+            "true_money": _share_of_money(profile, true.get(profile.cluster)),
         }
         for profile in profiles
         for feature in evidence[profile.cluster]
@@ -171,7 +173,7 @@ def _value_tiers(
     profiles: list[ClusterProfile],
     features: tuple[str, ...],
     rules: dict[str, Any],
-    true: dict[int, float],
+    true: dict[int, np.ndarray],
 ) -> tuple[dict[int, str], dict[int, list[str]]]:
     tiers = rules["value_tiers"]
     ladder = tiers["names"].get(len(profiles))
@@ -192,8 +194,8 @@ def _value_tiers(
     within = {}
     for rank, profile in enumerate(ordered):
         own = np.asarray(profile.members.get("total_spent", ()), dtype=np.float64)
-        within[profile.cluster] = _share((own > limits[rank]) & (own < limits[rank + 2]))
-    if min(within.values()) < NAME_TRUE_OF:
+        within[profile.cluster] = (own > limits[rank]) & (own < limits[rank + 2])
+    if any(_share(is_true) < NAME_TRUE_OF for is_true in within.values()):
         return {}, {}
     true |= within
     names = {p.cluster: name for p, name in zip(ordered, ladder, strict=True)}
@@ -205,7 +207,7 @@ def _by_rules(
     profiles: list[ClusterProfile],
     features: tuple[str, ...],
     rules: dict[str, Any],
-    true: dict[int, float],
+    true: dict[int, np.ndarray],
 ) -> tuple[dict[int, str], dict[int, list[str]]]:
     names: dict[int, str] = {}
     evidence: dict[int, list[str]] = {}
@@ -217,7 +219,7 @@ def _by_rules(
             for p in profiles
             if p.cluster not in names
             and _meets(p, rule["when"])
-            and not _true_of_rule(p, rule["when"]) < NAME_TRUE_OF
+            and not _share(_true_of_rule(p, rule["when"])) < NAME_TRUE_OF
         ]
         if not met:
             continue
@@ -229,14 +231,25 @@ def _by_rules(
     return names, evidence
 
 
-def _share(is_true: np.ndarray) -> float:
-    return float(is_true.mean()) if len(is_true) else np.nan
+def _share(is_true: np.ndarray | None) -> float:
+    return float(is_true.mean()) if is_true is not None and len(is_true) else np.nan
 
 
-def _true_of_rule(profile: ClusterProfile, conditions: list[dict[str, Any]]) -> float:
-    """Share of the members on the named side of the average customer in each figure."""
-    if not profile.members:
+def _share_of_money(profile: ClusterProfile, is_true: np.ndarray | None) -> float:
+    """Part of what the members spent that is of those of whom a name is true."""
+    if is_true is None or "total_spent" not in profile.members:
         return np.nan
+    spent = np.asarray(profile.members["total_spent"], dtype=np.float64)
+    few = (np.count_nonzero(each) for each in (is_true, ~is_true))
+    if any(0 < n < LEAST_PUBLISHED for n in few) or not spent.sum() > 0:
+        return np.nan
+    return float(spent[is_true].sum() / spent.sum())
+
+
+def _true_of_rule(profile: ClusterProfile, conditions: list[dict[str, Any]]) -> np.ndarray:
+    """Which members are on the named side of the average customer in each figure."""
+    if not profile.members:
+        return np.array([], dtype=bool)
     is_true = np.ones(profile.customers, dtype=bool)
     for condition in conditions:
         feature = condition["feature"]
@@ -247,18 +260,18 @@ def _true_of_rule(profile: ClusterProfile, conditions: list[dict[str, Any]]) -> 
             is_true &= ratio >= min(condition["at_least"], 1.0)
         else:
             is_true &= ratio <= max(condition["at_most"], 1.0)
-    return _share(is_true)
+    return is_true
 
 
-def _true_of_words(profile: ClusterProfile, chosen: list[str]) -> float:
-    """Share of the members on the side of the group's median that each word names."""
+def _true_of_words(profile: ClusterProfile, chosen: list[str]) -> np.ndarray:
+    """Which members are on the side of the group's median that each word names."""
     if not profile.members:
-        return np.nan
+        return np.array([], dtype=bool)
     is_true = np.ones(profile.customers, dtype=bool)
     for name in chosen:
         own, middle = profile.members[name], profile.group_median[name]
         is_true &= own > middle if profile.position[name] > 0 else own <= middle
-    return _share(is_true)
+    return is_true
 
 
 def _strength(profile: ClusterProfile, decides: str, sign: int) -> tuple[float, ...]:
@@ -286,7 +299,7 @@ def _describe_rest(
     names: dict[int, str],
     evidence: dict[int, list[str]],
     rules: dict[str, Any],
-    true: dict[int, float],
+    true: dict[int, np.ndarray],
 ) -> None:
     """Name what no rule named by what sets it apart, with as few words as stay distinct."""
     rest = [profile for profile in profiles if profile.cluster not in names]
@@ -317,7 +330,7 @@ def _words_that_hold(profile: ClusterProfile, rules: dict[str, Any]) -> list[str
     )
     held: list[str] = []
     for name in apart:
-        if not _true_of_words(profile, [*held, name]) < NAME_TRUE_OF:
+        if not _share(_true_of_words(profile, [*held, name])) < NAME_TRUE_OF:
             held.append(name)
     return held
 
@@ -369,16 +382,3 @@ def fact_sentence(fact: pd.Series, *, currency: str) -> str:
         f"{column_of(name).label.lower()}: mean {format_value(fact['mean'], name, currency)}, "
         f"{comparison}; median {format_value(fact['median'], name, currency)}"
     )
-
-
-def truth_sentence(facts: pd.DataFrame, customers: int) -> str:
-    """Of how many members a name is true; empty where it says nothing of them.
-
-    Examples
-    --------
-    >>> truth_sentence(pd.DataFrame({"true_of": [0.84]}), 312)
-    'true of 84% of its 312 customers'
-    """
-    if facts.empty or not np.isfinite(facts["true_of"].iloc[0]):
-        return ""
-    return f"true of {format_percent(facts['true_of'].iloc[0])} of its {customers:,} customers"

@@ -211,7 +211,9 @@ def _names(
     names, facts = name_clusters(profiles, given.group.preparation.features, rules=rules)
     if words is None:
         return names, facts
-    return words, facts.assign(segment=facts["cluster"].map(words), true_of=np.nan)
+    return words, facts.assign(
+        segment=facts["cluster"].map(words), true_of=np.nan, true_money=np.nan
+    )
 
 
 def _group_model(

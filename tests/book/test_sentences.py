@@ -13,6 +13,8 @@ from segmentation.actions.limits_of_advice import add_limits
 from segmentation.actions.recommend import FOLLOWED, FORECAST
 from segmentation.book import plots, words
 from segmentation.book.words import structure, trust
+from segmentation.book.words.cards import _tiles
+from segmentation.book.words.in_short import _foretold
 from segmentation.book.words.recommendations import limit_words
 from segmentation.book.words.worth import anyway_words
 from segmentation.core.intervals import wilson
@@ -323,3 +325,43 @@ def test_no_month_is_called_whole_or_compared_while_dates_look_exchanged():
     assert "**No month is whole**" in said and "last month ends" not in said
     figure = plots.plot_monthly(monthly("2011-12-31"), currency="GBP", true_months=outside)
     assert any("no month is whole" in text.get_text() for text in figure.texts)
+
+
+def of_the_cut(**changed: object) -> pd.DataFrame:
+    """Two segments of 100 customers, of whom 60% and 10% bought again."""
+    rows = {"segment_type": "normal", "segment": ["Many units", "Low"], "customers": 100,
+            "revenue_per_customer": [50.0, 5.0], "share_again": [0.6, 0.1], "as_today": [0.9, 1.0],
+            "share_again_low": [0.5, 0.06], "share_again_high": [0.69, 0.17]}  # fmt: skip
+    return pd.DataFrame(rows | changed)
+
+
+def test_groups_of_the_cut_that_are_none_of_todays_foretell_nothing_of_these():
+    assert _foretold(of_the_cut()).startswith("foretold: of Many units 60% did after the cut")
+    gone = _foretold(of_the_cut(as_today=[float("nan"), 1.0]))
+    assert gone.startswith(
+        "at the cut other groups formed, so of today's segments nothing is foretold; of those of the cut"
+    )
+    assert "of Many units 60% did after the cut, of Low 10%" in gone
+
+
+@pytest.mark.parametrize(("same_name", "is_told"), [(0.88, True), (0.95, False)])
+def test_a_stable_group_whose_name_is_lost_says_so_on_its_card(same_name, is_told):
+    row = pd.Series(
+        {"customers": 75, "customers_share": 0.1, "revenue": 900.0, "revenue_share": 0.5,
+         "total_spent_mean": 12.0, "total_spent_median": 9.0}
+    )  # fmt: skip
+    found = {"verdict": "stable", "jaccard": 0.99, "same_name": same_name}
+    found |= {"same_name_low": 0.0, "same_name_high": 1.0}
+    said = _tiles(row, pd.DataFrame([found]), 750, "USD")
+    assert "overlap 0.99 of 1, on average" in said
+    assert ("its name is kept by 88% of them only (0% to 100%)" in said) == is_told
+
+
+def test_halves_that_are_not_alike_in_spend_are_named():
+    plan = pd.DataFrame(
+        {"segment_type": "normal", "segment": ["High", "Low"], "spend_difference": [0.161, -0.03]}
+    )
+    said = words.plan_sentence(plan)
+    assert said.startswith("**Both halves are not alike in mean spend** of High (+0.161)")
+    assert "Low" not in said
+    assert words.plan_sentence(plan.assign(spend_difference=0.05)) == ""

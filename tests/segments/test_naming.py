@@ -8,9 +8,11 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from segmentation.book.words.cards import truth_sentence
 from segmentation.core.columns import FEATURES, LIFECYCLE_FEATURES
 from segmentation.segments.names import (
     ClusterProfile,
+    _share_of_money,
     cluster_profiles,
     fact_sentence,
     load_rules,
@@ -377,3 +379,20 @@ def test_lifecycle_names_of_the_marketplace_are_true_of_its_figures(marketplace_
             assert rows.at[LOYAL, "total_spent_mean"] >= 1.5 * mean["total_spent"]
         if BULK in rows.index:
             assert rows.at[BULK, "total_unit_mean"] >= 4 * mean["total_unit"]
+
+
+def test_money_of_those_whom_a_name_is_not_true_of_is_said_where_it_is_much():
+    """92 of 100 are on the named side of the mean, and the other 8 brought half of the money."""
+    spent = np.r_[np.full(92, 10.0), np.full(8, 115.0)]
+    profile = ClusterProfile(
+        0, 100, {}, {}, {}, {}, members={"total_spent": spent, "total_unit": spent}
+    )
+    is_true = np.arange(100) < 92
+    money = _share_of_money(profile, is_true)
+    assert money == 0.5
+    facts = pd.DataFrame({"true_of": [0.92], "true_money": [money]})
+    assert truth_sentence(facts, 100).endswith("customers, who brought 50% of its revenue")
+    alike = truth_sentence(facts.assign(true_money=0.8), 100)
+    assert alike == "true of 92% of its 100 customers"
+    for few in (np.arange(100) < 97, np.arange(100) < 3):
+        assert np.isnan(_share_of_money(profile, few)), "what few spent is theirs"

@@ -9,11 +9,17 @@ import numpy as np
 import pandas as pd
 
 from segmentation.book.behind import FEW, HIDDEN
-from segmentation.book.words.text import Html, plural, table_of
+from segmentation.book.words.text import Html, inert, listed, named, plural, table_of
 from segmentation.core.columns import format_money, format_percent, format_points
 from segmentation.core.groups import short_groups
 from segmentation.core.intervals import Z95
-from segmentation.core.limits import FALSE_ALARM, LEAST_CUSTOMERS, LEAST_PUBLISHED, MEAN_OF_FEW
+from segmentation.core.limits import (
+    BALANCED,
+    FALSE_ALARM,
+    LEAST_CUSTOMERS,
+    LEAST_PUBLISHED,
+    MEAN_OF_FEW,
+)
 
 
 def concentration_table(table: pd.DataFrame, *, customers: int) -> Html:
@@ -215,10 +221,27 @@ def plan_table(plan: pd.DataFrame, *, contact_cost: float, currency: str) -> Htm
     caption = (
         f"Both lists of every segment with a campaign, {n:,} customers: `campaign_arms.csv` of the run's "
         f"folder. Cost at {each} a contact (assumed). Difference of both halves' mean spend in "
-        "standard deviations; below 0.1 they count as alike. Whatever it is, customers of like past "
+        f"standard deviations; below {BALANCED:g} they count as alike. Whatever it is, customers of like past "
         "spend are compared with each other."
     )
     return table_of(rows, caption=caption, numeric=rows.columns[-5:])
+
+
+def plan_sentence(plan: pd.DataFrame) -> str:
+    """In which segments both halves have not spent alike, where there are any, in Markdown."""
+    kinds = list(plan["segment_type"])
+    unlike = plan[plan["spend_difference"].abs() >= BALANCED]
+    if unlike.empty:
+        return ""
+    each = [
+        f"{inert(named(row.segment, row.segment_type, kinds))} ({row.spend_difference:+.3f})"
+        for row in unlike.itertuples()
+    ]
+    return (
+        f"**Both halves are not alike in mean spend** of {listed(each)}, in standard deviations, the half to be "
+        "contacted less the other: chance has not divided the largest customers evenly. Read the comparison "
+        "by customers of like spend, as the read-out makes it, and no plain means."
+    )
 
 
 def trial_table(trial: pd.DataFrame) -> Html:

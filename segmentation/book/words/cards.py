@@ -24,9 +24,10 @@ from segmentation.core.limits import (
     LARGE_DIFFERENCE,
     LEAST_ALIKE,
     LEAST_PUBLISHED,
+    LEAST_SAME_NAME,
+    NAME_OF_MONEY,
     NEGLIGIBLE_DIFFERENCE,
 )
-from segmentation.segments.names import truth_sentence
 
 SHORT_SCALE = 2.0
 """Bars of all cards reach to the largest standardised difference, but at least to this one."""
@@ -115,13 +116,13 @@ def _tiles(row: Any, stability: pd.DataFrame, total: int, currency: str) -> str:
     ]
     if len(stability):
         found = stability.iloc[0]
-        tiles.append(
-            (
-                found["verdict"],
-                "in other samples",
-                f"overlap {found['jaccard']:.2f} of 1, on average",
+        more = f"overlap {found['jaccard']:.2f} of 1, on average"
+        if found["same_name"] < LEAST_SAME_NAME:
+            more += (
+                f"; its name is kept by {format_percent(found['same_name'])} of them only "
+                f"({format_percent(found['same_name_low'])} to {format_percent(found['same_name_high'])})"
             )
-        )
+        tiles.append((found["verdict"], "in other samples", more))
     else:
         tiles.append(("not tested", "in other samples", "one segment or too few customers"))
     cells = "".join(
@@ -302,6 +303,26 @@ def _cohorts(table: pd.DataFrame) -> str:
 def _inside(row: Any) -> str:
     """Share of a cohort, or that it is of few."""
     return "few" if 0 < row.inside < LEAST_PUBLISHED else format_percent(row.share)
+
+
+def truth_sentence(facts: pd.DataFrame, customers: int) -> str:
+    """Of how many members a name is true; empty where it says nothing of them.
+
+    Examples
+    --------
+    >>> truth_sentence(pd.DataFrame({"true_of": [0.84]}), 312)
+    'true of 84% of its 312 customers'
+    >>> truth_sentence(pd.DataFrame({"true_of": [0.92], "true_money": [0.48]}), 220)
+    'true of 92% of its 220 customers, who brought 48% of its revenue'
+    """
+    if facts.empty or not np.isfinite(facts["true_of"].iloc[0]):
+        return ""
+    heads = float(facts["true_of"].iloc[0])
+    money = float(facts["true_money"].iloc[0]) if "true_money" in facts else np.nan
+    text = f"true of {format_percent(heads)} of its {customers:,} customers"
+    if abs(heads - money) > NAME_OF_MONEY:
+        text += f", who brought {format_percent(money)} of its revenue"
+    return text
 
 
 def _names(facts: pd.DataFrame, customers: int) -> str:

@@ -100,5 +100,12 @@ def _foretold(segments: pd.DataFrame) -> str:
         for row in ends
     ]
     lows, highs = ([float(row[f"share_again_{end}"]) for row in ends] for end in ("low", "high"))
-    told = "foretold" if max(lows) > min(highs) else "not told apart"
-    return f"{told}: {parts[0]} did after the cut, {parts[1]}"
+    is_told = max(lows) > min(highs)
+    said = f"{parts[0]} did after the cut, {parts[1]}"
+    if large["as_today"].isna().any():  # no segment of today is called so
+        then = "foretold" if is_told else "not told apart, either"
+        return (
+            "at the cut other groups formed, so of today's segments nothing is foretold; of those of "
+            f"the cut it was {then}: {said}"
+        )
+    return f"{'foretold' if is_told else 'not told apart'}: {said}"

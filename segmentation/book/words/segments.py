@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from segmentation.book.words.cards import truth_sentence
 from segmentation.book.words.text import (
     Html,
     customers_of,
@@ -30,7 +31,7 @@ from segmentation.core.columns import (
 )
 from segmentation.core.limits import ALIKE_PRICES, BORDERLINE_MARGIN, STRONG_LOADING
 from segmentation.core.rule_files import with_names
-from segmentation.segments.names import fact_sentence, truth_sentence
+from segmentation.segments.names import fact_sentence
 
 
 def share_sentence(profile: pd.DataFrame, *, currency: str) -> str:

@@ -90,10 +90,10 @@ Markdown(words.relationship_sentence(customers, names=features))
 # ## Cohorts
 
 # %% mystnb={"figure": {"name": "fig-cohorts", "caption": "Share of each month's new customers who ordered again so many months later."}, "image": {"alt": "Heat map with a row per month of first order and a column per month since; darker cells mean more customers ordered again."}}
-plots.plot_cohorts(run["cohorts"])
+plots.plot_cohorts(run["cohorts"], days_unsure=run["days_unsure"])
 
 # %%
-Markdown(words.cohort_sentence(run["cohorts"], last_day=run["overview"]["as_of"]))
+Markdown(words.cohort_sentence(run["cohorts"], last_day=run["overview"]["as_of"], days_unsure=run["days_unsure"]))
 
 # %% [markdown]
 # ## Categories

@@ -76,6 +76,9 @@ plots.plot_shares(profile, colours=colours)
 # %%
 Markdown(words.share_sentence(profile, currency=currency))
 
+# %%
+words.Prose(words.early_group_sentence(run["repair"], run["findings"], list(run["chosen"])))
+
 # %% [markdown]
 # ## Segment by segment
 #
@@ -87,8 +90,11 @@ Markdown(words.share_sentence(profile, currency=currency))
 # %%
 differences = portraits.differences(customers)
 journeys = portraits.journeys(customers)
-cohorts = portraits.cohort_shares(customers, as_of=run["overview"]["as_of"])
-words.segment_cards(profile, differences, journeys, cohorts, run["facts"], run["stability"], currency=currency, colours=colours)
+cohorts = portraits.cohort_shares(customers, as_of=None if run["days_unsure"] else run["overview"]["as_of"])
+words.segment_cards(
+    profile, differences, journeys, cohorts, run["facts"], run["stability"], currency=currency, colours=colours,
+    other_dates=run["other_dates"],
+)
 
 # %% [markdown]
 # ## What sets them apart
@@ -103,7 +109,7 @@ Markdown(words.profile_sentence(profile, currency=currency))
 # ## What they buy
 
 # %%
-words.Prose(words.preferences_sentence(run["preferences"]))
+words.Prose(words.preferences_sentence(run["preferences"], run["days_unsure"]))
 
 # %%
 words.preferences_table(run["preferences"])
@@ -133,7 +139,7 @@ Markdown(words.facts_list(run["facts"], profile, rules, currency=currency))
 Markdown(words.rules_list(run["rules"], list(run["chosen"]), currency=currency))
 
 # %%
-Markdown(words.fidelity_sentence(run["fidelity"], run["separation"], list(run["chosen"])))
+Markdown(words.fidelity_sentence(run["fidelity"], run["separation"], list(run["chosen"]), run["days_unsure"]))
 
 # %% [markdown]
 # ## How certain each assignment is

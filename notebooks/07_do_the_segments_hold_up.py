@@ -53,6 +53,7 @@ Markdown(words.in_short(
     chosen=run["chosen"], k_rule=run["k_rule"], k_evidence=run["k_evidence"], verdict=run["verdict"],
     holdout=run["holdout"], holdout_segments=run["holdout_segments"], holdout_rankings=run["holdout_rankings"], holdout_cuts=run["holdout_cuts"],
     forecast_calibration=run["forecast_calibration"], forecast_facts=run["forecast_facts"],
+    days_unsure=run["days_unsure"], other_dates=run["other_dates"], other_dates_agreement=run["other_dates_agreement"],
 ))
 
 # %% [markdown]
@@ -83,7 +84,7 @@ plots.draw(
 )
 
 # %%
-Markdown(words.stability_sentence(stability, run["stability_whole"], list(run["chosen"])))
+Markdown(words.stability_sentence(stability, run["stability_whole"], list(run["chosen"]), run["days_unsure"]))
 
 # %%
 words.stability_table(stability)
@@ -147,6 +148,12 @@ Markdown(words.sensitivity_sentence(run["sensitivity"], list(run["chosen"]), cur
 # %% tags=["hide-output"]
 words.sensitivity_table(run["sensitivity"], currency=currency)
 
+# %%
+words.Prose(words.other_dates_sentence(run["other_dates"], run["other_dates_agreement"]))
+
+# %%
+words.other_dates_table(run["other_dates"])
+
 # %% [markdown]
 # ## Do they say who buys again?
 #
@@ -162,7 +169,7 @@ plots.draw(
 )
 
 # %%
-Markdown(words.holdout_sentence(run["holdout"], followed, currency=currency))
+Markdown(words.as_they_stand(words.holdout_sentence(run["holdout"], followed, currency=currency), run["days_unsure"]))
 
 # %%
 words.holdout_table(followed, currency=currency)
@@ -184,7 +191,7 @@ plots.draw(
 )
 
 # %%
-Markdown(words.ranking_sentence(run["holdout"], run["holdout_rankings"], run["stability"]))
+Markdown(words.as_they_stand(words.ranking_sentence(run["holdout"], run["holdout_rankings"], run["stability"]), run["days_unsure"]))
 
 # %%
 words.ranking_table(run["holdout_rankings"])

@@ -71,7 +71,7 @@ plots.draw(
 )
 
 # %%
-Markdown(words.stakes_sentence(advice, overview=run["overview"], currency=currency))
+Markdown(words.stakes_sentence(advice, overview=words.true_period(run["overview"], run["swap"]), currency=currency))
 
 # %%
 Markdown(words.break_even_sentence(advice, run["margins"], gross_margin=margin, contact_cost=contact_cost, currency=currency))
@@ -115,10 +115,13 @@ Markdown(words.call_first_sentence(
 Markdown(f"{words.first_round_sentence(advice)} {words.season_sentence(run['retention']['as_of'], run['overview']['as_of'])}")
 
 # %%
+words.Prose(words.early_group_sentence(run["repair"], run["findings"], list(run["chosen"])))
+
+# %%
 arms = campaign_plan.arms_of_run(listed, advice, seed=random_state)
 plan = campaign_plan.plan(arms, advice)
 words.recommendation_cards(
-    advice, plan, currency=currency, overview=run["overview"], cut=run["holdout"].get("cut", ""),
+    advice, plan, currency=currency, overview=words.true_period(run["overview"], run["swap"]), cut=run["holdout"].get("cut", ""),
     colours=colours, gross_margin=margin, margins=run["margins"], dates_hold=dates_hold,
 )
 
@@ -177,14 +180,15 @@ words.dependence_table(concentration.by_segment(customers))
 # Has it become more or less? In each quarter, the customers who spent in it:
 
 # %%
-quarters = concentration.over_time(run["quarters"], first_day=run["overview"]["first_order"], last_day=run["overview"]["as_of"])
+quarters = run["quarters"].head(0) if run["days_unsure"] else run["quarters"]  # none while days are unsure
+quarters = concentration.over_time(quarters, first_day=run["overview"]["first_order"], last_day=run["overview"]["as_of"])
 quarters["observed"] = np.where(quarters["is_complete"], "whole quarter", "part of a quarter")
 
 # %% mystnb={"figure": {"name": "fig-concentration-time", "caption": "Concentration of spend in every quarter, with 95% intervals."}, "image": {"alt": "Two panels of dots, one dot per quarter with a vertical line for its interval: the Gini coefficient on the left, the share of the largest 10% of customers on the right."}}
 plots.draw(
     sns.scatterplot, quarters, x="quarter", y=["gini", "top_share"], hue="observed", palette=plots.KINDS,
-    interval=True, nothing="No quarter has enough customers.", of_groups=True,
+    interval=True, nothing="Quarters are not told apart." if run["days_unsure"] else "No quarter has enough customers.", of_groups=True,
 )
 
 # %%
-Markdown(words.concentration_trend(quarters))
+Markdown(words.concentration_trend(quarters, run["days_unsure"]))

@@ -56,6 +56,7 @@ words.files_table(run["overview"]["source"])
 # %% tags=["remove-input"]
 Markdown(words.campaign_steps(
     run["campaign_plan"], run["overview"]["source"], is_told=not another_currency(run["recommendations"]),
+    dates_hold=not words.left_exchanged(run["overview"], run["swap"]),
 ))
 
 # %% [markdown]

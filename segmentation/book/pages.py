@@ -281,6 +281,7 @@ def _card(title: str, run: Run) -> str:
             rankings=run["holdout_rankings"],
             recommendations=run["recommendations"],
             verdict=run["verdict"],
+            other_dates=insights.in_brief(run["other_dates"], run["other_dates_agreement"]),
         ),
     )
 

@@ -22,12 +22,37 @@ def both_repairs(parameters: Parameters) -> dict[str, dict[str, Any]]:
     return {outcome: {"date_repair": outcome} for outcome in OUTCOMES}
 
 
+def judged_dates(
+    *, order_days: pd.DataFrame, registration_days: pd.DataFrame, parameters: Parameters
+) -> dict[str, Any]:
+    """Whether day and month of dates were exchanged, as found before any repair.
+
+    Parameters
+    ----------
+    order_days, registration_days : DataFrame
+        As the stage of orders gives them; empty for a customer table.
+
+    Returns
+    -------
+    dict
+        ``swap``, the evidence per column of dates; ``days_unsure``, why days of orders are not
+        to be counted with, or nothing; ``days_found``, lines per day as found.
+    """
+    if order_days.empty:
+        return {"swap": {}, "days_unsure": "", "days_found": pd.DataFrame()}
+    days = date_findings.days_as_found(order_days, date_repair=parameters.date_repair)
+    swap = date_findings.evidence_of(days, registration_days)
+    why = why_unsure(swap, date_repair=parameters.date_repair)
+    return {"swap": swap, "days_unsure": why, "days_found": days}
+
+
 def all_findings(
     *,
     line_findings: pd.DataFrame,
-    order_days: pd.DataFrame,
+    days_found: pd.DataFrame,
     registration_days: pd.DataFrame,
     ledger: pd.DataFrame,
+    swap: dict[str, Any],
     others: dict[str, Callable[[str], Any]],
     parameters: Parameters,
 ) -> dict[str, Any]:
@@ -35,8 +60,8 @@ def all_findings(
 
     Parameters
     ----------
-    order_days, registration_days : DataFrame
-        As the stage of orders gives them; empty for a customer table.
+    days_found, swap
+        As `judged_dates` gives them; empty for a customer table.
     ledger : DataFrame
         Its last row is the revenue that a finding's money is weighed with.
     others : dict of ``date_repair`` to what gives results of the same run under it
@@ -45,24 +70,18 @@ def all_findings(
     Returns
     -------
     dict
-        ``findings``, all of them, with how grave each is and what to do; ``swap``, the evidence per column of dates;
-        ``days_unsure``, why days of orders are not to be counted with, or nothing;
-        ``days_found``, lines per day as found; ``repair``, both outcomes; ``group_moves``,
-        who would change registration group. The last two are empty without a sign.
+        ``findings``, all of them, with how grave each is and what to do; ``repair``, both
+        outcomes; ``group_moves``, who would change registration group. The last two are
+        empty without a sign.
     """
     date_repair = parameters.date_repair
     revenue = ledger["amount"].iloc[-1]
     words = partial(told, currency=parameters.currency, revenue=revenue)
-    names = ("days_found", "repair", "group_moves")
-    results: dict[str, Any] = {"findings": words(line_findings), "swap": {}}
-    results["days_unsure"] = ""
-    results |= {name: pd.DataFrame() for name in names}
-    if order_days.empty:
+    results: dict[str, Any] = {"findings": words(line_findings)}
+    results |= {name: pd.DataFrame() for name in ("repair", "group_moves")}
+    if days_found.empty:
         return results
-    days = date_findings.days_as_found(order_days, date_repair=date_repair)
-    swap = date_findings.evidence_of(days, registration_days)
-    results |= {"swap": swap, "days_found": days}
-    results["days_unsure"] = why_unsure(swap, date_repair=date_repair)
+    days = days_found
     changed = 0
     if date_repair != "off" or swap["order_date"]["strength"] != "none":
         tables, as_of = {}, {}

@@ -51,7 +51,7 @@ WORKBOOK_CSV = "workbook_csv"
 SHIPPED_WORKBOOK_PROFILE = "marketplace"
 WORKBOOK_STAGES = (
     *("orders", "findings", "segments", "stability", "preferences", "recommendations", "forecast"),
-    *("next_steps", "cuts"),
+    *("history", "next_steps", "cuts"),
 )
 """Stages whose results the workbook is made of."""
 PROCESSED_FOLDER = PROJECT_ROOT / "data" / "processed_data"

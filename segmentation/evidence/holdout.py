@@ -22,7 +22,7 @@ from segmentation.evidence.by_group import k_scores_of
 from segmentation.evidence.choose_k import choose_k
 from segmentation.evidence.k_scores import score_fits
 from segmentation.evidence.rankings import follow
-from segmentation.orders.days_unsure import is_cut_alike
+from segmentation.orders.days_unsure import LOOK_EXCHANGED, is_cut_alike
 from segmentation.segments import kmeans
 from segmentation.segments import names as naming
 from segmentation.segments.dbscan import fit_dbscan
@@ -262,7 +262,7 @@ def hold_out(
     if cut["reason"]:
         return no_holdout(cut["reason"])
     day, last_day = (dt.date.fromisoformat(cut[name]) for name in ("cut", "last_day"))
-    if days_unsure and not is_cut_alike(order_days, day):
+    if days_unsure and not is_cut_alike(order_days, day, as_of=parameters.as_of):
         return no_holdout(days_unsure)
     if len(cut_features) < LEAST_CUSTOMERS:
         return no_holdout(f"only {len(cut_features):,} customer(s) had bought by {day}")
@@ -311,7 +311,7 @@ def hold_out(
         "holdout": {
             "possible": True,
             "reason": "",
-            "unfollowed": days_unsure,
+            "unfollowed": LOOK_EXCHANGED if days_unsure else "",
             "cut": day.isoformat(),
             "last_day": last_day.isoformat(),
             "days_after": horizon,

@@ -75,9 +75,16 @@ WHERE left_over IS NOT NULL ORDER BY ABS(left_over - margin) DESC, left_over LIM
 
 
 def preferences(
-    *, snapshot: Snapshot, overview: dict[str, Any], segments: pd.DataFrame, parameters: Parameters
+    *,
+    snapshot: Snapshot,
+    overview: dict[str, Any],
+    segments: pd.DataFrame,
+    days_unsure: str,
+    parameters: Parameters,
 ) -> dict[str, Any]:
     """Share of each segment's spend by category, product, country, payment and season.
+
+    No season where days of orders are unsure.
 
     Read from files only: a database sends one row per customer, and no lines.
 
@@ -101,7 +108,7 @@ def preferences(
         clean.clean(engine, **rules_of(parameters), as_of=pd.Timestamp(overview["as_of"]).date())
         engine.connection.register("members", pa.Table.from_pandas(members, preserve_index=False))
         first, last = (pd.Timestamp(overview[name]) for name in ("first_order", "as_of"))
-        is_long = (last - first).days >= SEASONS_AFTER
+        is_long = (last - first).days >= SEASONS_AFTER and not days_unsure
         for name in DIMENSIONS if is_long else DIMENSIONS[:-1]:
             found = engine.query(_shares_by(name))
             tables.append(compared(found, members).assign(dimension=name))

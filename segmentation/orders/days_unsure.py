@@ -10,11 +10,12 @@ import pandas as pd
 
 from segmentation.orders.date_swap import swapped
 
+LOOK_EXCHANGED = "day and month of order_date look exchanged"
 UNSURE = (
-    "day and month of order_date look exchanged, so who was silent when is not known until "
-    "date_repair is set (Data understanding says how)"
+    f"{LOOK_EXCHANGED}, so who was silent when is not known until date_repair is set, "
+    "as Data understanding says"
 )
-"""Why nothing is told by quarters, silence or days after a cut."""
+"""Why nothing is told by quarters, silence or days after a cut: in short, and what to do."""
 
 
 def left_exchanged(overview: Mapping[str, Any], swap: Mapping[str, Any]) -> dict[str, str]:
@@ -40,10 +41,11 @@ def why_unsure(swap: Mapping[str, Any], *, date_repair: str) -> str:
     return UNSURE if left.get("order_date") == "strong" else ""
 
 
-def is_cut_alike(order_days: pd.DataFrame, cut: dt.date) -> bool:
+def is_cut_alike(order_days: pd.DataFrame, cut: dt.date, *, as_of: dt.date | str = "auto") -> bool:
     """Whether every kept line stays on its side of a day if day and month are exchanged.
 
-    The year stays, so a cut after the 12th of December divides orders alike.
+    The year stays, so a cut after the 12th of December divides orders alike. Where the last day
+    of observation is set, every line must stay on its side of that as well.
 
     Examples
     --------
@@ -51,6 +53,10 @@ def is_cut_alike(order_days: pd.DataFrame, cut: dt.date) -> bool:
     >>> is_cut_alike(days, dt.date(2021, 12, 23)), is_cut_alike(days, dt.date(2021, 5, 1))
     (True, False)
     """
-    days = pd.to_datetime(order_days.loc[order_days["kept"] > 0, "day"])
-    end = pd.Timestamp(cut)
-    return bool(((days <= end) == (swapped(days) <= end)).all())
+    every = pd.to_datetime(order_days["day"])
+    kept = every[(order_days["kept"] > 0).to_numpy()]
+    asked = [(kept, cut), *([(every, as_of)] if as_of != "auto" else [])]
+    return all(
+        bool(((days <= pd.Timestamp(end)) == (swapped(days) <= pd.Timestamp(end))).all())
+        for days, end in asked
+    )

@@ -21,6 +21,7 @@ from segmentation.core.limits import QUARTER_DAYS
 from segmentation.core.own_folders import COMPARISON, refuse_foreign
 from segmentation.core.parameters import load_yaml, resolve_path
 from segmentation.core.placing import new_folder
+from segmentation.orders.days_unsure import LOOK_EXCHANGED
 from segmentation.run.run import Run
 from segmentation.segments.model import load_model
 
@@ -60,8 +61,8 @@ def open_changes(run: Run, previous_run: str = "") -> Changes:
         return Changes(f"the earlier run {Path(previous_run).name}", compare(earlier, later))
     if run.own_labels is not None:
         return Changes("the segments are labels of your own, and nobody had them earlier", None)
-    if why := run["days_unsure"]:
-        return Changes(why, None)
+    if run["days_unsure"]:
+        return Changes(LOOK_EXCHANGED, None)
     overview = run["overview"]
     if overview["as_of"] is None:
         return Changes("the source has no order dates, so nothing earlier is known", None)

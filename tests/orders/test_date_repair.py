@@ -11,14 +11,23 @@ import pandas as pd
 import pytest
 from conftest import ROOT, TinyShop, order
 
+from segmentation.book import words
+from segmentation.core.columns import format_percent
 from segmentation.core.parameters import parameters_from
+from segmentation.evidence.holdout import standing_by
 from segmentation.orders.date_swap import swap_evidence, swapped
-from segmentation.orders.days_unsure import UNSURE
+from segmentation.orders.days_unsure import LOOK_EXCHANGED, UNSURE
 from segmentation.run.compare_runs import open_changes
 from segmentation.run.run import Run
 
 REAL = ROOT.parent / "shared" / "data"
 MARKETPLACE = REAL / "marketplace"
+IN_SHORT = (
+    *("stability", "stability_whole", "starts", "sensitivity", "chosen", "k_rule", "k_evidence"),
+    *("verdict", "holdout", "holdout_segments", "holdout_rankings", "holdout_cuts"),
+    *("forecast_calibration", "forecast_facts", "days_unsure", "other_dates"),
+    "other_dates_agreement",
+)
 needs_marketplace = pytest.mark.skipif(
     not MARKETPLACE.is_dir(), reason="real marketplace is absent: put it at ../shared/data"
 )
@@ -208,10 +217,10 @@ def test_nothing_is_told_by_quarters_while_day_and_month_look_exchanged(tmp_path
     assert {name for name in listed if len(found[name])} == set()
     assert found["no_history"] == found["forecast_facts"]["reason"] == UNSURE
     assert mended["no_history"] == mended["days_unsure"] == ""
-    assert open_changes(found).with_what == UNSURE
+    assert open_changes(found).with_what == LOOK_EXCHANGED
     # the year stays, so a cut at its end divides orders alike: what came after it at all is told
     assert found["holdout"]["possible"]
-    assert found["holdout"]["unfollowed"] == UNSURE
+    assert found["holdout"]["unfollowed"] == LOOK_EXCHANGED
     shop.parameters["calibration_end"] = "2022-03-05"
     other = Run(parameters_from(shop.parameters), tmp_path)["holdout"]
     assert (other["possible"], other["reason"]) == (False, UNSURE)
@@ -231,3 +240,75 @@ def test_the_workbook_says_why_nobody_slipped_while_days_are_unsure(tmp_path):
             .ravel()
         )
         assert f"Nobody is on this list: {UNSURE}." in cells
+
+
+def test_each_segment_says_how_many_would_stay_with_the_dates_put_right(tmp_path):
+    shop = exchanged_shop(tmp_path)
+    found, mended = (
+        Run(parameters_from(shop.parameters | {"date_repair": repair}), tmp_path)
+        for repair in ("off", "swap_day_month")
+    )
+
+    stay, agreement = found["other_dates"], found["other_dates_agreement"]
+
+    placed = standing_by(found["model"], mended["features"]).set_index("customer_id")["segment"]
+    now = found["segments"].set_index("customer_id")["segment"]
+    same = (placed.reindex(now.index) == now).groupby(now).sum()
+    assert stay.set_index("segment")["stay"].to_dict() == same.to_dict()
+    assert stay["customers"].sum() == len(now)
+    assert -1 <= agreement < 1
+    assert mended["other_dates"].empty and mended["other_dates_agreement"] is None
+    said = words.other_dates_sentence(stay, agreement)
+    share = format_percent(stay["stay"].sum() / len(now))
+    assert f"{share} of customers are still in their segment" in said
+    assert f"{agreement:.2f} of 1 (adjusted Rand" in said
+    assert words.other_dates_sentence(mended["other_dates"], None) == ""
+    results = {name: found[name] for name in IN_SHORT}
+    assert words.in_short(**results).startswith(
+        "**Do not build on these groups yet.** As the dates stand:\n\n- **Other dates?** Once day"
+    )
+
+
+def test_what_hangs_on_days_is_not_told_while_they_are_unsure(tmp_path):
+    run = Run(parameters_from(exchanged_shop(tmp_path).parameters), tmp_path)
+    why = run["days_unsure"]
+
+    said = [
+        words.cohort_sentence(run["cohorts"], last_day=run["overview"]["as_of"], days_unsure=why),
+        words.concentration_trend(run["quarters"], why),
+        words.slipped_sentence(
+            None, run["movement"], kinds=["normal"], currency="USD", is_told=True, no_history=why
+        ),
+        words.cuts_sentence(run["holdout_cuts"], run["no_history"]),
+        words.sample_size_sentence(
+            run["campaign_sizes"], no_holdout=run["holdout"]["unfollowed"]
+        ),
+        words.call_first_sentence(
+            run["call_first"], run["call_first_facts"], run["forecast_facts"], ["normal"],
+            currency="USD",
+        ),
+        words.movement_sentence(
+            run["movement"], run["slipping"], profile=run["profile"], currency="USD", no_history=why
+        ),
+    ]  # fmt: skip
+
+    assert [LOOK_EXCHANGED in text for text in said] == [True] * len(said)
+    proof = words.holdout_sentence(run["holdout"], run["holdout_segments"], currency="USD")
+    assert "**is the same either way**" in proof
+    meant = words.true_period(run["overview"], run["swap"])
+    assert (meant["first_order"], meant["as_of"]) == ("2021-07-01", "2022-08-31")
+
+
+def test_a_group_that_is_an_effect_of_days_is_called_so():
+    repair = pd.DataFrame(
+        {"date_repair": ["off", "swap_day_month"], "pre_register": [9, 8], "same_month": [3, 8]}
+    )
+    filled_in = pd.DataFrame({"finding": ["coarse_registration"], "rows": [40]})
+    kinds = ["normal", "pre_register"]
+
+    said = words.early_group_sentence(repair, filled_in, kinds)
+
+    assert said.startswith("**No customer surely ordered before registering**")
+    assert words.early_group_sentence(repair, filled_in.assign(rows=0), kinds) == ""
+    assert words.early_group_sentence(repair.assign(same_month=7), filled_in, kinds) == ""
+    assert words.early_group_sentence(repair, filled_in, ["normal"]) == ""

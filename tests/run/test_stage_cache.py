@@ -21,6 +21,7 @@ from segmentation.run.stages import STAGES
 
 BEFORE_CLUSTERING = {
     "orders",
+    "dates",
     "findings",
     "cut",
     "prepared",
@@ -59,7 +60,7 @@ def test_run_says_what_it_computed_and_what_it_reused(finished):
     line = next(one for one in again.out.splitlines() if one.startswith("stages: "))
     computed, reused = line.removeprefix("stages: ").split("; ")
     assert reused == (
-        "reused orders, findings, cut, prepared, tuning, structure, anomalies, history"
+        "reused orders, dates, findings, cut, prepared, tuning, structure, anomalies, history"
     )
     assert computed.startswith("computed segments ")
     assert {s for s, was in stages_of(finished.result).items() if was} == BEFORE_CLUSTERING

@@ -112,7 +112,7 @@ def test_groups_list_their_results_with_what_they_are(run):
     listed = {name for group in GROUPS for name in dir(getattr(run, group))}
     assert listed == set(GIVEN_BY)
     assert dir(run.customers) == [
-        *("cut", "cut_features", "features", "followed", "history", "scaled"),
+        *("cut", "cut_features", "features", "followed", "history", "no_history", "scaled"),
     ]
     assert repr(run.customers).splitlines()[3].split(maxsplit=1) == [
         "features", "one row per customer with every feature and its group",

@@ -189,7 +189,7 @@ def plot_movement(
     days = sorted(movement["as_of"].unique()) if len(movement) else []
     if len(days) < 2:
         return style.sentence_figure(
-            f"No quarter's end is looked at: {no_history}."
+            "No quarter's end is looked at."
             if no_history
             else "The data hold no two quarters' ends to compare."
         )
@@ -252,9 +252,7 @@ def plot_retention(
     kept = retention[retention["customers"] >= LEAST_CUSTOMERS] if len(retention) else retention
     if kept.empty or kept["as_of"].nunique() < 2:
         return style.sentence_figure(
-            f"No quarter can be followed: {no_history}."
-            if no_history
-            else "Fewer than two quarters can be followed."
+            "No quarter is followed." if no_history else "Fewer than two quarters can be followed."
         )
     height = max(3.0, FOOT + _room(map(_named, kept["segment"].unique())))
     fig, (ax,) = common.panels(1, columns=1, height=height)
@@ -299,7 +297,7 @@ def plot_drift(drift: pd.DataFrame | None) -> Figure:
         ``psi`` is the population stability index.
     """
     if drift is None or drift.empty:
-        return style.sentence_figure("The runs have no feature in common.")
+        return style.sentence_figure("There is no earlier run, or it has no feature in common.")
     ordered = drift.sort_values("psi", kind="stable", ascending=False)
     names = [
         schema.FEATURES[row.feature].label + ("" if row.in_use else "\n(not in the model)")

@@ -101,7 +101,7 @@ def _month_axis(ax: Axes, first: int, last: int) -> None:
 
 
 @style.report_figure
-def plot_cohorts(cohorts: pd.DataFrame) -> Figure:
+def plot_cohorts(cohorts: pd.DataFrame, *, days_unsure: str = "") -> Figure:
     """Who came back: share of each month's new customers that ordered again n months later.
 
     Read along a row how one cohort fades, and down a column whether newer cohorts return
@@ -112,7 +112,11 @@ def plot_cohorts(cohorts: pd.DataFrame) -> Figure:
     ----------
     cohorts : DataFrame with columns ``cohort, months_since, customers, revenue, cohort_size``
         One row per cohort (month of the first order) and month since with any order.
+    days_unsure : str
+        Why no month of an order is known, or nothing.
     """
+    if days_unsure:
+        return style.sentence_figure("No month is whole, so no cohort is drawn.")
     if cohorts.empty:
         return style.sentence_figure(
             "This source is a customer table: it has no orders to follow by cohort."

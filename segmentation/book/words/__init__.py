@@ -54,6 +54,7 @@ from segmentation.book.words.data import (
     skew_sentence,
 )
 from segmentation.book.words.dates import (
+    early_group_sentence,
     moves_sentence,
     moves_table,
     precision_sentence,
@@ -74,6 +75,12 @@ from segmentation.book.words.findings import findings_sentence, findings_table, 
 from segmentation.book.words.front import front_page
 from segmentation.book.words.handover import handover, model_card, weaknesses
 from segmentation.book.words.in_short import in_short
+from segmentation.book.words.other_dates import (
+    as_they_stand,
+    in_brief,
+    other_dates_sentence,
+    other_dates_table,
+)
 from segmentation.book.words.prediction import (
     evidence_summary,
     followed_told,
@@ -138,7 +145,7 @@ from segmentation.book.words.structure import (
     scores_sentence,
 )
 from segmentation.book.words.text import Prose, table_of
-from segmentation.book.words.warnings import true_months
+from segmentation.book.words.warnings import true_months, true_period
 from segmentation.book.words.what_if import what_if_sliders
 from segmentation.orders.days_unsure import left_exchanged
 
@@ -148,6 +155,7 @@ __all__ = [
     "anomaly_reasons_table",
     "anomaly_sentence",
     "api_examples",
+    "as_they_stand",
     "banner",
     "break_even_sentence",
     "calibration_sentence",
@@ -170,6 +178,7 @@ __all__ = [
     "dbscan_evidence_sentence",
     "dependence_table",
     "drift_table",
+    "early_group_sentence",
     "effect_sentence",
     "evidence_summary",
     "explained_sentence",
@@ -191,6 +200,7 @@ __all__ = [
     "handover",
     "holdout_sentence",
     "holdout_table",
+    "in_brief",
     "in_short",
     "k_choice",
     "k_table",
@@ -209,6 +219,8 @@ __all__ = [
     "moves_sentence",
     "moves_table",
     "names_sentence",
+    "other_dates_sentence",
+    "other_dates_table",
     "outlier_sentence",
     "overview_sentence",
     "parameters_table",
@@ -261,6 +273,7 @@ __all__ = [
     "trial_sentence",
     "trial_table",
     "true_months",
+    "true_period",
     "versions_table",
     "weaknesses",
     "what_if_sliders",

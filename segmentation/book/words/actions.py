@@ -20,6 +20,7 @@ from segmentation.core.limits import (
     LEAST_PUBLISHED,
     MEAN_OF_FEW,
 )
+from segmentation.orders.days_unsure import LOOK_EXCHANGED
 
 
 def concentration_table(table: pd.DataFrame, *, customers: int) -> Html:
@@ -165,6 +166,9 @@ def sample_size_sentence(sizes: pd.DataFrame, *, no_holdout: str) -> str:
             f"How many customers order anyway is not known ({why}), so nothing can be said about "
             "the size of a test. Run a first one and leave half of the segment alone: the share of "
             "these who order is the figure that is missing."
+            if no_holdout != LOOK_EXCHANGED
+            else f"How many customers order anyway is not known ({LOOK_EXCHANGED}), so nothing can be said "
+            "about the size of a test **until the dates are put right**."
         )
     if known["break_even"].isna().all():
         return (
@@ -331,8 +335,13 @@ def _between(shares: pd.Series[float]) -> str:
     return f", {' to '.join(ends)} in between"
 
 
-def concentration_trend(quarters: pd.DataFrame) -> str:
-    """Whether spend is more concentrated in the last whole quarter than in the first compared."""
+def concentration_trend(quarters: pd.DataFrame, days_unsure: str = "") -> str:
+    """Whether spend is more concentrated in the last whole quarter than in the first compared.
+
+    ``days_unsure`` says why no quarter of an order is known, or nothing.
+    """
+    if days_unsure:
+        return f"Whether it has is not told: {LOOK_EXCHANGED}."
     whole = quarters.iloc[1:]  # in the first quarter of the data everybody is new
     whole = whole[whole["is_complete"]] if len(whole) else whole
     if len(whole) < 2:

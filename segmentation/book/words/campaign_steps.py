@@ -8,6 +8,7 @@ import shlex
 import pandas as pd
 
 from segmentation.book.words.text import in_code, inert, named, plural
+from segmentation.book.words.warnings import ONCE_RIGHT
 from segmentation.core.columns import format_percent, format_points
 from segmentation.deliver.campaign_lists import size_sentence
 
@@ -34,7 +35,9 @@ def results_sentence(customers: pd.DataFrame, plan: pd.DataFrame, call_first: pd
     return f"{text}{says}; the model beside it gives new customers theirs."
 
 
-def campaign_steps(plan: pd.DataFrame, folder_name: str, *, is_told: bool = True) -> str:
+def campaign_steps(
+    plan: pd.DataFrame, folder_name: str, *, is_told: bool = True, dates_hold: bool = True
+) -> str:
     """The first campaign of a plan, a command a step.
 
     Parameters
@@ -45,6 +48,8 @@ def campaign_steps(plan: pd.DataFrame, folder_name: str, *, is_told: bool = True
         Name of the run's folder.
     is_told : bool
         Whether it is told when a campaign pays: not where the cost cannot be right.
+    dates_hold : bool
+        Whether day and month of orders are what they seem; else nothing is sent yet.
 
     Returns
     -------
@@ -102,7 +107,8 @@ def campaign_steps(plan: pd.DataFrame, folder_name: str, *, is_told: bool = True
             + (f" --break-even {_decimals(pays)}" if is_told else "")
         ),
     ]
-    return "\n\n".join(f"{number}. {_indented(step)}" for number, step in enumerate(steps, 1))
+    numbered = [f"{number}. {_indented(step)}" for number, step in enumerate(steps, 1)]
+    return "\n\n".join(numbered if dates_hold else [ONCE_RIGHT.strip(), *numbered])
 
 
 def _pays(response: float, customers: int) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from segmentation.book.words.other_dates import stay_words
 from segmentation.book.words.text import (
     Html,
     customers_of,
@@ -45,6 +46,7 @@ def segment_cards(
     *,
     currency: str,
     colours: Mapping[str, str],
+    other_dates: pd.DataFrame | None = None,
 ) -> Html:
     """Size, typical customer, differences, journeys and cohorts of every segment.
 
@@ -56,6 +58,8 @@ def segment_cards(
     facts, stability : DataFrame
         Why each name, and how well the segment holds under resampling.
     colours : mapping of segment to colour
+    other_dates : DataFrame, optional
+        Who would stay with the dates put right, where days of orders are unsure.
     """
     kinds = list(profile["segment_type"].unique())
     several = len(kinds) > 1
@@ -73,6 +77,7 @@ def segment_cards(
         who = customers_of(row.segment_type, kinds) if several else ""
         sections = [
             _tiles(row, parts["stability"], total, currency),
+            _stay(other_dates, row),
             _typical(parts["typical"], currency, full=full),
             _journeys(parts["journeys"], currency),
             _cohorts(parts["cohorts"]),
@@ -131,6 +136,12 @@ def _tiles(row: Any, stability: pd.DataFrame, total: int, currency: str) -> str:
         for value, what, more in tiles
     )
     return f'<ul class="profile-tiles">{cells}</ul>'
+
+
+def _stay(other_dates: pd.DataFrame | None, row: Any) -> str:
+    """Who would still be in the segment if the dates of orders were put right."""
+    said = "" if other_dates is None else stay_words(_of(other_dates, row))
+    return f'<p class="profile-why">{html.escape(said)}</p>' if said else ""
 
 
 def _typical(table: pd.DataFrame, currency: str, *, full: float) -> str:

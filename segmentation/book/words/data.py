@@ -30,7 +30,7 @@ from segmentation.core.columns import (
     format_value,
 )
 from segmentation.core.limits import FAR_OUT, SKEWED, STRONG_CORRELATION
-from segmentation.orders.days_unsure import left_exchanged
+from segmentation.orders.days_unsure import LOOK_EXCHANGED, left_exchanged
 
 NO_ORDERS = "This source is a customer table: it has no orders, so there is nothing to say here."
 
@@ -367,14 +367,18 @@ def concentration_sentence(features: pd.DataFrame, shares: pd.DataFrame) -> str:
     )
 
 
-def cohort_sentence(cohorts: pd.DataFrame, *, last_day: str | None = None) -> str:
-    """How many customers of a month come back in later months.
+def cohort_sentence(
+    cohorts: pd.DataFrame, *, last_day: str | None = None, days_unsure: str = ""
+) -> str:
+    """How many customers of a month come back in later months; nothing where days are unsure.
 
     A month that ends after ``last_day``, the last day of observation, is not whole: whoever
     could be followed into it only has not been followed that long.
     """
     if cohorts.empty:
         return NO_ORDERS
+    if days_unsure:
+        return f"Who came back in which month is not told: {LOOK_EXCHANGED}."
     later = cohorts[cohorts["months_since"] > 0]
     if later.empty:
         return "No customer ordered again in a later month."

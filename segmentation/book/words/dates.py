@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from segmentation.book.words.text import Html, dollars, plural, table_of
 from segmentation.core.columns import format_money, format_percent
-from segmentation.core.groups import group_labels
+from segmentation.core.groups import SEGMENT_TYPES, group_labels
 from segmentation.core.limits import PRECISION_DAYS
 
 REPAIR_WORDS = {"off": "as found", "swap_day_month": "day and month exchanged"}
 _USED = {"off": "as found", "swap_day_month": "with day and month exchanged"}
+EARLY = SEGMENT_TYPES[1]
+"""The group of those who ordered before registering."""
 NO_DATES = "This source is a customer table: it has no order dates to judge."
 
 
@@ -207,6 +209,24 @@ def moves_sentence(group_moves: pd.DataFrame, repair: pd.DataFrame, *, currency:
     return f"{text}\n\n{_precision(repair)}"
 
 
+def _is_effect_of_days(repair: pd.DataFrame) -> bool:
+    """Whether all who ordered before registering did so in the same month, with dates put right."""
+    row = repair.set_index("date_repair").loc["swap_day_month"]
+    return bool(row["same_month"] == row["pre_register"] > 0)
+
+
+def early_group_sentence(repair: pd.DataFrame, findings: pd.DataFrame, kinds: Sequence[str]) -> str:
+    """That nobody surely ordered before registering, where that group is one of the pages'."""
+    filled_in = (findings["finding"] == "coarse_registration") & (findings["rows"] > 0)
+    if EARLY not in kinds or repair.empty or not filled_in.any() or not _is_effect_of_days(repair):
+        return ""
+    return (
+        f"**No customer surely {group_labels(kinds)[EARLY]}**: with day and month of orders put right "
+        "each of that group did so in the month of the registration, whose day was filled in. "
+        "The group is an effect of days, so nobody should get another offer for being in it."
+    )
+
+
 def _precision(repair: pd.DataFrame) -> str:
     row = repair.set_index("date_repair").loc["swap_day_month"]
     off = repair.set_index("date_repair").loc["off"]
@@ -219,7 +239,7 @@ def _precision(repair: pd.DataFrame) -> str:
         f"that; after the exchange, **{row['within_precision']:,} of {n:,}**, and "
         f"{row['same_month']:,} of them ordered in the calendar month of their registration."
     )
-    if row["same_month"] == n:
+    if _is_effect_of_days(repair):
         text += (
             " Not one of them is surely an order before registration: with registration known to "
             "the month, the group is an effect of its day."

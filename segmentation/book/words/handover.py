@@ -10,7 +10,16 @@ import pandas as pd
 from segmentation.actions.recommend import NOT_AT_THIS_COST
 from segmentation.book.behind import told_parts
 from segmentation.book.words.structure import FAILED_WORDS, own_labels_sentence, structure_word
-from segmentation.book.words.text import customers_of, in_group, inert, label, listed, named, plural
+from segmentation.book.words.text import (
+    as_sentence,
+    customers_of,
+    in_group,
+    inert,
+    label,
+    listed,
+    named,
+    plural,
+)
 from segmentation.core.columns import format_percent
 from segmentation.core.limits import (
     BORDERLINE_MARGIN,
@@ -20,6 +29,7 @@ from segmentation.core.limits import (
     REASONABLE_STRUCTURE,
 )
 from segmentation.evidence.verdict import beside_smooth
+from segmentation.orders.days_unsure import LOOK_EXCHANGED
 from segmentation.segments.own_labels import OWN_LABELS
 
 
@@ -35,13 +45,17 @@ def weaknesses(
     rankings: pd.DataFrame,
     recommendations: pd.DataFrame,
     verdict: dict[str, Any],
+    other_dates: str = "",
 ) -> list[str]:
     """Every weakness that the evidence of a run shows, the gravest kinds first.
+
+    ``other_dates`` says what would become of the segments, where days of orders are unsure.
 
     Nothing is listed that the run did not measure; where nothing is found, that is said.
     """
     kinds = list(chosen)
     found = [
+        *([as_sentence(f"{LOOK_EXCHANGED}: {other_dates}")] if other_dates else []),
         *_of_structure(chosen, k_evidence, k_rule, kinds),
         *_of_kinds(verdict, kinds),
         *_of_stability(stability, kinds),

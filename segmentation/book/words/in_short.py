@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from segmentation.book.words.front_numbers import guessed_and_came, is_rough
+from segmentation.book.words.other_dates import AS_THEY_STAND, in_brief
 from segmentation.book.words.text import as_many, as_sentence, inert, named
 from segmentation.book.words.trust import DOUBTED, beaten, divided_doubts, trust_of
 from segmentation.core.columns import format_percent
@@ -25,14 +26,17 @@ def in_short(**results: Any) -> str:
     **results
         ``stability, stability_whole, starts, sensitivity, chosen, k_rule, k_evidence, verdict,
         holdout, holdout_segments, holdout_rankings, holdout_cuts, forecast_calibration,
-        forecast_facts`` of a run, by these names.
+        forecast_facts, days_unsure, other_dates, other_dates_agreement`` of a run, by these names.
     """
     lines = "\n".join(f"- **{asked}** {as_sentence(found)}" for asked, found in _lines(results))
-    return f"**{trust_of(results)[1]}**\n\n{lines}"
+    stand = f" {AS_THEY_STAND.strip()}" if results["days_unsure"] else ""
+    return f"**{trust_of(results)[1]}**{stand}\n\n{lines}"
 
 
 def _lines(run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     chosen, holdout = run["chosen"], run["holdout"]
+    if said := in_brief(run["other_dates"], run["other_dates_agreement"]):
+        yield "Other dates?", said
     yield "Other customers?", _drawn_anew(run["stability"], run["stability_whole"], list(chosen))
     starts = run["starts"]
     if len(starts):

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from segmentation.book.behind import ABOUT_FEW, rough, withheld, without_few
+from segmentation.book.words.other_dates import CUT_HOLDS
 from segmentation.book.words.text import (
     Html,
     customers_of,
@@ -60,6 +61,8 @@ def holdout_sentence(holdout: dict[str, Any], segments: pd.DataFrame, *, currenc
         f"{n:,} customers followed for {plural(holdout['days_after'], 'day')}, up to "
         f"{holdout['last_day']}. {again:,} of them ({format_percent(again / n)}) bought again, for {money}."
     )
+    if holdout.get("unfollowed"):
+        text += f" {CUT_HOLDS}"
     if best is None or worst is None:
         return (
             f"{text} There are no two segments of {LEAST_CUSTOMERS} customers or more to compare."

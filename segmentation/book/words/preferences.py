@@ -18,6 +18,7 @@ from segmentation.core.columns import format_money, format_percent
 from segmentation.core.limits import LEAST_PUBLISHED, ONE_ORDER_MARGIN, PREFERENCE_POINTS
 from segmentation.core.phrases import shorten
 from segmentation.evidence.preferences import SEASON
+from segmentation.orders.days_unsure import LOOK_EXCHANGED
 
 NOTHING = Html("", "")
 MOST_ROWS = 20
@@ -37,8 +38,11 @@ QUARTERS = {
 }
 
 
-def preferences_sentence(preferences: pd.DataFrame) -> str:
-    """The largest difference of each kind, in Markdown; or that there is none."""
+def preferences_sentence(preferences: pd.DataFrame, days_unsure: str = "") -> str:
+    """The largest difference of each kind, in Markdown; or that there is none.
+
+    ``days_unsure`` says why no season of an order is known, or nothing.
+    """
     if preferences.empty:
         return ""
     found = _largest_first(preferences)
@@ -66,7 +70,9 @@ def preferences_sentence(preferences: pd.DataFrame) -> str:
         )
     if SEASON not in set(preferences["dimension"]):
         said.append(
-            "Seasons are not compared: the orders go over less than two years, and whoever came "
+            f"Seasons are not compared: {LOOK_EXCHANGED}."
+            if days_unsure
+            else "Seasons are not compared: the orders go over less than two years, and whoever came "
             "late would seem to love the last season."
         )
     elif (found["dimension"] == SEASON).any():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from segmentation.book.behind import FEW, HIDDEN
+from segmentation.book.words.other_dates import as_they_stand
 from segmentation.book.words.text import (
     Html,
     as_many,
@@ -37,8 +38,13 @@ NOT_TESTED = (
 )
 
 
-def stability_sentence(stability: pd.DataFrame, whole: pd.DataFrame, kinds: list[str]) -> str:
-    """Would other customers of the same kind give the same segments?"""
+def stability_sentence(
+    stability: pd.DataFrame, whole: pd.DataFrame, kinds: list[str], days_unsure: str = ""
+) -> str:
+    """Would other customers of the same kind give the same segments?
+
+    ``days_unsure`` says why days of orders are not to be counted with, or nothing.
+    """
     parts = []
     for kind in kinds:
         rows, overall = of_kind(stability, kind), of_kind(whole, kind).set_index("method")
@@ -52,7 +58,8 @@ def stability_sentence(stability: pd.DataFrame, whole: pd.DataFrame, kinds: list
             f"95% of resamples {one['agreement_low']:.2f} to {one['agreement_high']:.2f}; half of "
             f"the customers alone: {overall.at['subsample', 'agreement']:.2f})."
         )
-        parts.append(f"{in_group(kind, kinds)}{text} {_cluster_words(rows)}")
+        text = as_they_stand(f"{text} {_cluster_words(rows)}", days_unsure)
+        parts.append(f"{in_group(kind, kinds)}{text}")
     return "\n\n".join(parts)
 
 

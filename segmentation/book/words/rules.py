@@ -71,9 +71,14 @@ def rule_words(leaf: pd.Series, currency: str) -> str:
     return listed(order) or "everybody"
 
 
-def fidelity_sentence(fidelity: dict[str, Any], separation: pd.DataFrame, kinds: list[str]) -> str:
-    """How far the rules can stand in for the segments, and which feature separates most."""
-    parts = []
+def fidelity_sentence(
+    fidelity: dict[str, Any], separation: pd.DataFrame, kinds: list[str], days_unsure: str = ""
+) -> str:
+    """How far the rules can stand in for the segments, and which feature separates most.
+
+    Segments that rest on unsure days are for no meeting yet, however faithful their rules.
+    """
+    parts, once = [], ", **but only once the dates are put right**" if days_unsure else ""
     for kind in kinds:
         if kind not in fidelity:
             continue
@@ -85,7 +90,7 @@ def fidelity_sentence(fidelity: dict[str, Any], separation: pd.DataFrame, kinds:
             ]
         )
         judged = (
-            "good enough to describe segments in a meeting"
+            f"good enough to describe segments in a meeting{once}"
             if own["held_out"] >= LOOSE_RULES
             else "**too loose to stand in for the segments**: use them as a first idea only"
         )

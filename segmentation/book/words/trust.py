@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from segmentation.book.words.calibration import or_best, spend_wins
+from segmentation.book.words.other_dates import in_brief
 from segmentation.book.words.structure import FAILED_WORDS
 from segmentation.book.words.text import (
     as_many,
@@ -42,8 +43,14 @@ def trust(
     verdict: dict[str, Any],
     sensitivity: pd.DataFrame,
     cuts: pd.DataFrame,
+    days_unsure: str = "",
+    other_dates: str = "",
 ) -> tuple[str, str, str]:
-    """A traffic light, what it means for use, and the evidence in short: chapter 07 has its numbers."""
+    """A traffic light, what it means for use, and the evidence in short: chapter 07 has its numbers.
+
+    Segments that rest on unsure days are not to be built on, however well they hold among themselves;
+    ``other_dates`` says what the dates put right would make of them.
+    """
     shaky = stability[stability["verdict"] != "stable"]
     against = [
         f"{inert(named(row.segment, row.segment_type, list(chosen)))} {DOUBTED[row.verdict]}"
@@ -70,7 +77,8 @@ def trust(
         more = len(doubts) - MOST_DOUBTS + 1
         doubts = [*doubts[: MOST_DOUBTS - 1], f"there are {more} more doubts"]
     grounds = " ".join([f"{grounds}.", *map(as_sentence, doubts)])
-    if (shaky["verdict"] == "unstable").any():
+    grounds = f"{grounds} {as_sentence(other_dates)}" if other_dates else grounds
+    if days_unsure or (shaky["verdict"] == "unstable").any():
         return "red", "Do not build on these groups yet.", grounds
     if against or not agreement >= LEAST_AGREEMENT or 2 * other > n:
         return "amber", "Use the groups to act, not to explain.", grounds
@@ -79,13 +87,12 @@ def trust(
 
 def trust_of(run: Any) -> tuple[str, str, str]:
     """`trust` of a run."""
-    return trust(
-        *(run[name] for name in ("stability", "stability_whole", "chosen", "k_rule", "k_evidence")),
-        *(
-            run[name]
-            for name in ("holdout", "holdout_rankings", "verdict", "sensitivity", "holdout_cuts")
-        ),
+    names = (
+        *("stability", "stability_whole", "chosen", "k_rule", "k_evidence", "holdout"),
+        *("holdout_rankings", "verdict", "sensitivity", "holdout_cuts", "days_unsure"),
     )
+    brief = in_brief(run["other_dates"], run["other_dates_agreement"])
+    return trust(*(run[name] for name in names), *[brief])
 
 
 def divided_doubts(

@@ -136,6 +136,15 @@ def true_months(overview: dict[str, Any], swap: Mapping[str, Any]) -> tuple[str,
     return str(swap["order_date"]["first_month"]), str(swap["order_date"]["last_month"])
 
 
+def true_period(overview: dict[str, Any], swap: Mapping[str, Any]) -> dict[str, Any]:
+    """An overview from the first to the last month that orders truly are of."""
+    if (months := true_months(overview, swap)) is None:
+        return overview
+    first, last = (pd.Period(month, "M") for month in months)
+    days = {"first_order": f"{first.start_time:%F}", "as_of": f"{last.end_time:%F}"}
+    return overview | days
+
+
 def cost_beside_orders(run: Any) -> str:
     """`cost_words` of a run."""
     return cost_words(run["recommendations"], run.parameters.contact_cost, run.parameters.currency)
@@ -175,7 +184,7 @@ def _one_customer(run: Any) -> Iterator[str]:
 def _one_intake(run: Any) -> Iterator[str]:
     """Nobody new for half of the window or longer: then what falls is an intake that ages."""
     monthly = run["monthly"] if run["overview"]["first_order"] else pd.DataFrame()
-    if monthly.empty:
+    if monthly.empty or exchanged(run):
         return
     came = monthly[monthly["new_customers"] > 0]["month"]
     if (monthly["month"] > came.max()).mean() >= ONE_INTAKE:

@@ -85,6 +85,15 @@ def _band(ax: Axes, along: np.ndarray, low: np.ndarray, size: float, colour: str
                     linewidth=0.5)  # fmt: skip
 
 
+def _count(ax: Axes, end: float, middle: float, size: int, *, part: float, inches: float) -> None:
+    """How many go elsewhere, at the end of their band where it is thick enough; who stays is not told.
+
+    So no small band can be had from what is left.
+    """
+    if part * inches >= LINE_HEIGHT:
+        ax.text(end, middle, f"{size:,}", ha="right", va="center")
+
+
 def _flows(group: pd.DataFrame) -> pd.DataFrame:
     """Customers by (before, after), sides in words, in order of value where it is known."""
     table = pd.DataFrame(
@@ -121,6 +130,7 @@ def _draw_flows(
     sides = {side: _blocks(flows, side) for side in ("before", "after")}
     total = flows["customers"].sum()
     filled = {side: {name: bottom for name, (bottom, _) in sides[side].items()} for side in sides}
+    span = max(bottom + height for blocks in sides.values() for bottom, height in blocks.values())
     across = np.linspace(0, 1, 60)
     rise = across**2 * (3 - 2 * across)
     for row in flows.itertuples():
@@ -130,12 +140,14 @@ def _draw_flows(
         colour = colours.get(str(row.before), style.CONTEXT)
         place = BLOCK + across * (1 - 2 * BLOCK)
         _band(ax, place, low, size, colour)
+        if row.before != row.after:
+            end, middle = place[-1] - 0.01, right + size / 2
+            _count(ax, end, middle, row.customers, part=size / span, inches=inches)
         filled["before"][row.before] += size
         filled["after"][row.after] += size
-    tops = [bottom + height for blocks in sides.values() for bottom, height in blocks.values()]
     for side, left in (("before", 0.0), ("after", 1 - BLOCK)):
-        _draw_side(ax, sides[side], left, total, colours, top=max(tops), look=look, inches=inches)
-    ax.set(xlim=(0, 1), ylim=(-0.03 * max(tops), 1.03 * max(tops)), xticks=[0, 1], yticks=[])
+        _draw_side(ax, sides[side], left, total, colours, top=span, look=look, inches=inches)
+    ax.set(xlim=(0, 1), ylim=(-0.03 * span, 1.03 * span), xticks=[0, 1], yticks=[])
     ax.set_xticklabels(["earlier run", "later run"])
     ax.tick_params(axis="x", length=0)
     ax.spines[["left", "bottom"]].set_visible(False)
@@ -201,6 +213,7 @@ def plot_movement(
     words = [_named(name) for name in names]
     height = max(4.4, FOOT + _room(words))
     fig, (ax,) = common.panels(1, columns=1, height=height)
+    top = float(sizes.sum(axis=1).max())
     wide, across = 0.13, np.linspace(0, 1, 40)
     rise = across**2 * (3 - 2 * across)
     for place, day in enumerate(days[1:]):
@@ -214,13 +227,15 @@ def plot_movement(
             along = place + wide + across * (1 - 2 * wide)
             colour = colours.get(begin, style.CONTEXT)
             _band(ax, along, low, size, colour)
+            if begin != end and day == last:
+                middle, part = right[end] + size / 2, size / top
+                _count(ax, along[-1] - 0.02, middle, size, part=part, inches=height - FOOT)
             left[begin] += size
             right[end] += size
     for name in names:
         colour = colours.get(name, style.CONTEXT)
         ax.bar(range(len(days)), sizes[name], 2 * wide, bottom=bottoms[name], color=colour,
                edgecolor=style.PAPER, linewidth=0.6)  # fmt: skip
-    top = float(sizes.sum(axis=1).max())
     middles = [bottoms.at[last, name] + sizes.at[last, name] / 2 for name in names]
     places = _places(middles, words, height - FOOT, top)
     for name, word, place in zip(names, words, places, strict=True):

@@ -67,7 +67,12 @@ def _lines(run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     elif len(calibration):
         guessed, came = guessed_and_came(calibration)
         rough = ": too rough to plan with" if is_rough(calibration) else ""
-        yield "The forecast of each?", f"last time {guessed:,.0f} expected, {came:,.0f} came{rough}"
+        apart = ~calibration["predicted"].between(calibration["low"], calibration["high"])
+        yield (
+            "The forecast of each?",
+            f"last time {guessed:,.0f} expected, {came:,.0f} came{rough}; of {len(calibration)} tenths by "
+            f"chance {int(apart.sum()) or 'none'} came in numbers beyond chance of what was foretold",
+        )
 
 
 def _sentences(texts: list[str]) -> str:

@@ -282,15 +282,33 @@ def _by_own_margin(row: Any, assumed: float, own: float | None) -> str:
 def stakes_sentence(
     recommendations: pd.DataFrame, *, overview: Mapping[str, Any], currency: str
 ) -> str:
-    """Where the money is, and what to do there."""
+    """Where the money is, what to do there, whom to contact and whom to leave alone."""
     row = recommendations.loc[recommendations["revenue"].astype(float).idxmax()]
     name = named(row["segment"], row["segment_type"], list(recommendations["segment_type"]))
     share = row["customers"] / recommendations["customers"].sum()
     return (
         f"**{inert(name)}** brought {dollars(format_money(float(row['revenue']), currency))} "
         f"{period_words(overview)}, {format_percent(row['revenue_share'])} of revenue, from "
-        f"{format_percent(share)} of customers: {inert(row['play'].lower())}."
+        f"{format_percent(share)} of customers: {inert(row['play'].lower())}.{_whom_words(recommendations)}"
     )
+
+
+def _whom_words(recommendations: pd.DataFrame) -> str:
+    """Of which segments a half is contacted first, and which are left alone."""
+    kinds = list(recommendations["segment_type"])
+    is_left = recommendations["play"] == NOT_AT_THIS_COST
+    contacted, left = (
+        [inert(named(row.segment, row.segment_type, kinds)) for row in rows.itertuples()]
+        for rows in (recommendations[recommendations["is_campaign"]], recommendations[is_left])
+    )
+    if not contacted or another_currency(recommendations):
+        return ""
+    whom, alone = (
+        listed(names) if len(names) <= 3 else f"{len(names)} of {len(kinds)} segments"
+        for names in (contacted, left)
+    )
+    alone = f"; leave {alone} alone" if left else ""
+    return f" Contact half of {whom} and compare with the other half{alone}."
 
 
 def break_even_sentence(

@@ -154,9 +154,9 @@ def without_few(texts: pd.DataFrame, counts: pd.Series, figures: Sequence[str]) 
 
     Examples
     --------
-    >>> rows = pd.DataFrame({"kind": list("aab"), "came": ["9%", "5%", "7%"], "spent": ["$9", "$5", "$1"]})
-    >>> without_few(rows, pd.Series([90, 50, 1]), ["came", "spent"]).values.tolist()
-    [['a', '9%', '$9'], ['a', '–', '–'], ['b', '<5', '–']]
+    >>> rows = pd.DataFrame({"came": ["9%", "5%", "8%", "7%"], "spent": ["$9", "$5", "$6", "$1"]})
+    >>> without_few(rows, pd.Series([90, 50, 60, 1]), ["came", "spent"]).values.tolist()
+    [['9%', '$9'], ['–', '–'], ['8%', '$6'], ['<5', '–']]
     """
     few = counts.between(1, LEAST_PUBLISHED - 1)
     if not few.any():

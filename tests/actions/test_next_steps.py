@@ -474,6 +474,11 @@ def test_the_list_is_told_with_its_cost_when_it_pays_and_what_it_cannot_teach():
     assert "35 more have enough" in forecast
     assert "2 more customers would be on the list" in forecast
     assert "what the calls alone add cannot be learnt" in forecast
+    assert "of the 6 calls" not in forecast, "all are at risk of the same"
+    uneven = table.loc[[0] * 12].assign(value_at_risk=[48.0] * 6 + [12.0] * 6)
+    told = said(uneven, possible=True)
+    assert "The calls pay if they win back 33% of it" in told, "60 of 180"
+    assert "6 of the 12 calls bring what they cost" in told, "33% of 24 is 8, and of 6 is 2"
     withheld = said(table, possible=False, reason="too few came back (3 of 9)")
     assert "because too few came back. " in withheld and "at risk" not in withheld
     assert "cannot be measured" in said(table, {"worth_a_call": 6}, possible=True)

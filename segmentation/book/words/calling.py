@@ -96,6 +96,7 @@ def call_first_sentence(
             f"{dollars(format_money(risk * margin, currency))} of it margin; for each of them the margin at risk is "
             f"more than a call costs. The calls pay if they win back {format_percent(cost / (risk * margin))} of it, "
             f"and leave {dollars(format_money(risk * margin - cost, currency))} if they win back all. "
+            f"{_each_pays(call_first)}"
             f"{_rough_words(calibration)}"
         )
         if rest:
@@ -112,6 +113,22 @@ def call_first_sentence(
             f"no customer's own chance to order is told, because {why}. "
         )
     return f"{text}{_earlier_words(found.get('earlier') or {})}\n\n{_calls_teach(found, n)}"
+
+
+def _each_pays(call_first: pd.DataFrame) -> str:
+    """How many of the calls pay for themselves where all together just do.
+
+    Examples
+    --------
+    >>> risks = pd.DataFrame({"value_at_risk": [400.0] * 10 + [60.0] * 30})
+    >>> _each_pays(risks)
+    'With so much won back of each, 10 of the 40 calls bring what they cost. '
+    """
+    stakes, n = call_first["value_at_risk"].astype(float), len(call_first)
+    pay = int((stakes >= stakes.mean() * (1 - 1e-9)).sum())  # just all pay, so the mean does
+    if n - pay < LEAST_PUBLISHED:
+        return ""
+    return f"With so much won back of each, {told(pay)} of the {n:,} calls bring what they cost. "
 
 
 def _earlier_words(earlier: Mapping[str, Any]) -> str:

@@ -490,5 +490,9 @@ def test_the_list_is_told_with_its_cost_when_it_pays_and_what_it_cannot_teach():
     late = call_first_sentence(table, FOUND, FACTS, ["normal"], currency="GBP", dates_hold=False)
     assert late == f"{ONCE_RIGHT}{forecast}"
     assert "no earlier quarter" in call_first_sentence(
-        table.head(0), {}, {"possible": True}, ["normal"], currency="GBP"
+        table.head(0),
+        {},
+        {"possible": False, "reason": "no earlier quarter"},
+        ["normal"],
+        currency="GBP",
     )

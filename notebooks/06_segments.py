@@ -83,7 +83,8 @@ words.Prose(words.early_group_sentence(run["repair"], run["findings"], list(run[
 # ## Segment by segment
 #
 # Each card is about one segment: its size, its typical customer beside everyone else of the
-# group, three journeys that are nobody's in particular, and how much of each cohort it holds.
+# group, three journeys that are nobody's in particular, and, where days of orders are sure, how
+# much of each cohort it holds.
 # Later cohorts have had less time to come back and to spend, so a falling row of bars alone is
 # no trend.
 

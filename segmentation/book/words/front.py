@@ -108,9 +108,9 @@ def _chart(run: Any, colours: Mapping[str, str], link: str) -> str:
         f"<li{'' if row.segment_type == kinds[0] else ' class=hatched'}"
         f"{in_colour(colours.get(row.segment, ''))}>"
         f"<b>{html.escape(str(row.segment))}{_group(row.segment_type, kinds)}</b>"
-        f'<span><i class="hollow" style="width: {65 * row.customers_share / most:.1f}%"></i>'
+        f'<span><i class="hollow" style="--part: {row.customers_share / most:.4f}"></i>'
         f"{format_percent(row.customers_share)} of customers</span>"
-        f'<span><i style="width: {65 * row.revenue_share / most:.1f}%"></i>'
+        f'<span><i style="--part: {row.revenue_share / most:.4f}"></i>'
         f"{format_percent(row.revenue_share)} of revenue</span></li>"
         for row in highest_first(shown).itertuples()
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,7 +16,6 @@ from segmentation.actions.slipping import SILENT, Slipped, kept_of, most_slipped
 from segmentation.book.words.break_even import one_in
 from segmentation.book.words.calling import calls_needed
 from segmentation.book.words.front_numbers import is_rough
-from segmentation.book.words.recommendations import more_words
 from segmentation.book.words.returns import given_back_words
 from segmentation.book.words.slipping import anyway
 from segmentation.book.words.text import listed, named, of_one, plural
@@ -25,39 +24,52 @@ from segmentation.core.columns import format_money, format_percent
 from segmentation.core.limits import (
     CUSTOMER_SHARE,
     LEAST_CALLED,
+    LEAST_PUBLISHED,
     MEAN_OF_FEW,
     MUCH_CALLED,
     ONE_CUSTOMER,
+    PLAUSIBLE_RISE,
     TEN_LARGEST_SHARE,
     UNREACHABLE,
 )
 from segmentation.deliver.workbook.sheets import list_name
 
 MOST_ACTIONS = 3
-COSTS, NEEDS = "costs", "needs an extra order from"
+COLUMNS = ("costs", "order anyway", "to pay", "to prove it")
 FIRST, ONCE_RIGHT = "What to do first", "What to do once the dates are put right"
-_MEANS = (
-    "One in so many contacted (rounded down) who would not order else, for the margin to cover the contacts; "
-    f"by the typical order in all segments, if the mean is {MEAN_OF_FEW:g} times that or more in any one."
+_MEANINGS = (
+    (
+        "Order anyway",
+        "Share expected to order without any campaign; of who slipped, who came back a quarter earlier.",
+    ),
+    (
+        "To pay",
+        "So many must order for the margin of orders that would not have come to cover the contacts; "
+        f"by the typical order in all segments, if the mean is {MEAN_OF_FEW:g} times that or more in any one.",
+    ),
+    (
+        "To prove it",
+        "If so many order, the comparison shows 4 times of 5 that it paid; none, where that asks for more "
+        f"than {1 + PLAUSIBLE_RISE:g} times as many as come anyway.",
+    ),
 )
-_PROVABLE = (
-    "If one in so many orders because of it, the comparison proves 4 times of 5 that it paid."
-)
+_NOTHING = ("", "")
 
 
 @dataclass(frozen=True)
 class Action:
-    """What to do for whom and how, what it costs and who must order for it, each with a note, whose list.
+    """What to do for whom and how, figures for `COLUMNS`, each with a note, and whose list.
 
-    ``of``: group and segment that they are, or were, customers of, where that is one.
+    ``of``: group and segment that they are, or were, customers of, where that is one; ``money``
+    that contacting the half costs, of a campaign.
     """
 
     what: str
     how: str
-    costs: tuple[str, str]
-    needs: tuple[str, str]
+    cells: tuple[tuple[str, str], ...]
     sheet: str
     of: tuple[str, str] = ("", "")
+    money: float = 0.0
 
 
 def to_do(run: Any, link: str) -> str:
@@ -70,29 +82,29 @@ def to_do(run: Any, link: str) -> str:
         The folder of the data set's chapters, seen from the page.
     """
     rows = [
-        _row(one.what, html.escape(f"{one.how} Sheet {one.sheet}"), one.costs, one.needs)
+        _row(one.what, html.escape(f"{one.how} Sheet {one.sheet}"), one.cells)
         for one in actions(run)
     ]
-    heads = (
-        f'<p class="front-head do"><b>{ONCE_RIGHT if exchanged(run) else FIRST} <a class="follow" href="{link}/08_recommendations.html">'
-        f'why</a></b><span aria-hidden="true">{COSTS}</span>'
-        f'<span aria-hidden="true">{NEEDS}</span></p>'
-    )
     if not rows:
         return f'<p class="front-head">{FIRST}</p><p>No action is supported by these data.</p>'
-    return f"{heads}<ol>{''.join(rows)}{left_alone(run)}{whole_plan(run)}</ol>"
+    title = ONCE_RIGHT if exchanged(run) else FIRST
+    why = f'<a class="follow" href="{link}/08_recommendations.html">why</a>'
+    heads = "".join(f'<span aria-hidden="true">{name}</span>' for name in COLUMNS)
+    return (
+        f'<p class="front-head do"><b>{title} {why}</b>{heads}</p>'
+        f"<ol>{''.join(rows)}{left_alone(run)}{whole_plan(run)}</ol>"
+    )
 
 
-def _row(
-    what: str, how: str, costs: tuple[str, str], needs: tuple[str, str], kind: str = ""
-) -> str:
-    cells = "".join(
+def _row(what: str, how: str, cells: Sequence[tuple[str, str]], kind: str = "") -> str:
+    told = "".join(
         f'<span class="cell{"" if value else " empty"}"><i>{label}</i> <b>{html.escape(value)}</b> '
         f"<small>{html.escape(note)}</small></span>"
-        for label, (value, note) in (("" if kind else COSTS, costs), (NEEDS, needs))
+        for label, (value, note) in zip(COLUMNS, cells, strict=True)
     )
     said = f"<span>{how}</span>" if how else ""
-    return f"<li{f' class={kind}' if kind else ''}><div><b>{html.escape(what)}</b>{said}</div>{cells}</li>"
+    of = f" class={kind}" if kind else ""
+    return f"<li{of}><div><b>{html.escape(what)}</b>{said}</div>{told}</li>"
 
 
 def actions(run: Any) -> list[Action]:
@@ -116,29 +128,28 @@ def actions(run: Any) -> list[Action]:
     for row in plays.itertuples():
         name = named(row.segment, row.segment_type, kinds)
         is_one = row.largest_share >= ONE_CUSTOMER
-        cost = row.campaign_cost / row.customers * first.get((row.segment_type, row.segment), 0)
         key = row.segment_type, row.segment
-        value, note = ("not known yet", "") if dear else _pays(row)
-        proof = float("nan") if is_one or dear else proved.get(key, float("nan"))
-        said = f"provable from {_so_many(proof)}" if proof > 0 else "no proof possible"
+        cost = row.campaign_cost / row.customers * first.get(key, 0)
         brought = f"{format_money(float(row.revenue), parameters.currency)} of revenue"
-        if (gave[key].fillna(0.0).sum() if key in gave else 0.0) >= CUSTOMER_SHARE * float(
-            row.revenue
-        ):
+        returned = gave[key].fillna(0.0).sum() if key in gave else 0.0
+        if returned >= CUSTOMER_SHARE * float(row.revenue):
             brought += given_back_words(gave[key], parameters.currency, is_short=True)
         brought += f", {format_percent(row.largest_share)} of it one customer's" if is_one else ""
+        half = "for half" if row.is_supported and not is_one else "trial of half"
+        costs = (format_money(cost, parameters.currency), half) if cost > 0 else _NOTHING
+        shares = _shares(row, float("nan") if is_one else proved.get(key, float("nan")))
+        unknown = (("not known", "yet"), _NOTHING, ("not known", "yet"), _NOTHING)
         found.append(
             Action(
                 f"{row.play}: {name}, {plural(row.customers, 'customer')}",
                 f"{row.do} {brought}.",
-                (format_money(cost, parameters.currency), "for half")
-                if cost > 0 and not dear
-                else ("not known yet" if dear else "", ""),
-                (value, "; ".join(filter(None, (note, said)))),
+                unknown if dear else (costs, *shares),
                 f"“{sheets[key].split()[0]} …”",
                 key,
+                cost,
             )
         )
+    campaigns = list(found)
     total, place = float(sum(profile["revenue"])), 0
     for money, action in filter(None, (slipped, _called_first(run))):
         if wait:
@@ -149,26 +160,49 @@ def actions(run: Any) -> list[Action]:
         else:
             found.append(action)
     shown = found[:MOST_ACTIONS]
-    if slipped and slipped[1] in shown:  # nobody gets both messages
-        key, own = slipped[1].of, slipped[1]
-        shown = [
-            replace(one, how=f"To the others: {one.how[:1].lower()}{one.how[1:]}")
-            if one.of == key and one is not own
-            else one
-            for one in shown
-        ]
+    dearest = max((one for one in campaigns if one not in shown), key=_money, default=None)
+    if dearest and dearest.money > sum(map(_money, shown)):  # most of what is to be approved
+        shown[-1] = dearest
+    if slipped and slipped[1] in shown:
+        shown = [_to_the_others(one, slipped[1], run) for one in shown]
     return shown
 
 
-def _pays(row: Any) -> tuple[str, str]:
-    """When a contact pays; how many more orders that takes where it is much (`WIDE`)."""
+def _money(one: Action) -> float:
+    return one.money
+
+
+def _to_the_others(one: Action, slipped: Action, run: Any) -> Action:
+    """A campaign beside the action for who slipped from its segment: nobody gets both messages."""
+    if one is slipped or one.of != slipped.of:
+        return one
+    table, profile = run["slipping"], run["profile"]
+    kind, name = one.of
+    own = table["segment_type"] == kind
+    both = own & (table["segment_from"] == name) & (table["segment"] == name)
+    size = profile[(profile["segment_type"] == kind) & (profile["segment"] == name)]
+    few = 0 < both.sum() < LEAST_PUBLISHED  # a difference would tell how many
+    n = "" if few or size.empty else f"{int(size['customers'].iloc[0] - both.sum()):,} "
+    return replace(one, how=f"To the {n}others: {one.how[:1].lower()}{one.how[1:]}")
+
+
+def _shares(row: Any, proof: float) -> tuple[tuple[str, str], ...]:
+    """Who orders anyway, how many must for it to pay, and how many for a test to prove that."""
+    needed, base = row.break_even_response, row.base
+    known = base >= 0
+    anyway_ = (format_percent(base), "") if known else ("not known", "")
     if row.campaign_cost == 0:
-        return "anybody", "a contact costs nothing"
-    if not row.break_even_response <= UNREACHABLE:
-        return "more than all", "it cannot pay"
-    if row.break_even_response * row.customers <= 1:
-        return "one customer", "who pays for all"
-    return _so_many(row.break_even_response), more_words(row)
+        return anyway_, ("any more", "at no cost"), _NOTHING
+    if not needed <= UNREACHABLE:
+        return anyway_, ("never", "by one order"), _NOTHING
+    if needed * row.customers <= 1:
+        pays = "one order", "pays for all"
+    elif known:
+        pays = format_percent(min(base + needed, 1.0)), f"{_so_many(needed)} more"
+    else:
+        pays = f"{_so_many(needed)}", "more"
+    is_proof = proof > 0 and known and proof <= PLAUSIBLE_RISE * base
+    return anyway_, pays, (format_percent(base + proof), "") if is_proof else ("none", "")
 
 
 def _so_many(share: float) -> str:
@@ -199,22 +233,27 @@ def _slipped(run: Any) -> tuple[float, Action] | None:
     if found is None:
         return None
     written = found.customers - found.alone
-    how = f"Write with a reason to return{f' to {written:,} of them' if found.alone else ''}."
-    back = f"{share} came back anyway" if (share := anyway(found)) else ""
+    how = f"Write to {f'{written:,} of ' if found.alone else ''}them with a reason to return."
+    before = ""
+    came, pays = _NOTHING, _NOTHING
+    if anyway(found):
+        before = f" {found.before:,} did so a quarter earlier."
+        came = format_percent(found.ordered / found.before), "came back"
     whom = named(found.segment, found.segment_type, list(run["profile"]["segment_type"]))
     is_told = 0 < found.needed <= UNREACHABLE and not cost_beside_orders(run)
-    is_single = found.needed * written <= 1
+    if is_told and found.needed * written <= 1:
+        pays = "one order", "pays for all"
+    elif is_told:
+        more = _so_many(found.needed)
+        share = found.ordered / found.before + found.needed if came != _NOTHING else 0.0
+        pays = (format_percent(min(share, 1.0)), f"{more} more") if share else (more, "more")
+    cost = format_money(found.cost, currency), "included below" if found.is_planned else ""
     return (
         found.spent - float(found.given_back.sum()),
         Action(
-            f"Win back {found.customers:,} of {whom} who slipped last quarter",
-            f"{how} {_spent_words(found, currency)}.",
-            (format_money(found.cost, currency), "included below" if found.is_planned else "")
-            if is_told
-            else ("", ""),
-            ("one customer" if is_single else _so_many(found.needed), back)
-            if is_told
-            else ("", back),
+            f"Win back {found.customers:,} of {whom} who fell silent or fell a segment",
+            f"{how} {_spent_words(found, currency)}.{before}",
+            (cost if is_told else _NOTHING, came, pays, _NOTHING),
             "“Slipping”",
             (found.segment_type, found.segment) if found.is_planned else ("", ""),
         ),
@@ -247,8 +286,9 @@ def _called_first(run: Any) -> tuple[float, Action] | None:
         Action(
             f"Call first: {plural(len(listed_first), 'customer')} {why} in the last quarter",
             f"Ring each, {first} first. {at_stake}.",
-            ("", "") if dear else (cost, "for all calls"),
-            ("", "") if dear else (f"{needed:,} of them", "not measurable"),
+            (_NOTHING,) * 4
+            if dear
+            else ((cost, "for all"), _NOTHING, (f"{needed:,}", "of them"), ("none", "")),
             "“Call first”",
         ),
     )
@@ -280,14 +320,12 @@ def left_alone(run: Any) -> str:
         kinds = list(profile["segment_type"])
         names = [named(row.segment, row.segment_type, kinds) for row in plays.itertuples()]
     saved = format_money(float(plays["campaign_cost"].sum()), run.parameters.currency)
-    needed = plays["break_even_response"].iloc[0]
-    would = (
-        (_so_many(needed), "out of reach")
-        if len(plays) == 1 and 0 < needed <= UNREACHABLE
-        else ("", "")
-    )
+    shares = (_NOTHING,) * 3
+    if len(plays) == 1:
+        (row,) = plays.itertuples()
+        shares = (*_shares(row, float("nan"))[:2], ("too far", ""))
     what = f"Leave alone: {listed(names)}, {plural(int(plays['customers'].sum()), 'customer')}"
-    return _row(what, "", (saved, "not spent"), would, "alone")
+    return _row(what, "", ((saved, "not spent"), *shares), "alone")
 
 
 def whole_plan(run: Any) -> str:
@@ -313,11 +351,15 @@ def _then_known(run: Any) -> str:
     plays = run["recommendations"]
     keys = ["segment_type", "segment"]
     tested = plays[plays["is_campaign"]].merge(run["campaign_sizes"][[*keys, "pays_from"]], on=keys)
-    days = tested.loc[tested["pays_from"].notna(), "outcome_days"]
+    is_proof = tested["pays_from"] <= PLAUSIBLE_RISE * tested["base"]
+    days = tested.loc[is_proof, "outcome_days"]
     if days.empty:
         return "No test can prove that it paid."
     ends = " to ".join(dict.fromkeys(f"{end:.0f}" for end in (days.min(), days.max())))
-    return f"After {ends} days the comparison proves that it paid, if the provable share came."
+    return (
+        f"After {ends} days the halves are compared; less than “{COLUMNS[-1]}” may have paid, and "
+        "cannot be told from chance."
+    )
 
 
 def _calls_besides(run: Any, called: int) -> str:
@@ -332,9 +374,7 @@ def besides(run: Any) -> Iterator[tuple[str, str]]:
     """What is told on demand beneath the page: what *pays if* means, who else is worth a look."""
     if not (shown := actions(run)):
         return
-    yield NEEDS.capitalize(), _MEANS
-    if any("provable" in one.needs[1] for one in shown):
-        yield "Provable from", _PROVABLE
+    yield from _MEANINGS
     found = _most_slipped(run)
     if found and not exchanged(run) and not any(one.sheet == "“Slipping”" for one in shown):
         whom = named(found.segment, found.segment_type, list(run["profile"]["segment_type"]))

@@ -21,7 +21,7 @@ from segmentation.book.words.warnings import exchanged, warnings
 from segmentation.core.columns import format_money, format_percent
 from segmentation.core.groups import short_groups
 
-MOST_BARS, MOST_WARNINGS = 4, 3
+MOST_BARS, MOST_WARNINGS, LONGEST_TITLE = 4, 3, 20
 
 
 def front_page(run: Any, *, title: str, link: str, colours: Mapping[str, str]) -> str:
@@ -116,14 +116,18 @@ def _chart(run: Any, colours: Mapping[str, str], link: str) -> str:
     )
     rest = len(profile) - len(shown)
     return (
-        f'<p class="front-head">{format_percent(best["customers_share"])} of customers bring '
-        f"{format_percent(best['revenue_share'])} of revenue</p>"
+        f'<p class="front-head">{html.escape(_short(best["segment"]))}: {format_percent(best["customers_share"])} '
+        f"of customers, {format_percent(best['revenue_share'])} of revenue</p>"
         f'<ul class="front-bars">{rows}</ul>'
         f'<p class="front-foot">n = {profile["customers"].sum():,} customers, '
         f"{format_money(float(sum(profile['revenue'])), currency)}"
         + (f"; {plural(rest, 'segment')} with less revenue not drawn" if rest else "")
         + f'. <a href="{link}/06_segments.html">Segments</a></p>'
     )
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= LONGEST_TITLE else "One segment"
 
 
 def _group(kind: str, kinds: Sequence[str]) -> str:

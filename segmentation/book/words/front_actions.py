@@ -98,8 +98,8 @@ def to_do(run: Any, link: str) -> str:
 
 def _row(what: str, how: str, cells: Sequence[tuple[str, str]], kind: str = "") -> str:
     told = "".join(
-        f'<span class="cell{"" if value else " empty"}"><i>{label}</i> <b>{html.escape(value)}</b> '
-        f"<small>{html.escape(note)}</small></span>"
+        f'<span class="cell{"" if value else " empty"}"><i>{label}</i> <b>{html.escape(value)}</b>'
+        + (f"<small> {html.escape(note)}</small></span>" if note else "</span>")
         for label, (value, note) in zip(COLUMNS, cells, strict=True)
     )
     said = f"<span>{how}</span>" if how else ""
@@ -198,7 +198,7 @@ def _shares(row: Any, proof: float) -> tuple[tuple[str, str], ...]:
     if needed * row.customers <= 1:
         pays = "one order", "pays for all"
     elif known:
-        pays = format_percent(min(base + needed, 1.0)), f"{_so_many(needed)} more"
+        pays = format_percent(min(base + needed, 1.0)), f"+{_so_many(needed)}"
     else:
         pays = f"{_so_many(needed)}", "more"
     is_proof = proof > 0 and known and proof <= PLAUSIBLE_RISE * base
@@ -224,7 +224,8 @@ def _most_slipped(run: Any) -> Slipped | None:
 
 def _spent_words(found: Slipped, currency: str) -> str:
     spent = f"{format_money(found.spent, currency)} spent so far{of_one(found.each)}"
-    return f"{spent}{given_back_words(found.given_back, currency)}"
+    much = found.given_back.sum() >= CUSTOMER_SHARE * found.spent
+    return f"{spent}{given_back_words(found.given_back, currency)}" if much else spent
 
 
 def _slipped(run: Any) -> tuple[float, Action] | None:
@@ -237,7 +238,7 @@ def _slipped(run: Any) -> tuple[float, Action] | None:
     before = ""
     came, pays = _NOTHING, _NOTHING
     if anyway(found):
-        before = f" {found.before:,} did so a quarter earlier."
+        before = f"; {found.before:,} did a quarter earlier"
         came = format_percent(found.ordered / found.before), "came back"
     whom = named(found.segment, found.segment_type, list(run["profile"]["segment_type"]))
     is_told = 0 < found.needed <= UNREACHABLE and not cost_beside_orders(run)
@@ -246,13 +247,13 @@ def _slipped(run: Any) -> tuple[float, Action] | None:
     elif is_told:
         more = _so_many(found.needed)
         share = found.ordered / found.before + found.needed if came != _NOTHING else 0.0
-        pays = (format_percent(min(share, 1.0)), f"{more} more") if share else (more, "more")
+        pays = (format_percent(min(share, 1.0)), f"+{more}") if share else (more, "more")
     cost = format_money(found.cost, currency), "included below" if found.is_planned else ""
     return (
         found.spent - float(found.given_back.sum()),
         Action(
-            f"Win back {found.customers:,} of {whom} who fell silent or fell a segment",
-            f"{how} {_spent_words(found, currency)}.{before}",
+            f"Win back {found.customers:,} of {whom} who slipped last quarter",
+            f"They fell silent or fell a segment{before}. {how} {_spent_words(found, currency)}.",
             (cost if is_told else _NOTHING, came, pays, _NOTHING),
             "“Slipping”",
             (found.segment_type, found.segment) if found.is_planned else ("", ""),
@@ -325,7 +326,7 @@ def left_alone(run: Any) -> str:
         (row,) = plays.itertuples()
         shares = (*_shares(row, float("nan"))[:2], ("too far", ""))
     what = f"Leave alone: {listed(names)}, {plural(int(plays['customers'].sum()), 'customer')}"
-    return _row(what, "", ((saved, "not spent"), *shares), "alone")
+    return _row(what, "", ((saved, "unspent"), *shares), "alone")
 
 
 def whole_plan(run: Any) -> str:
@@ -356,10 +357,7 @@ def _then_known(run: Any) -> str:
     if days.empty:
         return "No test can prove that it paid."
     ends = " to ".join(dict.fromkeys(f"{end:.0f}" for end in (days.min(), days.max())))
-    return (
-        f"After {ends} days the halves are compared; less than “{COLUMNS[-1]}” may have paid, and "
-        "cannot be told from chance."
-    )
+    return f"After {ends} days the halves are compared; less than “{COLUMNS[-1]}” proves nothing."
 
 
 def _calls_besides(run: Any, called: int) -> str:

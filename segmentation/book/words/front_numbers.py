@@ -34,7 +34,7 @@ def headline(run: Any) -> str:
         return ""
     share = fewest_for_half(spent) / len(spent)
     few = (
-        f"1 in {1 / share:,.0f} customers{_give_or_take(run)} brings"
+        f"{_about(run)}1 in {1 / share:,.0f} customers brings"
         if share <= FEW_WHO_BRING_HALF
         else f"{format_percent(share)} of customers bring"
     )
@@ -45,43 +45,48 @@ def headline(run: Any) -> str:
     if abs(now - before) <= Z95 * math.sqrt(now + before):
         return f"{few} half the revenue; about as many ordered as a quarter earlier"
     moved = f"{format_percent(abs(now / before - 1))} {'more' if now > before else 'fewer'}"
+    year = _on_year(quarters["customers"])
+    if split := _old_and_new(quarters):
+        return f"{few} half the revenue; {moved} ordered than a quarter earlier: {split}"
     months = run["monthly"]
     of_quarter = months["month"].dt.to_period("Q") == quarters["quarter"].iloc[-1].to_period("Q")
     new = months.loc[of_quarter, "new_customers"].sum() / now
     mostly = f", {format_percent(min(new, 1.0))} of them new" if new >= MOSTLY else ""
-    year = _on_year(quarters["customers"])
-    if mostly and now > before and (lost := _known_fell(quarters)):
-        year, mostly = "", f"{mostly}: of those known before, {lost}"
     return f"{few} half the revenue; {moved} ordered than a quarter earlier{year}{mostly}{_best_fell(run, now > before)}"
 
 
-def _give_or_take(run: Any) -> str:
-    """Between what the few who bring half may lie by chance, where that is far apart."""
+def _about(run: Any) -> str:
+    """Whether chance may make the few who bring half twice as many, or half as many."""
     shares = concentration.concentration(run["customers"], random_state=run.parameters.random_state)
     half = shares[shares["measure"] == "customers_for_half"]
     if half.empty or half["low"].isna().any():
         return ""
-    low, high = (len(run["customers"]) / float(half[end].iloc[0]) for end in ("high", "low"))
-    return f" (1 in {low:,.0f} to {high:,.0f})" if high > FAR_APART * low else ""
+    low, high = (float(half[end].iloc[0]) for end in ("low", "high"))
+    return "About " if high > FAR_APART * low else ""
 
 
-def _known_fell(quarters: pd.DataFrame) -> str:
-    """How many fewer of those who had ordered before came, where newcomers hide that.
+def _old_and_new(quarters: pd.DataFrame) -> str:
+    """How those known before and newcomers moved, where the one hides the other beyond chance.
 
     Examples
     --------
-    >>> two = {"customers": [718, 898, 898], "known": [2500, 2994, 3681]}
-    >>> _known_fell(pd.DataFrame(two))
-    '48% fewer'
+    >>> three = {"customers": [718, 722, 898], "known": [2500, 2953, 3640]}
+    >>> _old_and_new(pd.DataFrame(three)), _old_and_new(pd.DataFrame(three).tail(2))
+    ('52% more new ones, 22% fewer of the known', '')
     """
     if len(quarters) < 3:
         return ""
-    came = quarters["known"].diff()
-    old = quarters["customers"] - came
-    now, before = old.iloc[-1], old.iloc[-2]
-    if before - now <= Z95 * math.sqrt(max(now + before, 0)):
-        return ""
-    return f"{format_percent(1 - now / before)} fewer"
+    new = quarters["known"].diff()
+    said, signs = [], set()
+    for count, whom in ((new, "new ones"), (quarters["customers"] - new, "of the known")):
+        now, before = count.iloc[-1], count.iloc[-2]
+        if not before > 0 or abs(now - before) <= Z95 * math.sqrt(now + before):
+            return ""
+        signs.add(now > before)
+        said.append(
+            f"{format_percent(abs(now / before - 1))} {'more' if now > before else 'fewer'} {whom}"
+        )
+    return ", ".join(said) if len(signs) > 1 else ""
 
 
 def _on_year(customers: pd.Series) -> str:
@@ -261,26 +266,26 @@ def _expected(
     chance = forecast["chance"]
     guessed, came = guessed_and_came(calibration)
     own = anyway[anyway["days"] == facts["outcome_days"]]
-    by_segment = f", {(own['share'] * own['customers']).sum():,.0f}" if len(own) else ""
     tried = before[before["days"] == facts["outcome_days"]]
     sums = (
         tried[["modelled", "share"]].mul(tried["customers"], axis=0)
         .assign(ordered=tried["ordered"], as_of=tried["as_of"]).groupby("as_of").sum()
     )  # fmt: skip
     missed = (sums["modelled"] / sums["ordered"] - 1)[sums["ordered"] > 0]
-    if by_segment and len(sums):
-        last = sums.iloc[-1]
-        by_segment += f" (so added, {last['share']:,.0f} were expected from {sums.index[-1]} on, and {last['ordered']:,.0f} came)"
+    corrected = ""
+    if len(own) and len(sums):
+        last, then = sums.iloc[-1], sums.index[-1]
+        corrected = (
+            f" Each segment corrected by what was missed of it, {(own['share'] * own['customers']).sum():,.0f}; "
+            f"so counted, {last['share']:,.0f} were expected on {then}, and {last['ordered']:,.0f} came."
+        )
     return (
         f"Expected back, {facts['outcome_days']} days",
         f"{chance.sum():,.0f}",
         missed_words(missed, is_rough=is_rough(calibration)),
         [],
-        f"How many of these customers order in the next {facts['outcome_days']} days "
-        f"({format_percent(chance.mean())} of them), summed from each "
-        "one's chance if nothing is done; customers still to come are not among them. Shares of whole "
-        f"segments are corrected by what earlier forecasts missed of each, so they add to another number{by_segment}. "
-        f"The same forecast made on {facts['cut']} expected {guessed:,.0f}; {came:,.0f} came in the {facts['days_after']} days after it.",
+        f"Of these customers ({format_percent(chance.mean())} of them), if nothing is done. On {facts['cut']} it "
+        f"expected {guessed:,.0f}; {came:,.0f} came in the {facts['days_after']} days after.{corrected}",
     )
 
 

@@ -73,7 +73,11 @@ if (matchMedia("screen and (max-width: 700px)").matches && room.scrollHeight > M
     const before = chart < 0 ? parts.slice(1) : parts.slice(1, chart);
     const data = (part) => part.matches(".data-link, :has(> .data-link)");
     const withData = (n) => before.slice(n, n + 1 + (n + 1 < before.length && data(before[n + 1])));
-    if (parts.length > 2) before.forEach((part, n) => has(part) && foldLong(withData(n), "Table"));
+    const named = (part) => {
+      const caption = part.querySelector("caption");
+      return caption ? `Table: ${caption.textContent.split(/[.:;,]/)[0].trim()}` : "Table";
+    };
+    if (parts.length > 2) before.forEach((part, n) => has(part) && foldLong(withData(n), named(part)));
     const text = before.some(has) || chart >= 0 ? [] : before.slice(1);
     const rest = chart < 0 ? text : parts.slice(chart + 1 - tall);
     foldLong(rest, tall ? "Chart and details" : rest.some(has) ? "Table and details" : "Details");

@@ -105,7 +105,20 @@ def described(page: str, part: str | None, up: str) -> str:
         f'<meta property="og:description" content="{html.escape(said)}" />\n'
         f'<meta property="og:image" content="{html.escape(shown)}" />'
     )
+    if part:
+        head += f"\n<style>@page {{ @top-left {{ content: {css_text(f'{part}: {html.unescape(chapter)}')}; }} }}</style>"
     return page[: found.start()] + head + page[found.end() :]
+
+
+def css_text(text: str) -> str:
+    """A text as a string of a style sheet inside a page.
+
+    Examples
+    --------
+    >>> print(css_text('A "quoted" <shop>'))
+    "A \\22 quoted\\22  \\3c shop>"
+    """
+    return '"' + re.sub(r'["\\<\n]', lambda found: f"\\{ord(found[0]):x} ", text) + '"'
 
 
 def _leaves(where: Path, target: str) -> bool:

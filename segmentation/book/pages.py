@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import html
 import json
 import re
 import shutil
@@ -206,7 +207,10 @@ def _write_generated(
 ) -> None:
     sections = {
         "front_page": lambda: "\n".join(
-            _front(n, run, titles[n], source) for n, run in runs.items()
+            [
+                _parts([titles[n] for n in runs]),
+                *(_front(n, run, titles[n], source) for n, run in runs.items()),
+            ]
         ),
         "model_cards": lambda: "\n".join(_card(titles[n], run) for n, run in runs.items()),
         "handover": lambda: "\n".join(
@@ -240,6 +244,19 @@ def _measured() -> dict[str, Any] | None:
         return None
     found: dict[str, Any] = json.loads(SPARK_RESULTS.read_text(encoding="utf-8"))
     return found
+
+
+def _parts(titles: list[str]) -> str:
+    """Links to the first page of each data set, where there are several."""
+    slugs = (re.sub("[^a-z0-9]+", "-", title.lower()) for title in titles)
+    anchors = [re.sub("^[-0-9]+|-+$", "", slug) for slug in slugs]  # as docutils names sections
+    if len(titles) < 2 or len(set(anchors)) < len(titles) or not all(anchors):
+        return ""
+    links = " · ".join(
+        f'<a href="#{anchor}">{html.escape(title)}</a>'
+        for anchor, title in zip(anchors, titles, strict=True)
+    )
+    return raw_html(f'<p class="front-parts">{links}</p>\n')
 
 
 def _front(name: str, run: Run, title: str, source: Path) -> str:

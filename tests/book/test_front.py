@@ -16,7 +16,7 @@ from segmentation.book.words.trust import trust
 from segmentation.book.words.warnings import warnings
 from segmentation.core.columns import format_money, format_percent
 from segmentation.core.errors import ParameterError
-from segmentation.core.limits import WIDE
+from segmentation.core.limits import ONE_CUSTOMER
 from segmentation.core.notebook_parameters import parameters_from_notebook
 from segmentation.core.parameters import load_yaml, parameters_from, profile_title, resolve
 from segmentation.evidence.stability import TOO_FEW
@@ -67,8 +67,9 @@ def test_whom_to_call_comes_first_where_they_spent_much(run):
     assert one.what == "Call first: 6 customers whose chance to order fell in the last quarter"
     money = format_money(6 * 20 * 0.3, run.parameters.currency)
     assert one.how == f"Ring each, the largest value at risk first. {money} of margin at risk."
-    assert one.costs == (format_money(24, run.parameters.currency), "for all calls")
-    assert one.needs == ("2 of them", "not measurable") and one.sheet == "“Call first”"
+    cost = format_money(24, run.parameters.currency)
+    assert one.cells == ((cost, "for all"), ("", ""), ("2", "of them"), ("none", ""))
+    assert one.sheet == "“Call first”"
     rough = run["forecast_calibration"].assign(predicted=1.0, observed=0.1)
     missed = Given(run, call_first=pd.DataFrame(row), **facts | {"forecast_calibration": rough})
     assert "Call first" not in front_actions.actions(missed)[0].what
@@ -104,14 +105,18 @@ def test_who_slipped_comes_first_where_they_spent_much(run):
 
     assert re.fullmatch(rf"Win back 6 of {best}.* who slipped last quarter", one.what)
     money = format_money(sum_of / 10, run.parameters.currency)
-    assert one.costs[0] == format_money(4, run.parameters.currency) and one.needs[0] == "1 in 2"
-    assert f"Write with a reason to return to 4 of them. {money} spent so far" in one.how
+    assert one.cells[0][0] == format_money(4, run.parameters.currency)
+    assert "1 in 2" in " ".join(one.cells[2])
+    assert f"Write to 4 of them with a reason to return. {money} spent so far" in one.how
     planned = arms.reindex(range(6)).assign(customer_id=list("abcdef"))
     all_in = Given(much, campaign_arms=planned.fillna({"arm": "treatment"}))
     first, *others = front_actions.actions(all_in)
-    assert first.costs[1] == "included below"
-    told = [other.how.startswith("To the others: ") for other in others if other.of == first.of]
-    assert all(told), "nobody gets both messages"
+    assert first.cells[0][1] == "included below"
+    told = [other.how for other in others if other.of == first.of]
+    n = run["profile"].set_index(["segment_type", "segment"]).at[(kind, best), "customers"] - 6
+    assert all(how.startswith(f"To the {n:,} others: ") for how in told), (
+        "nobody gets both messages"
+    )
     little = Given(much, slipping=pd.DataFrame(lost | {"total_spent": sum_of / 6000}))
     found = front_actions.actions(little)
     assert "slipped" not in found[0].what and "To the others" not in found[0].how
@@ -207,7 +212,7 @@ def test_what_is_to_be_approved_counts_everybody_once_and_says_when_one_knows(ru
     said = front_actions.whole_plan(run)
     assert f"To approve: {money(cost)}</b><span>At worst it is lost" in said
     others = re.search(r"\(([^)]*) of it for other segments\)", said)
-    listed = [one.costs[0] for one in front_actions.actions(run) if one.costs[1] == "for half"]
+    listed = [one.cells[0][0] for one in front_actions.actions(run) if one.money]
     parts = [*listed, *([others[1]] if others else [])]
     assert sum(float(x.strip("$£").replace(",", "")) for x in parts) == pytest.approx(cost, abs=2)
     calls = money(len(called) * run.parameters.cost_of_a_call)
@@ -219,10 +224,13 @@ def test_what_is_to_be_approved_counts_everybody_once_and_says_when_one_knows(ru
     told = Given(run, recommendations=tested, campaign_sizes=sizes)
     days = "60 to 90" if len(tested) > 1 else "60"
     assert f"After {days} days the comparison proves" in front_actions.whole_plan(told)
-    assert "provable from 1 in 10" in str(front_actions.actions(told))
+    least = tested[tested["is_campaign"] & (tested["base"] >= 0.1)]
+    shares = [format_percent(base + 0.1) for base in least["base"]]
+    cells = [one.cells[3][0] for one in front_actions.actions(told) if one.money]
+    assert set(cells) & set(shares)
     none = Given(run, campaign_sizes=sizes.assign(pays_from=float("nan")))
     assert "No test can prove" in front_actions.whole_plan(none)
-    assert "no proof possible" in str(front_actions.actions(none))
+    assert {one.cells[3][0] for one in front_actions.actions(none) if one.money} == {"none"}
 
 
 def test_assumed_costs_are_called_assumptions_until_they_are_set(run):
@@ -304,9 +312,8 @@ def test_the_headline_says_how_few_bring_half_and_whether_fewer_came_back(run):
     mostly = f", {new:.0%} of them new" if new >= 0.5 else ""
     fell = front_numbers._best_fell(run, last > before)
     year = front_numbers._on_year(front_numbers.whole_quarters(run)["customers"])
-    lost = front_numbers._known_fell(front_numbers.whole_quarters(run))
-    if mostly and lost and last > before:
-        year, mostly = "", f"{mostly}: of those known before, {lost}"
+    split = front_numbers._old_and_new(front_numbers.whole_quarters(run))
+    year, mostly, fell = (f": {split}", "", "") if split else (year, mostly, fell)
     assert said == f"{few} the revenue; {change} ordered than a quarter earlier{year}{mostly}{fell}"
     same = run["quarters"].assign(customers=last)
     told = front_numbers.headline(Given(run, quarters=same))
@@ -400,9 +407,7 @@ def test_a_cost_that_is_no_part_of_an_order_is_taken_for_another_currency(run):
     assert not any("another currency" in said for said in warnings(run))
     lists = ("Call first", "Win back ")
     campaigns = [one for one in front_actions.actions(dear) if not one.what.startswith(lists)]
-    assert campaigns and {(*one.costs[:1], one.needs[0]) for one in campaigns} == {
-        ("not known yet", "not known yet")
-    }
+    assert campaigns and {one.cells[0] for one in campaigns} == {("not known", "yet")}
 
 
 def test_whom_to_leave_alone_stands_beneath_the_actions_with_what_it_saves(run):
@@ -416,7 +421,7 @@ def test_whom_to_leave_alone_stands_beneath_the_actions_with_what_it_saves(run):
     said = front_actions.left_alone(Given(run, recommendations=alone))
 
     assert f"Leave alone: {plays.at[last, 'segment']}" in said
-    assert f"<b>{saved}</b> <small>not spent</small>" in said and "out of reach" in said
+    assert f"<b>{saved}</b><small> unspent</small>" in said and "too far" in said
     assert front_actions.left_alone(Given(run, recommendations=plays)) == ""
 
 
@@ -433,9 +438,21 @@ def test_what_half_of_a_segment_costs_stands_beside_what_pays(run):
 
     half = plan[row.iloc[0]["segment_type"], row.iloc[0]["segment"]]
     cost = format_money(half * run.parameters.contact_cost, run.parameters.currency)
-    assert one.costs == (cost, "for half")
-    much = row.iloc[0]["break_even_response"] / row.iloc[0]["base"] >= WIDE
-    assert ("more than come anyway" in one.needs[1]) == much
+    first = row.iloc[0]
+    tried = not first["is_supported"] or first["largest_share"] >= ONE_CUSTOMER
+    assert one.cells[0] == (cost, "trial of half" if tried else "for half")
+    base, needed = first["base"], first["break_even_response"]
+    assert one.cells[1][0] == format_percent(base)
+    assert one.cells[2] == (format_percent(base + needed), f"+1 in {int(1 / needed + 0.1):,}")
+
+
+def test_most_of_what_is_to_be_approved_is_among_the_actions(run):
+    plays = run["recommendations"].assign(is_campaign=True, is_supported=True, largest_share=0.0)
+    plays["campaign_cost"] = [1.0] * (len(plays) - 1) + [1e6]
+    plan = run["campaign_plan"].iloc[[0] * len(plays)].reset_index(drop=True)
+    plan[["segment_type", "segment", "treatment"]] = plays[["segment_type", "segment", "customers"]]
+    dear = front_actions.actions(Given(run, recommendations=plays, campaign_plan=plan))
+    assert plays.iloc[-1]["segment"] in dear[-1].what
 
 
 def test_the_number_of_customers_says_how_many_are_new(run):

@@ -9,7 +9,7 @@ import pytest
 from conftest import ordinary_orders
 
 from segmentation.book import words
-from segmentation.book.words.front import actions
+from segmentation.book.words.front_actions import actions
 from segmentation.core.groups import ALL_CUSTOMERS, SEGMENT_TYPE_LABELS, group_labels, short_groups
 from segmentation.core.parameters import load_yaml, parameters_from
 from segmentation.run.run import Run
@@ -29,7 +29,7 @@ def sentences(run: Run) -> dict[str, str]:
         "hold-out": words.holdout_sentence(
             run["holdout"], run["holdout_segments"], currency=currency
         ),
-        "actions": "\n\n".join(what for what, _ in actions(run)),
+        "actions": "\n\n".join(one.what for one in actions(run)),
         "facts": words.facts_list(
             run["facts"], run["profile"], run.rules["naming_rules"], currency=currency
         ),

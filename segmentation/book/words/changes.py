@@ -100,8 +100,11 @@ def _changes_plain(migration: pd.DataFrame, currency: str) -> str:
             + (f": {_ups_and_downs(migration)}; they have spent {worth} by now." if moved else ".")
         )
         if redrawn:
+            few = migration["customers"].between(1, LEAST_PUBLISHED - 1).any()
+            near = LEAST_PUBLISHED * round(redrawn / LEAST_PUBLISHED)
+            many = f"About {near:,} further customers" if few and near else ""
             parts.append(
-                f"{_count(redrawn, 'further customer')} did not move: the later run drew the "
+                f"{many or _count(redrawn, 'further customer')} did not move: the later run drew the "
                 "border of a segment elsewhere."
             )
     else:

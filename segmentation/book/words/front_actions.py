@@ -321,7 +321,7 @@ def left_alone(run: Any) -> str:
         kinds = list(profile["segment_type"])
         names = [named(row.segment, row.segment_type, kinds) for row in plays.itertuples()]
     saved = format_money(float(plays["campaign_cost"].sum()), run.parameters.currency)
-    shares = (_NOTHING,) * 3
+    shares: tuple[tuple[str, str], ...] = (_NOTHING,) * 3
     if len(plays) == 1:
         (row,) = plays.itertuples()
         shares = (*_shares(row, float("nan"))[:2], ("too far", ""))

@@ -223,7 +223,7 @@ def test_what_is_to_be_approved_counts_everybody_once_and_says_when_one_knows(ru
     sizes = run["campaign_sizes"].assign(pays_from=0.1)
     told = Given(run, recommendations=tested, campaign_sizes=sizes)
     days = "60 to 90" if len(tested) > 1 else "60"
-    assert f"After {days} days the comparison proves" in front_actions.whole_plan(told)
+    assert f"After {days} days the halves are compared" in front_actions.whole_plan(told)
     least = tested[tested["is_campaign"] & (tested["base"] >= 0.1)]
     shares = [format_percent(base + 0.1) for base in least["base"]]
     cells = [one.cells[3][0] for one in front_actions.actions(told) if one.money]

@@ -161,7 +161,9 @@ def actions(run: Any) -> list[Action]:
             found.append(action)
     shown = found[:MOST_ACTIONS]
     dearest = max((one for one in campaigns if one not in shown), key=_money, default=None)
-    if dearest and not wait and dearest.money > sum(map(_money, shown)):  # most of what is to be approved
+    if (
+        dearest and not wait and dearest.money > sum(map(_money, shown))
+    ):  # most of what is to be approved
         shown[-1] = dearest
     if slipped and slipped[1] in shown:
         shown = [_to_the_others(one, slipped[1], run) for one in shown]

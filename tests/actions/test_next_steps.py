@@ -11,12 +11,13 @@ from segmentation.actions.next_steps import (
     NEW,
     at_risk,
     call_first,
+    called_before,
     movement,
     retention,
     with_given_back,
 )
 from segmentation.actions.slipping import FELL, SILENT, came_back, most_slipped, slipping_customers
-from segmentation.book.words.calling import call_first_sentence
+from segmentation.book.words.calling import _earlier_words, call_first_sentence
 from segmentation.book.words.changes import movement_sentence
 from segmentation.book.words.coming_back import retention_sentence
 from segmentation.book.words.slipping import slipped_sentence
@@ -358,6 +359,28 @@ def test_first_is_called_who_has_most_to_lose_and_no_control_arm():
     assert dear["customer_id"].tolist() == table["customer_id"].tolist()[:1]
 
 
+def test_who_of_such_a_list_came_by_themselves_is_counted_a_quarter_ago():
+    """Of whom the list would have named on 2023-09-30, `silent` ordered since; nobody was called."""
+    ladder = {("normal", "Low"): 0, ("normal", "High"): 1}
+    then = customers().assign(orders_next=[0, 3, 0, 0])
+    placed = {"2023-06-30": BEFORE, "2023-09-30": then}
+    withheld = called_before(placed, ladder, {"possible": False}, least=0.0)
+    assert withheld == {"as_of": "2023-09-30", "customers": 2, "expected": None, "came": 1}
+    known = called_before(placed, ladder, FACTS, least=0.0)
+    risks = at_risk(BEFORE, then, pd.DataFrame(), FACTS)
+    assert known["customers"] == len(risks)
+    assert known["expected"] == pytest.approx(risks["chance"].sum())
+    assert called_before({"2023-09-30": then}, ladder, FACTS, least=0.0) == {}
+    many = {"as_of": "2023-09-30", "customers": 100, "expected": 29.3, "came": 38}
+    said = _earlier_words(many)
+    assert (
+        "100 customers; 38 of them (38%) ordered in the quarter after, uncalled, where 29 were"
+        in said
+    )
+    assert "comes back by itself" in said and "by itself" not in _earlier_words(many | {"came": 20})
+    assert _earlier_words(many | {"customers": 20}) == ""
+
+
 def test_where_forecasts_are_withheld_slipping_customers_are_called_by_spend():
     ladder = {("normal", "Low"): 0, ("normal", "High"): 1}
     slipping = slipping_customers(BEFORE, customers(), ladder, as_of=THEN)
@@ -480,7 +503,7 @@ def test_the_list_is_told_with_its_cost_when_it_pays_and_what_it_cannot_teach():
     assert "The calls pay if they win back 33% of it" in told, "60 of 180"
     assert "6 of the 12 calls bring what they cost" in told, "33% of 24 is 8, and of 6 is 2"
     withheld = said(table, possible=False, reason="too few came back (3 of 9)")
-    assert "because too few came back. " in withheld and "at risk" not in withheld
+    assert "because too few came back." in withheld and "at risk" not in withheld
     assert "cannot be measured" in said(table, {"worth_a_call": 6}, possible=True)
     assert "Of the list fewer than 5 belong to segments" in said(
         table, {"without_control": 1}, possible=True

@@ -510,6 +510,19 @@ def test_the_first_screen_of_a_phone_has_warning_numbers_and_an_action_with_its_
         assert front.locator(".front-head a", has_text="why").is_visible()
 
 
+@pytest.mark.parametrize("width", [1280, 900, 390])
+def test_bars_of_a_first_page_are_as_long_as_their_shares(tab, built, width):
+    """A label beside a bar squeezed the longest: 57% was drawn shorter than 52%."""
+    tab.set_viewport_size({"width": width, "height": 844})
+    tab.goto((built / "book" / "introduction.html").as_uri())
+    for bars in tab.locator(".front-bars").all():
+        drawn = bars.evaluate("""list => [...list.querySelectorAll('i')].map(bar =>
+            [Number(bar.style.getPropertyValue('--part')), bar.getBoundingClientRect().width])""")
+        scale = max(drawn)[1] / max(drawn)[0]
+        assert all(abs(long - part * scale) < 5 for part, long in drawn), drawn
+        assert bars.evaluate("list => list.scrollWidth <= list.clientWidth + 1")
+
+
 def test_paper_has_no_queries_and_maps_for_analysts_unless_they_are_open(tab, built):
     tab.emulate_media(media="print")
     tab.goto((built / "cdnow" / "06_segments.html").as_uri())

@@ -194,7 +194,7 @@ def test_a_name_that_is_kept_on_average_only_is_not_called_kept():
 def anyway(**changed: float) -> str:
     row = {"base": 0.074, "base_low": 0.07, "base_high": 0.079, "base_customers": 13_820.0}
     row |= {"base_is": FOLLOWED}
-    row |= {"latest": "1998-03-31", "latest_base": 0.036}
+    row |= {"latest": "1998-03-31", "latest_base": 0.036, "latest_forecast": 0.045}
     row |= {"base_recency": 228.0, "median_recency": 300.0, "outcome_days": 90}
     row |= {"break_even_response": 0.178, "break_even_mean": float("nan")}
     return anyway_words(SimpleNamespace(**row | changed), "1997-09-30")
@@ -246,12 +246,25 @@ def test_up_and_down_are_told_by_what_customers_spend_and_not_by_numbers_of_segm
     moves = moves.assign(revenue_before=money, revenue_after=money)
     said = words.changes_sentence(SimpleNamespace(migration=moves), currency="USD")
     assert "6 to one that spends more on average and 8 to one that spends less" in said
+    drawn = moves.assign(
+        movement=["stayed", "stayed", "stayed", "redrawn", "redrawn"],
+        customers=[100, 50, 40, 41, 3],
+    )
+    told = words.changes_sentence(SimpleNamespace(migration=drawn), currency="USD")
+    assert "About 45 further customers did not move" in told, (
+        "41 of the table and 44 would tell of 3"
+    )
 
 
 def test_who_orders_anyway_is_said_of_today_where_it_is_forecast():
     said = anyway(base_is=FORECAST, median_recency=498.0)
     assert "7.4% of its 13,820 customers are expected to order within 90 days" in said
-    assert "Of those who stood here on 1998-03-31, 3.6% did." in said
+    assert (
+        "Of those who stood here on 1998-03-31, 3.6% did, where the same forecast said 4.5%."
+        in said
+    )
+    alone = anyway(base_is=FORECAST, latest_forecast=float("nan"))
+    assert "Of those who stood here on 1998-03-31, 3.6% did." in alone
     assert "stood here" not in anyway(base_is=FORECAST, latest_base=float("nan"))
     assert "borders" not in said and "expect less today" not in said
     assert "raises this share by 17.8 percentage points" in said

@@ -95,7 +95,7 @@ def plot_profile(profile: pd.DataFrame, *, names: Sequence[str], currency: str) 
     )
     heat.colour_bar(
         fig, image, axes,
-        f"Segment mean minus group mean (standard deviations between segments{words})",
+        f"Below (-) or above (+) the group's mean, in standard deviations between segments{words}",
     )  # fmt: skip
     return fig
 

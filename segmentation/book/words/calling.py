@@ -69,28 +69,27 @@ def call_first_sentence(
     cost = n * found["cost_of_a_call"]
     order = float(order_kept(call_first).mean())
     after = " after returns" if back else ""
-    text = "" if dates_hold else ONCE_RIGHT
-    text += (
+    who = (
         f"**{plural(n, 'customer')}** {'is' if n == 1 else 'are'} on the list *Call first* ({of}); "
-        f"they have spent {spent}. Calling all of them costs "
-        f"{dollars(format_money(cost, currency))} at {some}. "
+        f"they have spent {spent}."
     )
+    points = [f"Calling all of them costs {dollars(format_money(cost, currency))} at {some}."]
     mean = dollars(format_money(order, currency))
     if order > MOST_CONTACTS_AN_ORDER * found["cost_of_a_call"] > 0:
-        text += (
+        points.append(
             f"Beside an order of one of them, {mean} on average, that looks like another currency: when it pays cannot "
-            "be said until it is set.\n\n"
+            "be said until it is set."
         )
     else:
-        text += (
+        points.append(
             f"It {calls_pay(call_first, found)} because of it: their mean order so far{after} is {mean}, of which "
             f"{format_percent(margin)} is margin. Who is listed for large orders tends to place smaller "
-            "ones next: count on more.\n\n"
+            "ones next: count on more."
         )
     rest = found["worth_writing"] - found["worth_a_call"]
     if facts["possible"]:
         risk = float(call_first["value_at_risk"].sum())
-        text += (
+        points.append(
             f"The chance of each to order within {facts['outcome_days']} days fell in the last quarter. Orders worth "
             f"{dollars(format_money(risk, currency))} are at risk (that fall times the own mean order{after}), "
             f"{dollars(format_money(risk * margin, currency))} of it margin; for each of them the margin at risk is "
@@ -100,19 +99,21 @@ def call_first_sentence(
             f"{_rough_words(calibration)}"
         )
         if rest:
-            text += (
+            points.append(
                 f"{rest:,} more {'has' if rest == 1 else 'have'} enough at risk for a written contact "
                 f"({dollars(format_money(found['contact_cost'], currency, exact=True))}), but not for a call"
-                f"{_alone(found.get('left_alone', 0))}. "
+                f"{_alone(found.get('left_alone', 0))}."
             )
     else:
         why = str(facts["reason"]).split(" (")[0]
-        text += (
+        points.append(
             "Each fell a segment or fell silent in the last quarter, and the margin of one order "
             "of each is more than a call costs. How many of the calls are worth it cannot be said: "
-            f"no customer's own chance to order is told, because {why}. "
+            f"no customer's own chance to order is told, because {why}."
         )
-    return f"{text}{_earlier_words(found.get('earlier') or {})}\n\n{_calls_teach(found, n)}"
+    points += [_earlier_words(found.get("earlier") or {}), _calls_teach(found, n)]
+    told_ = "\n".join(f"- {point.strip()}" for point in points if point)
+    return f"{'' if dates_hold else ONCE_RIGHT}{who}\n\n{told_}"
 
 
 def _each_pays(call_first: pd.DataFrame) -> str:

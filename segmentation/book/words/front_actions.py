@@ -375,6 +375,10 @@ def besides(run: Any) -> Iterator[tuple[str, str]]:
     if not (shown := actions(run)):
         return
     yield from _MEANINGS
+    yield (
+        "Sheet",
+        "Of the workbook customer_segmentation_output.xlsx, which the run writes; ids are not published.",
+    )
     found = _most_slipped(run)
     if found and not exchanged(run) and not any(one.sheet == "“Slipping”" for one in shown):
         whom = named(found.segment, found.segment_type, list(run["profile"]["segment_type"]))

@@ -295,7 +295,7 @@ def missed_words(missed: pd.Series, *, is_rough: bool = False) -> str:
     Examples
     --------
     >>> missed_words(pd.Series([-0.18, 0.046])), missed_words(pd.Series([0.22]))
-    ('2 earlier ones: 18% too low to 5% too high', 'an earlier one: 22% too high')
+    ('2 earlier forecasts: 18% too low to 5% too high', 'an earlier one: 22% too high')
     >>> missed_words(pd.Series([-0.27, 0.22]), is_rough=True)
     'too rough to plan with: earlier ones missed by up to 27%'
     """
@@ -304,7 +304,7 @@ def missed_words(missed: pd.Series, *, is_rough: bool = False) -> str:
     ends = [
         f"{abs(end):.0%} too {'high' if end > 0 else 'low'}" for end in (missed.min(), missed.max())
     ]
-    many = f"{len(missed)} earlier ones" if len(missed) > 1 else "an earlier one"
+    many = f"{len(missed)} earlier forecasts" if len(missed) > 1 else "an earlier one"
     return f"{many}: {' to '.join(dict.fromkeys(ends))}"
 
 

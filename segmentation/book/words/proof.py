@@ -23,6 +23,7 @@ from segmentation.core.columns import format_money, format_percent
 from segmentation.core.groups import short_groups
 from segmentation.core.limits import (
     BORDERLINE_MARGIN,
+    LEAST_AGREEMENT,
     LEAST_CUSTOMERS,
     LEAST_PUBLISHED,
     LITTLE_MOVED,
@@ -53,14 +54,18 @@ def stability_sentence(
             continue
         one = overall.loc["bootstrap"]
         text = (
-            f"Made again {int(one['resamples'])} times from customers drawn anew, the whole division "
-            f"agrees with the published one to **{one['agreement']:.2f}** of 1 (adjusted Rand index, "
+            f"Drawn anew {int(one['resamples'])} times, customers divide into {_how_alike(one['agreement'])}: "
+            f"agreement **{one['agreement']:.2f}** of 1 (adjusted Rand index, "
             f"95% of resamples {one['agreement_low']:.2f} to {one['agreement_high']:.2f}; half of "
             f"the customers alone: {overall.at['subsample', 'agreement']:.2f})."
         )
         text = as_they_stand(f"{text} {_cluster_words(rows)}", days_unsure)
         parts.append(f"{in_group(kind, kinds)}{text}")
     return "\n\n".join(parts)
+
+
+def _how_alike(agreement: float) -> str:
+    return "the same segments" if agreement >= LEAST_AGREEMENT else "segments that differ"
 
 
 def _cluster_words(rows: pd.DataFrame) -> str:

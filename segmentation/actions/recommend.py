@@ -7,7 +7,6 @@ a segment of the long absent orders nothing because of how it was made.
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from segmentation.actions.break_even import (
     dearer_than_typical,
     sensible_cost,
 )
+from segmentation.actions.gaps import gap_to_next, gap_words, ordered_once
 from segmentation.core import rule_files
 from segmentation.core.columns import format_money
 from segmentation.core.intervals import MIDDLE_95
@@ -25,7 +25,6 @@ from segmentation.core.limits import (
     FEW_DRAWS,
     LEAST_RESPONSES,
     MANY_CUSTOMERS,
-    MOSTLY_ONCE,
     REVENUE_DRAWS,
 )
 
@@ -50,12 +49,6 @@ FIRST_ORDER, WINDOW_ORDER, ALL_SPENT = "first order", "order in the window", "al
 """What a response is taken to be worth: which mean it is."""
 FORECAST, FOLLOWED = "forecast of today's customers", "customers followed after the cut"
 """Whose share of orders without a campaign it is."""
-GAPS = {
-    "frequency": "orders per customer",
-    "breadth": "units per order",
-    "price": "money per unit",
-}
-"""What the spend of two segments can differ in; `gap` in a play's condition names the largest."""
 AT_LEAST = {
     "median_recency_at_least": "median_recency",
     "recency_over_group": "recency_over_group",
@@ -306,15 +299,15 @@ def _facts(members: pd.DataFrame, group: pd.DataFrame) -> dict[str, Any]:
     for name in ("total_spent", "total_unit"):
         if name in group.columns and group[name].mean() > 0:
             ratios[name] = members[name].mean() / group[name].mean()
-    once = _ordered_once(members)
+    once = ordered_once(members)
     recency = members["recency"].median() if "recency" in members.columns else np.nan
     # the silence of those who never came back says nothing about when to expect an order
-    repeating = group[~_ordered_once(group).fillna(True).astype(bool)]
+    repeating = group[~ordered_once(group).fillna(True).astype(bool)]
     against = repeating if len(repeating) else group
     usual = against["recency"].median() if "recency" in group.columns else np.nan
     known = "average_order_value" in members.columns
     order = members["average_order_value" if known else "total_spent"]
-    better, apart = _gap(members, group)
+    better, apart = gap_to_next(members, group)
     return {
         "customers": len(members),
         "ratios": ratios,
@@ -325,66 +318,8 @@ def _facts(members: pd.DataFrame, group: pd.DataFrame) -> dict[str, Any]:
         "typical_order": float(order.median()),
         "order_is": WINDOW_ORDER if known else ALL_SPENT,
         "gap": max(apart, key=lambda name: apart[name][1] / apart[name][0]) if apart else "",
-        "gap_words": _gap_words(better, apart),
+        "gap_words": gap_words(better, apart),
     }
-
-
-def _ordered_once(customers: pd.DataFrame) -> pd.Series:
-    """1 for who ordered on one occasion only; NaN where the source cannot tell."""
-    if "first_to_last_order" in customers.columns:  # two orders of one day are one occasion
-        return (customers["first_to_last_order"] == 0).astype(float)
-    if "frequency" in customers.columns:
-        return (customers["frequency"] == 1).astype(float)
-    return pd.Series(np.nan, index=customers.index)
-
-
-def _gap(members: pd.DataFrame, group: pd.DataFrame) -> tuple[str, dict[str, tuple[float, float]]]:
-    """The next better segment, and own and its factors of what a customer spends.
-
-    Money per customer is orders per customer x units per order x money per unit, each a
-    ratio of sums, so the three gaps multiply to the gap in spend. Only segments most of
-    whose customers came back are looked up to; none where there is no such segment.
-    """
-    if not {"frequency", "total_unit"} <= set(group.columns):
-        return "", {}
-    tiers = group.groupby("segment").agg(
-        spent=("total_spent", "mean"),
-        once=("frequency", lambda orders: (orders == 1).mean()),
-    )
-    others = tiers.index != members["segment"].iloc[0]
-    above = tiers[
-        others & (tiers["spent"] > members["total_spent"].mean()) & (tiers["once"] < MOSTLY_ONCE)
-    ]
-    if above.empty:
-        return "", {}
-    better = str(above["spent"].idxmin())
-
-    def factors(of: pd.DataFrame) -> list[float]:
-        orders, units, spent = (
-            float(of[name].sum()) for name in ("frequency", "total_unit", "total_spent")
-        )
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return [orders / len(of), units / np.float64(orders), spent / np.float64(units)]
-
-    own, other = factors(members), factors(group[group["segment"] == better])
-    if not all(np.isfinite(own + other)) or min(own + other) <= 0:
-        return better, {}
-    return better, dict(zip(GAPS, zip(own, other, strict=True), strict=True))
-
-
-def _gap_words(better: str, apart: dict[str, tuple[float, float]]) -> str:
-    if not apart:
-        return ""
-    parts = [
-        f"{GAPS[name]} {_short(own)} against {_short(other)}"
-        for name, (own, other) in apart.items()
-    ]
-    return f"next better segment {better}: {', '.join(parts)}"
-
-
-def _short(value: float) -> str:
-    """Three digits, as far as two such figures are compared by eye."""
-    return f"{Decimal(f'{value:.2e}'):,f}"
 
 
 def _fits(facts: dict[str, Any], when: dict[str, Any]) -> bool:

@@ -47,7 +47,6 @@ from segmentation.book.words.data import (
     feature_table,
     group_sentence,
     ledger_sentence,
-    month_sentence,
     outlier_sentence,
     overview_sentence,
     relationship_sentence,
@@ -75,6 +74,7 @@ from segmentation.book.words.findings import findings_sentence, findings_table, 
 from segmentation.book.words.front import front_page
 from segmentation.book.words.handover import handover, model_card, weaknesses
 from segmentation.book.words.in_short import in_short
+from segmentation.book.words.months import month_sentence
 from segmentation.book.words.other_dates import (
     as_they_stand,
     in_brief,

@@ -6,7 +6,6 @@ import html
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from segmentation.book.words.front_actions import besides, to_do
 from segmentation.book.words.front_numbers import (
     groups_meant,
     half_meant,
@@ -15,6 +14,7 @@ from segmentation.book.words.front_numbers import (
     sparkline,
     unfinished,
 )
+from segmentation.book.words.front_plan import besides, to_do
 from segmentation.book.words.text import highest_first, in_colour, plural
 from segmentation.book.words.trust import trust_of
 from segmentation.book.words.warnings import exchanged, warnings

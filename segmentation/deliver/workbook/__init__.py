@@ -20,6 +20,7 @@ from segmentation.actions.campaign import another_currency
 from segmentation.core.errors import OutputError
 from segmentation.core.guarded_csv import write_guarded_csv
 from segmentation.deliver.workbook import sheets
+from segmentation.deliver.workbook import summary as summaries
 from segmentation.deliver.workbook.cells import Counts, clean_text
 from segmentation.deliver.workbook.columns import dictionary
 from segmentation.deliver.workbook.definitions import LIST
@@ -182,13 +183,13 @@ def write_workbook(
             name: sheets.with_day_and_arm(name, table, customers)
             for name, table in (next_steps or {}).items()
         }
-        notes = sheets.summary_notes(overview, currency, findings, lists, is_told=is_told)
+        notes = summaries.summary_notes(overview, currency, findings, lists, is_told=is_told)
         given = (segments, customers, fixed, lists, currency, max_rows)
         groups = frozenset(customers["segment_type"].unique())
         for sheet in _sheets(*given, notes=notes, no_history=no_history):
             write(replace(sheet, groups=groups))
         money = _money(customers, ledger)
-        table = sheets.about(overview, currency, titles, vars(writer.counts), money)
+        table = summaries.about(overview, currency, titles, vars(writer.counts), money)
         write(Sheet("about", "about", table))
     return rows | vars(writer.counts)
 
@@ -207,7 +208,7 @@ def _sheets(
     """Every sheet but the last one, one at a time, so that only one list is in memory."""
     scale = sheets.exact_scale(fixed["ledger"])
     lists = sheets.segment_lists(customers, scale)
-    summary = sheets.summary(customers, lists, fixed["recommendations"], scale)
+    summary = summaries.summary(customers, lists, fixed["recommendations"], scale)
     yield Sheet("summary", "summary", summary, notes=notes)
     for name, table in next_steps.items():
         for sheet in sheets.parts(sheets.numbered(name), name, table, max_rows, repeats=True):

@@ -1,0 +1,183 @@
+"""What a first page asks for: its actions in rows, whom to leave alone, what is to be approved."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from segmentation.actions.campaign import TREATMENT
+from segmentation.actions.next_steps import with_given_back
+from segmentation.actions.recommend import NOT_AT_THIS_COST
+from segmentation.actions.slipping import kept_of
+from segmentation.book.words.front_actions import (
+    COLUMNS,
+    FIRST,
+    NOTHING,
+    ONCE_RIGHT,
+    actions,
+    most_slipped_of,
+    shares_of,
+    sheets_of,
+    spent_words,
+)
+from segmentation.book.words.text import listed, named, plural
+from segmentation.book.words.warnings import cost_beside_orders, exchanged
+from segmentation.core.columns import format_money, format_percent
+from segmentation.core.limits import (
+    LEAST_CALLED,
+    MEAN_OF_FEW,
+    PLAUSIBLE_RISE,
+    TEN_LARGEST_SHARE,
+)
+
+_MEANINGS = (
+    (
+        "Order anyway",
+        "Share expected to order without any campaign; of who slipped, who came back a quarter earlier.",
+    ),
+    (
+        "To pay",
+        "So many must order for the margin of orders that would not have come to cover the contacts; "
+        f"by the typical order in all segments, if the mean is {MEAN_OF_FEW:g} times that or more in any one.",
+    ),
+    (
+        "To prove it",
+        "If so many order, the comparison shows 4 times of 5 that it paid; none, where that asks for more "
+        f"than {1 + PLAUSIBLE_RISE:g} times as many as come anyway.",
+    ),
+)
+
+
+def to_do(run: Any, link: str) -> str:
+    """The actions, whom to leave alone and what is to be approved, as HTML.
+
+    Parameters
+    ----------
+    run : Run or mapping of its results, with ``parameters``
+    link : str
+        The folder of the data set's chapters, seen from the page.
+    """
+    rows = [
+        _row(one.what, html.escape(f"{one.how} Sheet {one.sheet}"), one.cells)
+        for one in actions(run)
+    ]
+    if not rows:
+        return f'<p class="front-head">{FIRST}</p><p>No action is supported by these data.</p>'
+    title = ONCE_RIGHT if exchanged(run) else FIRST
+    why = f'<a class="follow" href="{link}/08_recommendations.html">why</a>'
+    heads = "".join(f'<span aria-hidden="true">{name}</span>' for name in COLUMNS)
+    return (
+        f'<p class="front-head do"><b>{title} {why}</b>{heads}</p>'
+        f"<ol>{''.join(rows)}{left_alone(run)}{whole_plan(run)}</ol>"
+    )
+
+
+def _row(what: str, how: str, cells: Sequence[tuple[str, str]], kind: str = "") -> str:
+    told = "".join(
+        f'<span class="cell{"" if value else " empty"}"><i>{label}</i> <b>{html.escape(value)}</b>'
+        + (f"<small> {html.escape(note)}</small></span>" if note else "</span>")
+        for label, (value, note) in zip(COLUMNS, cells, strict=True)
+    )
+    said = f"<span>{how}</span>" if how else ""
+    of = f" class={kind}" if kind else ""
+    return f"<li{of}><div><b>{html.escape(what)}</b>{said}</div>{told}</li>"
+
+
+def left_alone(run: Any) -> str:
+    """Whom a contact costs more than it can bring back, and what leaving them alone saves."""
+    plays = run["recommendations"]
+    plays = plays[plays["play"] == NOT_AT_THIS_COST]
+    if plays.empty or cost_beside_orders(run):
+        return ""
+    profile = run["profile"]
+    names = list(dict.fromkeys(plays["segment"]))
+    if profile["segment"].isin(names).sum() > len(plays):  # a name is left alone in one group only
+        kinds = list(profile["segment_type"])
+        names = [named(row.segment, row.segment_type, kinds) for row in plays.itertuples()]
+    saved = format_money(float(plays["campaign_cost"].sum()), run.parameters.currency)
+    shares: tuple[tuple[str, str], ...] = (NOTHING,) * 3
+    if len(plays) == 1:
+        (row,) = plays.itertuples()
+        shares = (*shares_of(row, float("nan"))[:2], ("too far", ""))
+    what = f"Leave alone: {listed(names)}, {plural(int(plays['customers'].sum()), 'customer')}"
+    return _row(what, "", ((saved, "unspent"), *shares), "alone")
+
+
+def whole_plan(run: Any) -> str:
+    """What is to be approved, what may be lost, when one knows more; calls are beside it."""
+    arms, called, parameters = run["campaign_arms"], run["call_first"], run.parameters
+    written = arms[arms["arm"] == TREATMENT]
+    if cost_beside_orders(run) or written.empty:
+        return ""
+    currency = parameters.currency
+    sizes = written.groupby(["segment_type", "segment"], observed=True).size()
+    costs = sizes * parameters.contact_cost
+    sheets, shown = sheets_of(run["profile"]), {one.sheet for one in actions(run)}
+    above = costs[[f"“{sheets[key].split()[0]} …”" in shown for key in costs.index]].sum()
+    others = format_money(costs.sum() - above, currency) if above < costs.sum() else ""
+    of = f" ({others} of it for other segments)" if others else ""
+    text = f"At worst it is lost{of}. {_then_known(run)}{_calls_besides(run, len(called))}"
+    total = f"To approve: {format_money(costs.sum(), currency)}"
+    return f'<li class="total"><div><b>{total}</b><span>{html.escape(text)}</span></div></li>'
+
+
+def _then_known(run: Any) -> str:
+    """When the halves are compared, where that can tell anything."""
+    plays = run["recommendations"]
+    keys = ["segment_type", "segment"]
+    tested = plays[plays["is_campaign"]].merge(run["campaign_sizes"][[*keys, "pays_from"]], on=keys)
+    is_proof = tested["pays_from"] <= PLAUSIBLE_RISE * tested["base"]
+    days = tested.loc[is_proof, "outcome_days"]
+    if days.empty:
+        return "No test can prove that it paid."
+    ends = " to ".join(dict.fromkeys(f"{end:.0f}" for end in (days.min(), days.max())))
+    return f"After {ends} days the halves are compared; less than “{COLUMNS[-1]}” proves nothing."
+
+
+def _calls_besides(run: Any, called: int) -> str:
+    """What calling costs besides: no halves are drawn for it, so nobody learns what it brings."""
+    if called < LEAST_CALLED:
+        return ""
+    cost = format_money(called * run.parameters.cost_of_a_call, run.parameters.currency)
+    return f" {called:,} calls (“Call first”): {cost} more, not measurable."
+
+
+def besides(run: Any) -> Iterator[tuple[str, str]]:
+    """What is told on demand beneath the page: what *pays if* means, who else is worth a look."""
+    if not (shown := actions(run)):
+        return
+    yield from _MEANINGS
+    yield (
+        "Sheet",
+        "Of the workbook customer_segmentation_output.xlsx, which the run writes; ids are not published.",
+    )
+    found = most_slipped_of(run)
+    if found and not exchanged(run) and not any(one.sheet == "“Slipping”" for one in shown):
+        whom = named(found.segment, found.segment_type, list(run["profile"]["segment_type"]))
+        spent = spent_words(found, run.parameters.currency)
+        yield "Slipped", f"{found.customers:,} of {whom} last quarter, {spent} (“Slipping”)."
+    if said := ten_largest(run):
+        yield "Know by name", said
+
+
+def ten_largest(run: Any) -> str:
+    """That ten customers bring much, where they do, and which lists they head."""
+    customers = with_given_back(run["customers"], run["given_back"])
+    spent = kept_of(customers)
+    largest = customers.loc[spent.nlargest(10).index]
+    share = spent.nlargest(10).sum() / spent.sum() if spent.sum() > 0 else 0.0
+    if share < TEN_LARGEST_SHARE or TEN_LARGEST_SHARE * len(customers) < 10:
+        return ""
+    sheets = sheets_of(run["profile"])
+    heads = sorted(
+        {sheets[key] for key in zip(largest["segment_type"], largest["segment"], strict=True)}
+    )
+    lists = (
+        ", ".join(f"“{name}”" for name in heads)
+        if len(heads) < 3
+        else "the lists of their segments"
+    )
+    sums = run["ledger"].set_index("rule")["amount"]
+    after = " after returns" if float(sums.get("returned") or 0) else ""
+    return f"The 10 largest brought {format_percent(share)} of revenue{after} (in {lists})."

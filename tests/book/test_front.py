@@ -8,7 +8,7 @@ from functools import partial
 import pandas as pd
 import pytest
 
-from segmentation.book.words import front, front_actions, front_numbers
+from segmentation.book.words import front, front_actions, front_numbers, front_plan
 from segmentation.book.words.calibration import spend_wins
 from segmentation.book.words.calling import call_first_sentence
 from segmentation.book.words.coming_back import came_back_then
@@ -45,7 +45,7 @@ def test_an_action_has_at_most_fifteen_words_and_names_its_list(run):
 
     assert 1 <= len(found) <= 3
     assert [one.what for one in found if len(one.what.split()) > 15] == []
-    page = front_actions.to_do(run, "x")
+    page = front_plan.to_do(run, "x")
     assert all(f"Sheet {one.sheet}" in page for one in found)
 
 
@@ -120,12 +120,12 @@ def test_who_slipped_comes_first_where_they_spent_much(run):
     little = Given(much, slipping=pd.DataFrame(lost | {"total_spent": sum_of / 6000}))
     found = front_actions.actions(little)
     assert "slipped" not in found[0].what and "To the others" not in found[0].how
-    besides = dict(front_actions.besides(little))
+    besides = dict(front_plan.besides(little))
     assert (f"6 of {best}" in besides.get("Slipped", "")) == ("slipped" not in str(found))
-    assert "Slipped" not in dict(front_actions.besides(much))
+    assert "Slipped" not in dict(front_plan.besides(much))
     late = Given(much, swap={"order_date": {"strength": "strong"}})
     assert "slipped" in front_actions.actions(late)[2].what
-    assert "Slipped" not in dict(front_actions.besides(late))
+    assert "Slipped" not in dict(front_plan.besides(late))
 
 
 def test_where_dates_look_exchanged_no_quarter_stands_on_the_page(run):
@@ -209,7 +209,7 @@ def test_what_is_to_be_approved_counts_everybody_once_and_says_when_one_knows(ru
     arms, called, plays = run["campaign_arms"], run["call_first"], run["recommendations"]
     money = partial(format_money, currency=run.parameters.currency)
     cost = (arms["arm"] == "treatment").sum() * run.parameters.contact_cost
-    said = front_actions.whole_plan(run)
+    said = front_plan.whole_plan(run)
     assert f"To approve: {money(cost)}</b><span>At worst it is lost" in said
     others = re.search(r"\(([^)]*) of it for other segments\)", said)
     listed = [one.cells[0][0] for one in front_actions.actions(run) if one.money]
@@ -217,19 +217,19 @@ def test_what_is_to_be_approved_counts_everybody_once_and_says_when_one_knows(ru
     assert sum(float(x.strip("$£").replace(",", "")) for x in parts) == pytest.approx(cost, abs=2)
     calls = money(len(called) * run.parameters.cost_of_a_call)
     assert f"{len(called):,} calls (“Call first”): {calls} more, not measurable." in said
-    assert "calls" not in front_actions.whole_plan(Given(run, call_first=called.head(0)))
+    assert "calls" not in front_plan.whole_plan(Given(run, call_first=called.head(0)))
     tested = plays[plays["is_campaign"]].assign(is_supported=True)
     tested["outcome_days"] = [60, *[90] * (len(tested) - 1)]
     sizes = run["campaign_sizes"].assign(pays_from=0.1)
     told = Given(run, recommendations=tested, campaign_sizes=sizes)
     days = "60 to 90" if len(tested) > 1 else "60"
-    assert f"After {days} days the halves are compared" in front_actions.whole_plan(told)
+    assert f"After {days} days the halves are compared" in front_plan.whole_plan(told)
     least = tested[tested["is_campaign"] & (tested["base"] >= 0.1)]
     shares = [format_percent(base + 0.1) for base in least["base"]]
     cells = [one.cells[3][0] for one in front_actions.actions(told) if one.money]
     assert set(cells) & set(shares)
     none = Given(run, campaign_sizes=sizes.assign(pays_from=float("nan")))
-    assert "No test can prove" in front_actions.whole_plan(none)
+    assert "No test can prove" in front_plan.whole_plan(none)
     assert {one.cells[3][0] for one in front_actions.actions(none) if one.money} == {"none"}
 
 
@@ -413,16 +413,14 @@ def test_a_cost_that_is_no_part_of_an_order_is_taken_for_another_currency(run):
 def test_whom_to_leave_alone_stands_beneath_the_actions_with_what_it_saves(run):
     plays = run["recommendations"].assign(play="Retain")
     last = plays.index[-1]
-    alone = plays.assign(
-        play=plays["play"].where(plays.index != last, front_actions.NOT_AT_THIS_COST)
-    )
+    alone = plays.assign(play=plays["play"].where(plays.index != last, front_plan.NOT_AT_THIS_COST))
     saved = format_money(plays.at[last, "campaign_cost"], run.parameters.currency)
 
-    said = front_actions.left_alone(Given(run, recommendations=alone))
+    said = front_plan.left_alone(Given(run, recommendations=alone))
 
     assert f"Leave alone: {plays.at[last, 'segment']}" in said
     assert f"<b>{saved}</b><small> unspent</small>" in said and "too far" in said
-    assert front_actions.left_alone(Given(run, recommendations=plays)) == ""
+    assert front_plan.left_alone(Given(run, recommendations=plays)) == ""
 
 
 def test_what_half_of_a_segment_costs_stands_beside_what_pays(run):
@@ -469,13 +467,13 @@ def test_the_number_of_customers_says_how_many_are_new(run):
 def test_the_ten_largest_are_to_be_known_by_name_from_a_tenth_of_all_revenue_on(run):
     customers = run["customers"].copy()
     spent = customers["total_spent"].astype(float)
-    assert front_actions.ten_largest(run) == ""
+    assert front_plan.ten_largest(run) == ""
     top = spent.nlargest(10).index
     rest = spent.sum() - spent[top].sum()
     customers.loc[top, "total_spent"] = rest / 30  # a third of the others: a quarter of all
-    said = front_actions.ten_largest(Given(run, customers=customers))
+    said = front_plan.ten_largest(Given(run, customers=customers))
     assert "The 10 largest brought 25% of revenue" in said and " (in " in said
-    assert front_actions.ten_largest(Given(run, customers=customers.loc[top])) == ""
+    assert front_plan.ten_largest(Given(run, customers=customers.loc[top])) == ""
 
 
 def test_where_days_look_exchanged_every_action_waits_for_the_dates(run):

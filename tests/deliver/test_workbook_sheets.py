@@ -19,7 +19,7 @@ from workbooks import kind_of
 from segmentation.core import guarded_csv
 from segmentation.core.columns import RULE_WORDS
 from segmentation.core.guarded_csv import guarded, unguarded, unguarded_ids, write_guarded_csv
-from segmentation.deliver.workbook import sheet_writer, sheets, write_workbook
+from segmentation.deliver.workbook import sheet_writer, summary, write_workbook
 from segmentation.deliver.workbook.columns import labels_of
 from segmentation.deliver.workbook.definitions import LIST
 from segmentation.deliver.workbook.sheets import list_name
@@ -288,8 +288,8 @@ def test_a_list_of_whom_to_call_says_the_group_in_words_and_the_day_of_the_last_
     beneath = [cell.value for cell in book["Summary"]["A"]]
     assert "Sheet Call first: 1 customer to turn to one by one, by what they spent." in beneath
     known = {"call_first": first.assign(value_at_risk=[9.0])}
-    assert "money at risk" in str(sheets.summary_notes({}, "USD", None, known))
-    untold = str(sheets.summary_notes({"gross_margin": 0.3}, "USD", None, known, is_told=False))
+    assert "money at risk" in str(summary.summary_notes({}, "USD", None, known))
+    untold = str(summary.summary_notes({"gross_margin": 0.3}, "USD", None, known, is_told=False))
     assert "not known until contact_cost is set" in untold and "gross margin" not in untold
 
 

@@ -123,13 +123,13 @@ def _each_pays(call_first: pd.DataFrame) -> str:
     --------
     >>> risks = pd.DataFrame({"value_at_risk": [400.0] * 10 + [60.0] * 30})
     >>> _each_pays(risks)
-    'With so much won back of each, 10 of the 40 calls bring what they cost. '
+    'If so much of each is won back, 10 of the 40 calls bring what they cost. '
     """
     stakes, n = call_first["value_at_risk"].astype(float), len(call_first)
     pay = int((stakes >= stakes.mean() * (1 - 1e-9)).sum())  # just all pay, so the mean does
     if n - pay < LEAST_PUBLISHED:
         return ""
-    return f"With so much won back of each, {told(pay)} of the {n:,} calls bring what they cost. "
+    return f"If so much of each is won back, {told(pay)} of the {n:,} calls bring what they cost. "
 
 
 def _earlier_words(earlier: Mapping[str, Any]) -> str:

@@ -126,7 +126,10 @@ def called_before(
     Returns
     -------
     dict
-        ``as_of, customers, expected, came``; ``expected`` is missing where nothing is forecast.
+        ``as_of, customers, expected, came``, and means of those who came: ``own_order`` so far and
+        ``next_order``. ``expected`` by the chance after the ``fall`` (customers fewer expected), both
+        missing where nothing is forecast; ``today``: whom today's list would name so, before halves
+        that campaigns leave alone are taken off.
     """
     days = sorted(placed)[-2:]
     if len(days) < 2:
@@ -136,11 +139,16 @@ def called_before(
     slipped = slipping_customers(placed[days[0]], standing, ladder, as_of=days[0])
     risks = at_risk(placed[days[0]], then, slipped, facts)
     named = risks[risks["stake"] > least]
+    came = named[named["orders_next"] > 0]
+    fall = named["chance_before"] - named["chance"]
+    orders = {"own_order": came["average_order_value"], "next_order": came["next_amount"]}
     return {
         "as_of": days[1],
         "customers": len(named),
         "expected": float(named["chance"].sum()) if facts["possible"] else None,
-        "came": int((named["orders_next"] > 0).sum()),
+        "fall": float(fall.sum()) if facts["possible"] else None,
+        "came": len(came),
+        **{name: float(own.mean()) if len(came) else None for name, own in orders.items()},
     }
 
 

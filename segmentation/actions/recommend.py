@@ -7,6 +7,7 @@ a segment of the long absent orders nothing because of how it was made.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -282,7 +283,7 @@ def _left_alone(
     """
     most, more = (
         format_money(cost, currency, exact=True) if currency else f"{cost:,.2f}"
-        for cost in (limit, by_mean)
+        for cost in (math.floor(100 * each + 1e-9) / 100 for each in (limit, by_mean))
     )
     most += f" ({more} by the mean order)" if more != most else ""
     at = f" At a contact for {most} or less: {play['play']}." if limit > 0 else ""

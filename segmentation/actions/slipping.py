@@ -79,7 +79,7 @@ def slipping_customers(
     then = [ladder.get(key, 0) for key in zip(kinds, both["segment_from"], strict=True)]
     now = [ladder.get(key, 0) for key in zip(kinds, both["segment"], strict=True)]
     fell = (np.array(now) < np.array(then)) & (both["recency"] > both["recency_before"])
-    silent = (both["orders_next"] == 0) & (both["recency_before"] < _days_of_quarter(as_of))
+    silent = (both["orders_next"] == 0) & (both["recency_before"] < days_of_quarter(as_of))
     chosen = both.assign(what=np.where(fell, FELL, SILENT))[fell | (silent & (np.array(then) > 0))]
     order = ["_kept", "recency", "customer_id"]
     chosen = chosen.assign(_kept=kept_of(chosen))
@@ -87,12 +87,12 @@ def slipping_customers(
     return chosen.reindex(columns=list(SLIPPING_COLUMNS))
 
 
-def _days_of_quarter(end: str) -> int:
+def days_of_quarter(end: str) -> int:
     """Days of the quarter that ends so.
 
     Examples
     --------
-    >>> _days_of_quarter("1998-03-31"), _days_of_quarter("1998-06-30"), _days_of_quarter("2011-09-09")
+    >>> days_of_quarter("1998-03-31"), days_of_quarter("1998-06-30"), days_of_quarter("2011-09-09")
     (90, 91, 92)
     """
     last = pd.Timestamp(end)

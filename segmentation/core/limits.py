@@ -358,10 +358,10 @@ Why: an arm needs somebody."""
 MOSTLY_ONCE = 0.5
 """Share of one-time buyers from which a segment is none for others to be led to.
 Why: most of its customers never came back."""
-LEAST_RESPONSES = 30
-"""Times that customers were seen to order, from which their mean is taken as a response's worth.
-Why: the mean of fewer orders hangs on one of them.
-Source: convention"""
+LEAST_RESPONSES = 20
+"""Times that customers were seen to order, from which these orders say a response's worth.
+Why: of twenty the middle is known to a factor of two; where the mean lies far above it, it counts.
+Source: own choice"""
 PLAUSIBLE_RISE = 1.0
 """Rise that a contact may be expected to bring at most, in times of the share that orders anyway.
 Why: in that experiment one e-mail took buyers within two weeks from 0.57% to 1.25% at best; \

@@ -258,6 +258,21 @@ def _typed(table: pd.DataFrame) -> pd.DataFrame:
     return table[order]
 
 
+def without_later_registrations(features: pd.DataFrame) -> pd.DataFrame:
+    """Features as they were known on their day: who registered after it was not registered then.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"register_to_order": [3.0, -2.0, -40.0], "tenure": [10.0, 30.0, 30.0]})
+    >>> without_later_registrations(table)["register_to_order"].tolist()
+    [3.0, -2.0, nan]
+    """
+    if "register_to_order" not in features.columns:
+        return features
+    later = features["register_to_order"] < -features["tenure"]
+    return features.assign(register_to_order=features["register_to_order"].mask(later))
+
+
 def add_segment_type(features: pd.DataFrame, *, split_pre_register: bool) -> pd.DataFrame:
     """Say which group a customer belongs to; each group gets its own model.
 

@@ -12,7 +12,11 @@ from sklearn.preprocessing import PowerTransformer, RobustScaler, StandardScaler
 from segmentation.core.columns import FEATURES
 from segmentation.core.groups import SEGMENT_TYPES
 from segmentation.core.parameters import Parameters
-from segmentation.customers.features import add_segment_type, check_features
+from segmentation.customers.features import (
+    add_segment_type,
+    check_features,
+    without_later_registrations,
+)
 from segmentation.customers.preparation import DATES, Preparation
 
 ROUNDING = 1e-12
@@ -119,8 +123,13 @@ def preparing(parameters: Parameters) -> dict[str, Any]:
 def prepare_groups(
     *, customer_features: pd.DataFrame, overview: dict[str, Any], parameters: Parameters
 ) -> dict[str, Any]:
-    """Split the customers into registration groups and put each into prepared space."""
+    """Split the customers into registration groups and put each into prepared space.
+
+    As of a day that was set, who registered later was not registered.
+    """
     check_features(customer_features, parameters.features, source=overview["source"])
+    if parameters.as_of != "auto":
+        customer_features = without_later_registrations(customer_features)
     table = add_segment_type(customer_features, split_pre_register=parameters.split_pre_register)
     groups = {
         kind: prepare_group(table, kind, names=parameters.features, **preparing(parameters))

@@ -14,7 +14,7 @@ from segmentation.core.groups import SEGMENT_TYPES
 from segmentation.core.limits import AUTO_K_RANGE, EVERYBODY_ALIVE, LEAST_CUSTOMERS
 from segmentation.core.parameters import Parameters
 from segmentation.customers import prepare
-from segmentation.customers.features import add_segment_type
+from segmentation.customers.features import add_segment_type, without_later_registrations
 from segmentation.customers.prepare import PreparedGroup
 from segmentation.evidence import buying as btyd
 from segmentation.evidence import rankings as holdout
@@ -37,8 +37,7 @@ def known_at_cut(table: pd.DataFrame, *, split_pre_register: bool) -> pd.DataFra
     registered.
     """
     if "register_to_order" in table.columns:
-        later = table["register_to_order"] < -table["tenure"]
-        table = table.assign(register_to_order=table["register_to_order"].mask(later))
+        table = without_later_registrations(table)
         if table["register_to_order"].isna().all():
             table = table.drop(columns="register_to_order")
     return add_segment_type(table, split_pre_register=split_pre_register)

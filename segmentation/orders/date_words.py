@@ -26,7 +26,8 @@ def swapped(row: Any, facts: Facts, currency: str) -> str:
     return (
         f"Day and month look exchanged ({facts['strength']} sign): "
         f"{plural(facts['months_outside'], 'month')} outside the true range hold only days 1 to "
-        "12. See the section Dates for what it moves, and have the export write YYYY-MM-DD."
+        "12: these lines, sales or not, and whose first or last order moves when they are exchanged. "
+        "See the section Dates for what it moves, and have the export write YYYY-MM-DD."
     )
 
 

@@ -118,7 +118,7 @@ STAGES: dict[str, Stage] = {
             "splits groups and puts features on one scale",
             prepare.prepare_groups,
             inputs=("customer_features", "overview"),
-            uses=PREPARATION,
+            uses=(*PREPARATION, "as_of"),
             gives={
                 "features": "one row per customer with every feature and its group",
                 "scaled": "each group in prepared space, with how it was prepared",

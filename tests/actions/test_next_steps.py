@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -362,23 +363,32 @@ def test_first_is_called_who_has_most_to_lose_and_no_control_arm():
 def test_who_of_such_a_list_came_by_themselves_is_counted_a_quarter_ago():
     """Of whom the list would have named on 2023-09-30, `silent` ordered since; nobody was called."""
     ladder = {("normal", "Low"): 0, ("normal", "High"): 1}
-    then = customers().assign(orders_next=[0, 3, 0, 0])
+    then = customers().assign(orders_next=[0, 3, 0, 0], next_amount=[np.nan, 30.0, np.nan, np.nan])
     placed = {"2023-06-30": BEFORE, "2023-09-30": then}
     withheld = called_before(placed, ladder, {"possible": False}, least=0.0)
-    assert withheld == {"as_of": "2023-09-30", "customers": 2, "expected": None, "came": 1}
+    assert withheld == {
+        "as_of": "2023-09-30", "customers": 2, "expected": None, "fall": None, "came": 1,
+        "own_order": 40.0, "next_order": 30.0,
+    }  # fmt: skip
     known = called_before(placed, ladder, FACTS, least=0.0)
     risks = at_risk(BEFORE, then, pd.DataFrame(), FACTS)
     assert known["customers"] == len(risks)
     assert known["expected"] == pytest.approx(risks["chance"].sum())
+    assert known["fall"] == pytest.approx((risks["chance_before"] - risks["chance"]).sum())
     assert called_before({"2023-09-30": then}, ladder, FACTS, least=0.0) == {}
-    many = {"as_of": "2023-09-30", "customers": 100, "expected": 29.3, "came": 38}
-    said = _earlier_words(many)
+    many = {"as_of": "2023-09-30", "customers": 100, "expected": 29.3, "came": 38, "fall": 20.0,
+            "own_order": 106.0, "next_order": 104.2}  # fmt: skip
+    said = _earlier_words(many, 88, "USD", 235.0, 408.0)
     assert (
-        "100 customers; 38 of them (38%) ordered in the quarter after, uncalled, where 29 were"
-        in said
+        "100 customers (today 88, before those left alone are taken off); 38 of them (38%)" in said
     )
-    assert "comes back by itself" in said and "by itself" not in _earlier_words(many | {"came": 20})
-    assert _earlier_words(many | {"customers": 20}) == ""
+    assert "They ordered for \\$104 on average, beside \\$106 an order before." in said
+    back = (38 - 29.3) / 20
+    need = 235 / (408 * (1 - back))
+    assert f"So {back:.0%} of such a fall came back" in said.replace("44%", f"{back:.0%}")
+    assert f"the calls must win back {need:.0%} of the rest." in said or need > 1
+    assert "by itself" not in _earlier_words(many | {"came": 25}, 88, "USD", 235.0, 408.0)
+    assert _earlier_words(many | {"customers": 10}, 88, "USD", 235.0, 408.0) == ""
 
 
 def test_where_forecasts_are_withheld_slipping_customers_are_called_by_spend():
@@ -492,7 +502,6 @@ def test_the_list_is_told_with_its_cost_when_it_pays_and_what_it_cannot_teach():
     )
     assert "Calling all of them costs £30.00 at £5.00 a call (an assumption" in forecast
     assert "It pays if 6 of them order because of it" in forecast, "30 / (0.5 x 10)"
-    assert "tends to place smaller ones next: count on more" in forecast
     assert "Orders worth £72.00 are at risk" in forecast and "£36.00 of it margin" in forecast
     assert "35 more have enough" in forecast
     assert "2 more customers would be on the list" in forecast

@@ -181,7 +181,7 @@ def test_a_response_is_worth_the_mean_first_order_that_followed_not_the_median()
 
 
 def test_of_too_few_responses_the_mean_order_of_the_window_is_taken():
-    row = advised(followed("S", ordered=29, of=100, first=[400.0], all_in=1.0))
+    row = advised(followed("S", ordered=19, of=100, first=[400.0], all_in=1.0))
     assert (row["response_value"], row["response_is"]) == (30.0, "order in the window")
 
 

@@ -320,9 +320,10 @@ def test_one_customer_who_brings_a_fifth_is_named_but_forbids_nothing():
 def test_a_comparison_is_not_said_to_prove_what_it_only_notices():
     rows = pd.DataFrame(
         {"segment_type": "normal", "segment": ["High", "Low"], "is_campaign": True,
-         "is_supported": [True, False], "base": 0.1}
+         "is_supported": [True, False], "base": 0.1, "break_even_response": [0.02, 0.03]}
     )  # fmt: skip
     said = first_round_sentence(rows)
+    assert "0.7 more of 100 (here 2.0 to 3.0 are needed)" in said
     assert "For High the comparison notices a rise as large as what pays; to prove" in said
     assert "For Low it is no more than **a trial**" in said
     assert "can show whether" not in said

@@ -83,8 +83,7 @@ def call_first_sentence(
     else:
         points.append(
             f"It {calls_pay(call_first, found)} because of it: their mean order so far{after} is {mean}, of which "
-            f"{format_percent(margin)} is margin. Who is listed for large orders tends to place smaller "
-            "ones next: count on more."
+            f"{format_percent(margin)} is margin."
         )
     rest = found["worth_writing"] - found["worth_a_call"]
     if facts["possible"]:
@@ -111,7 +110,11 @@ def call_first_sentence(
             "of each is more than a call costs. How many of the calls are worth it cannot be said: "
             f"no customer's own chance to order is told, because {why}."
         )
-    points += [_earlier_words(found.get("earlier") or {}), _calls_teach(found, n)]
+    left = risk * margin if facts["possible"] else 0.0
+    earlier = _earlier_words(
+        found.get("earlier") or {}, found["worth_a_call"], currency, cost, left
+    )
+    points += [earlier, _calls_teach(found, n)]
     told_ = "\n".join(f"- {point.strip()}" for point in points if point)
     return f"{'' if dates_hold else ONCE_RIGHT}{who}\n\n{told_}"
 
@@ -132,19 +135,44 @@ def _each_pays(call_first: pd.DataFrame) -> str:
     return f"If so much of each is won back, {told(pay)} of the {n:,} calls bring what they cost. "
 
 
-def _earlier_words(earlier: Mapping[str, Any]) -> str:
-    """Who of such a list of a quarter ago came without a call of this report, where they are enough."""
+def _earlier_words(
+    earlier: Mapping[str, Any], today: int, currency: str, cost: float, left: float
+) -> str:
+    """Who of such a list of a quarter ago came without a call, and what that leaves to win back.
+
+    Parameters
+    ----------
+    today : int
+        Whom the list names now, before those whom campaigns leave alone are taken off.
+    cost, left : float
+        Money that all calls cost, and margin at risk (0 where nothing is forecast).
+    """
     n = earlier.get("customers", 0)
     if n < LEAST_RESPONSES:
         return ""
     came, expected = earlier["came"], earlier["expected"]
     said = f", where {expected:,.0f} were expected" if expected is not None else ""
-    more = came > (expected or 0)
-    back = ": part of such a fall comes back by itself, and is no success of a call" if more else ""
-    return (
-        f"The same list made on {earlier['as_of']} would have named {n:,} customers; {came:,} of them "
-        f"({format_percent(came / n)}) ordered in the quarter after, uncalled{said}{back}. "
+    text = (
+        f"So made on {earlier['as_of']}, the list would have named {n:,} customers (today {today:,}, before those "
+        f"left alone are taken off); {came:,} of them ({format_percent(came / n)}) ordered in the quarter after, "
+        f"uncalled{said}."
     )
+    if came >= LEAST_RESPONSES:
+        own, placed = (
+            dollars(format_money(earlier[name], currency)) for name in ("own_order", "next_order")
+        )
+        text += f" They ordered for {placed} on average, beside {own} an order before."
+    fall = earlier.get("fall") or 0.0
+    back = (came - (expected or 0.0)) / fall if fall > 0 else 0.0
+    if not 0 < back < 1 or not left > 0:
+        return text
+    rest = left * (1 - back)
+    needs = (
+        f"the calls must win back {format_percent(cost / rest)} of the rest"
+        if cost < rest
+        else "all calls cost more than the rest"
+    )
+    return f"{text} So {format_percent(back)} of such a fall came back by itself; if it does again, {needs}."
 
 
 def _alone(n: int) -> str:
@@ -180,7 +208,13 @@ def calls_pay(call_first: pd.DataFrame, found: Mapping[str, Any]) -> str:
     """`calls_needed` as people say it."""
     needed, by_mean = calls_needed(call_first, found)
     said = f"pays if {needed:,} of them {'orders' if needed == 1 else 'order'}"
-    return f"{said} ({by_mean:,} by the mean order)" if by_mean < needed else said
+    if by_mean < needed:
+        return f"{said} ({by_mean:,} by the mean order)"
+    middle = order_kept(call_first).median() * found["gross_margin"]
+    typical = (
+        math.ceil(len(call_first) * found["cost_of_a_call"] / middle - 1e-9) if middle > 0 else 0
+    )
+    return f"{said} ({typical:,} by the typical order)" if typical > needed else said
 
 
 def _calls_teach(found: Mapping[str, Any], listed_: int) -> str:

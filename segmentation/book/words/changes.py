@@ -9,7 +9,7 @@ import pandas as pd
 
 from segmentation.actions.compare import MOVED, NEW, REDRAWN, STAYED
 from segmentation.actions.next_steps import NEW as NEWCOMERS
-from segmentation.actions.slipping import FELL
+from segmentation.actions.slipping import FELL, days_of_quarter
 from segmentation.book.words.returns import given_back_words
 from segmentation.book.words.text import (
     Html,
@@ -175,7 +175,7 @@ def movement_sentence(
         spent += f"{of_one(silent['total_spent'])} so far"
         so_far = f"they have spent {spent}{given_back_words(silent.get('given_back'), currency)}"
         above, in_all = "", ""
-        if everybody := _silent_in_all(history, slipping[fell], quarter):
+        if everybody := _silent_in_all(history, slipping[fell]):
             group = " of their group" if profile["segment_type"].nunique() > 1 else ""
             above = f" above the lowest segment{group}"
             in_all = f" ({everybody:,} in all)" * (everybody - len(silent) >= LEAST_PUBLISHED)
@@ -209,12 +209,13 @@ def _ordered_in_it(flow: pd.DataFrame, quarter: int) -> str:
     return f" {count[0].upper()}{count[1:]} of them ordered in the quarter."
 
 
-def _silent_in_all(history: pd.DataFrame | None, fell: pd.DataFrame, quarter: int) -> int:
+def _silent_in_all(history: pd.DataFrame | None, fell: pd.DataFrame) -> int:
     """Who ordered in the quarter before the last, in whichever segment, not since, and did not fall."""
     if history is None or history.empty or "customer_id" not in fell:
         return 0
-    last = history[history["as_of"] == history["as_of"].max()]
-    silent = (last["orders_next"] == 0) & (last["recency"] < quarter)
+    day = history["as_of"].max()
+    last = history[history["as_of"] == day]
+    silent = (last["orders_next"] == 0) & (last["recency"] < days_of_quarter(day))
     return int((silent & ~last["customer_id"].isin(fell["customer_id"])).sum())
 
 

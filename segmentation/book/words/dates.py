@@ -223,7 +223,7 @@ def early_group_sentence(repair: pd.DataFrame, findings: pd.DataFrame, kinds: Se
     return (
         f"**No customer surely {group_labels(kinds)[EARLY]}**: with day and month of orders put right "
         "each of that group did so in the month of the registration, whose day was filled in. "
-        "The group is an effect of days, so nobody should get another offer for being in it."
+        "The group is an effect of days: no offer should hang on it, though segments and plays are made within it."
     )
 
 

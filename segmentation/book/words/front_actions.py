@@ -17,7 +17,7 @@ from segmentation.book.words.returns import given_back_words
 from segmentation.book.words.slipping import anyway
 from segmentation.book.words.text import named, of_one, plural
 from segmentation.book.words.warnings import cost_beside_orders, exchanged
-from segmentation.core.columns import format_money, format_percent
+from segmentation.core.columns import format_money, format_percent, format_points
 from segmentation.core.limits import (
     CUSTOMER_SHARE,
     LEAST_CALLED,
@@ -30,8 +30,8 @@ from segmentation.core.limits import (
 from segmentation.deliver.workbook.sheets import list_name
 
 MOST_ACTIONS = 3
-COLUMNS = ("costs", "order anyway", "to pay", "to prove it")
-FIRST, ONCE_RIGHT = "What to do first", "What to do once the dates are put right"
+COLUMNS = ("costs", "order anyway", "pays from", "proved from")
+FIRST, ONCE_RIGHT = "What to do first", "Put the dates right and run again; as they stand:"
 NOTHING = ("", "")
 
 
@@ -136,19 +136,21 @@ def shares_of(row: Any, proof: float) -> tuple[tuple[str, str], ...]:
     """Who orders anyway, how many must for it to pay, and how many for a test to prove that."""
     needed, base = row.break_even_response, row.base
     known = base >= 0
-    anyway_ = (format_percent(base), "") if known else ("not known", "")
+    ends = f"{format_percent(row.base_low)}–{format_percent(row.base_high)}, "
+    days = f"{ends if row.base_high > 0 else ''}{row.outcome_days:.0f} days"
+    anyway_ = (format_percent(base), days) if known else ("not known", "")
     if row.campaign_cost == 0:
         return anyway_, ("any more", "at no cost"), NOTHING
     if not needed <= UNREACHABLE:
         return anyway_, ("never", "by one order"), NOTHING
-    if needed * row.customers <= 1:
-        pays = "one order", "pays for all"
-    elif known:
-        pays = format_percent(min(base + needed, 1.0)), f"+{so_many(needed)}"
-    else:
-        pays = f"{so_many(needed)}", "more"
+    pays = ("one order", "pays for all") if needed * row.customers <= 1 else _rise(needed)
     is_proof = proof > 0 and known and proof <= PLAUSIBLE_RISE * base
-    return anyway_, pays, (format_percent(base + proof), "") if is_proof else ("none", "")
+    return anyway_, pays, (f"+{format_points(proof)}", "of 100") if is_proof else ("none", "")
+
+
+def _rise(needed: float) -> tuple[str, str]:
+    """How many more of 100 must order, with the same as one in so many."""
+    return f"+{format_points(needed)}", f"of 100, {so_many(needed)}"
 
 
 def so_many(share: float) -> str:
@@ -194,15 +196,13 @@ def _slipped(run: Any) -> tuple[float, Action] | None:
     came, pays = NOTHING, NOTHING
     if anyway(found):
         before = f"; {found.before:,} did a quarter earlier"
-        came = format_percent(found.ordered / found.before), "came back"
+        came = format_percent(found.ordered / found.before), "came back, 3 months"
     whom = named(found.segment, found.segment_type, list(run["profile"]["segment_type"]))
     is_told = 0 < found.needed <= UNREACHABLE and not cost_beside_orders(run)
     if is_told and found.needed * written <= 1:
         pays = "one order", "pays for all"
     elif is_told:
-        more = so_many(found.needed)
-        share = found.ordered / found.before + found.needed if came != NOTHING else 0.0
-        pays = (format_percent(min(share, 1.0)), f"+{more}") if share else (more, "more")
+        pays = _rise(found.needed)
     cost = format_money(found.cost, currency), "included below" if found.is_planned else ""
     return (
         found.spent - float(found.given_back.sum()),

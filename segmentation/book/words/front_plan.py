@@ -34,17 +34,16 @@ from segmentation.core.limits import (
 _MEANINGS = (
     (
         "Order anyway",
-        "Share expected to order without any campaign; of who slipped, who came back a quarter earlier.",
+        "Share expected to order in so many days without any campaign, with its 95% interval, by the forecast "
+        "corrected segment by segment; of who slipped, how many came back a quarter earlier.",
     ),
     (
-        "To pay",
-        "So many must order for the margin of orders that would not have come to cover the contacts; "
-        f"by the typical order in all segments, if the mean is {MEAN_OF_FEW:g} times that or more in any one.",
-    ),
-    (
-        "To prove it",
-        "If so many order, the comparison shows 4 times of 5 that it paid; none, where that asks for more "
-        f"than {1 + PLAUSIBLE_RISE:g} times as many as come anyway.",
+        "Pays from, proved from",
+        "By how many of 100 customers more of the contacted half must order than of the half left alone: for the "
+        "margin of those orders to cover the contacts (an order counts the mean; the typical one in all segments, "
+        f"if the mean is {MEAN_OF_FEW:g} times that or more in any one; of who slipped, by the segments they stand "
+        "in), and for the comparison to show it 4 times of 5. None, too far: it would take more than "
+        f"{1 + PLAUSIBLE_RISE:g} times as many as come anyway.",
     ),
 )
 

@@ -58,7 +58,12 @@ def _lines(run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if not holdout["possible"]:
         yield "Who buys again?", f"not tested, {holdout['reason']}"
         return
-    yield "Who buys again?", _foretold(run["holdout_segments"])
+    yield (
+        "Who buys again?",
+        "not told: who was in which segment at the cut changes when the dates are put right"
+        if run["days_unsure"]
+        else _foretold(run["holdout_segments"]),
+    )
     doubts = beaten(holdout, run["holdout_rankings"], run["holdout_cuts"])
     yield "Would a plain list do?", _sentences(doubts) or "lists by segment find more later revenue"
     calibration, facts = run["forecast_calibration"], run["forecast_facts"]

@@ -78,7 +78,12 @@ def fidelity_sentence(
 
     Segments that rest on unsure days are for no meeting yet, however faithful their rules.
     """
-    parts, once = [], ", **but only once the dates are put right**" if days_unsure else ""
+    parts, once = (
+        [],
+        ", **but of the dates as they stand: put right, they are to be learnt anew**"
+        if days_unsure
+        else "",
+    )
     for kind in kinds:
         if kind not in fidelity:
             continue

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from segmentation.actions.next_steps import NEW
 from segmentation.actions.slipping import Slipped
 from segmentation.book.words.break_even import SINGLE_ORDER, pays_if
 from segmentation.book.words.returns import given_back_words
@@ -53,11 +54,15 @@ def parts_of(found: Slipped) -> list[str]:
     return [f"{n:,} {what}" for what, n in counts.items()]
 
 
-def _came_in(found: Slipped, movement: pd.DataFrame) -> int:
+def _came_in(found: Slipped, movement: pd.DataFrame) -> str:
     """Customers who were in another segment or in none a quarter ago and are in this one now."""
     last = movement[movement["as_of"] == movement["as_of"].max()]
-    now = (last["segment_to"] == found.segment) & (last["segment_from"] != found.segment)
-    return int(last.loc[now, "customers"].sum())
+    now = last[(last["segment_to"] == found.segment) & (last["segment_from"] != found.segment)]
+    count = int(now["customers"].sum())
+    if not count:
+        return ""
+    new = ", new ones too" if (now["segment_from"] == NEW).any() else ""
+    return f" In the same quarter {told(count)} others came into it{new}."
 
 
 def slipped_sentence(
@@ -91,8 +96,7 @@ def slipped_sentence(
     did = f": {listed(parts_of(found))}" if parts_of(found) else ""
     spent = f"{format_money(found.spent, currency)}{of_one(found.each)} so far"
     spent += given_back_words(found.given_back, currency)
-    came = told(_came_in(found, movement)) if len(set(kinds)) == 1 else ""
-    came = f" In the same quarter {came} others came into it, new ones too." if came else ""
+    came = _came_in(found, movement) if len(set(kinds)) == 1 else ""
     text = "" if dates_hold else ONCE_RIGHT
     text += f"**{plural(found.customers, 'customer')} of {name}** slipped in the last quarter{did}. They have spent {spent}.{came} "
     if is_told and (pays := writing_pays(found, currency)):

@@ -30,7 +30,7 @@ RESTS_ON_DAYS = {
     "registered_date": "groups by registration",
 }
 """What rests on the days of a column of dates, as every page says where they look exchanged."""
-ONCE_RIGHT = "Only once the dates are put right, for silence is read off them. "
+ONCE_RIGHT = "Only once the dates are put right and the run made again, for silence is read off them; as they stand: "
 SAID_ELSEWHERE = ("swapped_dates", "dominating_customer")
 
 

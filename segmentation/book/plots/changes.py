@@ -86,12 +86,23 @@ def _band(ax: Axes, along: np.ndarray, low: np.ndarray, size: float, colour: str
 
 
 def _count(ax: Axes, end: float, middle: float, size: int, *, part: float, inches: float) -> None:
-    """How many go elsewhere, at the end of their band where it is thick enough; who stays is not told.
-
-    So no small band can be had from what is left.
-    """
+    """How many go elsewhere, at the end of their band where it is thick enough."""
     if part * inches >= LINE_HEIGHT:
         ax.text(end, middle, f"{size:,}", ha="right", va="center")
+
+
+def _tells(sizes: pd.Series) -> pd.Series:
+    """Which flows may be counted: none that shares a side with one of few, which the rest would tell.
+
+    Examples
+    --------
+    >>> ways = pd.MultiIndex.from_tuples([("A", "B"), ("A", "C"), ("B", "B"), ("B", "A")])
+    >>> _tells(pd.Series([50, 3, 90, 20], index=ways)).tolist()
+    [False, False, True, True]
+    """
+    few = sizes.between(1, LEAST_PUBLISHED - 1)
+    begin, end = (few.groupby(level=side).transform("any") for side in (0, 1))
+    return ~(begin | end)
 
 
 def _flows(group: pd.DataFrame) -> pd.DataFrame:
@@ -133,6 +144,7 @@ def _draw_flows(
     span = max(bottom + height for blocks in sides.values() for bottom, height in blocks.values())
     across = np.linspace(0, 1, 60)
     rise = across**2 * (3 - 2 * across)
+    told = _tells(flows.set_index(["before", "after"])["customers"])
     for row in flows.itertuples():
         size = row.customers / total
         left, right = filled["before"][row.before], filled["after"][row.after]
@@ -140,7 +152,7 @@ def _draw_flows(
         colour = colours.get(str(row.before), style.CONTEXT)
         place = BLOCK + across * (1 - 2 * BLOCK)
         _band(ax, place, low, size, colour)
-        if row.before != row.after:
+        if row.before != row.after and told[row.before, row.after]:
             end, middle = place[-1] - 0.01, right + size / 2
             _count(ax, end, middle, row.customers, part=size / span, inches=inches)
         filled["before"][row.before] += size
@@ -218,6 +230,7 @@ def plot_movement(
     rise = across**2 * (3 - 2 * across)
     for place, day in enumerate(days[1:]):
         flows = movement[movement["as_of"] == day].set_index(["segment_from", "segment_to"])
+        told = _tells(flows["customers"])
         left, right = bottoms.loc[days[place]].copy(), bottoms.loc[day].copy()
         for begin, end in ((one, other) for one in names for other in names):
             if (begin, end) not in flows.index:
@@ -227,7 +240,7 @@ def plot_movement(
             along = place + wide + across * (1 - 2 * wide)
             colour = colours.get(begin, style.CONTEXT)
             _band(ax, along, low, size, colour)
-            if begin != end and day == last:
+            if begin != end and day == last and told[begin, end]:
                 middle, part = right[end] + size / 2, size / top
                 _count(ax, along[-1] - 0.02, middle, size, part=part, inches=height - FOOT)
             left[begin] += size

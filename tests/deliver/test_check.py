@@ -24,7 +24,7 @@ def test_check_says_what_is_read_what_counts_and_who_without_a_model(shop):
     assert "\n0009 " in said and "\n0010 " not in said
     assert (shop.folder / "shop.sql").read_text() in said and "$as_of = 2023-" in said
     computed = {path.name.split("-")[0] for path in (shop.runs_dir / ".cache").iterdir()}
-    assert computed & STAGES.keys() == {"orders", "findings"}
+    assert computed & STAGES.keys() == {"orders", "dates", "findings"}
     assert not shop.result.exists()
 
 

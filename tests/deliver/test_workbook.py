@@ -26,7 +26,7 @@ from workbooks import names_of
 from segmentation.core.columns import RULE_WORDS
 from segmentation.core.errors import OutputError
 from segmentation.deliver import workbook
-from segmentation.deliver.workbook import inert_file, sheet_writer, sheets, write_workbook
+from segmentation.deliver.workbook import inert_file, sheet_writer, sheets, summary, write_workbook
 from segmentation.deliver.workbook.columns import labels_of
 from segmentation.deliver.workbook.definitions import TITLES
 
@@ -766,7 +766,7 @@ def test_impossible_place_is_said_in_words(path):
 @pytest.mark.parametrize("moment", ["_texts", "dictionary", "about"])
 def test_interruption_leaves_the_old_workbook_and_nothing_else(path, monkeypatch, error, moment):
     path.write_bytes(b"old")
-    places = {"_texts": sheet_writer.SheetWriter, "dictionary": workbook, "about": sheets}
+    places = {"_texts": sheet_writer.SheetWriter, "dictionary": workbook, "about": summary}
 
     def interrupt(*args):
         raise error
@@ -796,7 +796,7 @@ sys.path.insert(0, sys.argv[2])
 from pathlib import Path
 from test_workbook import segments_of, tables_of
 from segmentation.deliver import workbook
-from segmentation.deliver.workbook import inert_file, sheet_writer, sheets, write_workbook
+from segmentation.deliver.workbook import inert_file, sheet_writer, sheets, summary, write_workbook
 tables = tables_of(segments_of([f"{number:06d}" for number in range(400)]))
 print("ready", flush=True)
 while True:

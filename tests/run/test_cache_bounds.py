@@ -106,7 +106,8 @@ def test_a_run_keeps_its_cache_in_bounds(shop):
     assert shop.run(n_clusters=3).code == 0
     kept = before & names_in(cache)
     assert {name.split("-")[0] for name in kept} == {
-        "orders", "findings", "cut", "prepared", "tuning", "structure", "anomalies", "history"
+        "orders", "dates", "findings", "cut", "prepared", "tuning", "structure", "anomalies",
+        "history",
     }  # fmt: skip
     found = contents_of(shop.result)
     said = call_cli("clean", "--runs-dir", shop.runs_dir)

@@ -72,7 +72,7 @@ def test_results_are_those_declared(run, monkeypatch, given, named):
 
 
 def test_a_parameter_that_is_not_declared_cannot_be_read(run, monkeypatch):
-    declared(monkeypatch, "prepared", uses=("features", "split_pre_register"))
+    declared(monkeypatch, "prepared", uses=("features", "split_pre_register", "as_of"))
     with pytest.raises(AttributeError, match="outliers"):
         run.stage("prepared")
 

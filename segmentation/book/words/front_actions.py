@@ -1,4 +1,4 @@
-"""What to do first, on a data set's first screen: for whom, what it costs, when it pays, what is to be approved."""
+"""The first three actions of a data set's first screen: for whom, what each costs and when it pays."""
 
 from __future__ import annotations
 
@@ -105,9 +105,8 @@ def actions(run: Any) -> list[Action]:
             found.append(action)
     shown = found[:MOST_ACTIONS]
     dearest = max((one for one in campaigns if one not in shown), key=_money, default=None)
-    if (
-        dearest and not wait and dearest.money > sum(map(_money, shown))
-    ):  # most of what is to be approved
+    # most of what is to be approved is not left untold
+    if dearest and not wait and dearest.money > sum(map(_money, shown)):
         shown[-1] = dearest
     if slipped and slipped[1] in shown:
         shown = [_to_the_others(one, slipped[1], run) for one in shown]

@@ -34,7 +34,7 @@ def headline(run: Any) -> str:
         return ""
     share = fewest_for_half(spent) / len(spent)
     few = (
-        f"{_about(run)}1 in {1 / share:,.0f} customers brings"
+        f"{_or_so(run)}1 in {1 / share:,.0f} customers brings"
         if share <= FEW_WHO_BRING_HALF
         else f"{format_percent(share)} of customers bring"
     )
@@ -55,8 +55,8 @@ def headline(run: Any) -> str:
     return f"{few} half the revenue; {moved} ordered than a quarter earlier{year}{mostly}{_best_fell(run, now > before)}"
 
 
-def _about(run: Any) -> str:
-    """Whether chance may make the few who bring half twice as many, or half as many."""
+def _or_so(run: Any) -> str:
+    """*About*, where chance may make the few who bring half twice as many; else nothing."""
     shares = concentration.concentration(run["customers"], random_state=run.parameters.random_state)
     half = shares[shares["measure"] == "customers_for_half"]
     if half.empty or half["low"].isna().any():

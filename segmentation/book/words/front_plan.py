@@ -84,7 +84,7 @@ def _row(what: str, how: str, cells: Sequence[tuple[str, str]], kind: str = "") 
 
 
 def left_alone(run: Any) -> str:
-    """Whom a contact costs more than it can bring back, and what leaving them alone saves."""
+    """Whom a contact costs more than it can bring back, and what is not spent so."""
     plays = run["recommendations"]
     plays = plays[plays["play"] == NOT_AT_THIS_COST]
     if plays.empty or cost_beside_orders(run):
@@ -143,7 +143,7 @@ def _calls_besides(run: Any, called: int) -> str:
 
 
 def besides(run: Any) -> Iterator[tuple[str, str]]:
-    """What is told on demand beneath the page: what *pays if* means, who else is worth a look."""
+    """What is told on demand beneath the page: what the columns mean, who else is worth a look."""
     if not (shown := actions(run)):
         return
     yield from _MEANINGS

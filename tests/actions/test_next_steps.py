@@ -11,6 +11,7 @@ import pytest
 from segmentation.actions.next_steps import (
     NEW,
     at_risk,
+    back_by_itself,
     call_first,
     called_before,
     movement,
@@ -367,28 +368,64 @@ def test_who_of_such_a_list_came_by_themselves_is_counted_a_quarter_ago():
     placed = {"2023-06-30": BEFORE, "2023-09-30": then}
     withheld = called_before(placed, ladder, {"possible": False}, least=0.0)
     assert withheld == {
-        "as_of": "2023-09-30", "customers": 2, "expected": None, "fall": None, "came": 1,
-        "own_order": 40.0, "next_order": 30.0,
+        "as_of": "2023-09-30", "customers": 2, "expected": None, "came": 1, "back": None,
+        "back_low": None, "back_high": None, "own_order": 40.0, "next_order": 30.0,
     }  # fmt: skip
     known = called_before(placed, ladder, FACTS, least=0.0)
     risks = at_risk(BEFORE, then, pd.DataFrame(), FACTS)
     assert known["customers"] == len(risks)
     assert known["expected"] == pytest.approx(risks["chance"].sum())
-    assert known["fall"] == pytest.approx((risks["chance_before"] - risks["chance"]).sum())
+    assert known["back"] == back_by_itself(risks)[0] and np.isfinite(known["back_low"])
     assert called_before({"2023-09-30": then}, ladder, FACTS, least=0.0) == {}
-    many = {"as_of": "2023-09-30", "customers": 100, "expected": 29.3, "came": 38, "fall": 20.0,
-            "own_order": 106.0, "next_order": 104.2}  # fmt: skip
+    many = {"as_of": "2023-09-30", "customers": 100, "expected": 29.3, "came": 38, "back": 0.25,
+            "back_low": 0.1, "back_high": 0.4, "own_order": 106.0, "next_order": 104.2}  # fmt: skip
     said = _earlier_words(many, 88, "USD", 235.0, 408.0)
     assert (
         "100 customers (today 88, before those left alone are taken off); 38 of them (38%)" in said
     )
     assert "They ordered for \\$104 on average, beside \\$106 an order before." in said
-    back = (38 - 29.3) / 20
-    need = 235 / (408 * (1 - back))
-    assert f"So {back:.0%} of such a fall came back" in said.replace("44%", f"{back:.0%}")
-    assert f"the calls must win back {need:.0%} of the rest." in said or need > 1
-    assert "by itself" not in _earlier_words(many | {"came": 25}, 88, "USD", 235.0, 408.0)
     assert _earlier_words(many | {"customers": 10}, 88, "USD", 235.0, 408.0) == ""
+
+
+def test_what_came_back_by_itself_is_money_and_not_heads():
+    """One of two came, as chances say of heads; but hers is nine tenths of the money at risk."""
+    named = pd.DataFrame({"average_order_value": [90.0, 10.0], "chance_before": 0.9, "chance": 0.5,
+                          "orders_next": [2, 0]})  # fmt: skip
+    share, low, high = back_by_itself(named)
+    assert share == pytest.approx(1.0), "(90 x 0.5 - 10 x 0.5) / (100 x 0.4), by heads it is 0"
+    error = np.sqrt(45**2 + 5**2) / 40
+    assert (low, high) == pytest.approx((1 - 1.96 * error, 1 + 1.96 * error), abs=1e-3)
+    assert np.isnan(back_by_itself(named.assign(chance_before=0.5))).all(), "nothing fell"
+    back = named.assign(total_spent=[180.0, 20.0], given_back=[160.0, 0.0])
+    assert back_by_itself(back)[0] == pytest.approx(0.0), "(10 - 10) / 2 of what was not given back"
+
+
+def test_calls_must_win_back_what_does_not_come_by_itself_within_its_interval():
+    """They cost 100 of 400 at risk; a half came back, or between a tenth and as many as is said."""
+    seen = {"as_of": "2023-09-30", "customers": 100, "expected": 29.3, "came": 38, "back": 0.5,
+            "back_low": 0.1, "back_high": 0.68, "own_order": 106.0, "next_order": 104.2}  # fmt: skip
+
+    def said(cost=100.0, **changed):
+        return _earlier_words(seen | changed, 88, "USD", cost, 400.0)
+
+    assert said().endswith(
+        "before. Of the money of such a fall about 50% (95% interval 10% to 68%) came back by itself: if "
+        "so again, the calls must win back 50% of the rest (28% to 78%)."
+    )
+    assert said(back_high=0.89).endswith(
+        "(95% interval 10% to 89%) came back by itself: if so again, the calls must win back 50% of the "
+        "rest, 28% at best, and may be unable to pay."
+    )
+    assert said(back=1.3, back_low=-0.4, back_high=3.0).endswith(
+        "about all (95% interval 0% to 100%) came back by itself: if so again, the calls must win back "
+        "25% of the rest at best, and may be unable to pay."
+    )
+    assert said(cost=361.0).endswith("(95% interval 10% to 68%) came back by itself: if so again, the "
+                                     "calls cannot pay.")  # fmt: skip
+    assert said(cost=360.0).endswith("100% of the rest at best, and may be unable to pay.")
+    assert "by itself" not in said(back=-0.5, back_low=-0.9, back_high=-0.1), "fewer came than fell"
+    assert "by itself" not in said(came=19), "too few orders to say anything of money"
+    assert "by itself" not in said(back=None, back_low=None, back_high=None)
 
 
 def test_where_forecasts_are_withheld_slipping_customers_are_called_by_spend():
@@ -506,6 +543,8 @@ def test_the_list_is_told_with_its_cost_when_it_pays_and_what_it_cannot_teach():
     assert "35 more have enough" in forecast
     assert "2 more customers would be on the list" in forecast
     assert "what the calls alone add cannot be learnt" in forecast
+    assert "The calls pay if they win back 83% of it." in forecast, "30 of 36"
+    assert "if they win back all" not in forecast, "some of it comes back uncalled"
     assert "of the 6 calls" not in forecast, "all are at risk of the same"
     uneven = table.loc[[0] * 12].assign(value_at_risk=[48.0] * 6 + [12.0] * 6)
     told = said(uneven, possible=True)

@@ -92,8 +92,7 @@ def call_first_sentence(
             f"The chance of each to order within {facts['outcome_days']} days fell in the last quarter. Orders worth "
             f"{dollars(format_money(risk, currency))} are at risk (that fall times the own mean order{after}), "
             f"{dollars(format_money(risk * margin, currency))} of it margin; for each of them the margin at risk is "
-            f"more than a call costs. The calls pay if they win back {format_percent(cost / (risk * margin))} of it, "
-            f"and leave {dollars(format_money(risk * margin - cost, currency))} if they win back all. "
+            f"more than a call costs. The calls pay if they win back {format_percent(cost / (risk * margin))} of it. "
             f"{_each_pays(call_first)}"
             f"{_rough_words(calibration)}"
         )
@@ -162,17 +161,45 @@ def _earlier_words(
             dollars(format_money(earlier[name], currency)) for name in ("own_order", "next_order")
         )
         text += f" They ordered for {placed} on average, beside {own} an order before."
-    fall = earlier.get("fall") or 0.0
-    back = (came - (expected or 0.0)) / fall if fall > 0 else 0.0
-    if not 0 < back < 1 or not left > 0:
-        return text
-    rest = left * (1 - back)
-    needs = (
-        f"the calls must win back {format_percent(cost / rest)} of the rest"
-        if cost < rest
-        else "all calls cost more than the rest"
+    return f"{text}{_back_words(earlier, cost, left)}"
+
+
+def _back_words(earlier: Mapping[str, Any], cost: float, left: float) -> str:
+    """What part of the money of such a fall came back uncalled, and what calls must bring if so again.
+
+    Nothing where few came, whose orders say little of money.
+
+    Examples
+    --------
+    >>> seen = {"came": 40, "back": 0.5, "back_low": 0.2, "back_high": 0.6}
+    >>> _back_words(seen, 80.0, 400.0).partition(": ")[2]
+    'if so again, the calls must win back 40% of the rest (25% to 50%).'
+    """
+    told_ = [earlier.get(name) for name in ("back_low", "back", "back_high")]
+    back = [float(one) for one in told_ if one is not None]
+    if earlier["came"] < LEAST_RESPONSES or not left > 0 or not back or math.isnan(back[0]):
+        return ""
+    low, share, high = (min(max(one, 0.0), 1.0) for one in back)
+    if high == 0:
+        return ""
+    best, likely, worst = (
+        cost / (left * (1 - one)) if one < 1 else math.inf for one in (low, share, high)
     )
-    return f"{text} So {format_percent(back)} of such a fall came back by itself; if it does again, {needs}."
+    if best > 1:
+        needs = "the calls cannot pay"
+    elif worst <= 1:
+        needs = (
+            f"the calls must win back {format_percent(likely)} of the rest ({format_percent(best)} "
+            f"to {format_percent(worst)})"
+        )
+    else:
+        most = f"{format_percent(likely)} of the rest, " if likely <= 1 else ""
+        most += f"{format_percent(best)} {'at best' if most else 'of the rest at best'}"
+        needs = f"the calls must win back {most}, and may be unable to pay"
+    return (
+        f" Of the money of such a fall about {'all' if share == 1 else format_percent(share)} (95% interval {format_percent(low)} to "
+        f"{format_percent(high)}) came back by itself: if so again, {needs}."
+    )
 
 
 def _alone(n: int) -> str:

@@ -26,6 +26,7 @@
 source: str = "cdnow"  # Where orders come from: a shipped source, or a path to a source SQL file.
 features: list = ["recency", "frequency", "total_spent"]  # Features that K-Means and DBSCAN see.
 runs_dir: str = "runs"  # Folder of runs and of the stage cache.
+run_folder: str = "<run>"  # Name of this run's folder among them; a report says it.
 
 # %% tags=["hide-input"]
 from IPython.display import Markdown
@@ -45,7 +46,7 @@ Markdown(words.results_sentence(run["customers"], run["campaign_plan"], run["cal
 # Customer ids are in the files only; no page of this book shows one.
 
 # %% tags=["remove-input"]
-words.files_table(run["overview"]["source"])
+words.files_table(run_folder)
 
 # %% [markdown]
 # ## One campaign, from list to answer
@@ -55,7 +56,7 @@ words.files_table(run["overview"]["source"])
 
 # %% tags=["remove-input"]
 Markdown(words.campaign_steps(
-    run["campaign_plan"], run["overview"]["source"], is_told=not another_currency(run["recommendations"]),
+    run["campaign_plan"], run_folder, is_told=not another_currency(run["recommendations"]),
     dates_hold=not words.left_exchanged(run["overview"], run["swap"]),
 ))
 
@@ -63,7 +64,7 @@ Markdown(words.campaign_steps(
 # ## Assigning new customers
 
 # %% tags=["remove-input"]
-Markdown(words.scoring_example(features, run["overview"]["source"]))
+Markdown(words.scoring_example(features, run_folder))
 
 # %% [markdown]
 # In Python, the model is three lines:
@@ -78,7 +79,7 @@ Markdown(words.scoring_example(features, run["overview"]["source"]))
 # The same model answers over HTTP, to any language. {doc}`../book/explorer` needs no server at all.
 
 # %% tags=["remove-input"]
-Markdown(words.api_examples(run["customers"], features, run["overview"]["source"]))
+Markdown(words.api_examples(run["customers"], features, run_folder))
 
 # %% [markdown]
 # ## Telling other programs

@@ -26,6 +26,7 @@ from segmentation.book.remembered_notebooks import (
 )
 from segmentation.book.warm_kernels import WarmKernelManager
 from segmentation.core.errors import ReportError
+from segmentation.core.notebook_parameters import RUN_FOLDER, RUNS_DIR
 from segmentation.core.parameters import NOTEBOOK_FOLDER, PATHS, Parameters
 from segmentation.core.progress import progress_bar
 from segmentation.run import forks
@@ -59,13 +60,16 @@ class NotebooksAtWork:
         folder: Path,
         *,
         remembered: RememberedNotebooks | None = None,
+        run_folder: str = "",
     ) -> Chapters:
         """The notebooks of one profile, to be begun when their stages are there.
 
-        Those that are ``remembered`` are there at once.
+        Those that are ``remembered`` are there at once. ``run_folder`` is what the run's folder
+        will be called: pages print commands that lead there.
         """
         folder.mkdir()
-        values = notebook_values(parameters) | {"runs_dir": str(self._runs_dir)}
+        values = notebook_values(parameters) | {RUNS_DIR: str(self._runs_dir)}
+        values |= {RUN_FOLDER: run_folder} if run_folder else {}
         return Chapters(self, folder, values, remembered)
 
     def begin(

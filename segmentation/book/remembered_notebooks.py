@@ -23,7 +23,7 @@ from papermill.parameterize import parameterize_notebook
 
 from segmentation.core.errors import OutputError
 from segmentation.core.keys import key_of
-from segmentation.core.notebook_parameters import is_parameters_cell
+from segmentation.core.notebook_parameters import RUN_FOLDER, UNKNOWN_FOLDER, is_parameters_cell
 from segmentation.core.parameters import NOTEBOOK_FOLDER, PROJECT_ROOT, Parameters
 from segmentation.run.answers import ANSWERED_BY
 from segmentation.run.cache import code_fingerprint, package_fingerprint
@@ -99,8 +99,11 @@ class RememberedNotebooks:
         self._asked: dict[Path, str] = {}
         self._executed: dict[Path, nbformat.NotebookNode] = {}
 
-    def key(self, source: Path) -> str | None:
-        """Key of what a notebook shows in this run; None where it is executed every time."""
+    def key(self, source: Path, run_folder: str = UNKNOWN_FOLDER) -> str | None:
+        """Key of what a notebook shows in this run; None where it is executed every time.
+
+        The folder's name is a part of it where the notebook prints that.
+        """
         code = code_of(nbformat.read(source, as_version=4))
         if not is_reviewed(source, code):
             return None
@@ -114,11 +117,12 @@ class RememberedNotebooks:
         return key_of(
             *(code, {stage: run.key(stage) for stage in sorted(stages_read(own))}),
             *(run.rules_fingerprint, {name: plain[name] for name in names}, _shown_by()),
+            run_folder if re.search(rf"\b{RUN_FOLDER}\b", own) else "",
         )
 
     def recall(self, source: Path, values: dict[str, Any]) -> nbformat.NotebookNode | None:
         """The notebook as it would be after execution, from memory where it is there."""
-        key = self.key(source)
+        key = self.key(source, str(values.get(RUN_FOLDER, UNKNOWN_FOLDER)))
         if key is None:
             return None
         self._asked[source] = key

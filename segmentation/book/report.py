@@ -92,12 +92,15 @@ def make_report(asked: dict[str, Asked], *, runs_dir: Path, reuse: bool = True) 
                 places[name] = place_of(run, runs_dir / name, asked[name])
                 remembered[name] = RememberedNotebooks(run)
                 chapters[name] = notebooks.of_profile(
-                    run.parameters, folders[name] / "notebooks", remembered=remembered[name]
+                    run.parameters,
+                    folders[name] / "notebooks",
+                    remembered=remembered[name],
+                    run_folder=places[name].shown.name,
                 )
                 compute_stages(run, label=name, after=chapters[name].begin_after)
                 open_changes(run)  # its stages are then there for the notebook
             chapters[name].begin_all()
-            write_run(run, folders[name], asked[name], name=name)
+            write_run(run, folders[name], asked[name], name=name, place=places[name])
         notebooks.finish()
         key = "" if is_current else key_of([place.own.name for place in places.values()])[:8]
         book = _book_folder(runs_dir, experiment=key)

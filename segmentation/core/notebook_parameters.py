@@ -14,14 +14,16 @@ from segmentation.core.parameters import TITLE, Parameters, accepted_values, par
 
 INJECTED = "# Parameters\n"
 """How papermill begins the cell that it injects."""
-RUNS_DIR = "runs_dir"
+RUNS_DIR, RUN_FOLDER = "runs_dir", "run_folder"
+UNKNOWN_FOLDER = "<run>"
+"""What a page calls a run's folder where no report says which it is: nobody's by mistake."""
 _HELD = "_parameters_held"
 _PLAIN = (str, int, float, bool, list, tuple, dict, type(None), dt.date)
 
 _NOTEBOOK_TYPES = {"features": "list", "split_pre_register": "bool", "anomalies_in_fit": "bool"}
 
 
-def parameters_cell(names: Collection[str] = tuple(Parameters.model_fields)) -> str:
+def parameters_cell(names: Collection[str] = (*Parameters.model_fields, RUN_FOLDER)) -> str:
     """Source of a notebook's ``parameters`` cell: those of ``names``, and where runs are.
 
     papermill replaces these values, and adds those of a run that a chapter does not list; the
@@ -38,6 +40,11 @@ def parameters_cell(names: Collection[str] = tuple(Parameters.model_fields)) -> 
             f"  # {Parameters.model_fields[name].description}"
         )
     lines.append('runs_dir: str = "runs"  # Folder of runs and of the stage cache.')
+    if RUN_FOLDER in names:
+        lines.append(
+            f'{RUN_FOLDER}: str = "{UNKNOWN_FOLDER}"'
+            "  # Name of this run's folder among them; a report says it."
+        )
     return "\n".join(lines)
 
 
@@ -63,7 +70,7 @@ def parameters_from_notebook(namespace: MutableMapping[str, Any]) -> tuple[Param
         ``globals()`` of the notebook; or parameters by name, all of which must exist.
     """
     is_notebook = "__name__" in namespace
-    asked = {*Parameters.model_fields, RUNS_DIR} | (
+    asked = {*Parameters.model_fields, RUNS_DIR, RUN_FOLDER} | (
         _injected(namespace.get("In", ())) if is_notebook else set(namespace)
     )
     held = namespace.get(_HELD, {})
@@ -81,7 +88,8 @@ def parameters_from_notebook(namespace: MutableMapping[str, Any]) -> tuple[Param
                 f"{accepted_values(name)}; give a variable of your own another name."
             )
     runs_dir = str(values.get(RUNS_DIR, "runs"))
-    plain = {name: value for name, value in values.items() if name not in (RUNS_DIR, TITLE)}
+    places = (RUNS_DIR, RUN_FOLDER, TITLE)
+    plain = {name: value for name, value in values.items() if name not in places}
     parameters = parameters_from(plain, origin="notebook parameters")
     if is_notebook:
         namespace[_HELD] = values

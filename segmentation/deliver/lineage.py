@@ -20,6 +20,7 @@ from segmentation.core.columns import column_of
 from segmentation.core.parameter_fields import FILES
 from segmentation.core.parameters import PATHS, Parameters, resolve_path, value_from_text
 from segmentation.deliver.run_places import MANIFEST, Asked
+from segmentation.sources.source import shown_path
 
 LINEAGE = "openlineage.json"
 SPEC = "https://openlineage.io/spec"
@@ -75,7 +76,7 @@ def write_lineage(folder: Path, parameters: Parameters) -> None:
         "outputs": [
             {
                 "namespace": "file",
-                "name": f"{manifest['name']}/{table}.parquet",
+                "name": f"{manifest['folder']}/{table}.parquet",
                 "facets": facets(schema={"fields": _fields(folder / f"{table}.parquet")}),
             }
             for table in tables
@@ -93,12 +94,34 @@ def command_of(asked: Asked, name: str) -> str:
     >>> command_of(Asked("cdnow", Parameters(), changed={"k_max": {"run": 6}}), "trial")
     'segmentation run cdnow -p k_max 6 --name trial --runs-dir .'
     """
-    words = ["segmentation", "run", asked.place or asked.profile]
-    for parameter, values in asked.changed.items():
-        words += ["-p", parameter, _typed(parameter, values["run"])]
+    words = ["segmentation", "run", asked.place or asked.profile, *changes_typed(asked.changed)]
     if name != asked.profile:
         words += ["--name", name]
     return shlex.join([*words, "--runs-dir", "."])
+
+
+def changes_typed(changed: Mapping[str, Any], *, for_page: bool = False) -> list[str]:
+    """An experiment's own parameters as they are typed; for a page without a place of this machine."""
+    words = []
+    for parameter, values in changed.items():
+        of_page = for_page and parameter in PATHS and isinstance(values["run"], str)
+        typed = shown_path(values["run"]) if of_page else _typed(parameter, values["run"])
+        words += ["-p", parameter, typed]
+    return words
+
+
+def changes_in(command: str) -> list[str]:
+    """An experiment's own parameters in the command that a manifest says.
+
+    Examples
+    --------
+    >>> changes_in("segmentation run cdnow -p k_max 6 --name trial --runs-dir .")
+    ['-p', 'k_max', '6']
+    """
+    words, end = shlex.split(command), 3
+    while words[end : end + 1] == ["-p"]:
+        end += 3
+    return words[3:end]
 
 
 def _typed(parameter: str, value: Any) -> str:

@@ -68,7 +68,7 @@ def make_run(
             run.snapshot.close()
         with opened(runs_dir):
             working = stack.enter_context(run_scratch(runs_dir, name))
-        write_run(run, working, asked, name=name)
+        write_run(run, working, asked, name=name, place=place)
         keep_notebooks(place.own, working)
         outputs: list[NewFolder | NewFile | NewLink] = [*place.outputs(working)]
         if publishes:

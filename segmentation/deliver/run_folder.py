@@ -34,7 +34,7 @@ from segmentation.core.progress import progress_bar
 from segmentation.deliver.check import findings_found
 from segmentation.deliver.lineage import command_of, write_lineage
 from segmentation.deliver.on_cluster import write_customers
-from segmentation.deliver.run_places import Asked
+from segmentation.deliver.run_places import Asked, RunPlace
 from segmentation.deliver.workbook import write_workbook
 from segmentation.evidence.cuts import VALUE
 from segmentation.evidence.rankings import SPEND
@@ -104,13 +104,15 @@ def compute_stages(run: Run, *, label: str, after: Callable[[str], None] | None 
                 after(stage.name)
 
 
-def write_run(run: Run, folder: Path, asked: Asked, *, name: str) -> None:
+def write_run(run: Run, folder: Path, asked: Asked, *, name: str, place: RunPlace) -> None:
     """Write every file of a run's folder, from stage results.
 
     Parameters
     ----------
     name : str
         What the run is called: the name of the link to the current one.
+    place : RunPlace
+        Where the folder goes: what is written names it as readers find it.
 
     Raises
     ------
@@ -144,7 +146,8 @@ def write_run(run: Run, folder: Path, asked: Asked, *, name: str) -> None:
     (folder / "verdict.json").write_text(verdict + "\n", encoding="utf-8")
     (folder / "model").mkdir()
     _with_forecast(run["model"], run["forecast_facts"]).save(folder / "model")
-    made = {"name": name, "command": command_of(asked, name)} | manifest_of(run, asked)
+    made = {"name": name, "folder": place.shown.name, "command": command_of(asked, name)}
+    made |= manifest_of(run, asked)
     manifest = json.dumps(made | {"customers_at": customers_at}, indent=2, ensure_ascii=False)
     (folder / "manifest.json").write_text(manifest + "\n", encoding="utf-8")
     write_lineage(folder, run.parameters)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from segmentation.core.groups import group_labels
 from segmentation.core.parameters import load_yaml
 from segmentation.core.phrases import shorten
 from segmentation.deliver.check import findings_found
+from segmentation.deliver.lineage import changes_in
 from segmentation.deliver.run_folder import WORKBOOK, stages_sentence
 from segmentation.deliver.run_places import manifest_in
 from segmentation.segments.model_checks import why_not_exported
@@ -39,7 +41,7 @@ def summary(folder: Path, profile: str) -> dict[str, str]:
         **_own_labels(manifest),
         "trust": _trust(folder),
         "stages": stages_sentence(folder),
-        "open": _to_open(folder, profile),
+        "open": _to_open(folder, profile, manifest.get("command", "")),
     }
 
 
@@ -123,7 +125,8 @@ def _trust(folder: Path) -> str:
     return f"segments when customers are drawn again: {counted or 'not tested'}"
 
 
-def _to_open(folder: Path, profile: str) -> str:
+def _to_open(folder: Path, profile: str, command: str) -> str:
     files = (WORKBOOK, "ledger.csv", "findings.csv")
     there = [name for name in files if (folder / name).exists()]
-    return f"{', '.join(there)}; for a book: segmentation report {profile}"
+    report = shlex.join(["segmentation", "report", profile, *changes_in(command)])
+    return f"{', '.join(there)}; for a book: {report}"

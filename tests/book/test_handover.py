@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import shlex
+import shutil
 
 import pandas as pd
 import pytest
@@ -144,6 +145,21 @@ def test_hand_over_names_the_checksums_of_the_runs_own_files(page, shipped_run):
 def test_hand_over_shows_no_place_of_this_machine(page, run):
     assert run.parameters.location not in page
     assert "/tmp" not in page
+
+
+def test_every_command_of_an_experiment_leads_to_its_own_folder(run, shipped_run, tmp_path):
+    name, folder = shipped_run
+    shutil.copytree(folder, tmp_path / "made")
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    changed = {"location": {"profile": "", "run": str(tmp_path / "orders")}, "k_max": {"run": 6}}
+    manifest |= {"folder": f"{name}.1a2b3c4d", "changed": changed}
+    (tmp_path / "made" / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    page = book._handover(name, run, tmp_path / "made", "A shop")
+    led = re.findall(r"runs/([\w.-]+)", page)
+    assert set(led) == {f"{name}.1a2b3c4d", f"{name}-next"}
+    again = f"run {name} -p location orders -p k_max 6 --make-current --name {name}-next"
+    assert f"segmentation {again}\n" in page and "/tmp" not in page
+    assert "give it whole" in page
 
 
 def test_every_command_of_the_hand_over_is_one_that_there_is(page):

@@ -122,6 +122,14 @@ def test_what_is_remembered_is_what_would_be_executed(made, tmp_path, changed, r
         assert cells == shown(tmp_path / "executed.ipynb"), name
 
 
+def test_a_page_that_prints_the_runs_folder_is_remembered_for_that_folder_alone(made):
+    """Else the page of an experiment led to the current run, whose model is another."""
+    memory = RememberedNotebooks(run_of(made))
+    last, other = NOTEBOOKS[-1], NOTEBOOKS[0]
+    assert memory.key(last, "shop") != memory.key(last, "shop.1a2b3c4d")
+    assert memory.key(other, "shop") == memory.key(other, "shop.1a2b3c4d")
+
+
 def test_what_was_executed_is_remembered_and_told_of(made, tmp_path):
     chapters = report_notebooks(run_of(made, gross_margin=0.5), tmp_path / "half")
     assert sorted({path.stem for path in NOTEBOOKS} - set(chapters.executed)) == chapters.reused

@@ -17,7 +17,11 @@ from IPython.core.interactiveshell import InteractiveShell
 from notebook_pairs import scripts, synchronise
 
 from segmentation.core.errors import ParameterError
-from segmentation.core.notebook_parameters import parameters_cell, parameters_from_notebook
+from segmentation.core.notebook_parameters import (
+    RUN_FOLDER,
+    parameters_cell,
+    parameters_from_notebook,
+)
 from segmentation.core.parameters import (
     SHIPPED_PROFILES,
     Parameters,
@@ -236,7 +240,8 @@ def test_parameters_cell_has_the_definition_of_those_that_the_chapter_uses_alone
     cells = [cell.source for cell in jupytext.read(script).cells if cell.cell_type == "code"]
     (own,) = parameter_cells(script)
     code = ast.walk(ast.parse("\n".join(cell for cell in cells if cell != own)))
-    used = {node.id for node in code if isinstance(node, ast.Name)} & set(Parameters.model_fields)
+    known = {*Parameters.model_fields, RUN_FOLDER}
+    used = {node.id for node in code if isinstance(node, ast.Name)} & known
     assert own == parameters_cell({"source", *used})
 
 
@@ -244,6 +249,8 @@ def test_parameters_that_a_chapter_does_not_list_reach_its_run_and_typos_are_ref
     few = parameters_cell({"source", "transform"})
     assert notebook(few) == Parameters()
     assert notebook(few, "# Parameters\nn_clusters = 5\n").n_clusters == 5
+    placed = "# Parameters\nn_clusters = 5\nrun_folder = 'cdnow'\n"  # where it is, as a report says
+    assert notebook(few, placed).n_clusters == 5
     with pytest.raises(ParameterError, match="n_cluster"):
         notebook(few, "# Parameters\nn_cluster = 5\n")
 

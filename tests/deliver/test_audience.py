@@ -327,6 +327,9 @@ def test_the_campaign_of_the_book_runs_as_it_is_printed(run, tmp_path, monkeypat
     assert "Break-even" in answers[2].out
     assert "@" not in said
     assert not [one["customer_id"] for one in arms if f" {one['customer_id']} " in said]
+    assert "audience 'runs/my shop.1a2b3c4d' --seg" in words.campaign_steps(
+        plan, "my shop.1a2b3c4d"
+    )
     assert "none to lead through" in words.campaign_steps(plan[:0], "shop")
 
 

@@ -95,6 +95,14 @@ def test_an_experiment_leaves_the_current_run_and_the_way_back_is_one_command(sh
     assert settings_of(shop.result)["n_clusters"] == 2
     assert contents_of(shop.runs_dir / first) == before
     assert not store.refresh() and store.current.sha256 == served
+    for folder, shown in ((shop.result, "shop"), (experiment, experiment.name)):
+        manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+        lineage = json.loads((folder / "openlineage.json").read_text("utf-8"))
+        assert manifest["folder"] == shown
+        assert [one["name"].split("/")[0] for one in lineage["outputs"]] == [shown, shown]
+    assert run_summary.summary(shop.result, "shop.yaml")["open"].endswith("report shop.yaml")
+    again = run_summary.summary(experiment, "shop.yaml")["open"]
+    assert again.endswith("segmentation report shop.yaml -p n_clusters 3")
     listed = call_cli("runs", "--runs-dir", shop.runs_dir).out
     assert "yes" in row_of(listed, first)
     row = row_of(listed, experiment.name)

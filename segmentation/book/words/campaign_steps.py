@@ -7,7 +7,7 @@ import shlex
 
 import pandas as pd
 
-from segmentation.book.words.text import in_code, inert, named, plural
+from segmentation.book.words.text import in_code, in_runs, inert, named, plural
 from segmentation.book.words.warnings import ONCE_RIGHT
 from segmentation.core.columns import format_percent, format_points
 from segmentation.deliver.campaign_lists import size_sentence
@@ -96,7 +96,7 @@ def campaign_steps(
         "and csv. Two columns of each name the half (`arm`) and the campaign; `arms.csv` beside it "
         "lists both halves for the comparison.\n\n"
         + _block(
-            f"audience runs/{in_code(folder_name)} {whom} --contacts contacts.csv --for klaviyo "
+            f"audience {in_runs(folder_name)} {whom} --contacts contacts.csv --for klaviyo "
             "--output audience"
         ),
         f"**After {days} days**, `orders.csv` is what was ordered since: `customer_id`, a row an "

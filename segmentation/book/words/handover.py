@@ -13,7 +13,9 @@ from segmentation.book.words.structure import FAILED_WORDS, own_labels_sentence,
 from segmentation.book.words.text import (
     as_sentence,
     customers_of,
+    in_code,
     in_group,
+    in_runs,
     inert,
     label,
     listed,
@@ -28,6 +30,8 @@ from segmentation.core.limits import (
     MANY_BORDERLINE,
     REASONABLE_STRUCTURE,
 )
+from segmentation.core.parameters import PATHS
+from segmentation.deliver.lineage import changes_typed
 from segmentation.evidence.verdict import beside_smooth
 from segmentation.orders.days_unsure import LOOK_EXCHANGED
 from segmentation.segments.own_labels import OWN_LABELS
@@ -263,7 +267,7 @@ def handover(
     Parameters
     ----------
     name : str
-        The run's name, which is its folder below ``runs/``.
+        The run's name. Its folder below ``runs/`` the manifest says: an experiment has its own.
     model_sha256, segments_sha256 : str
         Checksums of ``model.json`` (as it says itself) and of ``segments.parquet``.
     changed : dict
@@ -279,35 +283,45 @@ def handover(
     day = overview["as_of"] or "undated"
     columns = ", ".join(f"`{column}`" for column in ["customer_id", *features])
     said = [f"<code>{key}: {inert(_plain(value))}</code>" for key, value in changed.items()]
-    settings, rows, name = ", ".join(said) or "none", manifest["rows"], shlex.quote(name)
+    settings, rows = ", ".join(said) or "none", manifest["rows"]
+    again = changes_typed(manifest["changed"], for_page=True)
+    if again:  # an experiment again; else nothing would be called by the new name
+        again += ["--make-current"]
+    following = f"{name}-next"
+    run_again = shlex.join(["segmentation", "run", name, *again, "--name", following])
+    here, there = manifest["folder"], in_runs(following)
+    paths = any(parameter in PATHS for parameter in manifest["changed"])
+    as_seen = (
+        " Of a path outside the project only the last name stands here: give it whole." * paths
+    )
     return f"""## {title}
 
 **What you take over.** A model of {groups}, on {listed([label(one) for one in features])}; made of {rows["kept"]:,} of {rows["raw"]:,} lines, observed up to {day}. Checksum of the model `{model_sha256[:16]}`, of the segments table `{segments_sha256[:16]}`, of the code `{manifest["program"]["code"][:16]}`, seed {manifest["seed"]}. Parameters unlike the defaults: {settings}.
 
-**Run it again**, under a name of its own, so that this run stays. The same data, parameters and versions give the same checksums; others say that one of the three has changed.
+**Run it again**, under a name of its own, so that this run stays.{as_seen} The same data, parameters and versions give the same checksums; others say that one of the three has changed.
 
 ```bash
-segmentation run {name} --name {name}-next
+{in_code(run_again)}
 ```
 
 **Before you trust a new run**, compare it with this one: the answer names who moved, what drifted, and whether to refit.
 
 ```bash
-segmentation compare runs/{name} runs/{name}-next
+segmentation compare {in_runs(here)} {there}
 ```
 
 **Score** a file with the columns {columns}. The command says first how far these customers have drifted from those that the model was fitted on.
 
 ```bash
-segmentation score runs/{name}/model customers.csv --output scored.csv
-segmentation sql runs/{name}/model --dialect mysql > score.sql
+segmentation score {in_runs(here, "/model")} customers.csv --output scored.csv
+segmentation sql {in_runs(here, "/model")} --dialect mysql > score.sql
 ```
 
 **Serve, replace and roll back.** A file that holds the path of a model folder is what the server is pointed to. A new model is a new path in it; the way back is the old one. A damaged model is refused, and the old one goes on answering. Each answer names its model by checksum.
 
 ```bash
-echo runs/{name}-next/model > next && mv next current    # replace; the first time: segmentation serve current
-echo runs/{name}/model > next && mv next current          # roll back
+echo {in_runs(following, "/model")} > next && mv next current    # replace; the first time: segmentation serve current
+echo {in_runs(here, "/model")} > next && mv next current          # roll back
 ```
 """
 

@@ -12,8 +12,8 @@ from segmentation.book.words.text import (
     customers_of,
     dollars,
     highest_first,
-    in_code,
     in_group,
+    in_runs,
     inert,
     label,
     listed,
@@ -279,7 +279,7 @@ def scoring_example(features: list[str], folder_name: str) -> str:
     columns = ", ".join(f"`{name}`" for name in ["customer_id", *features])
     return (
         "```bash\n"
-        f"segmentation score runs/{in_code(folder_name)}/model new_customers.csv --output scored.csv\n"
+        f"segmentation score {in_runs(folder_name, '/model')} new_customers.csv --output scored.csv\n"
         "```\n\n"
         f"`new_customers.csv` needs the columns {columns}. The answer has "
         f"{listed([f'`{name}`' for name in SEGMENT_COLUMNS])} for every customer, computed by the "

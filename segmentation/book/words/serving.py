@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from segmentation.book.words.text import in_code
+from segmentation.book.words.text import in_runs
 
 ADDRESS = "http://127.0.0.1:8000"
 
@@ -37,7 +37,7 @@ def api_examples(customers: pd.DataFrame, features: list[str], folder_name: str)
     body = json.dumps({"customers": [customer]})
     return "\n".join(
         [
-            f"Start the server, `segmentation serve runs/{in_code(folder_name)}/model`, and ask for a "
+            f"Start the server, `segmentation serve {in_runs(folder_name, '/model')}`, and ask for a "
             f"customer with the medians of the largest segment ({segment}, n = {len(members):,}; "
             f"group `{kind}`). The page `{ADDRESS}/docs` documents every call.",
             "",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+import shlex
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -78,6 +79,17 @@ def in_code(text: object) -> str:
     'a b c'
     """
     return " ".join(str(text).replace("`", " ").split())
+
+
+def in_runs(folder_name: str, part: str = "") -> str:
+    """A run's folder, or what is in it, as a command on a page names it.
+
+    Examples
+    --------
+    >>> in_runs("cdnow", "/model"), in_runs("my shop.1a2b3c4d")
+    ('runs/cdnow/model', "'runs/my shop.1a2b3c4d'")
+    """
+    return shlex.quote(in_code(f"runs/{folder_name}{part}"))
 
 
 def with_code(text: object) -> str:

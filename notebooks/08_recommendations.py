@@ -37,7 +37,7 @@ from IPython.display import Markdown
 
 import segmentation
 from segmentation import open_run, plots, words
-from segmentation.actions import break_even, campaign, campaign_plan, slipping
+from segmentation.actions import break_even, campaign, campaign_plan, next_steps, slipping
 from segmentation.actions.limits_of_advice import add_limits
 from segmentation.actions.recommend import who_orders_anyway
 from segmentation.customers import concentration
@@ -106,6 +106,7 @@ Markdown(words.slipped_sentence(
 Markdown(words.call_first_sentence(
     run["call_first"], run["call_first_facts"], run["forecast_facts"], list(run["chosen"]), currency=currency,
     dates_hold=dates_hold, calibration=run["forecast_calibration"],
+    campaigns=next_steps.with_calls(advice, run["campaign_arms"], run["call_first"], run["call_first_facts"]),
 ))
 
 # %% [markdown]

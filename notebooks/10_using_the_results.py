@@ -33,6 +33,7 @@ from IPython.display import Markdown
 
 from segmentation import open_run, words
 from segmentation.actions.campaign import another_currency
+from segmentation.actions.next_steps import with_calls
 
 run = open_run(globals())
 words.banner(run["overview"], run["swap"])
@@ -58,6 +59,7 @@ words.files_table(run_folder)
 Markdown(words.campaign_steps(
     run["campaign_plan"], run_folder, is_told=not another_currency(run["recommendations"]),
     dates_hold=not words.left_exchanged(run["overview"], run["swap"]),
+    calls=with_calls(run["recommendations"], run["campaign_arms"], run["call_first"], run["call_first_facts"]),
 ))
 
 # %% [markdown]

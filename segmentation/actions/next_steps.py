@@ -32,6 +32,7 @@ CALL_FIRST_COLUMNS = (
     "rank", "customer_id", "segment_type", "segment", "value_at_risk", "chance_before", "chance",
     "average_order_value", "total_spent", "given_back", "recency", "why",
 )  # fmt: skip
+WITH_CALLS_COLUMNS = ("segment_type", "segment", "contacts", "calls", "needed", "needed_with_calls")
 NEW, NONE = "new customers", "in no segment"
 
 
@@ -313,6 +314,48 @@ def call_first(risks: pd.DataFrame, arms: pd.DataFrame, *, least: float = 0.0) -
         rank=range(1, len(table) + 1), why=[_why(row) for row in table.itertuples()]
     )
     return table.reindex(columns=list(CALL_FIRST_COLUMNS)).reset_index(drop=True)
+
+
+def with_calls(
+    recommendations: pd.DataFrame,
+    arms: pd.DataFrame,
+    called: pd.DataFrame,
+    facts: dict[str, Any],
+) -> pd.DataFrame:
+    """What campaigns need to pay where the calls to their contacted halves are made, too.
+
+    A read-out compares the halves as they were treated: what the calls cost, its rise has to pay.
+
+    Parameters
+    ----------
+    recommendations, arms, called : DataFrame
+        ``recommendations``, ``campaign_arms`` and ``call_first`` of a run.
+    facts : dict
+        ``call_first_facts`` of the run: costs and margin.
+
+    Returns
+    -------
+    DataFrame of `WITH_CALLS_COLUMNS`, in the order of the recommendations
+        A row a campaign of whose contacted half some are called; none where costs cannot be right.
+        ``needed`` and ``needed_with_calls`` are shares who must order because of it.
+    """
+    rows = []
+    written = arms[arms["arm"] == campaign.TREATMENT] if len(called) else arms[:0]
+    if not len(written) or campaign.another_currency(recommendations):
+        return pd.DataFrame(columns=list(WITH_CALLS_COLUMNS))
+    for row in recommendations[recommendations["is_campaign"].astype(bool)].to_dict("records"):
+        own = written[
+            (written[["segment_type", "segment"]] == [row["segment_type"], row["segment"]]).all(
+                axis=1
+            )
+        ]
+        calls = int(own["customer_id"].isin(called["customer_id"]).sum())
+        if calls:
+            each = facts["contact_cost"] + facts["cost_of_a_call"] * calls / len(own)
+            needed = break_even_response(each, facts["gross_margin"], row["response_value"])
+            rows.append((row["segment_type"], row["segment"], len(own), calls,
+                         row["break_even_response"], needed))  # fmt: skip
+    return pd.DataFrame(rows, columns=list(WITH_CALLS_COLUMNS))
 
 
 def _in_segments(called: pd.DataFrame, arms: pd.DataFrame) -> pd.Series:

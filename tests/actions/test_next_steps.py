@@ -16,10 +16,12 @@ from segmentation.actions.next_steps import (
     called_before,
     movement,
     retention,
+    with_calls,
     with_given_back,
 )
 from segmentation.actions.slipping import FELL, SILENT, came_back, most_slipped, slipping_customers
 from segmentation.book.words.calling import _earlier_words, call_first_sentence
+from segmentation.book.words.campaign_steps import campaign_steps
 from segmentation.book.words.changes import movement_sentence
 from segmentation.book.words.coming_back import retention_sentence
 from segmentation.book.words.slipping import slipped_sentence
@@ -567,3 +569,92 @@ def test_the_list_is_told_with_its_cost_when_it_pays_and_what_it_cannot_teach():
         ["normal"],
         currency="GBP",
     )
+
+
+def campaigns_of_calls(contacts=20, calls=6, value=100.0):
+    """Plays, arms and list: of High all arms are of both halves, Low has two calls in its own."""
+    plays = pd.DataFrame(
+        {"segment_type": "normal", "segment": ["High", "Low", "None"], "is_campaign": [True, True, False],
+         "response_value": value, "break_even_response": 1 / (0.5 * value),
+         "campaign_cost": 40.0, "customers": 40, "typical_order": 90.0}
+    )  # fmt: skip
+    high, low = ([f"{name}{n}" for n in range(2 * contacts)] for name in "hl")
+    arms = pd.DataFrame(
+        {"customer_id": high + low, "segment_type": "normal",
+         "segment": ["High"] * len(high) + ["Low"] * len(low),
+         "arm": (["treatment"] * contacts + ["control"] * contacts) * 2}
+    )  # fmt: skip
+    called = pd.DataFrame({"customer_id": high[:calls] + low[:2] + ["elsewhere"]})
+    return plays, arms, called
+
+
+def test_a_campaign_whose_contacted_half_is_called_pays_only_from_more():
+    """High: 20 contacts at 1 and 6 calls at 5 are 50 money; an order brings 0.5 x 100."""
+    plays, arms, called = campaigns_of_calls()
+    table = with_calls(plays, arms, called, FOUND)
+    assert table[["segment", "contacts", "calls"]].values.tolist() == [
+        ["High", 20, 6],
+        ["Low", 20, 2],
+    ]
+    assert table["needed"].tolist() == [0.02, 0.02]
+    assert table["needed_with_calls"].tolist() == pytest.approx([50 / (20 * 50), 30 / (20 * 50)])
+    free = with_calls(
+        plays.assign(break_even_response=0.0), arms, called, FOUND | {"contact_cost": 0.0}
+    )
+    assert free["needed_with_calls"].tolist() == pytest.approx([0.03, 0.01]), "calls alone cost"
+    assert with_calls(plays.assign(typical_order=3e6), arms, called, FOUND).empty, (
+        "another currency"
+    )
+    assert with_calls(plays, arms, called[:0], FOUND).empty
+    assert with_calls(plays, arms[:0], called, {}).empty
+
+
+def test_calls_are_not_told_apart_from_letters_and_raise_what_pays():
+    plays, arms, called = campaigns_of_calls()
+    listed = pd.DataFrame({"segment_type": "normal", "segment": ["High"] * 9, "total_spent": 50.0,
+                           "average_order_value": 10.0, "value_at_risk": 12.0})  # fmt: skip
+
+    def said(table, worth=20):
+        return call_first_sentence(
+            listed, FOUND | {"worth_a_call": worth}, {"outcome_days": 90, "possible": True},
+            ["normal"], currency="GBP", campaigns=table,
+        )  # fmt: skip
+
+    table = with_calls(plays, arms, called, FOUND)
+    text = said(table)
+    both = (
+        "Nearly all of the 9 are in halves that are written to: where both are done, their campaigns pay only "
+        "from more (High from 5.0 of 100, not 2.0)."
+    )
+    assert "measured together" not in text
+    assert "calls cannot be told apart from letters: **what the calls alone add" in text
+    assert text.endswith(both)
+    assert said(table, worth=9).endswith(f"what the calls bring cannot be measured. {both}")
+    assert " All of the 9 are in" in said(table.assign(calls=[7, 2]))
+    assert " Nearly" in text and " 8 of the 9" not in text, "the difference would be of one person"
+    assert said(table[table["segment"] == "Low"]).endswith(
+        "Fewer than 5 of the 9 are in halves that are written to: where both are done, their campaigns "
+        "pay only from more."
+    ), "a figure of two calls is of persons"
+    assert said(table.assign(needed_with_calls=1.2)).endswith(
+        "(High then by no order of each, else from 2.0 of 100)."
+    )
+    assert said(table[:0]).endswith("cannot be learnt**.")
+
+
+def test_the_read_out_names_what_pays_with_the_calls():
+    plays, arms, called = campaigns_of_calls()
+    plan = pd.DataFrame(
+        [{"segment_type": "normal", "segment": "High", "play": "Retain", "treatment": 20, "control": 20,
+          "outcome_days": 60, "break_even_response": 0.02, "base": np.nan, "detectable": np.nan}]
+    )  # fmt: skip
+    calls = with_calls(plays, arms, called, FOUND)
+    said = campaign_steps(plan, "shop", calls=calls)
+    assert "--break-even 0.0200\n" in said
+    assert (
+        "If those of its contacted half on the list *Call first* are called too, it pays only from more: "
+        "then give `--break-even 0.0500`."
+    ) in said
+    for none in (None, calls[:0], calls.assign(calls=4), calls.assign(segment="Other")):
+        assert "called too" not in campaign_steps(plan, "shop", calls=none)
+    assert "called too" not in campaign_steps(plan, "shop", calls=calls, is_told=False)

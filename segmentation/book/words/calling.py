@@ -14,7 +14,7 @@ from segmentation.book.words.front_numbers import guessed_and_came, is_rough
 from segmentation.book.words.returns import given_back_words
 from segmentation.book.words.text import dollars, inert, listed, named, of_one, plural, told
 from segmentation.book.words.warnings import ONCE_RIGHT
-from segmentation.core.columns import format_money, format_percent
+from segmentation.core.columns import format_money, format_percent, format_points
 from segmentation.core.limits import LEAST_PUBLISHED, LEAST_RESPONSES, MOST_CONTACTS_AN_ORDER
 
 
@@ -27,6 +27,7 @@ def call_first_sentence(
     currency: str,
     dates_hold: bool = True,
     calibration: pd.DataFrame | None = None,
+    campaigns: pd.DataFrame | None = None,
 ) -> str:
     """Who is on the list of whom to call first, what calling costs, when it pays, what it teaches.
 
@@ -38,6 +39,8 @@ def call_first_sentence(
         ``forecast_facts`` of the run: whether a chance to order is known.
     calibration : DataFrame, optional
         ``forecast_calibration`` of the run: how the same forecast turned out a period ago.
+    campaigns : DataFrame, optional
+        What campaigns need with the calls, as `with_calls` gives it.
     dates_hold : bool
         Whether day and month of orders are what they seem; else nobody is called for silence.
     """
@@ -113,7 +116,7 @@ def call_first_sentence(
     earlier = _earlier_words(
         found.get("earlier") or {}, found["worth_a_call"], currency, cost, left
     )
-    points += [earlier, _calls_teach(found, n)]
+    points += [earlier, _calls_teach(found, n, campaigns, kinds)]
     told_ = "\n".join(f"- {point.strip()}" for point in points if point)
     return f"{'' if dates_hold else ONCE_RIGHT}{who}\n\n{told_}"
 
@@ -244,17 +247,18 @@ def calls_pay(call_first: pd.DataFrame, found: Mapping[str, Any]) -> str:
     return f"{said} ({typical:,} by the typical order)" if typical > needed else said
 
 
-def _calls_teach(found: Mapping[str, Any], listed_: int) -> str:
-    """What calling can and cannot teach, by who is left alone."""
+def _calls_teach(
+    found: Mapping[str, Any], listed_: int, campaigns: pd.DataFrame | None, kinds: Sequence[str]
+) -> str:
+    """What calling can and cannot teach, by who is left alone and who is written to as well."""
     control = found["worth_a_call"] - listed_
+    both = _with_letters(campaigns, listed_, kinds)
     if not control:
-        return (
-            "Nobody is left uncalled to compare with, so what the calls bring cannot be measured."
-        )
+        return f"Nobody is left uncalled to compare with, so what the calls bring cannot be measured.{both}"
     text = (
         f"{plural(control, 'more customer')} would be on the list, but {'belongs' if control == 1 else 'belong'} to the "
         "halves that are left alone below: not called, not written to. Compared with them, calls "
-        "and mailing can be measured together; **what the calls alone add cannot be learnt**."
+        f"cannot be told apart from letters: **what the calls alone add cannot be learnt**.{both}"
     )
     if found["without_control"]:
         n = found["without_control"]
@@ -263,3 +267,34 @@ def _calls_teach(found: Mapping[str, Any], listed_: int) -> str:
             "alone: their answer proves nothing."
         )
     return text
+
+
+def _with_letters(campaigns: pd.DataFrame | None, listed_: int, kinds: Sequence[str]) -> str:
+    """How many of the list are written to as well, and from what a campaign pays that bears its calls.
+
+    Named is where they change most, unless so few are called that the figure would tell of persons.
+
+    Examples
+    --------
+    >>> own = {"segment_type": ["normal"], "segment": ["High"], "calls": [9], "needed": [0.02]}
+    >>> _with_letters(pd.DataFrame(own).assign(needed_with_calls=0.054), 20, ["normal"])
+    ' 9 of the 20 are in halves that are written to: where both are done, their campaigns pay only from more (High from 5.4 of 100, not 2.0).'
+    """
+    if campaigns is None or campaigns.empty:
+        return ""
+    n = int(campaigns["calls"].sum())
+    some = f"{told(n).capitalize()} of the {listed_:,}"
+    if listed_ - n < LEAST_PUBLISHED:  # the difference would tell
+        some = f"{'Nearly all' if n < listed_ else 'All'} of the {listed_:,}"
+    text = f" {some} are in halves that are written to: where both are done, their campaigns pay only from more"
+    seen = campaigns[campaigns["calls"] >= LEAST_PUBLISHED]
+    if seen.empty:
+        return f"{text}."
+    most = seen.loc[(seen["needed_with_calls"] - seen["needed"]).astype(float).idxmax()]
+    before, after = (format_points(float(most[name])) for name in ("needed", "needed_with_calls"))
+    if before == after:
+        return f"{text}."
+    name = inert(named(most["segment"], most["segment_type"], kinds))
+    if most["needed_with_calls"] > 1:
+        return f"{text} ({name} then by no order of each, else from {before} of 100)."
+    return f"{text} ({name} from {after} of 100, not {before})."

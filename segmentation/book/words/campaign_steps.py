@@ -10,6 +10,7 @@ import pandas as pd
 from segmentation.book.words.text import in_code, in_runs, inert, named, plural
 from segmentation.book.words.warnings import ONCE_RIGHT
 from segmentation.core.columns import format_percent, format_points
+from segmentation.core.limits import LEAST_PUBLISHED
 from segmentation.deliver.campaign_lists import size_sentence
 
 
@@ -36,7 +37,12 @@ def results_sentence(customers: pd.DataFrame, plan: pd.DataFrame, call_first: pd
 
 
 def campaign_steps(
-    plan: pd.DataFrame, folder_name: str, *, is_told: bool = True, dates_hold: bool = True
+    plan: pd.DataFrame,
+    folder_name: str,
+    *,
+    is_told: bool = True,
+    dates_hold: bool = True,
+    calls: pd.DataFrame | None = None,
 ) -> str:
     """The first campaign of a plan, a command a step.
 
@@ -50,6 +56,8 @@ def campaign_steps(
         Whether it is told when a campaign pays: not where the cost cannot be right.
     dates_hold : bool
         Whether day and month of orders are what they seem; else nothing is sent yet.
+    calls : DataFrame, optional
+        What campaigns need with the calls to their contacted halves, as `with_calls` gives it.
 
     Returns
     -------
@@ -101,7 +109,7 @@ def campaign_steps(
         ),
         f"**After {days} days**, `orders.csv` is what was ordered since: `customer_id`, a row an "
         "order. `audience/arms.csv` has both halves as far as they could be reached, so that like "
-        "is compared with like.\n\n"
+        f"is compared with like.{_called_too(calls, row) if is_told else ''}\n\n"
         + _block(
             "campaign readout audience/arms.csv orders.csv"
             + (f" --break-even {_decimals(pays)}" if is_told else "")
@@ -109,6 +117,24 @@ def campaign_steps(
     ]
     numbered = [f"{number}. {_indented(step)}" for number, step in enumerate(steps, 1)]
     return "\n\n".join(numbered if dates_hold else [ONCE_RIGHT.strip(), *numbered])
+
+
+def _called_too(calls: pd.DataFrame | None, row: pd.Series) -> str:
+    """By what to read out a campaign whose contacted half is called, too; nothing of a few persons."""
+    if calls is None or calls.empty:
+        return ""
+    own = calls[
+        (calls["segment_type"] == row["segment_type"])
+        & (calls["segment"] == row["segment"])
+        & (calls["calls"] >= LEAST_PUBLISHED)
+    ]
+    if own.empty:
+        return ""
+    needed = _decimals(float(own["needed_with_calls"].iloc[0]))
+    return (
+        " If those of its contacted half on the list *Call first* are called too, it pays only from more: "
+        f"then give `--break-even {needed}`."
+    )
 
 
 def _pays(response: float, customers: int) -> str:

@@ -33,7 +33,7 @@ from IPython.display import Markdown
 from segmentation import open_run, plots, words
 
 run = open_run(globals())
-words.banner(run["overview"], run["swap"])
+words.banner(run["overview"], run["swap"], run["findings"])
 
 # %% [markdown]
 # ## Revenue and customers over time

@@ -38,7 +38,7 @@ from segmentation import open_run, plots, words
 from segmentation.core.columns import RULE_WORDS
 
 run = open_run(globals())
-words.banner(run["overview"], run["swap"])
+words.banner(run["overview"], run["swap"], run["findings"])
 
 # %% [markdown]
 # ## Ledger

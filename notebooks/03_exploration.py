@@ -40,7 +40,7 @@ from segmentation.customers import concentration
 
 run = open_run(globals())
 customers = run["features"]
-words.banner(run["overview"], run["swap"])
+words.banner(run["overview"], run["swap"], run["findings"])
 
 # %% [markdown]
 # ## Concentration

@@ -44,7 +44,7 @@ import segmentation
 from segmentation import open_run, plots, words
 
 run = open_run(globals())
-words.banner(run["overview"], run["swap"])
+words.banner(run["overview"], run["swap"], run["findings"])
 
 # %% [markdown]
 # ## Customers on one scale

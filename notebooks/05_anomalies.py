@@ -46,7 +46,7 @@ import segmentation
 from segmentation import open_run, plots, words
 
 run = open_run(globals())
-words.banner(run["overview"], run["swap"])
+words.banner(run["overview"], run["swap"], run["findings"])
 
 # %% [markdown]
 # ## Who is flagged

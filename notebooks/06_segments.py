@@ -44,7 +44,7 @@ from segmentation.actions.break_even import margin_used
 from segmentation.segments import portraits
 
 run = open_run(globals())
-words.banner(run["overview"], run["swap"])
+words.banner(run["overview"], run["swap"], run["findings"])
 
 # %%
 # Each group of registration is scaled and clustered for itself; one that is too small to divide stays

@@ -45,7 +45,7 @@ from segmentation import open_run, plots, words
 from segmentation.core.limits import STABLE_JACCARD, UNSTABLE_JACCARD
 
 run = open_run(globals())
-words.banner(run["overview"], run["swap"])
+words.banner(run["overview"], run["swap"], run["findings"])
 
 # %% tags=["answer"]
 Markdown(words.in_short(

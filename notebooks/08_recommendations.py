@@ -44,10 +44,10 @@ from segmentation.customers import concentration
 from segmentation.orders.customer_ids import perhaps_guests
 
 run = open_run(globals())
-words.banner(run["overview"], run["swap"])
+words.banner(run["overview"], run["swap"], run["findings"])
 
 # %% [markdown]
-# ## What each segment brought
+# ## Segment by segment
 #
 # Each segment gets the first action whose conditions its own figures meet. Who orders without any
 # campaign, and what such an order is worth, is told by how customers ordered before.
@@ -62,6 +62,7 @@ advice = segmentation.recommend(
 )
 sizes = campaign.sizes_by_segment(advice)
 advice = add_limits(advice, sizes, run["stability"], no_holdout=run["holdout"]["unfollowed"])
+dates_hold = not words.left_exchanged(run["overview"], run["swap"])
 
 # %% mystnb={"figure": {"name": "fig-stakes", "caption": "Revenue of each segment in the time observed, and what to do."}, "image": {"alt": "Horizontal bars of revenue per segment, longest on top, each labelled with what to do."}}
 colours = plots.colours_of(run["profile"], run.rules["naming_rules"])
@@ -76,42 +77,6 @@ Markdown(words.stakes_sentence(advice, overview=words.true_period(run["overview"
 # %%
 Markdown(words.break_even_sentence(advice, run["margins"], gross_margin=margin, contact_cost=contact_cost, currency=currency))
 
-# %% [markdown]
-# ## What if margin, cost or budget were others?
-
-# %%
-listed = customers[~customers["customer_id"].isin(perhaps_guests(run["line_findings"]))]
-words.what_if_sliders(
-    advice, run["stability"], listed, seed=random_state,
-    gross_margin=margin, contact_cost=contact_cost, currency=currency,
-)
-
-# %% [markdown]
-# ## Who slipped
-
-# %%
-dates_hold = not words.left_exchanged(run["overview"], run["swap"])
-slipped = slipping.most_slipped(
-    run["slipping"], run["slipped_before"], run["campaign_arms"], advice, contact_cost=contact_cost,
-)
-Markdown(words.slipped_sentence(
-    slipped, run["movement"], kinds=list(run["chosen"]), currency=currency, is_told=not campaign.another_currency(advice),
-    dates_hold=dates_hold, no_history=run["no_history"],
-))
-
-# %% [markdown]
-# ## Whom to call first
-
-# %%
-Markdown(words.call_first_sentence(
-    run["call_first"], run["call_first_facts"], run["forecast_facts"], list(run["chosen"]), currency=currency,
-    dates_hold=dates_hold, calibration=run["forecast_calibration"],
-    campaigns=next_steps.with_calls(advice, run["campaign_arms"], run["call_first"], run["call_first_facts"]),
-))
-
-# %% [markdown]
-# ## Segment by segment
-
 # %%
 Markdown(f"{words.first_round_sentence(advice)} {words.season_sentence(run['retention']['as_of'], run['overview']['as_of'])}")
 
@@ -119,6 +84,7 @@ Markdown(f"{words.first_round_sentence(advice)} {words.season_sentence(run['rete
 words.Prose(words.early_group_sentence(run["repair"], run["findings"], list(run["chosen"])))
 
 # %%
+listed = customers[~customers["customer_id"].isin(perhaps_guests(run["line_findings"]))]
 arms = campaign_plan.arms_of_run(listed, advice, seed=random_state)
 plan = campaign_plan.plan(arms, advice)
 words.recommendation_cards(
@@ -137,6 +103,37 @@ words.sample_size_table(sizes)
 
 # %%
 Markdown(words.sample_size_sentence(sizes, no_holdout=run["holdout"]["unfollowed"]))
+
+# %% [markdown]
+# ## What if margin, cost or budget were others?
+
+# %%
+words.what_if_sliders(
+    advice, run["stability"], listed, seed=random_state,
+    gross_margin=margin, contact_cost=contact_cost, currency=currency,
+)
+
+# %% [markdown]
+# ## Who slipped
+
+# %%
+slipped = slipping.most_slipped(
+    run["slipping"], run["slipped_before"], run["campaign_arms"], advice, contact_cost=contact_cost,
+)
+Markdown(words.slipped_sentence(
+    slipped, run["movement"], kinds=list(run["chosen"]), currency=currency, is_told=not campaign.another_currency(advice),
+    dates_hold=dates_hold, no_history=run["no_history"],
+))
+
+# %% [markdown]
+# ## Whom to call first
+
+# %%
+Markdown(words.call_first_sentence(
+    run["call_first"], run["call_first_facts"], run["forecast_facts"], list(run["chosen"]), currency=currency,
+    dates_hold=dates_hold, calibration=run["forecast_calibration"],
+    campaigns=next_steps.with_calls(advice, run["campaign_arms"], run["call_first"], run["call_first_facts"]),
+))
 
 # %% [markdown]
 # ## The two lists

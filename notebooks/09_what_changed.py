@@ -22,8 +22,8 @@
 # **Reads** customers as they stood at each quarter's end, by today's borders, and segments and
 # models of two runs. **Decides** whom to turn to first, and whether to refit. **Can mislead
 # when** the runs differ in more than time: then a change of method looks like a change of
-# customers. To fall is to stand in a lower segment after a longer silence; who ordered again and
-# stands lower has moved, not fallen.
+# customers. To fall is to stand in a lower segment without an order since; who ordered and stands
+# lower has moved, not fallen.
 
 # %% tags=["parameters", "hide-input"]
 source: str = "cdnow"  # Where orders come from: a shipped source, or a path to a source SQL file.
@@ -37,7 +37,7 @@ from segmentation import open_changes, open_run, plots, words
 run = open_run(globals())
 changes = open_changes(run)
 found = changes.comparison
-words.banner(run["overview"], run["swap"])
+words.banner(run["overview"], run["swap"], run["findings"])
 
 # %% mystnb={"figure": {"name": "fig-quarters", "caption": "Customers of each segment at every quarter's end, counted back from the last day observed, by today's borders; a band is the customers who were in both, in the colour of where they come from."}, "image": {"alt": "Stacked bars, one per quarter's end, the segment of the highest value on top, joined by bands of the customers who stayed, rose or fell."}} tags=["hide-input"]
 colours = plots.colours_of(run["profile"], run.rules["naming_rules"])
@@ -93,11 +93,8 @@ words.matching_table(found)
 
 # %% [markdown]
 # ## Drift
-#
-# The population stability index compares a feature's distribution in both runs, cut at the
-# deciles of the earlier one.
 
-# %% mystnb={"figure": {"name": "fig-drift", "caption": "Population stability index of each feature, largest first; blue: the model uses the feature."}, "image": {"alt": "Horizontal bars, one per feature, longest on top, each with its index and whether the feature is stable, shifting or shifted."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-drift", "caption": "Population stability index of each feature: its distribution in both runs, cut at the deciles of the earlier one. Largest first; blue: the model uses the feature."}, "image": {"alt": "Horizontal bars, one per feature, longest on top, each with its index and whether the feature is stable, shifting or shifted."}} tags=["hide-input"]
 plots.plot_drift(found and found.drift)
 
 # %% tags=["remove-input"]

@@ -36,7 +36,7 @@ from segmentation.actions.campaign import another_currency
 from segmentation.actions.next_steps import with_calls
 
 run = open_run(globals())
-words.banner(run["overview"], run["swap"])
+words.banner(run["overview"], run["swap"], run["findings"])
 
 # %% tags=["answer", "remove-input"]
 Markdown(words.results_sentence(run["customers"], run["campaign_plan"], run["call_first"]))

@@ -75,7 +75,7 @@ if (matchMedia("screen and (max-width: 700px)").matches && room.scrollHeight > M
     const withData = (n) => before.slice(n, n + 1 + (n + 1 < before.length && data(before[n + 1])));
     const named = (part) => {
       const caption = part.querySelector("caption");
-      return caption ? `Table: ${caption.textContent.split(/[.:;,]/)[0].trim()}` : "Table";
+      return caption ? `Table: ${caption.textContent.split(/[.:;](?=\s|$)|,(?=\s)/)[0].trim()}` : "Table";
     };
     if (parts.length > 2) before.forEach((part, n) => has(part) && foldLong(withData(n), named(part)));
     const text = before.some(has) || chart >= 0 ? [] : before.slice(1);

@@ -7,7 +7,7 @@ const whatIf = {
       const worth = margin * part.response_value;
       const breakEven = worth > 0 ? cost / worth : Infinity;
       const known = part.base !== null;
-      const rise = known ? Math.min(part.plausible_rise * part.base, 1 - part.base) : 1;
+      const rise = known ? Math.min(part.plausible_rise * part.base, part.plausible_part * (1 - part.base)) : 1;
       const contact = part.is_play && cost <= Math.max(worth, 0) * rise;
       const shown = known && part.detectable !== null && part.detectable <= breakEven;
       return { ...part, breakEven, contact, supported: contact && shown && part.is_steady };

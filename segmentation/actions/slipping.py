@@ -9,12 +9,16 @@ import numpy as np
 import pandas as pd
 
 from segmentation.actions.campaign import CONTROL
+from segmentation.core.intervals import wilson
+from segmentation.core.limits import LEAST_CUSTOMERS
 
 SLIPPING_COLUMNS = (
     "customer_id", "segment_type", "segment_from", "segment", "what", "total_spent", "recency",
     "frequency", "average_order_value", "given_back",
 )  # fmt: skip
-BEFORE_COLUMNS = ("as_of", "segment_type", "segment_from", "customers", "ordered")
+BEFORE_COLUMNS = (
+    "as_of", "segment_type", "segment_from", "customers", "ordered", "others", "others_ordered",
+)  # fmt: skip
 FELL, SILENT = "fell a segment", "fell silent"
 
 
@@ -64,9 +68,9 @@ def slipping_customers(
 ) -> pd.DataFrame:
     """Customers who fell a segment since the day ``as_of``, or fell silent since then.
 
-    Whoever ordered so lately that the silence is shorter than a quarter ago has not fallen, even
-    if more orders make a customer of a segment that spends less on average. Silent is who ordered in the
-    quarter before, stood above the lowest segment, and has not ordered since. Who spent most first,
+    Whoever ordered since has not fallen, even if more orders make a customer of a segment that
+    spends less on average. Silent is who ordered in the quarter before, stood above the lowest
+    segment, and has not ordered since. Who spent most first,
     after what they gave back.
     """
     both = customers.merge(
@@ -78,8 +82,9 @@ def slipping_customers(
     kinds = both["segment_type"]
     then = [ladder.get(key, 0) for key in zip(kinds, both["segment_from"], strict=True)]
     now = [ladder.get(key, 0) for key in zip(kinds, both["segment"], strict=True)]
-    fell = (np.array(now) < np.array(then)) & (both["recency"] > both["recency_before"])
-    silent = (both["orders_next"] == 0) & (both["recency_before"] < days_of_quarter(as_of))
+    away = both["orders_next"] == 0
+    fell = away & (np.array(now) < np.array(then))
+    silent = away & (both["recency_before"] < days_of_quarter(as_of))
     chosen = both.assign(what=np.where(fell, FELL, SILENT))[fell | (silent & (np.array(then) > 0))]
     order = ["_kept", "recency", "customer_id"]
     chosen = chosen.assign(_kept=kept_of(chosen))
@@ -105,6 +110,9 @@ def came_back(
 ) -> pd.DataFrame:
     """Of those who had slipped a quarter ago, how many ordered in the quarter since.
 
+    Beside them ``others`` who stood in the same segment and had not slipped: where as few of them
+    order, a slip is no sign of a loss.
+
     Parameters
     ----------
     placed : dict of day to DataFrame
@@ -121,11 +129,19 @@ def came_back(
     slipped = slipping_customers(
         placed[days[0]], then.drop(columns="orders_next"), ladder, as_of=days[0]
     )
-    slipped = slipped.merge(then[["customer_id", "orders_next"]], on="customer_id")
-    groups = slipped.assign(ordered=slipped["orders_next"] > 0).groupby(
-        ["segment_type", "segment_from"], observed=True
+    now = then[["customer_id", "segment_type", "orders_next"]].merge(
+        placed[days[0]][["customer_id", "segment"]].rename(columns={"segment": "segment_from"}),
+        on="customer_id",
     )
-    found = groups.agg(customers=("ordered", "size"), ordered=("ordered", "sum")).reset_index()
+    left = now["customer_id"].isin(slipped["customer_id"])
+    now = now.assign(
+        customers=left, ordered=left & (now["orders_next"] > 0),
+        others=~left, others_ordered=~left & (now["orders_next"] > 0),
+    )  # fmt: skip
+    found = now.groupby(["segment_type", "segment_from"], observed=True)[
+        list(BEFORE_COLUMNS[3:])
+    ].sum()
+    found = found[found["customers"] > 0].reset_index()
     return found.assign(as_of=days[1])[list(BEFORE_COLUMNS)]
 
 
@@ -137,7 +153,8 @@ class Slipped:
     ``alone``: left alone by a campaign, to compare. ``needed`` and ``typical``: who of those
     written to must order for it to pay, by the mean order and, where that lies far above it, by
     the typical one (else 0). ``before`` and ``ordered``: such customers a quarter ago, and
-    how many of them ordered in the quarter since.
+    how many of them ordered in the quarter since; ``others``: who had not slipped from it then,
+    and ``others_ordered`` of these.
     """
 
     segment_type: str
@@ -154,6 +171,18 @@ class Slipped:
     by_mean: float
     before: int
     ordered: int
+    others: int
+    others_ordered: int
+
+    @property
+    def is_sign(self) -> bool:
+        """Whether fewer of such customers came back than of those who had not slipped.
+
+        Too few of either leave it open: then it is taken for one.
+        """
+        if min(self.before, self.others) < LEAST_CUSTOMERS:
+            return True
+        return wilson(self.ordered, self.before)[1] < self.others_ordered / self.others
 
 
 def _of_all(needed: pd.Series[float]) -> float:
@@ -212,4 +241,6 @@ def most_slipped(
         by_mean=mean if mean < needed else 0.0,
         before=int(past["customers"].sum()),
         ordered=int(past["ordered"].sum()),
+        others=int(past["others"].sum()),
+        others_ordered=int(past["others_ordered"].sum()),
     )

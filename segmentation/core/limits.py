@@ -29,8 +29,7 @@ PSI_REFIT = 0.25
 Why: the customary level of action.
 Source: Siddiqi 2006, Credit Risk Scorecards"""
 LEAST_CUSTOMERS = 30
-"""Customers below which nothing is concluded of a group, segment, cluster or quarter, and \
-repeat buyers below which no buying model is fitted.
+"""Customers below which nothing is concluded of a group, segment, cluster or quarter, and repeat buyers below which no buying model is fitted.
 Why: neither the outcome of a campaign nor the stability of a segment can be measured below it.
 Source: rule of thumb of the field"""
 REVENUE_DRAWS = 400
@@ -125,7 +124,6 @@ Why: the report is then about the other three quarters."""
 TIMES_THE_MEAN = 100
 """Times the mean that such a line or customer must have besides.
 Why: in a shop of few customers a large share is no surprise."""
-
 GUEST_TIMES_MEAN = 10
 """Times the mean number of orders from which an id may stand for many people.
 Why: a busy customer orders several times as often as others, hardly ten times."""
@@ -364,9 +362,11 @@ Why: of twenty the middle is known to a factor of two; where the mean lies far a
 Source: own choice"""
 PLAUSIBLE_RISE = 1.0
 """Rise that a contact may be expected to bring at most, in times of the share that orders anyway.
-Why: in that experiment one e-mail took buyers within two weeks from 0.57% to 1.25% at best; \
-most do less, and where many order anyway a doubling is out of reach.
+Why: in that experiment one e-mail took buyers within two weeks from 0.57% to 1.25% at best; most do less, and where many order anyway a doubling is out of reach.
 Source: Hillstrom 2008, MineThatData e-mail challenge"""
+PLAUSIBLE_PART = 0.5
+"""Part of those who would stay away that a contact may win at most.
+Why: half of the unwilling is more than any letter does."""
 ASSUMED_MARGIN = 0.3
 """Share of revenue left after the cost of goods, where neither profile nor source says it.
 Why: a placeholder, to replace by your own figure."""

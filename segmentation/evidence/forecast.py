@@ -42,8 +42,9 @@ TRACK_COLUMNS = (
 KNOWN = ("recency", "frequency", "tenure", "total_spent")
 """What is asked of a customer for a forecast."""
 DRAWS = 5_000
-_YEAR = 4
-"""Quarters whose orders say what one is worth: one of each season."""
+_YEAR, LEAST_FALLS = 4, 3
+"""Quarters whose orders say what one is worth: one of each season; from the second on each being
+worth less than the one before is no chance: 1 in 6 of three, 1 in 24 of four."""
 _EVEN = 7
 """Days by which a period may be shorter than asked and still answers for it: quarters differ."""
 
@@ -277,7 +278,8 @@ def of_a_year(before: pd.DataFrame, firsts: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame, one row per segment
         ``ordered`` times customers came, ``value`` and ``value_in_period`` their means,
-        ``typical`` the median of the first orders, ``quarters``; ``latest`` day from which the
+        ``typical`` the median of the first orders (all three of the last quarter alone, where the
+        mean fell in every one), ``quarters``; ``latest`` day from which the
         last quarter was followed, with its own ``latest_share`` and ``latest_value`` (missing where
         few came) and ``latest_forecast``, what the same rule had said of it.
 
@@ -303,6 +305,11 @@ def of_a_year(before: pd.DataFrame, firsts: pd.DataFrame) -> pd.DataFrame:
     own = firsts[firsts["as_of"].isin(days)]
     found["typical"] = own.groupby(keys)["next_amount"].median()
     last = groups.tail(1).set_index(keys)
+    lately = own[own["as_of"] == days[-1]].groupby(keys)["next_amount"].median()
+    fell = groups.apply(_always_fell, include_groups=False).reindex(found.index)
+    for name in WORTH:
+        found[name] = found[name].mask(fell, last[name])
+    found["typical"] = found["typical"].mask(fell, lately)
     came = last["ordered"]
     return found.assign(
         latest=last["as_of"],
@@ -310,6 +317,19 @@ def of_a_year(before: pd.DataFrame, firsts: pd.DataFrame) -> pd.DataFrame:
         latest_value=last["value"].where(came >= LEAST_RESPONSES),
         latest_forecast=last["share"],
     ).reset_index()
+
+
+def _always_fell(quarters: pd.DataFrame) -> bool:
+    """Whether an order was worth less in each quarter than in the one before: then the last counts.
+
+    Examples
+    --------
+    >>> quarters = pd.DataFrame({"value": [43.0, 40.0, 37.0, 34.0], "ordered": 900})
+    >>> _always_fell(quarters), _always_fell(quarters.tail(2)), _always_fell(quarters.assign(ordered=9))
+    (True, False, False)
+    """
+    known = len(quarters) >= LEAST_FALLS and (quarters["ordered"] >= LEAST_RESPONSES).all()
+    return bool(known and (quarters["value"].diff().iloc[1:] < 0).all())
 
 
 def _of_segment(before: pd.DataFrame, row: Any) -> pd.DataFrame:

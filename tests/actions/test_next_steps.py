@@ -272,13 +272,14 @@ def test_who_ordered_lately_has_not_fallen_though_the_new_segment_spends_less():
 
 
 def test_who_had_slipped_a_quarter_ago_is_followed_for_the_quarter_since():
-    """`fell` and `silent` had slipped; of them `silent` ordered since."""
+    """`fell` and `silent` had slipped; of them `silent` ordered since. The others had not."""
     ladder = {("normal", "Low"): 0, ("normal", "High"): 1}
     then = customers().assign(orders_next=[0, 3, 0, 0])
     later = customers(recency=[240.0, 20.0, 100.0, 340.0]).assign(orders_next=0)
     found = came_back({"2023-06-30": BEFORE, "2023-09-30": then}, ladder)
     assert found.to_dict("records") == [
-        {"as_of": "2023-09-30", "segment_type": "normal", "segment_from": "High", "customers": 2, "ordered": 1}
+        {"as_of": "2023-09-30", "segment_type": "normal", "segment_from": "High", "customers": 2,
+         "ordered": 1, "others": 2, "others_ordered": 0}
     ]  # fmt: skip
     assert came_back({"2023-09-30": then}, ladder).empty
     three = {"2023-09-30": then, "2023-12-31": later, "2023-06-30": BEFORE}
@@ -304,7 +305,9 @@ def test_who_slipped_is_told_with_what_writing_costs_and_who_comes_back_anyway()
     arms = pd.DataFrame(
         {"customer_id": lost["customer_id"], "arm": ["control"] * 20 + ["treatment"] * 40}
     )
-    before = pd.DataFrame([kind | {"customers": 80, "ordered": 24}])
+    before = pd.DataFrame(
+        [kind | {"customers": 80, "ordered": 24, "others": 90, "others_ordered": 60}]
+    )
     plays = pd.DataFrame({"segment_type": "normal", "segment": ["High", "Low"],
                           "break_even_response": [0.2, 0.2], "break_even_mean": float("nan")})  # fmt: skip
     costs = {"plays": plays, "contact_cost": 1.0}
@@ -323,6 +326,11 @@ def test_who_slipped_is_told_with_what_writing_costs_and_who_comes_back_anyway()
         in said
     )
     assert "20 of them belong to the halves that are left alone" in said and "30% of 80 " in said
+    assert "in the quarter since, and 67% of the 90 who had not slipped." in said and found.is_sign
+    alike = most_slipped(lost, before.assign(others_ordered=30), arms, **costs)
+    assert not alike.is_sign and "(33%): a slip was no sign of a loss." in slipped_sentence(
+        alike, FLOWS, kinds=["normal"], currency="USD", is_told=True
+    )
     apart = plays.assign(break_even_response=[0.1, 0.25])
     mixed = most_slipped(lost, before, arms, **costs | {"plays": apart})
     assert mixed.needed == pytest.approx(60 / (50 / 0.25 + 10 / 0.1)), "an order of each its own"
@@ -485,8 +493,9 @@ def test_what_was_given_back_is_told_and_does_not_lead_the_calls():
     plays = pd.DataFrame([{"segment_type": "normal", "segment": "High", "break_even_response": 0.2,
                            "break_even_mean": float("nan")}])  # fmt: skip
     before = pd.DataFrame(
-        [{"segment_type": "normal", "segment_from": "High", "customers": 0, "ordered": 0}]
-    )
+        [{"segment_type": "normal", "segment_from": "High", "customers": 0, "ordered": 0,
+          "others": 0, "others_ordered": 0}]
+    )  # fmt: skip
     found = most_slipped(many, before, none, plays, contact_cost=1.0)
     text = slipped_sentence(found, FLOWS, kinds=["normal"], currency="USD", is_told=True)
     assert "\\$1,680 so far, \\$1,140 of it given back." in text

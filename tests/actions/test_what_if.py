@@ -21,7 +21,7 @@ from segmentation.actions.recommend import NOT_AT_THIS_COST, recommend
 from segmentation.actions.what_if import parts_of, what_if
 from segmentation.book.words import first_round_sentence, sample_size_table, what_if_sliders
 from segmentation.book.words.calling import calls_pay
-from segmentation.book.words.front_actions import shares_of
+from segmentation.book.words.front_actions import terms_of
 from segmentation.book.words.recommendations import limit_words, pays_words
 from segmentation.deliver.workbook.sheets import Sheet
 
@@ -204,7 +204,7 @@ def test_where_one_mean_lies_far_above_the_typical_order_the_typical_one_counts_
         "typical such order is; by the mean one 1 in 90 customers orders" in pays_words(high)
     )
     assert np.isnan(alike.break_even_mean) == (alike.mean_value <= alike.typical_order)
-    assert shares_of(high, float("nan"))[1] == ("+3.3", "of 100, 1 in 30")
+    assert "pays from 4 more" in terms_of(high, float("nan"))
     sliders = what_if_sliders(
         advice, STABILITY, CUSTOMERS, seed=SEED, gross_margin=0.3, contact_cost=1.0, currency="USD"
     ).data.set_index("segment")["must order because of it"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from functools import partial
 
@@ -16,7 +17,6 @@ from segmentation.book.words.trust import trust
 from segmentation.book.words.warnings import warnings
 from segmentation.core.columns import format_money, format_percent
 from segmentation.core.errors import ParameterError
-from segmentation.core.limits import ONE_CUSTOMER
 from segmentation.core.notebook_parameters import parameters_from_notebook
 from segmentation.core.parameters import load_yaml, parameters_from, profile_title, resolve
 from segmentation.evidence.stability import TOO_FEW
@@ -67,8 +67,8 @@ def test_whom_to_call_comes_first_where_they_spent_much(run):
     assert one.what == "Call first: 6 customers whose chance to order fell in the last quarter"
     money = format_money(6 * 20 * 0.3, run.parameters.currency)
     assert one.how == f"Ring each, the largest value at risk first. {money} of margin at risk."
-    cost = format_money(24, run.parameters.currency)
-    assert one.cells == ((cost, "for all"), ("", ""), ("2", "of them"), ("none", ""))
+    assert one.cost == front_actions.whole(24, run.parameters.currency)
+    assert one.terms == "It pays if 2 of them order because of it, which nobody will know."
     assert one.sheet == "“Call first”"
     rough = run["forecast_calibration"].assign(predicted=1.0, observed=0.1)
     missed = Given(run, call_first=pd.DataFrame(row), **facts | {"forecast_calibration": rough})
@@ -94,6 +94,7 @@ def test_who_slipped_comes_first_where_they_spent_much(run):
     lost |= {"what": ["fell silent", *["fell a segment"] * 5], "total_spent": sum_of / 60}
     lost |= {"customer_id": list("abcdef"), "segment": best}
     arms = pd.DataFrame({"customer_id": list("abc"), "arm": ["control", "control", "treatment"]})
+    arms = arms.assign(segment_type=kind, segment=best)
     set_to = {"contact_cost": 1.0}
     much = Given(run, slipping=pd.DataFrame(lost), call_first=run["call_first"].head(0))
     much["campaign_arms"] = arms
@@ -105,21 +106,26 @@ def test_who_slipped_comes_first_where_they_spent_much(run):
 
     assert re.fullmatch(rf"Win back 6 of {best}.* who slipped last quarter", one.what)
     money = format_money(sum_of / 10, run.parameters.currency)
-    assert one.cells[0][0] == format_money(4, run.parameters.currency)
-    assert one.cells[2] == ("+50.0", "of 100, 1 in 2")
-    assert f"Write to 4 of them with a reason to return. {money} spent so far" in one.how
+    assert one.cost == front_actions.whole(4, run.parameters.currency)
+    assert "pays from 50 more" in one.terms.lower()
+    assert f"Write with a reason to return to 4 of them. They have bought for {money}" in one.how
     planned = arms.reindex(range(6)).assign(customer_id=list("abcdef"))
     all_in = Given(much, campaign_arms=planned.fillna({"arm": "treatment"}))
+    all_in["campaign_arms"] = pd.concat(
+        [all_in["campaign_arms"].assign(segment_type=kind, segment=best),
+         pd.DataFrame({"customer_id": ["x", "y", "z"], "segment_type": kind, "segment": best,
+                       "arm": ["treatment", "treatment", "control"]})]
+    )  # fmt: skip
     first, *others = front_actions.actions(all_in)
-    assert first.cells[0][1] == "included below"
-    told = [other.how for other in others if other.of == first.of]
+    assert first.terms.endswith("tested within the next ones.")
+    told = [other for other in others if other.of == first.of]
     n = run["profile"].set_index(["segment_type", "segment"]).at[(kind, best), "customers"] - 6
-    assert all(how.startswith(f"To the {n:,} others: ") for how in told), (
-        "nobody gets both messages"
-    )
+    assert all(f": 2 of the {n:,} others of {best}" in one.what for one in told)
+    two = front_actions.whole(2.0, run.parameters.currency)
+    assert {one.cost for one in told} <= {two}, "nobody gets both messages or is paid for twice"
     little = Given(much, slipping=pd.DataFrame(lost | {"total_spent": sum_of / 6000}))
     found = front_actions.actions(little)
-    assert "slipped" not in found[0].what and "To the others" not in found[0].how
+    assert "slipped" not in found[0].what and "others of" not in found[0].what
     besides = dict(front_plan.besides(little))
     assert (f"6 of {best}" in besides.get("Slipped", "")) == ("slipped" not in str(found))
     assert "Slipped" not in dict(front_plan.besides(much))
@@ -143,20 +149,18 @@ def test_the_fourth_number_is_the_forecast_beside_how_it_turned_out_before(run):
     what, value, change, _, meaning = list(front_numbers.numbers(run))[3]
 
     assert what == f"Expected back, {run.parameters.outcome_days} days"
-    assert value == f"{run['forecast']['chance'].sum():,.0f}"
+    anyway = run["order_anyway"].query("days == @run.parameters.outcome_days")
+    assert value == f"{(anyway['share'] * anyway['customers']).sum():,.0f}"
     tried = run["forecast_calibration"]
     came = (tried["observed"] * tried["customers"]).sum()
     expected = (tried["predicted"] * tried["customers"]).sum()
-    rough = ": too rough to plan with" if abs(expected - came) > 0.2 * came else ""
-    assert f"expected {expected:,.0f}; {came:,.0f} came in the" in meaning
+    assert f"so {expected:,.0f}, and {came:,.0f} came in the" in meaning
     track = run["order_anyway_before"].query("days == @run.parameters.outcome_days")
-    track = track.assign(modelled=track["modelled"] * track["customers"]).groupby("as_of")
-    missed = track["modelled"].sum() / track["ordered"].sum() - 1
-    if rough:
-        assert (
-            change
-            == f"too rough to plan with: earlier ones missed by up to {missed.abs().max():.0%}"
-        )
+    track = track.assign(share=track["share"] * track["customers"]).groupby("as_of")
+    missed = track["share"].sum() / track["ordered"].sum() - 1
+    if abs(expected - came) > 0.2 * came or abs(missed.iloc[-1]) > 0.2:
+        worst = f"{missed.abs().max():.0%}"
+        assert change == f"too rough to plan with: earlier ones missed by up to {worst}"
     else:
         ends = f"{-missed.min():.0%} too low to {missed.max():.0%} too high"
         assert change == f"{len(missed)} earlier forecasts: {ends}"
@@ -210,13 +214,25 @@ def test_what_is_to_be_approved_counts_everybody_once_and_says_when_one_knows(ru
     money = partial(format_money, currency=run.parameters.currency)
     cost = (arms["arm"] == "treatment").sum() * run.parameters.contact_cost
     said = front_plan.whole_plan(run)
-    assert f"To approve: {money(cost)}</b><span>At worst it is lost" in said
-    others = re.search(r"\(([^)]*) of it for other segments\)", said)
-    listed = [one.cells[0][0] for one in front_actions.actions(run) if one.money]
+    assert (
+        f"<b>To approve</b> <b class=cost>{money(cost)}</b>" in said
+        and "At worst it is lost" in said
+    )
+    others = re.search(r"<span>(\S+) of it for other segments", said)
+    listed = [
+        one.cost
+        for one in front_actions.actions(run)
+        if one.cost and not one.what.startswith("Call")
+    ]
     parts = [*listed, *([others[1]] if others else [])]
     assert sum(float(x.strip("$£").replace(",", "")) for x in parts) == pytest.approx(cost, abs=2)
-    calls = money(len(called) * run.parameters.cost_of_a_call)
-    assert f"{len(called):,} calls (“Call first”): {calls} more, not measurable." in said
+    calls = front_actions.whole(
+        len(called) * run.parameters.cost_of_a_call, run.parameters.currency
+    )
+    assert f"Not in it: {len(called):,} calls (“Call first”, {calls}), not measurable." in said
+    needed = plays[plays["is_campaign"]]["break_even_response"].max()
+    least = float(re.search(r"pays at \D?([\d.]+)", said)[1])
+    assert 0 <= run.parameters.contact_cost * 0.007 / needed - least < 0.01
     assert "calls" not in front_plan.whole_plan(Given(run, call_first=called.head(0)))
     tested = plays[plays["is_campaign"]].assign(is_supported=True)
     tested["outcome_days"] = [60, *[90] * (len(tested) - 1)]
@@ -224,11 +240,12 @@ def test_what_is_to_be_approved_counts_everybody_once_and_says_when_one_knows(ru
     told = Given(run, recommendations=tested, campaign_sizes=sizes)
     days = "60 to 90" if len(tested) > 1 else "60"
     assert f"After {days} days the halves are compared" in front_plan.whole_plan(told)
-    cells = {one.cells[3] for one in front_actions.actions(told) if one.money}
-    assert ("+10.0", "of 100") in cells
+    terms = " ".join(one.terms for one in front_actions.actions(told) if one.money)
+    assert "from 10 more" in terms or "only 10 more, unlikely, would prove it" in terms
     none = Given(run, campaign_sizes=sizes.assign(pays_from=float("nan")))
-    assert "No test can prove" in front_plan.whole_plan(none)
-    assert {one.cells[3][0] for one in front_actions.actions(none) if one.money} == {"none"}
+    assert "Only an unlikely rise would prove" in front_plan.whole_plan(none)
+    terms = [one.terms for one in front_actions.actions(none) if one.money]
+    assert all("no test of them can prove it" in one for one in terms)
 
 
 def test_assumed_costs_are_called_assumptions_until_they_are_set(run):
@@ -311,7 +328,7 @@ def test_the_headline_says_how_few_bring_half_and_whether_fewer_came_back(run):
     fell = front_numbers._best_fell(run, last > before)
     year = front_numbers._on_year(front_numbers.whole_quarters(run)["customers"])
     split = front_numbers._old_and_new(front_numbers.whole_quarters(run))
-    year, mostly, fell = (f": {split}", "", "") if split else (year, mostly, fell)
+    year, mostly, fell = (f": {split}", "", "") if split and not year else (year, mostly, fell)
     assert said == f"{few} the revenue; {change} ordered than a quarter earlier{year}{mostly}{fell}"
     same = run["quarters"].assign(customers=last)
     told = front_numbers.headline(Given(run, quarters=same))
@@ -391,10 +408,10 @@ def test_an_intake_that_ages_is_warned_of_and_newcomers_are_not(run):
     monthly = run["monthly"].assign(new_customers=1)
     aging = monthly.assign(new_customers=[1] + [0] * (len(monthly) - 1))
 
-    (said,) = [s for s in warnings(Given(run, monthly=aging)) if s.startswith("Nobody new")]
+    (said,) = [s for s in warnings(Given(run, monthly=aging)) if s.startswith("These customers")]
 
-    assert said.startswith(f"Nobody new since {monthly['month'].iloc[0]:%B %Y}: ")
-    assert not any("Nobody new" in s for s in warnings(Given(run, monthly=monthly)))
+    assert said.startswith(f"These customers were all won by {monthly['month'].iloc[0]:%B %Y}: ")
+    assert not any("all won by" in s for s in warnings(Given(run, monthly=monthly)))
 
 
 def test_a_cost_that_is_no_part_of_an_order_is_taken_for_another_currency(run):
@@ -405,19 +422,19 @@ def test_a_cost_that_is_no_part_of_an_order_is_taken_for_another_currency(run):
     assert not any("another currency" in said for said in warnings(run))
     lists = ("Call first", "Win back ")
     campaigns = [one for one in front_actions.actions(dear) if not one.what.startswith(lists)]
-    assert campaigns and {one.cells[0] for one in campaigns} == {("not known", "yet")}
+    assert campaigns and {one.cost for one in campaigns} == {front_actions.NOT_YET}
 
 
 def test_whom_to_leave_alone_stands_beneath_the_actions_with_what_it_saves(run):
     plays = run["recommendations"].assign(play="Retain")
     last = plays.index[-1]
     alone = plays.assign(play=plays["play"].where(plays.index != last, front_plan.NOT_AT_THIS_COST))
-    saved = format_money(plays.at[last, "campaign_cost"], run.parameters.currency)
+    saved = front_actions.whole(plays.at[last, "campaign_cost"], run.parameters.currency)
 
     said = front_plan.left_alone(Given(run, recommendations=alone))
 
     assert f"Leave alone: {plays.at[last, 'segment']}" in said
-    assert f"<b>{saved}</b><small> unspent</small>" in said and "too far" in said
+    assert f"<b class=cost>{saved} saved</b>" in said and "Anyway " in said
     assert front_plan.left_alone(Given(run, recommendations=plays)) == ""
 
 
@@ -433,15 +450,16 @@ def test_what_half_of_a_segment_costs_stands_beside_what_pays(run):
     one, *_ = front_actions.actions(quiet)
 
     half = plan[row.iloc[0]["segment_type"], row.iloc[0]["segment"]]
-    cost = format_money(half * run.parameters.contact_cost, run.parameters.currency)
+    assert one.cost == front_actions.whole(
+        half * run.parameters.contact_cost, run.parameters.currency
+    )
     first = row.iloc[0]
-    tried = not first["is_supported"] or first["largest_share"] >= ONE_CUSTOMER
-    assert one.cells[0] == (cost, "trial of half" if tried else "for half")
-    base, needed = first["base"], first["break_even_response"]
-    ends = f"{format_percent(first['base_low'])}–{format_percent(first['base_high'])}"
-    assert one.cells[1] == (format_percent(base), f"{ends}, {first['outcome_days']} days")
-    assert one.cells[2][0] == f"+{100 * needed:.1f}"
-    assert one.cells[2][1] == f"of 100, 1 in {int(1 / needed + 0.1):,}"
+    base, low, high = (round(100 * first[name]) for name in ("base", "base_low", "base_high"))
+    assert one.terms.startswith(
+        f"Anyway {base} of 100 ({low} to {high}) order in {first['outcome_days']} days; pays from "
+    )
+    more = math.ceil(100 * first["break_even_response"])
+    assert f"pays from {more} more" in one.terms
 
 
 def test_most_of_what_is_to_be_approved_is_among_the_actions(run):

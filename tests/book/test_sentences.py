@@ -126,6 +126,13 @@ def test_days_that_look_exchanged_are_said_on_every_page():
     assert "`order_date` look exchanged" in words.banner(overview, swap).text
     assert words.banner(overview | {"date_repair": "swap_day_month"}, swap).markup == ""
     assert words.banner(overview).markup == ""
+    found = pd.DataFrame(
+        [{"finding": "unused_flag", "severity": "severe", "place": "lines.is_net",
+          "facts": '{"value": "0", "share": 0.54}'}]
+    )  # fmt: skip
+    flagged = words.banner(overview, {}, found)
+    assert flagged.text.startswith("`is_net` is 0 on 54% of kept revenue")
+    assert words.banner(overview, {}, found.assign(severity="note")).markup == ""
 
 
 def test_one_order_is_no_change_of_the_whole_shop():

@@ -300,7 +300,7 @@ def test_the_verdict_names_the_better_ranking_whichever_it_is():
     _, segments_win = verdict(truth, noise, revenue)
     _, spend_wins = verdict(np.round(noise > 1), revenue, revenue)
 
-    assert "Lists by segment chose better" in segments_win
+    assert "Lists by segment and spend chose better" in segments_win
     assert "a plain spend ranking does better" in spend_wins
     assert (
         "few (2 segments), alike in other samples (every overlap at least 0.80) and actionable"

@@ -195,7 +195,7 @@ def test_seasons_need_two_years_and_nothing_is_said_of_nothing(run):
     without = run["preferences"].query("dimension != 'season'").assign(differs=False)
     said = preferences_sentence(without)
     assert said.startswith(
-        "No segment differs by 2 points and three standard errors in category or product or payment."
+        "In category and product and payment no segment differs by 2 points or more, beyond chance."
     )
     assert "less than two years" in said
     assert preferences_sentence(without.head(0)) == "" == preferences_table(without).markup
@@ -210,7 +210,7 @@ def test_products_that_nobody_spends_much_on_are_said_to_tell_nothing(run):
     said = preferences_sentence(small)
 
     assert said.startswith(
-        "No segment differs by 2 points and three standard errors in category. No single product "
+        "In category no segment differs by 2 points or more, beyond chance. No single product "
         "takes 2 points of spend in any segment (1.3% at most), so by product segments cannot be "
         "told apart here."
     )

@@ -88,7 +88,8 @@ def _band(ax: Axes, along: np.ndarray, low: np.ndarray, size: float, colour: str
 def _count(ax: Axes, end: float, middle: float, size: int, *, part: float, inches: float) -> None:
     """How many go elsewhere, at the end of their band where it is thick enough."""
     if part * inches >= LINE_HEIGHT:
-        ax.text(end, middle, f"{size:,}", ha="right", va="center")
+        plate = {"facecolor": style.PAPER, "edgecolor": "none", "pad": 1, "alpha": 0.85}
+        ax.text(end, middle, f"{size:,}", ha="right", va="center", bbox=plate, zorder=5)
 
 
 def _tells(sizes: pd.Series) -> pd.Series:

@@ -189,7 +189,7 @@ def sample_size_sentence(sizes: pd.DataFrame, *, no_holdout: str) -> str:
         )
     if len(proved := known["pays_from"].dropna()):
         ends = dict.fromkeys(map(format_points, (proved.min(), proved.max())))
-        text += f" To prove that it pays takes a rise of {' to '.join(ends)} points (*proved to pay from*)."
+        text += f" That it pays is proved 4 times of 5 by a true rise of {' to '.join(ends)} points (*proved to pay from*)."
     if len(known) < len(sizes):
         missing = len(sizes) - len(known)
         text += (

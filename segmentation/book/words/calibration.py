@@ -54,13 +54,19 @@ def cuts_sentence(cuts: pd.DataFrame, no_history: str = "") -> str:
     )
 
 
-def spend_wins(cuts: pd.DataFrame) -> int:
-    """Quarters at each of which spend alone found more than the lists by segment; else 0."""
+def spend_led(cuts: pd.DataFrame) -> int:
+    """Quarters, two or more, at each of which spend alone found more than the lists by segment; else 0."""
     if cuts.empty:
         return 0
     wide = _by_cut(cuts).dropna()
     ahead = wide.loc[LISTS] - wide.loc[SPEND]
-    return len(ahead) if len(ahead) >= LEAST_CUTS and (ahead < 0).all() else 0
+    return len(ahead) if len(ahead) > 1 and (ahead < 0).all() else 0
+
+
+def spend_wins(cuts: pd.DataFrame) -> int:
+    """`spend_led`, where so many quarters are enough to choose by it."""
+    led = spend_led(cuts)
+    return led if led >= LEAST_CUTS else 0
 
 
 def or_best(cuts: pd.DataFrame) -> str:

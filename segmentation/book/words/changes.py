@@ -153,7 +153,6 @@ def movement_sentence(
     fell = slipping["what"] == FELL
     falls = slipping[fell].groupby(["segment_from", "segment"])["total_spent"].agg(["size", "sum"])
     period = f"between {days[-2]} and {days[-1]}"
-    quarter = (pd.Timestamp(days[-1]) - pd.Timestamp(days[-2])).days
     silent = slipping[~fell]
     if falls.empty:
         parts = [] if len(silent) else [f"Nobody fell a segment {period}."]
@@ -166,7 +165,6 @@ def movement_sentence(
             + (f"({format_percent(count / of)}) " if count >= LEAST_PUBLISHED else "")
             + f"fell to {inert(end)} {period}; they have spent {format_money(spent, currency)}"
             f"{of_one(flow['total_spent'])} so far{given_back_words(flow.get('given_back'), currency)}."
-            f"{_ordered_in_it(flow, quarter)}"
         ]
         if rest := int(fell.sum()) - count:
             parts.append(f"{_count(rest)} more fell between other segments.")
@@ -196,17 +194,6 @@ def movement_sentence(
     if profile["segment"].duplicated().any():
         parts.append("Here segments of one name count together, whichever group they are of.")
     return dollars(" ".join(parts))
-
-
-def _ordered_in_it(flow: pd.DataFrame, quarter: int) -> str:
-    """How many of those who fell a segment ordered within that very quarter, of so many days."""
-    came = int((flow["recency"] < quarter).sum()) if "recency" in flow else 0
-    if not came:
-        return ""
-    if 0 < len(flow) - came < LEAST_PUBLISHED:
-        return " Most of them ordered in the quarter."
-    count = told(came)
-    return f" {count[0].upper()}{count[1:]} of them ordered in the quarter."
 
 
 def _silent_in_all(history: pd.DataFrame | None, fell: pd.DataFrame) -> int:

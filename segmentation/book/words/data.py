@@ -21,7 +21,7 @@ from segmentation.book.words.text import (
     shown,
     table_of,
 )
-from segmentation.book.words.warnings import WARNED, exchanged_words
+from segmentation.book.words.warnings import WARNED, exchanged_words, flag_words
 from segmentation.core.columns import (
     FEATURES,
     RULE_WORDS,
@@ -35,14 +35,22 @@ from segmentation.orders.days_unsure import LOOK_EXCHANGED, left_exchanged
 NO_ORDERS = "This source is a customer table: it has no orders, so there is nothing to say here."
 
 
-def banner(overview: dict[str, Any], swap: Mapping[str, Any] | None = None) -> Html:
-    """What every page must say first: that data are made up, or days not what they seem.
+def banner(
+    overview: dict[str, Any],
+    swap: Mapping[str, Any] | None = None,
+    findings: pd.DataFrame | None = None,
+) -> Html:
+    """What every page must say first: data made up, days not what they seem, a flag not used.
 
     Parameters
     ----------
     swap : mapping of column to evidence of exchanged day and month, optional
+    findings : DataFrame of the run, optional
+        Of these only a flag that may halve all revenue is said on every page.
     """
     said = dict.fromkeys(exchanged_words(left_exchanged(overview, swap or {})), WARNED)
+    if findings is not None:
+        said |= dict.fromkeys(flag_words(findings), WARNED)
     if overview["synthetic"]:
         made_up = (
             "Synthetic data: made up by a seeded generator, so nothing here is true of a real shop."

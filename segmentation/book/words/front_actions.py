@@ -2,53 +2,55 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 
+from segmentation.actions.break_even import plausible_rise
+from segmentation.actions.campaign import TREATMENT
 from segmentation.actions.next_steps import with_given_back
 from segmentation.actions.slipping import SILENT, Slipped, kept_of, most_slipped
-from segmentation.book.words.break_even import one_in
 from segmentation.book.words.calling import calls_needed
 from segmentation.book.words.front_numbers import is_rough
 from segmentation.book.words.returns import given_back_words
 from segmentation.book.words.slipping import anyway
-from segmentation.book.words.text import named, of_one, plural
+from segmentation.book.words.text import as_sentence, listed, named, of_one, plural
 from segmentation.book.words.warnings import cost_beside_orders, exchanged
-from segmentation.core.columns import format_money, format_percent, format_points
+from segmentation.core.columns import format_money, format_percent
+from segmentation.core.intervals import wilson
 from segmentation.core.limits import (
     CUSTOMER_SHARE,
     LEAST_CALLED,
     LEAST_PUBLISHED,
     MUCH_CALLED,
     ONE_CUSTOMER,
-    PLAUSIBLE_RISE,
     UNREACHABLE,
 )
 from segmentation.deliver.workbook.sheets import list_name
 
 MOST_ACTIONS = 3
-COLUMNS = ("costs", "order anyway", "pays from", "proved from")
 FIRST, ONCE_RIGHT = "What to do first", "Put the dates right and run again; as they stand:"
-NOTHING = ("", "")
+NOT_YET = "not known yet"
 
 
 @dataclass(frozen=True)
 class Action:
-    """What to do for whom and how, figures for `COLUMNS`, each with a note, and whose list.
+    """What to do for whom and how, what comes anyway and from when it pays, and whose list.
 
     ``of``: group and segment that they are, or were, customers of, where that is one; ``money``
-    that contacting the half costs, of a campaign.
+    that contacting the half costs, of a campaign; ``cost``: the same as it stands on the page.
     """
 
     what: str
     how: str
-    cells: tuple[tuple[str, str], ...]
+    terms: str
     sheet: str
     of: tuple[str, str] = ("", "")
     money: float = 0.0
+    cost: str = ""
 
 
 def actions(run: Any) -> list[Action]:
@@ -68,37 +70,40 @@ def actions(run: Any) -> list[Action]:
     proved = run["campaign_sizes"].set_index(keys)["pays_from"].to_dict()
     back = with_given_back(run["customers"], run["given_back"]).groupby(keys, observed=True)
     gave = {key: own["given_back"] for key, own in back}
-    slipped = _slipped(run)
+    slipped, customers = _slipped(run), run["customers"]
     for row in plays.itertuples():
         name = named(row.segment, row.segment_type, kinds)
         is_one = row.largest_share >= ONE_CUSTOMER
         key = row.segment_type, row.segment
         cost = row.campaign_cost / row.customers * first.get(key, 0)
-        brought = f"{format_money(float(row.revenue), parameters.currency)} of revenue"
-        returned = gave[key].fillna(0.0).sum() if key in gave else 0.0
-        if returned >= CUSTOMER_SHARE * float(row.revenue):
-            brought += given_back_words(gave[key], parameters.currency, is_short=True)
-        brought += f", {format_percent(row.largest_share)} of it one customer's" if is_one else ""
-        half = "for half" if row.is_supported and not is_one else "trial of half"
-        costs = (format_money(cost, parameters.currency), half) if cost > 0 else NOTHING
-        shares = shares_of(row, float("nan") if is_one else proved.get(key, float("nan")))
-        unknown = (("not known", "yet"), NOTHING, ("not known", "yet"), NOTHING)
+        brought = f" {format_money(float(row.revenue), parameters.currency)} of revenue"
+        said = []
+        if key in gave and gave[key].fillna(0.0).sum() >= CUSTOMER_SHARE * float(row.revenue):
+            said.append(given_back_words(gave[key], parameters.currency, is_short=True)[2:])
+        if is_one:
+            own = customers[
+                (customers["segment_type"] == key[0]) & (customers["segment"] == key[1])
+            ]
+            said.append(f"{format_percent(row.largest_share)} of it one customer's{_once(own)}")
+        money = f"{brought}, {listed(said)}." if said else ""
+        proof = float("nan") if is_one else proved.get(key, float("nan"))
         found.append(
             Action(
-                f"{row.play}: {name}, {plural(row.customers, 'customer')}",
-                f"{row.do} {brought}.",
-                unknown if dear else (costs, *shares),
-                f"“{sheets[key].split()[0]} …”",
+                f"{row.play}: half of {name}, {plural(row.customers, 'customer')}",
+                f"{row.do}{money}",
+                "" if dear else terms_of(row, proof),
+                f"“{sheets[key]}”",
                 key,
                 cost,
+                NOT_YET if dear else whole(cost, parameters.currency),
             )
         )
     campaigns = list(found)
     total, place = float(sum(profile["revenue"])), 0
-    for money, action in filter(None, (slipped, _called_first(run))):
+    for money_, action in filter(None, (slipped, _called_first(run))):
         if wait:
             found.insert(max(place, MOST_ACTIONS - 1), action)
-        elif money >= MUCH_CALLED * total:
+        elif money_ >= MUCH_CALLED * total:
             found.insert(place, action)
             place += 1
         else:
@@ -109,63 +114,115 @@ def actions(run: Any) -> list[Action]:
     if dearest and not wait and dearest.money > sum(map(_money, shown)):
         shown[-1] = dearest
     if slipped and slipped[1] in shown:
-        shown = [_to_the_others(one, slipped[1], run) for one in shown]
+        shown = _without_slipped(shown, slipped[1], run)
     return shown
+
+
+def _once(customers: pd.DataFrame) -> str:
+    """That whoever spent most of some customers ordered on one day only."""
+    if "frequency" not in customers:
+        return ""
+    most = customers["total_spent"].astype(float).idxmax()
+    return ", who ordered once" if customers.at[most, "frequency"] == 1 else ""
 
 
 def _money(one: Action) -> float:
     return one.money
 
 
-def _to_the_others(one: Action, slipped: Action, run: Any) -> Action:
-    """A campaign beside the action for who slipped from its segment: nobody gets both messages."""
-    if one is slipped or one.of != slipped.of:
-        return one
-    table, profile = run["slipping"], run["profile"]
-    kind, name = one.of
-    own = table["segment_type"] == kind
-    both = own & (table["segment_from"] == name) & (table["segment"] == name)
-    size = profile[(profile["segment_type"] == kind) & (profile["segment"] == name)]
-    few = 0 < both.sum() < LEAST_PUBLISHED  # a difference would tell how many
-    n = "" if few or size.empty else f"{int(size['customers'].iloc[0] - both.sum()):,} "
-    return replace(one, how=f"To the {n}others: {one.how[:1].lower()}{one.how[1:]}")
+def _without_slipped(shown: list[Action], slipped: Action, run: Any) -> list[Action]:
+    """Campaigns beside the action for who slipped: nobody gets both messages or is paid for twice."""
+    table, arms = run["slipping"], run["campaign_arms"]
+    kind, name = slipped.of
+    own = table[(table["segment_type"] == kind) & (table["segment_from"] == name)]
+    written = own["customer_id"].isin(arms.loc[arms["arm"] == TREATMENT, "customer_id"])
+    stand = own.assign(written=written).groupby(["segment_type", "segment"], observed=True)[
+        "written"
+    ]
+    inside, paid = stand.size().to_dict(), stand.sum().to_dict()
+    halves = (
+        arms[arms["arm"] == TREATMENT].groupby(["segment_type", "segment"], observed=True).size()
+    )
+    few = any(0 < n < LEAST_PUBLISHED for n in inside.values())  # a difference would tell how many
+    if not name or few:
+        return [replace(one, cost="included") if one is slipped else one for one in shown]
+    profile = run["profile"].set_index(["segment_type", "segment"])["customers"]
+    found = []
+    for one in shown:
+        if one is not slipped and (n := inside.get(one.of, 0)):
+            play, _, rest = one.what.partition(": half of ")
+            whom = rest.rpartition(", ")[0]
+            left = int(halves.get(one.of, 0) - paid[one.of])
+            cost = whole(left * run.parameters.contact_cost, run.parameters.currency)
+            one = replace(
+                one,
+                what=f"{play}: {left:,} of the {profile[one.of] - n:,} others of {whom}",
+                cost=cost if one.cost != NOT_YET else one.cost,
+            )
+        found.append(one)
+    return found
 
 
-def shares_of(row: Any, proof: float) -> tuple[tuple[str, str], ...]:
-    """Who orders anyway, how many must for it to pay, and how many for a test to prove that."""
-    needed, base = row.break_even_response, row.base
-    known = base >= 0
-    ends = f"{format_percent(row.base_low)}–{format_percent(row.base_high)}, "
-    days = f"{ends if row.base_high > 0 else ''}{row.outcome_days:.0f} days"
-    anyway_ = (format_percent(base), days) if known else ("not known", "")
-    if row.campaign_cost == 0:
-        return anyway_, ("any more", "at no cost"), NOTHING
-    if not needed <= UNREACHABLE:
-        return anyway_, ("never", "by one order"), NOTHING
-    pays = ("one order", "pays for all") if needed * row.customers <= 1 else _rise(needed)
-    is_proof = proof > 0 and known and proof <= PLAUSIBLE_RISE * base
-    return anyway_, pays, (f"+{format_points(proof)}", "of 100") if is_proof else ("none", "")
-
-
-def _rise(needed: float) -> tuple[str, str]:
-    """How many more of 100 must order, with the same as one in so many."""
-    return f"+{format_points(needed)}", f"of 100, {so_many(needed)}"
-
-
-def so_many(share: float) -> str:
-    """`one_in` without of whom.
+def whole(money: float, currency: str) -> str:
+    """Money without cents where it has none; nothing for nothing.
 
     Examples
     --------
-    >>> so_many(0.077), so_many(0.6)
-    ('1 in 13', '60 in 100')
+    >>> whole(78.0, "USD"), whole(0.0, "USD"), whole(3.25, "USD")
+    ('$78', '', '$3.25')
     """
-    return (
-        one_in(share)
-        .removesuffix(" customers orders")
-        .removesuffix(" customers order")
-        .removesuffix(" orders")
+    return format_money(money, currency).removesuffix(".00") if money > 0 else ""
+
+
+def terms_of(row: Any, proof: float) -> str:
+    """Who of 100 orders anyway, how many more must for it to pay, and for a test to prove that."""
+    needed, base = row.break_even_response, row.base
+    ends = f" ({_of_100(row.base_low)} to {_of_100(row.base_high)})" if row.base_high > 0 else ""
+    anyway_ = (
+        f"Anyway {_of_100(base)} of 100{ends} order in {row.outcome_days:.0f} days"
+        if base >= 0
+        else "Who orders anyway is not known"
     )
+    if row.campaign_cost == 0:
+        return f"{anyway_}; contacts cost nothing."
+    if not needed <= UNREACHABLE:
+        return f"{anyway_}; no single order pays for a contact."
+    pays = f"{anyway_}; {_pays(needed, row.customers)}"
+    if not row.is_campaign:
+        return f"{pays}."
+    if not proof > 0:
+        return f"{pays}; no test of them can prove it."
+    if base >= 0 and proof > plausible_rise(base):
+        return f"{pays}; only {more_of_100(proof)}, unlikely, would prove it."
+    return f"{pays}, proved 4 times of 5 from {more_of_100(proof)}."
+
+
+def _pays(needed: float, customers: int) -> str:
+    if needed * customers <= 1:
+        return "one more order pays for all"
+    return f"pays from {more_of_100(needed)}"
+
+
+def _of_100(share: float) -> str:
+    """A share as customers of 100.
+
+    Examples
+    --------
+    >>> _of_100(0.532), _of_100(0.003), _of_100(0.0)
+    ('53', 'under 1', '0')
+    """
+    return "under 1" if 0 < share < 0.005 else f"{round(100 * share):,}"
+
+
+def more_of_100(rise: float) -> str:
+    """A rise as customers more of 100, rounded up: it never sounds easier than it is.
+
+    Examples
+    --------
+    >>> more_of_100(0.0779), more_of_100(0.0084), more_of_100(0.02)
+    ('8 more', 'less than 1 more', '2 more')
+    """
+    return "less than 1 more" if rise < 0.01 else f"{math.ceil(100 * rise - 1e-9)} more"
 
 
 def most_slipped_of(run: Any) -> Slipped | None:
@@ -177,40 +234,43 @@ def most_slipped_of(run: Any) -> Slipped | None:
     return None if found is None or found.customers < LEAST_CALLED else found
 
 
-def spent_words(found: Slipped, currency: str) -> str:
-    """What they have spent; what they gave back where that is much."""
-    spent = f"{format_money(found.spent, currency)} spent so far{of_one(found.each)}"
+def bought_words(found: Slipped, currency: str) -> str:
+    """For how much they have bought; what they gave back where that is much."""
+    spent = f"They have bought for {format_money(found.spent, currency)}{of_one(found.each)}"
     much = found.given_back.sum() >= CUSTOMER_SHARE * found.spent
     return f"{spent}{given_back_words(found.given_back, currency)}" if much else spent
 
 
 def _slipped(run: Any) -> tuple[float, Action] | None:
-    """Customers who fell from the segment that lost most so, or fell silent in it."""
+    """Customers who fell from the segment that lost most so, or fell silent in it.
+
+    It does not lead where such customers came back as often as those who had not slipped.
+    """
     currency, found = run.parameters.currency, most_slipped_of(run)
     if found is None:
         return None
     written = found.customers - found.alone
-    how = f"Write to {f'{written:,} of ' if found.alone else ''}them with a reason to return."
-    before = ""
-    came, pays = NOTHING, NOTHING
-    if anyway(found):
-        before = f"; {found.before:,} did a quarter earlier"
-        came = format_percent(found.ordered / found.before), "came back, 3 months"
+    how = f"Write with a reason to return{f' to {written:,} of them' if found.alone else ''}."
     whom = named(found.segment, found.segment_type, list(run["profile"]["segment_type"]))
     is_told = 0 < found.needed <= UNREACHABLE and not cost_beside_orders(run)
-    if is_told and found.needed * written <= 1:
-        pays = "one order", "pays for all"
-    elif is_told:
-        pays = _rise(found.needed)
-    cost = format_money(found.cost, currency), "included below" if found.is_planned else ""
+    said = []
+    if anyway(found):
+        low, high = map(_of_100, wilson(found.ordered, found.before))
+        came = f"{_of_100(found.ordered / found.before)} of 100 ({low} to {high})"
+        said.append(f"a quarter earlier {came} came back unasked")
+    if is_told:
+        said.append(_pays(found.needed, written))
+    # they are no arm of their own: their halves are compared within the campaigns
+    said += ["tested within the next ones"] if is_told and found.is_planned else []
     return (
-        found.spent - float(found.given_back.sum()),
+        found.spent - float(found.given_back.sum()) if found.is_sign else 0.0,
         Action(
             f"Win back {found.customers:,} of {whom} who slipped last quarter",
-            f"They fell silent or fell a segment{before}. {how} {spent_words(found, currency)}.",
-            (cost if is_told else NOTHING, came, pays, NOTHING),
+            f"{how} {bought_words(found, currency)}.",
+            as_sentence("; ".join(said)) if said else "",
             "“Slipping”",
             (found.segment_type, found.segment) if found.is_planned else ("", ""),
+            cost=whole(found.cost, currency) if is_told else "",
         ),
     )
 
@@ -231,20 +291,23 @@ def _called_first(run: Any) -> tuple[float, Action] | None:
     first = "the largest value at risk" if possible else "the largest spender"
     first += " after returns" if back else ""
     currency, facts = run.parameters.currency, run["call_first_facts"]
-    cost = format_money(len(listed_first) * facts["cost_of_a_call"], currency)
+    cost = whole(len(listed_first) * facts["cost_of_a_call"], currency)
     needed, _ = calls_needed(listed_first, facts)
-    spent = f"{format_money(money, currency)} spent so far{of_one(listed_first['total_spent'])}"
-    at_stake = _at_risk(listed_first, facts, currency) if possible else spent + back
+    bought = (
+        f"They have bought for {format_money(money, currency)}{of_one(listed_first['total_spent'])}"
+    )
+    at_stake = _at_risk(listed_first, facts, currency) if possible else bought + back
     dear = cost_beside_orders(run)
     return (
         0.0 if possible and is_rough(run["forecast_calibration"]) else left,
         Action(
             f"Call first: {plural(len(listed_first), 'customer')} {why} in the last quarter",
             f"Ring each, {first} first. {at_stake}.",
-            (NOTHING,) * 4
+            ""
             if dear
-            else ((cost, "for all"), NOTHING, (f"{needed:,}", "of them"), ("none", "")),
+            else f"It pays if {needed:,} of them order because of it, which nobody will know.",
             "“Call first”",
+            cost="" if dear else cost,
         ),
     )
 

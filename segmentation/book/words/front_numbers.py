@@ -46,7 +46,7 @@ def headline(run: Any) -> str:
         return f"{few} half the revenue; about as many ordered as a quarter earlier"
     moved = f"{format_percent(abs(now / before - 1))} {'more' if now > before else 'fewer'}"
     year = _on_year(quarters["customers"])
-    if split := _old_and_new(quarters):
+    if (split := _old_and_new(quarters)) and not year:  # a season is no change of the known
         return f"{few} half the revenue; {moved} ordered than a quarter earlier: {split}"
     months = run["monthly"]
     of_quarter = months["month"].dt.to_period("Q") == quarters["quarter"].iloc[-1].to_period("Q")
@@ -205,7 +205,7 @@ def numbers(run: Any) -> Iterator[tuple[str, str, str, list[float], str]]:
     yield (
         f"Revenue, {name}",
         format_money(last["revenue"], currency),
-        f"{_change(last['revenue'] / before['revenue'] - 1)} on {earlier}{_of_one(last)}",
+        f"{_change(last['revenue'] / before['revenue'] - 1)} on {earlier}{_than_then(quarters)}{_of_one(last)}",
         list(quarters["revenue"]),
         f"Kept lines of the last whole quarter, {name}, against the one before.",
     )
@@ -231,11 +231,19 @@ def numbers(run: Any) -> Iterator[tuple[str, str, str, list[float], str]]:
     yield (
         f"From the best tenth, {name}",
         format_percent(last["top_share"]),
-        f"of its revenue; {_moved(last['top_share'], before['top_share'], reach)}",
+        f"of the quarter's revenue; {_moved(last['top_share'], before['top_share'], reach)}",
         list(quarters["top_share"]),
         "Share of the quarter's revenue from the tenth of its customers who spent most. It stands "
         f"here because no forecast of single customers is given: {facts['reason']}.",
     )
+
+
+def _than_then(quarters: pd.DataFrame) -> str:
+    """The change of revenue against the same quarter of the year before, where that is known."""
+    if len(quarters) < 5 or not quarters["revenue"].iloc[-5] > 0:
+        return ""
+    now, then = quarters["revenue"].iloc[-1], quarters["revenue"].iloc[-5]
+    return f", {_change(now / then - 1)} on {_name(quarters.iloc[-5])}"
 
 
 def _of_one(quarter: pd.Series) -> str:
@@ -263,7 +271,6 @@ def _expected(
     before: pd.DataFrame,
 ) -> tuple[str, str, str, list[float], str]:
     """Customers expected to order, beside how the same forecast turned out before."""
-    chance = forecast["chance"]
     guessed, came = guessed_and_came(calibration)
     own = anyway[anyway["days"] == facts["outcome_days"]]
     tried = before[before["days"] == facts["outcome_days"]]
@@ -271,21 +278,29 @@ def _expected(
         tried[["modelled", "share"]].mul(tried["customers"], axis=0)
         .assign(ordered=tried["ordered"], as_of=tried["as_of"]).groupby("as_of").sum()
     )  # fmt: skip
-    missed = (sums["modelled"] / sums["ordered"] - 1)[sums["ordered"] > 0]
-    corrected = ""
-    if len(own) and len(sums):
-        last, then = sums.iloc[-1], sums.index[-1]
-        corrected = (
-            f" Each segment corrected by what was missed of it, {(own['share'] * own['customers']).sum():,.0f}; "
-            f"so counted, {last['share']:,.0f} were expected on {then}, and {last['ordered']:,.0f} came."
-        )
+    sums = sums[sums["ordered"] > 0]
+    is_known = len(own) and len(sums)
+    expected = float(
+        (own["share"] * own["customers"]).sum() if is_known else forecast["chance"].sum()
+    )
+    counted = "share" if is_known else "modelled"
+    missed = sums[counted] / sums["ordered"] - 1
+    last = sums.iloc[-1] if is_known else None
+    rough = is_rough(calibration) or bool(len(missed) and abs(missed.iloc[-1]) > ROUGH_FORECAST)
+    then = (
+        f"On {sums.index[-1]} it expected {last[counted]:,.0f}; {last['ordered']:,.0f} came. "
+        if last is not None
+        else ""
+    )
     return (
         f"Expected back, {facts['outcome_days']} days",
-        f"{chance.sum():,.0f}",
-        missed_words(missed, is_rough=is_rough(calibration)),
+        f"{expected:,.0f}",
+        missed_words(missed, is_rough=rough),
         [],
-        f"Of these customers ({format_percent(chance.mean())} of them), if nothing is done. On {facts['cut']} it "
-        f"expected {guessed:,.0f}; {came:,.0f} came in the {facts['days_after']} days after.{corrected}",
+        f"Of these customers ({format_percent(expected / len(forecast))} of them), if nothing is done: a model of "
+        f"buying, corrected segment by segment by what it missed before. {then}Customer by customer, not "
+        f"corrected, {forecast['chance'].sum():,.0f}; on {facts['cut']} so {guessed:,.0f}, and {came:,.0f} came in "
+        f"the {facts['days_after']} days after.",
     )
 
 
@@ -355,11 +370,11 @@ def _moved(now: float, before: float, reach: float = 0.0) -> str:
     Examples
     --------
     >>> _moved(0.244, 0.238), _moved(0.244, 0.31), _moved(0.54, 0.53, reach=0.09)
-    ('as before', '▼ from 31%', '53% before, no more than chance')
+    ('as before', '▼ from 31%', '53% before: no real change')
     """
     said = format_percent(before)
     if abs(now - before) < reach:
-        return f"{said} before, no more than chance"
+        return f"{said} before: no real change"
     return "as before" if said == format_percent(now) else f"{_arrow(now - before)} from {said}"
 
 
@@ -368,8 +383,8 @@ def _change(share: float) -> str:
 
 
 def sparkline(values: list[float], what: str) -> str:
-    """The course of a number as a line without axes, in SVG; nothing for fewer than three points."""
-    if len(values) < 3:
+    """The course of a number as a line without axes, in SVG; nothing for fewer than three points or no change."""
+    if len(values) < 3 or min(values) == max(values):
         return ""
     low, high = min(values), max(values)
     step, span = 100 / (len(values) - 1), max(high - low, high / 4) or 1.0

@@ -3,47 +3,51 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator
 from typing import Any
 
+from segmentation.actions.break_even import BEST_KNOWN_RISE, plausible_rise
 from segmentation.actions.campaign import TREATMENT
 from segmentation.actions.next_steps import with_given_back
 from segmentation.actions.recommend import NOT_AT_THIS_COST
 from segmentation.actions.slipping import kept_of
 from segmentation.book.words.front_actions import (
-    COLUMNS,
     FIRST,
-    NOTHING,
     ONCE_RIGHT,
     actions,
+    bought_words,
     most_slipped_of,
-    shares_of,
     sheets_of,
-    spent_words,
+    terms_of,
+    whole,
 )
 from segmentation.book.words.text import listed, named, plural
 from segmentation.book.words.warnings import cost_beside_orders, exchanged
-from segmentation.core.columns import format_money, format_percent
+from segmentation.core.columns import format_percent, symbol_of
 from segmentation.core.limits import (
     LEAST_CALLED,
     MEAN_OF_FEW,
+    PLAUSIBLE_PART,
     PLAUSIBLE_RISE,
     TEN_LARGEST_SHARE,
 )
 
 _MEANINGS = (
     (
-        "Order anyway",
-        "Share expected to order in so many days without any campaign, with its 95% interval, by the forecast "
-        "corrected segment by segment; of who slipped, how many came back a quarter earlier.",
+        "Anyway",
+        "How many are expected to order in so many days without any campaign, with their 95% interval, by the "
+        "forecast corrected segment by segment; of who slipped, how many came back a quarter earlier.",
     ),
     (
         "Pays from, proved from",
-        "By how many of 100 customers more of the contacted half must order than of the half left alone: for the "
+        "How many more of 100 contacted customers must order than of 100 left alone, rounded up: for the "
         "margin of those orders to cover the contacts (an order counts the mean; the typical one in all segments, "
         f"if the mean is {MEAN_OF_FEW:g} times that or more in any one; of who slipped, by the segments they stand "
-        "in), and for the comparison to show it 4 times of 5. None, too far: it would take more than "
-        f"{1 + PLAUSIBLE_RISE:g} times as many as come anyway.",
+        "in), and for the comparison to prove that 4 times of 5; a smaller rise may, if its whole interval lies "
+        "above what pays. Unlikely: more than "
+        f"{1 + PLAUSIBLE_RISE:g} times as many as come anyway, or than {format_percent(PLAUSIBLE_PART)} of those who "
+        "stay away.",
     ),
 )
 
@@ -58,29 +62,24 @@ def to_do(run: Any, link: str) -> str:
         The folder of the data set's chapters, seen from the page.
     """
     rows = [
-        _row(one.what, html.escape(f"{one.how} Sheet {one.sheet}"), one.cells)
-        for one in actions(run)
+        _row(one.what, one.cost, f"{one.how} {one.terms} Sheet {one.sheet}") for one in actions(run)
     ]
     if not rows:
         return f'<p class="front-head">{FIRST}</p><p>No action is supported by these data.</p>'
     title = ONCE_RIGHT if exchanged(run) else FIRST
     why = f'<a class="follow" href="{link}/08_recommendations.html">why</a>'
-    heads = "".join(f'<span aria-hidden="true">{name}</span>' for name in COLUMNS)
     return (
-        f'<p class="front-head do"><b>{title} {why}</b>{heads}</p>'
+        f'<p class="front-head">{title} {why}</p>'
         f"<ol>{''.join(rows)}{left_alone(run)}{whole_plan(run)}</ol>"
     )
 
 
-def _row(what: str, how: str, cells: Sequence[tuple[str, str]], kind: str = "") -> str:
-    told = "".join(
-        f'<span class="cell{"" if value else " empty"}"><i>{label}</i> <b>{html.escape(value)}</b>'
-        + (f"<small> {html.escape(note)}</small></span>" if note else "</span>")
-        for label, (value, note) in zip(COLUMNS, cells, strict=True)
-    )
-    said = f"<span>{how}</span>" if how else ""
+def _row(what: str, cost: str, how: str, kind: str = "") -> str:
     of = f" class={kind}" if kind else ""
-    return f"<li{of}><div><b>{html.escape(what)}</b>{said}</div>{told}</li>"
+    money = f" <b class=cost>{html.escape(cost)}</b>" if cost else ""
+    return (
+        f"<li{of}><div><b>{html.escape(what)}</b>{money}</div><span>{html.escape(how)}</span></li>"
+    )
 
 
 def left_alone(run: Any) -> str:
@@ -94,13 +93,13 @@ def left_alone(run: Any) -> str:
     if profile["segment"].isin(names).sum() > len(plays):  # a name is left alone in one group only
         kinds = list(profile["segment_type"])
         names = [named(row.segment, row.segment_type, kinds) for row in plays.itertuples()]
-    saved = format_money(float(plays["campaign_cost"].sum()), run.parameters.currency)
-    shares: tuple[tuple[str, str], ...] = (NOTHING,) * 3
+    saved = whole(float(plays["campaign_cost"].sum()), run.parameters.currency)
+    why = "Too few would order because of a contact."
     if len(plays) == 1:
         (row,) = plays.itertuples()
-        shares = (*shares_of(row, float("nan"))[:2], ("too far", ""))
+        why = f"{row.do} {terms_of(row, float('nan'))}"
     what = f"Leave alone: {listed(names)}, {plural(int(plays['customers'].sum()), 'customer')}"
-    return _row(what, "", ((saved, "unspent"), *shares), "alone")
+    return _row(what, f"{saved} saved", why, "alone")
 
 
 def whole_plan(run: Any) -> str:
@@ -110,15 +109,15 @@ def whole_plan(run: Any) -> str:
     if cost_beside_orders(run) or written.empty:
         return ""
     currency = parameters.currency
-    sizes = written.groupby(["segment_type", "segment"], observed=True).size()
-    costs = sizes * parameters.contact_cost
-    sheets, shown = sheets_of(run["profile"]), {one.sheet for one in actions(run)}
-    above = costs[[f"“{sheets[key].split()[0]} …”" in shown for key in costs.index]].sum()
-    others = format_money(costs.sum() - above, currency) if above < costs.sum() else ""
-    of = f" ({others} of it for other segments)" if others else ""
-    text = f"At worst it is lost{of}. {_then_known(run)}{_calls_besides(run, len(called))}"
-    total = f"To approve: {format_money(costs.sum(), currency)}"
-    return f'<li class="total"><div><b>{total}</b><span>{html.escape(text)}</span></div></li>'
+    costs = (
+        written.groupby(["segment_type", "segment"], observed=True).size() * parameters.contact_cost
+    )
+    shown = {one.of for one in actions(run) if one.money}
+    above = costs[[key in shown for key in costs.index]].sum()
+    others = whole(costs.sum() - above, currency)
+    of = f"{others} of it for other segments. " if others else ""
+    text = f"{of}At worst it is lost; a discount would also go to who orders anyway. {_then_known(run)}{_best_known(run)}{_calls_besides(run, len(called))}"
+    return _row("To approve", whole(costs.sum(), currency), text, "total")
 
 
 def _then_known(run: Any) -> str:
@@ -126,20 +125,38 @@ def _then_known(run: Any) -> str:
     plays = run["recommendations"]
     keys = ["segment_type", "segment"]
     tested = plays[plays["is_campaign"]].merge(run["campaign_sizes"][[*keys, "pays_from"]], on=keys)
-    is_proof = tested["pays_from"] <= PLAUSIBLE_RISE * tested["base"]
+    is_proof = tested["pays_from"] <= tested["base"].map(plausible_rise)
     days = tested.loc[is_proof, "outcome_days"]
     if days.empty:
-        return "No test can prove that it paid."
+        return "Only an unlikely rise would prove that it paid."
     ends = " to ".join(dict.fromkeys(f"{end:.0f}" for end in (days.min(), days.max())))
-    return f"After {ends} days the halves are compared; less than “{COLUMNS[-1]}” proves nothing."
+    return f"After {ends} days the halves are compared."
+
+
+def _best_known(run: Any) -> str:
+    """What a contact may cost at most for the best e-mail known to have paid."""
+    plays = run["recommendations"]
+    plays = plays[plays["is_campaign"] & (plays["break_even_response"] > 0)]
+    if plays.empty:
+        return ""
+    limits = run.parameters.contact_cost * BEST_KNOWN_RISE / plays["break_even_response"]
+    floor = 10.0 ** -(2 if limits.min() >= 0.01 else 3)
+    ends = dict.fromkeys(
+        f"{math.floor(end / floor) * floor:g}" for end in (limits.min(), limits.max())
+    )
+    symbol = symbol_of(run.parameters.currency)
+    return (
+        f" The best published e-mail test won {100 * BEST_KNOWN_RISE:.1f} more of 100: pays at "
+        f"{' to '.join(f'{symbol}{end}' for end in ends)} a contact or less."
+    )
 
 
 def _calls_besides(run: Any, called: int) -> str:
     """What calling costs besides: no halves are drawn for it, so nobody learns what it brings."""
     if called < LEAST_CALLED:
         return ""
-    cost = format_money(called * run.parameters.cost_of_a_call, run.parameters.currency)
-    return f" {called:,} calls (“Call first”): {cost} more, not measurable."
+    cost = whole(called * run.parameters.cost_of_a_call, run.parameters.currency)
+    return f" Not in it: {called:,} calls (“Call first”, {cost}), not measurable."
 
 
 def besides(run: Any) -> Iterator[tuple[str, str]]:
@@ -154,8 +171,8 @@ def besides(run: Any) -> Iterator[tuple[str, str]]:
     found = most_slipped_of(run)
     if found and not exchanged(run) and not any(one.sheet == "“Slipping”" for one in shown):
         whom = named(found.segment, found.segment_type, list(run["profile"]["segment_type"]))
-        spent = spent_words(found, run.parameters.currency)
-        yield "Slipped", f"{found.customers:,} of {whom} last quarter, {spent} (“Slipping”)."
+        bought = bought_words(found, run.parameters.currency)
+        yield "Slipped", f"{found.customers:,} of {whom} last quarter. {bought} (“Slipping”)."
     if said := ten_largest(run):
         yield "Know by name", said
 

@@ -75,8 +75,8 @@ def _lines(run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         apart = ~calibration["predicted"].between(calibration["low"], calibration["high"])
         yield (
             "The forecast of each?",
-            f"last time {guessed:,.0f} expected, {came:,.0f} came{rough}; of {len(calibration)} tenths by "
-            f"chance {int(apart.sum()) or 'none'} came in numbers beyond chance of what was foretold",
+            f"last time {guessed:,.0f} expected, {came:,.0f} came{rough}; of {len(calibration)} tenths of "
+            f"the customers {int(apart.sum()) or 'none'} came clearly more or less often than foretold",
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from segmentation.book.behind import ABOUT_FEW, rough, withheld, without_few
@@ -218,8 +219,11 @@ def ranking_sentence(
         f"of later revenue; chosen by past spend alone, {format_percent(spend['revenue_share'])} "
         f"(the first minus the second: {points(gap)} percentage points, {ends})."
     )
+    bare = rows["revenue_share"].get("segments", np.nan)
+    if bare < rows["revenue_share"].drop("segments", errors="ignore").min():
+        text += f" By segment alone, not ordered by spend inside it, the list finds least of all: {format_percent(bare)}."
     if spend["difference_high"] < 0:
-        text += f" **Lists by segment chose better than a plain spend ranking, by {points(gap)} points.**"
+        text += f" **Lists by segment and spend chose better than a plain spend ranking, by {points(gap)} points.**"
         return text + _model_words(holdout, rows, best)
     word = "better" if spend["difference_low"] > 0 else "as well"
     text += f" **At this cut a plain spend ranking does {word}.** "

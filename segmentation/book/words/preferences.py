@@ -53,7 +53,7 @@ def preferences_sentence(preferences: pd.DataFrame, days_unsure: str = "") -> st
     least = f"{100 * PREFERENCE_POINTS:.0f} points"
     if found.empty:
         said = [
-            f"No segment differs by {least} and three standard errors in {' or '.join(compared)}."
+            f"In {' and '.join(compared)} no segment differs by {least} or more, beyond chance."
         ] * bool(compared)
     else:
         said = [

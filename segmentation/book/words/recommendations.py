@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from segmentation.actions.break_even import own_margin
+from segmentation.actions.break_even import BEST_KNOWN_RISE, own_margin
 from segmentation.actions.campaign import another_currency
 from segmentation.actions.recommend import NOT_AT_THIS_COST
 from segmentation.book.behind import told_parts
@@ -240,7 +240,7 @@ def limit_words(row: Any) -> str:
     )
     text = (
         f"{needs}Half against half notices a rise of {format_points(row.detectable)} percentage "
-        f"points, and {format_points(row.break_even_response)} pay; to prove that it pays takes a "
+        f"points, and {format_points(row.break_even_response)} pay; to be sure of proving that it pays takes a "
         "larger one, see below."
     )
     return f"{text} {as_sentence(row.limits)}" if row.limits else text
@@ -264,7 +264,7 @@ def first_round_sentence(recommendations: pd.DataFrame) -> str:
     rule = (
         f"A campaign is advised where break-even asks for no more than {1 + PLAUSIBLE_RISE:g} times as "
         f"many orders as come anyway: the best "
-        "e-mail of a published experiment took them to 2.2 times, from 0.57% to 1.25% in two weeks, 0.7 more of 100"
+        f"e-mail of a published experiment took them to 2.2 times, from 0.57% to 1.25% in two weeks, {100 * BEST_KNOWN_RISE:.1f} more of 100"
         f"{_needed_of_100(plays)}; where more order anyway so much is harder. "
         if recommendations["base"].notna().any() and not another_currency(recommendations)
         else ""

@@ -163,8 +163,8 @@ def margin_sentence(customers: pd.DataFrame) -> str:
     return (
         f"**{share}** of {plural(len(known), 'customer')} are borderline: their margin is below {BORDERLINE_MARGIN:g}, so "
         f"the next segment is almost as near as their own. {name} has the largest share "
-        f"of them ({format_percent(worst.iloc[-1])}). They are on the lists too: offer them "
-        "nothing that the next segment must not have."
+        f"of them ({format_percent(worst.iloc[-1])}). They are on the lists too: send them "
+        "only what the next segment may see as well."
     )
 
 

@@ -44,6 +44,19 @@ def anyway(found: Slipped) -> str:
     return f"{format_percent(found.ordered / found.before)} of {found.before:,}"
 
 
+def _others_came(found: Slipped) -> str:
+    """How many ordered of those who had not slipped, where these are enough."""
+    if found.others < LEAST_CUSTOMERS:
+        return ""
+    share = format_percent(found.others_ordered / found.others)
+    if found.is_sign:
+        return f", and {share} of the {found.others:,} who had not slipped"
+    return (
+        f", and no clearly greater part of the {found.others:,} who had not slipped ({share}): "
+        "a slip was no sign of a loss"
+    )
+
+
 def parts_of(found: Slipped) -> list[str]:
     """How many fell a segment and how many fell silent; nothing where one are too few to be told."""
     counts = {"fell a segment": found.customers - found.silent, "fell silent": found.silent}
@@ -107,7 +120,7 @@ def slipped_sentence(
     if said := anyway(found):
         text += (
             f"Some come back whatever is done: {said} who had slipped from it a quarter earlier ordered "
-            "in the quarter since. "
+            f"in the quarter since{_others_came(found)}. "
         )
     return dollars(
         f"{text}They are in the workbook's sheet *Slipping*, with those of other segments."

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from segmentation.book.words.calibration import or_best, spend_wins
+from segmentation.book.words.calibration import or_best, spend_led, spend_wins
 from segmentation.book.words.other_dates import in_brief
 from segmentation.book.words.structure import FAILED_WORDS
 from segmentation.book.words.text import (
@@ -158,6 +158,8 @@ def beaten(
     if ahead:
         return []
     how = "better" if better else "just as well"
+    if not better and len(cuts) and (led := spend_led(cuts)):
+        how = f"no worse, and a little better at each of {led} quarters"
     return [
         f"a plain list by past spend finds later revenue {how}: sort by spend to choose whom, use "
         "the groups to choose what to say"

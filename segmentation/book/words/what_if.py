@@ -11,8 +11,8 @@ import pandas as pd
 from segmentation.actions.campaign import another_currency
 from segmentation.actions.what_if import PARTS, parts_of, what_if
 from segmentation.book.words.text import Html, named, table_of
-from segmentation.core.columns import symbol_of
-from segmentation.core.limits import PLAUSIBLE_RISE
+from segmentation.core.columns import format_money, format_percent, symbol_of
+from segmentation.core.limits import PLAUSIBLE_PART, PLAUSIBLE_RISE
 
 NOT_KNOWN = "When a campaign pays is not known until the cost of a contact is set in the currency of the orders."
 
@@ -76,7 +76,7 @@ def what_if_sliders(
     shown = table_of(
         rows,
         caption="Whom to contact, in this order, as far as the budget goes. Contacted first is the half "
-        "that the plan below chooses at random; the other half is left alone to compare. Orders needed are "
+        "that the plan above chooses at random; the other half is left alone to compare. Orders needed are "
         "those that would not have come without it: none is promised.",
         numeric=rows.columns[-5:],
     )
@@ -87,16 +87,29 @@ def what_if_sliders(
     ]
     plain = parts.assign(
         plausible_rise=PLAUSIBLE_RISE,
+        plausible_part=PLAUSIBLE_PART,
         customers=parts["customers"].astype(float),  # with its point: never like an id
         first=parts["first"].astype(float),
     )[
-        ["name", "play", "is_play", "is_steady", "plausible_rise", "dearer", "first", *PARTS]
+        [
+            "name",
+            "play",
+            "is_play",
+            "is_steady",
+            "plausible_rise",
+            "plausible_part",
+            "dearer",
+            "first",
+            *PARTS,
+        ]
     ].to_json(orient="records", double_precision=15)
     numbers = json.dumps(json.loads(plain), separators=(",", ":")).replace("<", "\\u003c")
     markup = (
         f'<section class="what-if" aria-label="What if"><div class="what-if-sliders" hidden>'
         f"{''.join(_slider(*slider) for slider in sliders)}"
         '<button type="button">As in this run</button></div>'
+        f'<p class="on-paper">At a gross margin of {format_percent(gross_margin)}, '
+        f"{format_money(contact_cost, currency)} a contact and {format_money(budget, currency)} in all:</p>"
         f'<div aria-live="polite">{shown.markup}</div>'
         f'<script type="application/json">{numbers}</script></section>'
     )

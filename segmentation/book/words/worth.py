@@ -69,6 +69,11 @@ def worth_words(row: Any, currency: str, gross_margin: float, cut: str) -> str:
     days = f"within {row.outcome_days} days after"
     if row.response_is != FIRST_ORDER:
         of = "the own mean orders of its customers"
+    elif _is_lately(row):
+        of = (
+            f"the first day's orders {days} {row.latest}, the last quarter followed: they were worth less in "
+            "each quarter than in the one before"
+        )
     elif row.base_is == FORECAST and row.base_quarters > 1:
         of = (
             f"the first day's orders on the {row.base_ordered:,.0f} times that a customer "
@@ -92,9 +97,17 @@ def worth_words(row: Any, currency: str, gross_margin: float, cut: str) -> str:
     return said
 
 
+def _is_lately(row: Any) -> bool:
+    """Whether the last quarter alone says what an order is worth, because each brought less."""
+    several = row.response_is == FIRST_ORDER and row.base_is == FORECAST and row.base_quarters > 1
+    return several and row.mean_value == row.latest_value
+
+
 def _lately_worth(row: Any, currency: str) -> str:
     """What the same orders were worth in the last quarter followed, and what that makes of break-even."""
     if row.response_is != FIRST_ORDER or not row.base_quarters > 1 or pd.isna(row.latest_value):
+        return ""
+    if _is_lately(row):
         return ""
     value = format_money(row.latest_value, currency)
     needed = row.break_even_response * row.response_value / row.latest_value

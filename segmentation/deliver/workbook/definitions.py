@@ -266,7 +266,7 @@ SHEET_COLUMNS: dict[str, dict[str, Column]] = {
         _text(
             "what",
             "What",
-            "fell a segment, or fell silent: ordered in the quarter before and not since.",
+            "fell a segment without an order since, or fell silent: ordered in the quarter before and not since.",
         ),
     ),
     LIST: _by_name(_LAST_ORDER, _ARM, _MESSAGE, *_PLACE, *_FORECAST),

@@ -216,7 +216,7 @@ def test_products_that_nobody_spends_much_on_are_said_to_tell_nothing(run):
     )
     assert preferences_sentence(small[is_product]).startswith("No single product")
     large = small.assign(share=small["share"].mask(is_product, 0.021))
-    assert "in category or product." in preferences_sentence(large)
+    assert "In category and product no segment" in preferences_sentence(large)
 
 
 def test_a_season_is_said_to_tell_when_customers_came(run):

@@ -144,7 +144,9 @@ def _without_slipped(shown: list[Action], slipped: Action, run: Any) -> list[Act
         arms[arms["arm"] == TREATMENT].groupby(["segment_type", "segment"], observed=True).size()
     )
     few = any(0 < n < LEAST_PUBLISHED for n in inside.values())  # a difference would tell how many
-    if not name or few:
+    if not name:  # no campaign writes to them all
+        return shown
+    if few:
         return [replace(one, cost="included") if one is slipped else one for one in shown]
     profile = run["profile"].set_index(["segment_type", "segment"])["customers"]
     found = []

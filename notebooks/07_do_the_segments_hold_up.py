@@ -162,10 +162,11 @@ words.other_dates_table(run["other_dates"])
 
 # %% mystnb={"figure": {"name": "fig-holdout", "caption": "What each segment did after the cut, with 95% intervals."}, "image": {"alt": "Two rows of dots with intervals, one dot per segment: share of customers who bought again, and lift of later revenue."}}
 followed = run["holdout_segments"].sort_values(["segment_type", "cluster"], ascending=[True, False])
+followed = followed.head(0) if run["days_unsure"] else followed  # nobody knows then who was in which
 plots.draw(
     sns.scatterplot, words.followed_told(followed), x=["share_again", "lift"], y="segment", hue="segment", palette=colours, interval=True, mark={"lift": 1},
     labels={"share_again": "Bought again after the cut (%)", "lift": "Lift: share of later revenue over\nshare of customers (1 = average)"},
-    nothing="No period after a cut: nothing to follow.", of_groups=True,
+    nothing="Who was in which segment at the cut is not known." if run["days_unsure"] else "No period after a cut: nothing to follow.", of_groups=True,
 )
 
 # %%

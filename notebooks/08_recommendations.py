@@ -144,7 +144,7 @@ Markdown(words.call_first_sentence(
 # answer.
 
 # %%
-words.plan_table(plan, contact_cost=contact_cost, currency=currency)
+words.plan_table(plan, contact_cost=contact_cost, currency=currency, is_told=not campaign.another_currency(advice))
 
 # %%
 Markdown(words.plan_sentence(plan))

@@ -39,7 +39,8 @@ run = open_run(globals())
 words.banner(run["overview"], run["swap"], run["findings"])
 
 # %% tags=["answer", "remove-input"]
-Markdown(words.results_sentence(run["customers"], run["campaign_plan"], run["call_first"]))
+dates_hold = not words.left_exchanged(run["overview"], run["swap"])
+Markdown(words.results_sentence(run["customers"], run["campaign_plan"], run["call_first"], dates_hold=dates_hold))
 
 # %% [markdown]
 # ## What the run leaves behind
@@ -58,7 +59,7 @@ words.files_table(run_folder)
 # %% tags=["remove-input"]
 Markdown(words.campaign_steps(
     run["campaign_plan"], run_folder, is_told=not another_currency(run["recommendations"]),
-    dates_hold=not words.left_exchanged(run["overview"], run["swap"]),
+    dates_hold=dates_hold,
     calls=with_calls(run["recommendations"], run["campaign_arms"], run["call_first"], run["call_first_facts"]),
 ))
 

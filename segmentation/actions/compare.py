@@ -24,7 +24,7 @@ from segmentation.customers.preparation import DATES
 
 STAYED, MOVED, REDRAWN, NEW, LOST = "stayed", "moved", "redrawn", "new", "lost"
 SEGMENT_KEYS = ("segment_type", "cluster", "segment")
-MEASURES = ("customers", "revenue_before", "revenue_after")
+MEASURES = ("customers", "revenue_before", "revenue_after", "group_only")
 MIGRATION_COLUMNS = (
     "segment_type_before",
     "cluster_before",
@@ -36,6 +36,7 @@ MIGRATION_COLUMNS = (
     "customers",
     "revenue_before",
     "revenue_after",
+    "group_only",
 )
 
 
@@ -181,7 +182,8 @@ def migration(customers: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame of `MIGRATION_COLUMNS`, one row per pair of segments and kind of movement
         ``revenue_before`` and ``revenue_after`` are exact decimals: what these customers
-        had spent by either run; 0 where they were not in it.
+        had spent by either run; 0 where they were not in it. ``group_only`` is how many of them
+        stand in another group, as by registering, and have spent just what they had.
     """
     keys = [name for name in MIGRATION_COLUMNS if name not in MEASURES]
     rows = []
@@ -189,6 +191,9 @@ def migration(customers: pd.DataFrame) -> pd.DataFrame:
         sizes: dict[str, Any] = {"customers": len(members)}
         for name in ("revenue_before", "revenue_after"):
             sizes[name] = sum(members[name].dropna(), Decimal(0))
+        other = members["segment_type_before"] != members["segment_type_after"]
+        same = members["revenue_before"] == members["revenue_after"]
+        sizes["group_only"] = int((other & same).sum())
         rows.append(dict(zip(keys, values, strict=True)) | sizes)
     table = pd.DataFrame(rows, columns=list(MIGRATION_COLUMNS))
     return table.astype({"cluster_before": "Int64", "cluster_after": "Int64"})

@@ -21,6 +21,7 @@ from segmentation.actions.compare import (
     _verdict,
     compare,
     customer_movements,
+    migration,
     population_stability,
 )
 from segmentation.actions.matching import RunResult
@@ -179,6 +180,19 @@ def test_a_group_that_the_earlier_model_does_not_know_is_counted_and_asks_for_a_
     assert changes.not_assignable == 10
     assert changes.verdict == "refit"
     assert changes.migration["customers"].sum() == 60
+
+
+def test_who_stands_in_another_group_and_bought_nothing_is_counted_apart():
+    """Of three who registered, one bought as well: two changed group only."""
+    moved = pd.DataFrame(
+        {"segment_type_before": "normal", "cluster_before": 0, "segment_before": "A",
+         "segment_type_after": ["pre_register"] * 3 + ["normal"], "cluster_after": 1, "segment_after": "B",
+         "movement": "moved", "revenue_before": [Decimal(5)] * 4,
+         "revenue_after": [Decimal(5), Decimal(5), Decimal(9), Decimal(5)]}
+    )  # fmt: skip
+    table = migration(moved).set_index("segment_type_after")
+    assert table["group_only"].to_dict() == {"normal": 0, "pre_register": 2}
+    assert table["customers"].to_dict() == {"normal": 1, "pre_register": 3}
 
 
 def test_margins_are_exact_where_the_runs_count_money_in_other_units():

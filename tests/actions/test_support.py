@@ -23,6 +23,7 @@ from segmentation.actions.recommend import (
 from segmentation.book.words import (
     first_round_sentence,
     holdout_sentence,
+    plan_table,
     recommendation_cards,
 )
 from segmentation.core.intervals import wilson
@@ -187,6 +188,26 @@ def test_worth_of_an_order_is_that_of_the_last_four_quarters_recomputed(cdnow):
     assert (
         "Of those who stood here on 1998-03-31, 11% did, where the same forecast said 13%." in card
     )
+
+
+def test_a_cost_of_another_currency_stands_on_no_card_and_in_no_list(cdnow):
+    """The first page says that costs are not known yet: then no page tells any."""
+    shown = {
+        "currency": "USD", "overview": cdnow["overview"], "cut": "", "colours": {},
+        "gross_margin": 0.3, "margins": cdnow["margins"],
+    }  # fmt: skip
+    plays, plan = cdnow["recommendations"], cdnow["campaign_plan"]
+    assert "<dt>Costs</dt>" in recommendation_cards(plays, plan, **shown).markup
+    dear = plays.assign(typical_order=150_000.0)
+    assert "<dt>Costs</dt>" not in recommendation_cards(dear, plan, **shown).markup
+    costs = [
+        plan_table(plan, contact_cost=1.0, currency="USD", is_told=is_told).markup
+        for is_told in (True, False)
+    ]
+    assert ["$" in text for text in costs] == [True, False]
+    assert ["ost" in text for text in costs] == [True, False]
+    assert [text.count('scope="col" class="num"') + text.count('class="num" scope="col"')
+            for text in costs] == [5, 4]  # fmt: skip
 
 
 def test_without_a_forecast_base_is_of_those_followed():

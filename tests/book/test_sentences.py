@@ -253,6 +253,21 @@ def test_up_and_down_are_told_by_what_customers_spend_and_not_by_numbers_of_segm
     moves = moves.assign(revenue_before=money, revenue_after=money)
     said = words.changes_sentence(SimpleNamespace(migration=moves), currency="USD")
     assert "6 to one that spends more on average and 8 to one that spends less" in said
+    registered = moves.assign(group_only=[0, 0, 0, 8, 0])
+    said = words.changes_sentence(SimpleNamespace(migration=registered), currency="USD")
+    assert (
+        ": 8 only by registering (another group, nothing bought); of the others 6 to one that spends more on "
+        "average and 0 to one that spends less; together they have spent"
+    ) in said
+    few = {(0, 0, 0, 2, 0): "fewer than 5 only by registering (another group, nothing bought); of the others "
+           "to one that spends more on average or to one that spends less;",
+           (0, 0, 0, 8, 3): ": all but fewer than 5 only by registering",
+           (0, 0, 0, 8, 6): ": all only by registering",
+           (0, 0, 0, 6, 0): "6 only by registering (another group, nothing bought); of the others most to one "
+           "that spends more on average;"}  # fmt: skip
+    for only, needed in few.items():
+        some = SimpleNamespace(migration=moves.assign(group_only=only))
+        assert needed in words.changes_sentence(some, currency="USD")
     drawn = moves.assign(
         movement=["stayed", "stayed", "stayed", "redrawn", "redrawn"],
         customers=[100, 50, 40, 41, 3],

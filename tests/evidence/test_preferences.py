@@ -14,6 +14,7 @@ from segmentation.book.words.preferences import (
     preferences_table,
 )
 from segmentation.book.words.recommendations import _by_own_margin, break_even_sentence
+from segmentation.book.words.warnings import cost_words
 from segmentation.core.limits import ASSUMED_MARGIN
 from segmentation.core.parameters import load_yaml, parameters_from
 from segmentation.evidence.preferences import _WITHOUT_ONE, compared
@@ -166,6 +167,11 @@ def test_a_cost_that_looks_like_another_currency_tells_no_break_even():
     own = pd.DataFrame({"revenue": [60.0, 40.0], "cost": [50.0, 30.0]})
     said, _ = one_play(own, typical_order=20_000.0)
     assert "looks like another currency" in said and "own gross margin is 20%" in said
+    assert "per contact beside typical orders of \\$20.0K looks" in said
+    plays = pd.DataFrame(
+        {"typical_order": [20_000.0, 90_000.0, 60_000.0], "campaign_cost": 1.0, "customers": 1}
+    )
+    assert "beside typical orders of $20.0K to $90.0K looks" in cost_words(plays, 1.0, "USD")
     assert "pays if" not in said
 
 

@@ -295,6 +295,12 @@ def test_what_hangs_on_days_is_not_told_while_they_are_unsure(tmp_path):
     assert [LOOK_EXCHANGED in text for text in said] == [True] * len(said)
     proof = words.holdout_sentence(run["holdout"], run["holdout_segments"], currency="USD")
     assert "**is the same either way**" in proof
+    assert "what single segments did is not told" in proof and "on average" not in proof
+    assert not [name for name in run["holdout_segments"]["segment"] if name in proof]
+    left = words.results_sentence(
+        run["customers"], run["campaign_plan"], run["call_first"], dates_hold=False
+    )
+    assert left.startswith("Only once the dates are put right") and "The workbook lists" in left
     meant = words.true_period(run["overview"], run["swap"])
     assert (meant["first_order"], meant["as_of"]) == ("2021-07-01", "2022-08-31")
 

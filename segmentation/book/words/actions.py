@@ -203,8 +203,13 @@ def _points(value: float) -> str:
     return format_points(value) if np.isfinite(value) else "none"
 
 
-def plan_table(plan: pd.DataFrame, *, contact_cost: float, currency: str) -> Html:
-    """How each segment with a campaign is divided, at what cost, and how alike both halves are."""
+def plan_table(
+    plan: pd.DataFrame, *, contact_cost: float, currency: str, is_told: bool = True
+) -> Html:
+    """How each segment with a campaign is divided, at what cost, and how alike both halves are.
+
+    No cost where it is not ``is_told``, because it looks like another currency.
+    """
     kinds = set(plan["segment_type"])
     rows = pd.DataFrame(
         {
@@ -220,15 +225,19 @@ def plan_table(plan: pd.DataFrame, *, contact_cost: float, currency: str) -> Htm
     )
     if len(kinds) < 2:
         rows = rows.drop(columns="group")
+    numbers = list(rows.columns[-5:])
+    if not is_told:
+        rows = rows.drop(columns="cost")
+        numbers.remove("cost")
     n = int(plan["treatment"].sum() + plan["control"].sum())
-    each = format_money(contact_cost, currency)
+    cost = f" Cost at {format_money(contact_cost, currency)} a contact (assumed)." * is_told
     caption = (
         f"Both lists of every segment with a campaign, {n:,} customers: `campaign_arms.csv` of the run's "
-        f"folder. Cost at {each} a contact (assumed). Difference of both halves' mean spend in "
+        f"folder.{cost} Difference of both halves' mean spend in "
         f"standard deviations; below {BALANCED:g} they count as alike. Whatever it is, customers of like past "
         "spend are compared with each other."
     )
-    return table_of(rows, caption=caption, numeric=rows.columns[-5:])
+    return table_of(rows, caption=caption, numeric=numbers)
 
 
 def plan_sentence(plan: pd.DataFrame) -> str:

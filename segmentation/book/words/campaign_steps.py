@@ -14,8 +14,16 @@ from segmentation.core.limits import LEAST_PUBLISHED
 from segmentation.deliver.campaign_lists import size_sentence
 
 
-def results_sentence(customers: pd.DataFrame, plan: pd.DataFrame, call_first: pd.DataFrame) -> str:
+def results_sentence(
+    customers: pd.DataFrame,
+    plan: pd.DataFrame,
+    call_first: pd.DataFrame,
+    *,
+    dates_hold: bool = True,
+) -> str:
     """What a run leaves to work with: lists, a campaign, and a model for new customers.
+
+    ``dates_hold`` is as `campaign_steps` takes it.
 
     Examples
     --------
@@ -33,7 +41,8 @@ def results_sentence(customers: pd.DataFrame, plan: pd.DataFrame, call_first: pd
             f"{plural(len(plan), 'campaign')}"
         )
     says = f" and says {', '.join(lists)}" if lists else ""
-    return f"{text}{says}; the model beside it gives new customers theirs."
+    once = "" if dates_hold else ONCE_RIGHT
+    return f"{once}{text}{says}; the model beside it gives new customers theirs."
 
 
 def campaign_steps(

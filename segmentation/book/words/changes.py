@@ -39,6 +39,7 @@ ELSEWHERE = {
 }
 NOBODY = {"new": "not yet a customer", "lost": "no longer in the data"}
 NOTHING = Html("", "")
+BY_REGISTERING = "only by registering (another group, nothing bought)"
 
 
 def compared_sentence(changes: Any) -> str:
@@ -68,7 +69,8 @@ def _ups_and_downs(migration: pd.DataFrame) -> str:
     """How many of the moved went to a segment that spends more on average than their own did.
 
     Numbers of segments say nothing here: two runs, and two groups, count each their own. So
-    both segments are asked for what their customers have spent by the later run.
+    both segments are asked for what their customers have spent by the later run. Who stands in
+    another group and bought nothing went neither up nor down.
     """
     here = migration[migration["movement"] != "lost"]
     spent = here["revenue_after"].astype(float)
@@ -78,11 +80,22 @@ def _ups_and_downs(migration: pd.DataFrame) -> str:
         own = [here[f"{part}_{side}"] for part in ("segment_type", "cluster")]
         sums = spent.groupby(own).transform("sum")
         means[side] = (sums / here["customers"].groupby(own).transform("sum"))[moved.index]
-    up = int(moved.loc[means["after"] > means["before"], "customers"].sum())
-    down = int(moved.loc[means["after"] < means["before"], "customers"].sum())
+    only = moved.get("group_only", 0 * moved["customers"])
+    went = moved["customers"] - only
+    up = int(went[means["after"] > means["before"]].sum())
+    down = int(went[means["after"] < means["before"]].sum())
+    registered = int(only.sum())
+    if registered and up + down < LEAST_PUBLISHED:
+        but = f" but {told(up + down)}" if up + down else ""
+        few = told(registered) if but and registered < LEAST_PUBLISHED else f"all{but}"
+        return f"{few} {BY_REGISTERING}"
     if min(up, down) in range(1, LEAST_PUBLISHED):  # and the others would tell how many
-        return f"most to one that spends {'more' if up > down else 'less'} on average"
-    return f"{up:,} to one that spends more on average and {down:,} to one that spends less"
+        text = f"most to one that spends {'more' if up > down else 'less'} on average"
+    elif 0 < registered < LEAST_PUBLISHED:
+        text = "to one that spends more on average or to one that spends less"
+    else:
+        text = f"{up:,} to one that spends more on average and {down:,} to one that spends less"
+    return f"{told(registered)} {BY_REGISTERING}; of the others {text}" if registered else text
 
 
 def _changes_plain(migration: pd.DataFrame, currency: str) -> str:
@@ -94,10 +107,12 @@ def _changes_plain(migration: pd.DataFrame, currency: str) -> str:
     if both:
         worth = _money(migration, "moved", "revenue_after", currency)
         share = format_share(moved / both, both)
+        ways = _ups_and_downs(migration) if moved else ""
+        together = "together " * ("of the others" in ways)
         parts.append(
             f"Of the customers in both runs, {told(moved, 'customer')} moved to another segment"
             + ("" if 0 < moved < LEAST_PUBLISHED else f", {share}")
-            + (f": {_ups_and_downs(migration)}; they have spent {worth} by now." if moved else ".")
+            + (f": {ways}; {together}they have spent {worth} by now." if moved else ".")
         )
         if redrawn:
             few = migration["customers"].between(1, LEAST_PUBLISHED - 1).any()

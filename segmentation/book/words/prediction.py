@@ -63,7 +63,7 @@ def holdout_sentence(holdout: dict[str, Any], segments: pd.DataFrame, *, currenc
         f"{holdout['last_day']}. {again:,} of them ({format_percent(again / n)}) bought again, for {money}."
     )
     if holdout.get("unfollowed"):
-        text += f" {CUT_HOLDS}"
+        return f"{text} {CUT_HOLDS} So what single segments did is not told here."
     if best is None or worst is None:
         return (
             f"{text} There are no two segments of {LEAST_CUSTOMERS} customers or more to compare."

@@ -74,7 +74,7 @@ def recommendation_cards(
             "Who": who_words(row, everybody, dates_hold=dates_hold),
             "Brought": stake_words(row, currency, overview),
             **({"Costs": contacts_words(row, currency, first.get((row.segment_type, row.segment)))}
-               if is_asked else {}),
+               if is_asked and is_told else {}),
             **({"Pays if": pays_words(row) + _by_own_margin(row, gross_margin, own)}
                if is_asked and is_told and row.break_even_response <= UNREACHABLE else {}),
             "Proof" if row.is_campaign else "Against it": limit_words(row),

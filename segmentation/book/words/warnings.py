@@ -159,9 +159,10 @@ def cost_words(plays: pd.DataFrame, cost: float, currency: str) -> str:
     """Whether a contact costs so little beside an order that their currencies must differ."""
     if not another_currency(plays):
         return ""
-    usual = format_money(float(plays["typical_order"].median()), currency)
+    ends = (float(plays["typical_order"].min()), float(plays["typical_order"].max()))
+    usual = " to ".join(dict.fromkeys(format_money(end, currency) for end in ends))
     return (
-        f"{format_money(cost, currency)} per contact beside orders of {usual} "
+        f"{format_money(cost, currency)} per contact beside typical orders of {usual} "
         "looks like another currency: believe no break-even until <code>contact_cost</code> is set."
     )
 

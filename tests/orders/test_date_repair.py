@@ -297,6 +297,10 @@ def test_what_hangs_on_days_is_not_told_while_they_are_unsure(tmp_path):
     assert "**is the same either way**" in proof
     assert "what single segments did is not told" in proof and "on average" not in proof
     assert not [name for name in run["holdout_segments"]["segment"] if name in proof]
+    page = (ROOT / "notebooks" / "07_do_the_segments_hold_up.py").read_text("utf-8")
+    cell = [line for line in page.splitlines() if line.startswith("followed = ")]
+    exec("\n".join(cell), given := {"run": run})
+    assert given["followed"].empty, "its figure and table show none either"
     left = words.results_sentence(
         run["customers"], run["campaign_plan"], run["call_first"], dates_hold=False
     )

@@ -275,7 +275,7 @@ def test_every_figure_of_the_recommendations_equals_the_recomputation(published)
             assert row["typical_order"] == pytest.approx(typical, rel=1e-9)
             assert mean == pytest.approx(own["average_order_value"].mean(), rel=1e-9)
             assert not row["base_ordered"] >= 30
-        within = 1.0 if pd.isna(row["base"]) else min(row["base"], 1 - row["base"])
+        within = 1.0 if pd.isna(row["base"]) else min(row["base"], 0.5 * (1 - row["base"]))
         expected = {
             "cost_limit": margin * value * within,
             "customers": len(own),

@@ -233,7 +233,7 @@ def test_the_rule_that_decides_stands_beside_its_decisions():
     )
     much = next(row for row in recommended(0.3, 2.5).itertuples() if row.segment == "Middle")
     assert much.is_campaign
-    assert "It takes 83% more than come anyway (69% to 104%); up to 100% is held" in (
+    assert "It takes 83% more orders than come anyway (69% to 104%): near 100%, beyond" in (
         limit_words(SimpleNamespace(**much._asdict() | {"limits": ""}))
     )
     assert first_round_sentence(advice).startswith(

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from segmentation.actions.break_even import plausible_rise
 from segmentation.book.behind import FEW, HIDDEN
 from segmentation.book.words.text import Html, inert, listed, named, plural, table_of
 from segmentation.core.columns import format_money, format_percent, format_points
@@ -19,6 +20,8 @@ from segmentation.core.limits import (
     LEAST_CUSTOMERS,
     LEAST_PUBLISHED,
     MEAN_OF_FEW,
+    PLAUSIBLE_PART,
+    PLAUSIBLE_RISE,
 )
 from segmentation.orders.days_unsure import LOOK_EXCHANGED
 
@@ -116,7 +119,10 @@ def sample_size_table(sizes: pd.DataFrame) -> Html:
                 for row in sizes.itertuples()
             ],
             "proved to pay from": [
-                "–" if pd.isna(row.base) or pd.isna(row.break_even) else _points(row.pays_from)
+                "–"
+                if pd.isna(row.base) or pd.isna(row.break_even)
+                else _points(row.pays_from)
+                + ", unlikely" * (row.pays_from > plausible_rise(row.base))
                 for row in sizes.itertuples()
             ],
             "noticed if it pays": [
@@ -135,7 +141,9 @@ def sample_size_table(sizes: pd.DataFrame) -> Html:
     caption = (
         "Half of each segment contacted, half left alone. The last figures are percentage points, "
         f"which is customers more of 100; {anyway}. A test notices: the smallest rise that it finds 4 "
-        "times of 5 (95% confidence). Proved to pay: the whole interval lies above what pays."
+        "times of 5 (95% confidence). Proved to pay: the whole interval lies above what pays, 4 times of 5; "
+        f"unlikely: more than {1 + PLAUSIBLE_RISE:g} times as many as come anyway, or than "
+        f"{format_percent(PLAUSIBLE_PART)} of those who would stay away."
         + (
             " It pays from: by the typical order, because in some segment the mean is "
             f"{MEAN_OF_FEW:g} times that or more; in brackets by the mean."

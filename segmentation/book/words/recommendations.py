@@ -201,30 +201,29 @@ def more_words(row: Any) -> str:
     --------
     >>> row = {"break_even_response": 0.1, "base": 0.125, "base_low": 0.08, "base_high": 0.2}
     >>> more_words(pd.Series(row)), more_words(pd.Series(row | {"base": 0.5}))
-    ('80% more than come anyway (50% to 125%)', '')
+    ('80% more orders than come anyway (50% to 125%)', '')
     """
     more = row.break_even_response / row.base if row.base > 0 else 0.0
     if more < WIDE:
         return ""
     ends = [row.break_even_response / end for end in (row.base_high, row.base_low) if end > 0]
-    range_ = f" ({' to '.join(map(format_percent, ends))})" if len(ends) == 2 else ""
-    return f"{format_percent(more)} more than come anyway{range_}{_as_lately(row)}"
+    range_ = [" to ".join(map(format_percent, ends))] * (len(ends) == 2)
+    known = "; ".join([*range_, *_as_lately(row)])
+    return f"{format_percent(more)} more orders than come anyway{f' ({known})' if known else ''}"
 
 
-def _as_lately(row: Any) -> str:
+def _as_lately(row: Any) -> list[str]:
     """The same by the shares and orders of the last quarter followed, where that asks for more."""
     value, base = (
         getattr(row, "latest_value", float("nan")),
         getattr(row, "latest_base", float("nan")),
     )
     if not (value > 0 and base > 0):
-        return ""
+        return []
     more = row.break_even_response * row.response_value / value / base
-    return (
-        f"; by the last quarter's orders and share {format_percent(more)}"
-        if differs(more, row.break_even_response / row.base)
-        and more > row.break_even_response / row.base
-        else ""
+    before = row.break_even_response / row.base
+    return [f"by the last quarter {format_percent(more)}"] * (
+        differs(more, before) and more > before
     )
 
 
@@ -234,7 +233,7 @@ def limit_words(row: Any) -> str:
         return as_sentence(row.limits)
     more = more_words(row)
     needs = (
-        f"It takes {more}; up to {format_percent(PLAUSIBLE_RISE)} is held possible. "
+        f"It takes {more}: near {format_percent(PLAUSIBLE_RISE)}, beyond which none is advised. "
         if more
         else ""
     )

@@ -234,6 +234,9 @@ def test_what_is_to_be_approved_counts_everybody_once_and_says_when_one_knows(ru
     least = float(re.search(r"pays at \D?([\d.]+)", said)[1])
     assert 0 <= run.parameters.contact_cost * 0.007 / needed - least < 0.01
     assert "calls" not in front_plan.whole_plan(Given(run, call_first=called.head(0)))
+    late = run["retention"].assign(as_of="1990-01-31")
+    assert "in other seasons than the next" in front_plan.whole_plan(Given(run, retention=late))
+    assert "seasons" not in said
     tested = plays[plays["is_campaign"]].assign(is_supported=True)
     tested["outcome_days"] = [60, *[90] * (len(tested) - 1)]
     sizes = run["campaign_sizes"].assign(pays_from=0.1)
@@ -434,7 +437,7 @@ def test_whom_to_leave_alone_stands_beneath_the_actions_with_what_it_saves(run):
     said = front_plan.left_alone(Given(run, recommendations=alone))
 
     assert f"Leave alone: {plays.at[last, 'segment']}" in said
-    assert f"<b class=cost>{saved} saved</b>" in said and "Anyway " in said
+    assert f"<b class=cost>{saved} saved</b>" in said and " order anyway in " in said
     assert front_plan.left_alone(Given(run, recommendations=plays)) == ""
 
 
@@ -456,7 +459,7 @@ def test_what_half_of_a_segment_costs_stands_beside_what_pays(run):
     first = row.iloc[0]
     base, low, high = (round(100 * first[name]) for name in ("base", "base_low", "base_high"))
     assert one.terms.startswith(
-        f"Anyway {base} of 100 ({low} to {high}) order in {first['outcome_days']} days; pays from "
+        f"{base} of 100 ({low} to {high}) order anyway in {first['outcome_days']} days; pays from "
     )
     more = math.ceil(100 * first["break_even_response"])
     assert f"pays from {more} more" in one.terms

@@ -181,7 +181,7 @@ def terms_of(row: Any, proof: float) -> str:
     needed, base = row.break_even_response, row.base
     ends = f" ({_of_100(row.base_low)} to {_of_100(row.base_high)})" if row.base_high > 0 else ""
     anyway_ = (
-        f"Anyway {_of_100(base)} of 100{ends} order in {row.outcome_days:.0f} days"
+        f"{_of_100(base)} of 100{ends} order anyway in {row.outcome_days:.0f} days".capitalize()
         if base >= 0
         else "Who orders anyway is not known"
     )

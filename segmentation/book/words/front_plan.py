@@ -22,6 +22,7 @@ from segmentation.book.words.front_actions import (
     terms_of,
     whole,
 )
+from segmentation.book.words.dates import season_sentence
 from segmentation.book.words.text import listed, named, plural
 from segmentation.book.words.warnings import cost_beside_orders, exchanged
 from segmentation.core.columns import format_percent, symbol_of
@@ -35,7 +36,7 @@ from segmentation.core.limits import (
 
 _MEANINGS = (
     (
-        "Anyway",
+        "Order anyway",
         "How many are expected to order in so many days without any campaign, with their 95% interval, by the "
         "forecast corrected segment by segment; of who slipped, how many came back a quarter earlier.",
     ),
@@ -116,7 +117,7 @@ def whole_plan(run: Any) -> str:
     above = costs[[key in shown for key in costs.index]].sum()
     others = whole(costs.sum() - above, currency)
     of = f"{others} of it for other segments. " if others else ""
-    text = f"{of}At worst it is lost; a discount would also go to who orders anyway. {_then_known(run)}{_best_known(run)}{_calls_besides(run, len(called))}"
+    text = f"{of}At worst it is lost; a discount would also go to who orders anyway. {_then_known(run)}{_other_season(run)}{_best_known(run)}{_calls_besides(run, len(called))}"
     return _row("To approve", whole(costs.sum(), currency), text, "total")
 
 
@@ -131,6 +132,12 @@ def _then_known(run: Any) -> str:
         return "Only an unlikely rise would prove that it paid."
     ends = " to ".join(dict.fromkeys(f"{end:.0f}" for end in (days.min(), days.max())))
     return f"After {ends} days the halves are compared."
+
+
+def _other_season(run: Any) -> str:
+    """That who orders anyway is told by other seasons than the next, where it is so."""
+    other = season_sentence(run["retention"]["as_of"], run["overview"]["as_of"])
+    return " Who orders anyway was seen in other seasons than the next." if other else ""
 
 
 def _best_known(run: Any) -> str:

@@ -12,6 +12,7 @@ from segmentation.actions.campaign import TREATMENT
 from segmentation.actions.next_steps import with_given_back
 from segmentation.actions.recommend import NOT_AT_THIS_COST
 from segmentation.actions.slipping import kept_of
+from segmentation.book.words.dates import season_sentence
 from segmentation.book.words.front_actions import (
     FIRST,
     ONCE_RIGHT,
@@ -22,7 +23,6 @@ from segmentation.book.words.front_actions import (
     terms_of,
     whole,
 )
-from segmentation.book.words.dates import season_sentence
 from segmentation.book.words.text import listed, named, plural
 from segmentation.book.words.warnings import cost_beside_orders, exchanged
 from segmentation.core.columns import format_percent, symbol_of

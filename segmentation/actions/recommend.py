@@ -286,7 +286,11 @@ def _left_alone(
         for cost in (math.floor(100 * each + 1e-9) / 100 for each in (limit, by_mean))
     )
     most += f" ({more} by the mean order)" if more != most else ""
-    at = f" At a contact for {most} or less: {play['play']}." if limit > 0 else ""
+    at = (
+        f" A contact that costs {most} or less may pay: {play['play'].lower()}."
+        if limit > 0
+        else ""
+    )
     return play | {
         "play": NOT_AT_THIS_COST,
         "do": f"Spend nothing on contacts here.{at}",

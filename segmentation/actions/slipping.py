@@ -110,8 +110,8 @@ def came_back(
 ) -> pd.DataFrame:
     """Of those who had slipped a quarter ago, how many ordered in the quarter since.
 
-    Beside them ``others`` who stood in the same segment and had not slipped: where as few of them
-    order, a slip is no sign of a loss.
+    Beside them ``others`` who stood in the same segment, had ordered and had not slipped: where as
+    few of them order, a slip is no sign of a loss.
 
     Parameters
     ----------
@@ -130,13 +130,16 @@ def came_back(
         placed[days[0]], then.drop(columns="orders_next"), ladder, as_of=days[0]
     )
     now = then[["customer_id", "segment_type", "orders_next"]].merge(
-        placed[days[0]][["customer_id", "segment"]].rename(columns={"segment": "segment_from"}),
+        placed[days[0]][["customer_id", "segment", "orders_next"]],
         on="customer_id",
+        suffixes=("", "_then"),
     )
+    now = now.rename(columns={"segment": "segment_from"})
     left = now["customer_id"].isin(slipped["customer_id"])
+    here = ~left & (now["orders_next_then"] > 0)
     now = now.assign(
         customers=left, ordered=left & (now["orders_next"] > 0),
-        others=~left, others_ordered=~left & (now["orders_next"] > 0),
+        others=here, others_ordered=here & (now["orders_next"] > 0),
     )  # fmt: skip
     found = now.groupby(["segment_type", "segment_from"], observed=True)[
         list(BEFORE_COLUMNS[3:])
@@ -153,7 +156,7 @@ class Slipped:
     ``alone``: left alone by a campaign, to compare. ``needed`` and ``typical``: who of those
     written to must order for it to pay, by the mean order and, where that lies far above it, by
     the typical one (else 0). ``before`` and ``ordered``: such customers a quarter ago, and
-    how many of them ordered in the quarter since; ``others``: who had not slipped from it then,
+    how many of them ordered in the quarter since; ``others``: who had ordered and not slipped then,
     and ``others_ordered`` of these.
     """
 

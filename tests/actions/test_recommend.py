@@ -195,9 +195,11 @@ def test_a_rise_beyond_twice_as_many_is_not_worth_a_contact_and_the_cost_that_is
     assert (row["play"], row["is_campaign"]) == (NOT_AT_THIS_COST, False)
     limit = 0.25 * 20 * 0.04
     assert row["cost_limit"] == pytest.approx(limit)
-    assert f"At a contact for {limit:,.2f} or less: Win a second order." in row["do"]
+    assert f"A contact that costs {limit:,.2f} or less may pay: win a second order." in row["do"]
     told = _left_alone({"play": "Win back"}, 0.34, 0.63, "USD")["do"]
-    assert told.endswith("At a contact for $0.34 ($0.63 by the mean order) or less: Win back.")
+    assert told.endswith(
+        "A contact that costs $0.34 ($0.63 by the mean order) or less may pay: win back."
+    )
     assert advised(rates, contact_cost=limit * 0.999)["play"] == "Win a second order"
     assert advised(rates, contact_cost=limit * 1.001)["play"] == NOT_AT_THIS_COST
 

@@ -83,7 +83,7 @@ def plot_profile(profile: pd.DataFrame, *, names: Sequence[str], currency: str) 
         ax.set_xticks(columns, labels=[""] * len(present))
         alone = len(groups) == 1
         common.panel_title(ax, segment_type, int(group["customers"].sum()), alone=alone)
-        ax.set_ylabel("Segment")
+        ax.set_ylabel("")
     titles = [schema.column_of(name).label for name in present]
     heat.name_columns(axes[-1], titles, 10 if NARROW.get() else max(10, 64 // len(present)))
     axes[-1].set_xlabel(common.wrap("Feature (median per customer in the cells)", 58))
@@ -147,7 +147,7 @@ def plot_shares(profile: pd.DataFrame, *, colours: Mapping[str, str]) -> Figure:
         ax.set_ylim(n - 0.42, -0.62)
         alone = len(groups) == 1
         common.panel_title(ax, segment_type, int(group["customers"].sum()), alone=alone)
-    axes[0].set_ylabel("Segment")
+    axes[0].set_ylabel("")
     common.note(fig, "Share (%); hollow bar: share of customers, filled bar: share of revenue.")
     return fig
 

@@ -167,6 +167,16 @@ def _earlier_words(
     return f"{text}{_back_words(earlier, cost, left)}"
 
 
+def cannot_pay(called: pd.DataFrame, facts: Mapping[str, Any]) -> bool:
+    """Whether calls cost more than is left of the margin at risk, if as much as last time comes back."""
+    earlier = facts.get("earlier") or {}
+    back = earlier.get("back")
+    if back is None or earlier["came"] < LEAST_RESPONSES or "value_at_risk" not in called:
+        return False
+    left = float(called["value_at_risk"].astype(float).sum()) * facts["gross_margin"]
+    return bool(len(called) * facts["cost_of_a_call"] > left * (1 - min(max(back, 0.0), 1.0)))
+
+
 def _back_words(earlier: Mapping[str, Any], cost: float, left: float) -> str:
     """What part of the money of such a fall came back uncalled, and what calls must bring if so again.
 
@@ -195,10 +205,13 @@ def _back_words(earlier: Mapping[str, Any], cost: float, left: float) -> str:
             f"the calls must win back {format_percent(likely)} of the rest ({format_percent(best)} "
             f"to {format_percent(worst)})"
         )
+    elif likely > 1:
+        needs = f"the calls cannot pay; at the lower end they must win back {format_percent(best)} of the rest"
     else:
-        most = f"{format_percent(likely)} of the rest, " if likely <= 1 else ""
-        most += f"{format_percent(best)} {'at best' if most else 'of the rest at best'}"
-        needs = f"the calls must win back {most}, and may be unable to pay"
+        needs = (
+            f"the calls must win back {format_percent(likely)} of the rest, {format_percent(best)} at best, "
+            "and may be unable to pay"
+        )
     return (
         f" Of the money of such a fall about {'all' if share == 1 else format_percent(share)} (95% interval {format_percent(low)} to "
         f"{format_percent(high)}) came back by itself: if so again, {needs}."

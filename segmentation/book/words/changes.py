@@ -180,6 +180,7 @@ def movement_sentence(
             + (f"({format_percent(count / of)}) " if count >= LEAST_PUBLISHED else "")
             + f"fell to {inert(end)} {period}; they have spent {format_money(spent, currency)}"
             f"{of_one(flow['total_spent'])} so far{given_back_words(flow.get('given_back'), currency)}."
+            f"{_came_too(last, begin, end, count)}"
         ]
         if rest := int(fell.sum()) - count:
             parts.append(f"{_count(rest)} more fell between other segments.")
@@ -209,6 +210,15 @@ def movement_sentence(
     if profile["segment"].duplicated().any():
         parts.append("Here segments of one name count together, whichever group they are of.")
     return dollars(" ".join(parts))
+
+
+def _came_too(last: pd.DataFrame, begin: str, end: str, fell: int) -> str:
+    """How many more went the same way though they ordered: the picture's band has them too."""
+    went = (last["segment_from"] == begin) & (last["segment_to"] == end)
+    more = int(last.loc[went, "customers"].sum()) - fell
+    if more <= 0:
+        return ""
+    return f" {_count(more)} more moved there and ordered in the quarter."
 
 
 def _silent_in_all(history: pd.DataFrame | None, fell: pd.DataFrame) -> int:

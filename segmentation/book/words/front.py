@@ -21,7 +21,9 @@ from segmentation.book.words.warnings import exchanged, warnings
 from segmentation.core.columns import format_money, format_percent
 from segmentation.core.groups import short_groups
 
-MOST_BARS, MOST_WARNINGS, LONGEST_TITLE = 4, 3, 20
+MOST_BARS, MOST_WARNINGS, LONGEST_TITLE = 4, 3, 40
+
+NOT_YET = "Do not act on these figures yet: day and month of the dates look exchanged"
 
 
 def front_page(run: Any, *, title: str, link: str, colours: Mapping[str, str]) -> str:
@@ -40,6 +42,9 @@ def front_page(run: Any, *, title: str, link: str, colours: Mapping[str, str]) -
         for what, value, change, line, _ in numbers(run)
     )
     todo = to_do(run, link)
+    first, about = headline(run), _about(run)
+    if exchanged(run):
+        first, about = NOT_YET, f"{first}. {about}"
     meanings = "".join(
         f"<dt>{html.escape(what)}</dt><dd>{html.escape(meaning)}</dd>"
         for what, meaning in [
@@ -53,8 +58,8 @@ def front_page(run: Any, *, title: str, link: str, colours: Mapping[str, str]) -
     grounds = f"As the dates stand: {grounds}" if exchanged(run) else grounds
     return (
         f'<section class="front" aria-label="{html.escape(title)}">'
-        f'<p class="front-headline">{html.escape(headline(run))}</p>'
-        f'<p class="front-about">{html.escape(_about(run))}</p>'
+        f'<p class="front-headline">{html.escape(first)}</p>'
+        f'<p class="front-about">{html.escape(about)}</p>'
         + (
             f'<div class="front-warning"><b>Read first</b>'
             f"{_listed(warned[:MOST_WARNINGS])}{_more(warned[MOST_WARNINGS:])}</div>"

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from segmentation.actions.break_even import plausible_rise
-from segmentation.actions.campaign import TREATMENT
 from segmentation.actions.next_steps import with_given_back
 from segmentation.actions.slipping import SILENT, Slipped, kept_of, most_slipped
 from segmentation.book.words.calling import calls_needed
@@ -19,12 +17,11 @@ from segmentation.book.words.returns import given_back_words
 from segmentation.book.words.slipping import anyway
 from segmentation.book.words.text import as_sentence, listed, named, of_one, plural
 from segmentation.book.words.warnings import cost_beside_orders, exchanged
-from segmentation.core.columns import format_money, format_percent
+from segmentation.core.columns import format_money, format_percent, format_points
 from segmentation.core.intervals import wilson
 from segmentation.core.limits import (
     CUSTOMER_SHARE,
     LEAST_CALLED,
-    LEAST_PUBLISHED,
     MUCH_CALLED,
     ONE_CUSTOMER,
     UNREACHABLE,
@@ -33,7 +30,6 @@ from segmentation.deliver.workbook.sheets import list_name
 
 MOST_ACTIONS = 3
 FIRST, ONCE_RIGHT = "What to do first", "Put the dates right and run again; as they stand:"
-NOT_YET = "not known yet"
 
 
 @dataclass(frozen=True)
@@ -89,13 +85,13 @@ def actions(run: Any) -> list[Action]:
         proof = float("nan") if is_one else proved.get(key, float("nan"))
         found.append(
             Action(
-                f"{row.play}: half of {name}, {plural(row.customers, 'customer')}",
+                f"{row.play}: {first.get(key, 0):,} of the {row.customers:,} of {name}",
                 f"{row.do}{money}",
-                "" if dear else terms_of(row, proof),
+                _stay(run, key) if wait else "" if dear else terms_of(row, proof),
                 f"“{sheets[key]}”",
                 key,
                 cost,
-                NOT_YET if dear else whole(cost, parameters.currency),
+                "" if dear else whole(cost, parameters.currency),
             )
         )
     campaigns = list(found)
@@ -113,9 +109,17 @@ def actions(run: Any) -> list[Action]:
     # most of what is to be approved is not left untold
     if dearest and not wait and dearest.money > sum(map(_money, shown)):
         shown[-1] = dearest
-    if slipped and slipped[1] in shown:
-        shown = _without_slipped(shown, slipped[1], run)
     return shown
+
+
+def _stay(run: Any, key: tuple[str, str]) -> str:
+    """How many of a segment are still in it once the dates are put right, where that is known."""
+    table = run["other_dates"]
+    own = table[(table["segment_type"] == key[0]) & (table["segment"] == key[1])]
+    if own.empty:
+        return ""
+    share = format_percent(own["stay"].sum() / own["customers"].sum())
+    return f"Once the dates are right {share} of them are still in it."
 
 
 def _once(customers: pd.DataFrame) -> str:
@@ -128,41 +132,6 @@ def _once(customers: pd.DataFrame) -> str:
 
 def _money(one: Action) -> float:
     return one.money
-
-
-def _without_slipped(shown: list[Action], slipped: Action, run: Any) -> list[Action]:
-    """Campaigns beside the action for who slipped: nobody gets both messages or is paid for twice."""
-    table, arms = run["slipping"], run["campaign_arms"]
-    kind, name = slipped.of
-    own = table[(table["segment_type"] == kind) & (table["segment_from"] == name)]
-    written = own["customer_id"].isin(arms.loc[arms["arm"] == TREATMENT, "customer_id"])
-    stand = own.assign(written=written).groupby(["segment_type", "segment"], observed=True)[
-        "written"
-    ]
-    inside, paid = stand.size().to_dict(), stand.sum().to_dict()
-    halves = (
-        arms[arms["arm"] == TREATMENT].groupby(["segment_type", "segment"], observed=True).size()
-    )
-    few = any(0 < n < LEAST_PUBLISHED for n in inside.values())  # a difference would tell how many
-    if not name:  # no campaign writes to them all
-        return shown
-    if few:
-        return [replace(one, cost="included") if one is slipped else one for one in shown]
-    profile = run["profile"].set_index(["segment_type", "segment"])["customers"]
-    found = []
-    for one in shown:
-        if one is not slipped and (n := inside.get(one.of, 0)):
-            play, _, rest = one.what.partition(": half of ")
-            whom = rest.rpartition(", ")[0]
-            left = int(halves.get(one.of, 0) - paid[one.of])
-            cost = whole(left * run.parameters.contact_cost, run.parameters.currency)
-            one = replace(
-                one,
-                what=f"{play}: {left:,} of the {profile[one.of] - n:,} others of {whom}",
-                cost=cost if one.cost != NOT_YET else one.cost,
-            )
-        found.append(one)
-    return found
 
 
 def whole(money: float, currency: str) -> str:
@@ -179,30 +148,34 @@ def whole(money: float, currency: str) -> str:
 def terms_of(row: Any, proof: float) -> str:
     """Who of 100 orders anyway, how many more must for it to pay, and for a test to prove that."""
     needed, base = row.break_even_response, row.base
-    ends = f" ({_of_100(row.base_low)} to {_of_100(row.base_high)})" if row.base_high > 0 else ""
+    told = [f"{_of_100(row.base_low)} to {_of_100(row.base_high)}"] * (row.base_high > 0)
+    lately = getattr(row, "latest_base", float("nan"))
+    if lately >= 0 and _of_100(lately) != _of_100(base):
+        told.append(f"lately {_of_100(lately)}")
+    ends = f" ({'; '.join(told)})" if told else ""
     anyway_ = (
-        f"{_of_100(base)} of 100{ends} order anyway in {row.outcome_days:.0f} days".capitalize()
+        f"Left alone, {_of_100(base)} of 100{ends} order in {row.outcome_days:.0f} days"
         if base >= 0
         else "Who orders anyway is not known"
     )
     if row.campaign_cost == 0:
-        return f"{anyway_}; contacts cost nothing."
+        return f"{anyway_}. Contacts cost nothing."
     if not needed <= UNREACHABLE:
-        return f"{anyway_}; no single order pays for a contact."
-    pays = f"{anyway_}; {_pays(needed, row.customers)}"
+        return f"{anyway_}. No single order pays for a contact."
+    pays = f"{anyway_}. {_pays(needed, row.customers)}"
     if not row.is_campaign:
         return f"{pays}."
     if not proof > 0:
         return f"{pays}; no test of them can prove it."
     if base >= 0 and proof > plausible_rise(base):
         return f"{pays}; only {more_of_100(proof)}, unlikely, would prove it."
-    return f"{pays}, proved 4 times of 5 from {more_of_100(proof)}."
+    return f"{pays}; {more_of_100(proof)} would prove it 4 times of 5."
 
 
 def _pays(needed: float, customers: int) -> str:
     if needed * customers <= 1:
-        return "one more order pays for all"
-    return f"pays from {more_of_100(needed)}"
+        return "One more order pays for all"
+    return f"It pays from {more_of_100(needed)}"
 
 
 def _of_100(share: float) -> str:
@@ -217,14 +190,14 @@ def _of_100(share: float) -> str:
 
 
 def more_of_100(rise: float) -> str:
-    """A rise as customers more of 100, rounded up: it never sounds easier than it is.
+    """A rise as customers more of 100.
 
     Examples
     --------
-    >>> more_of_100(0.0779), more_of_100(0.0084), more_of_100(0.02)
-    ('8 more', 'less than 1 more', '2 more')
+    >>> more_of_100(0.0779), more_of_100(0.0084)
+    ('7.8 more', '0.8 more')
     """
-    return "less than 1 more" if rise < 0.01 else f"{math.ceil(100 * rise - 1e-9)} more"
+    return f"{format_points(rise)} more"
 
 
 def most_slipped_of(run: Any) -> Slipped | None:
@@ -252,27 +225,33 @@ def _slipped(run: Any) -> tuple[float, Action] | None:
     if found is None:
         return None
     written = found.customers - found.alone
-    how = f"Write with a reason to return{f' to {written:,} of them' if found.alone else ''}."
     whom = named(found.segment, found.segment_type, list(run["profile"]["segment_type"]))
+    some = f"{written:,} of the " if found.alone else ""
     is_told = 0 < found.needed <= UNREACHABLE and not cost_beside_orders(run)
     said = []
     if anyway(found):
         low, high = map(_of_100, wilson(found.ordered, found.before))
         came = f"{_of_100(found.ordered / found.before)} of 100 ({low} to {high})"
-        said.append(f"a quarter earlier {came} came back unasked")
+        said.append(f"Of those a quarter earlier {came} came back unasked")
     if is_told:
         said.append(_pays(found.needed, written))
     # they are no arm of their own: their halves are compared within the campaigns
-    said += ["tested within the next ones"] if is_told and found.is_planned else []
+    said += (
+        ["They are in the campaigns, measured with these"] if is_told and found.is_planned else []
+    )
     return (
         found.spent - float(found.given_back.sum()) if found.is_sign else 0.0,
         Action(
-            f"Win back {found.customers:,} of {whom} who slipped last quarter",
-            f"{how} {bought_words(found, currency)}.",
-            as_sentence("; ".join(said)) if said else "",
+            f"Win back: {some}{found.customers:,} who left {whom} or fell silent",
+            f"Write with a reason to return: they slipped last quarter. {bought_words(found, currency)}.",
+            " ".join(as_sentence(one) for one in said),
             "“Slipping”",
             (found.segment_type, found.segment) if found.is_planned else ("", ""),
-            cost=whole(found.cost, currency) if is_told else "",
+            cost=f"({whole(found.cost, currency)})"
+            if is_told and found.is_planned
+            else whole(found.cost, currency)
+            if is_told
+            else "",
         ),
     )
 

@@ -310,17 +310,18 @@ def missed_words(missed: pd.Series, *, is_rough: bool = False) -> str:
     Examples
     --------
     >>> missed_words(pd.Series([-0.18, 0.046])), missed_words(pd.Series([0.22]))
-    ('2 earlier forecasts: 18% too low to 5% too high', 'an earlier one: 22% too high')
+    ('the last one 5% too high; of 2 from 18% too low to 5% too high', 'the last one 22% too high')
     >>> missed_words(pd.Series([-0.27, 0.22]), is_rough=True)
     'too rough to plan with: earlier ones missed by up to 27%'
     """
     if is_rough:
         return f"too rough to plan with: earlier ones missed by up to {missed.abs().max():.0%}"
-    ends = [
-        f"{abs(end):.0%} too {'high' if end > 0 else 'low'}" for end in (missed.min(), missed.max())
-    ]
-    many = f"{len(missed)} earlier forecasts" if len(missed) > 1 else "an earlier one"
-    return f"{many}: {' to '.join(dict.fromkeys(ends))}"
+    low, high, last = (
+        f"{abs(end):.0%} too {'high' if end > 0 else 'low'}"
+        for end in (missed.min(), missed.max(), missed.iloc[-1])
+    )
+    many = f"; of {len(missed)} from {low} to {high}" if len(missed) > 1 else ""
+    return f"the last one {last}{many}"
 
 
 def quarters_seen(run: Any) -> pd.DataFrame:
@@ -379,7 +380,7 @@ def _moved(now: float, before: float, reach: float = 0.0) -> str:
 
 
 def _change(share: float) -> str:
-    return f"{_arrow(share)} {format_percent(abs(share))}"
+    return f"{_arrow(share)}\u00a0{format_percent(abs(share))}"  # an arrow stays with its figure
 
 
 def sparkline(values: list[float], what: str) -> str:

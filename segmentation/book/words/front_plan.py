@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +11,7 @@ from segmentation.actions.campaign import TREATMENT
 from segmentation.actions.next_steps import with_given_back
 from segmentation.actions.recommend import NOT_AT_THIS_COST
 from segmentation.actions.slipping import kept_of
+from segmentation.book.words.calling import cannot_pay
 from segmentation.book.words.dates import season_sentence
 from segmentation.book.words.front_actions import (
     FIRST,
@@ -25,7 +25,7 @@ from segmentation.book.words.front_actions import (
 )
 from segmentation.book.words.text import listed, named, plural
 from segmentation.book.words.warnings import cost_beside_orders, exchanged
-from segmentation.core.columns import format_percent, symbol_of
+from segmentation.core.columns import format_percent
 from segmentation.core.limits import (
     LEAST_CALLED,
     MEAN_OF_FEW,
@@ -36,13 +36,13 @@ from segmentation.core.limits import (
 
 _MEANINGS = (
     (
-        "Order anyway",
+        "Left alone",
         "How many are expected to order in so many days without any campaign, with their 95% interval, by the "
         "forecast corrected segment by segment; of who slipped, how many came back a quarter earlier.",
     ),
     (
-        "Pays from, proved from",
-        "How many more of 100 contacted customers must order than of 100 left alone, rounded up: for the "
+        "It pays from, would prove it",
+        "How many more of 100 contacted customers must order than of 100 left alone: for the "
         "margin of those orders to cover the contacts (an order counts the mean; the typical one in all segments, "
         f"if the mean is {MEAN_OF_FEW:g} times that or more in any one; of who slipped, by the segments they stand "
         "in), and for the comparison to prove that 4 times of 5; a smaller rise may, if its whole interval lies "
@@ -68,6 +68,7 @@ def to_do(run: Any, link: str) -> str:
     if not rows:
         return f'<p class="front-head">{FIRST}</p><p>No action is supported by these data.</p>'
     title = ONCE_RIGHT if exchanged(run) else FIRST
+    title += " (costs not known yet)" if cost_beside_orders(run) else ""
     why = f'<a class="follow" href="{link}/08_recommendations.html">why</a>'
     return (
         f'<p class="front-head">{title} {why}</p>'
@@ -84,7 +85,7 @@ def _row(what: str, cost: str, how: str, kind: str = "") -> str:
 
 
 def left_alone(run: Any) -> str:
-    """Whom a contact costs more than it can bring back, and what is not spent so."""
+    """Whom a contact costs more than it can bring back, and what a half of them would have cost."""
     plays = run["recommendations"]
     plays = plays[plays["play"] == NOT_AT_THIS_COST]
     if plays.empty or cost_beside_orders(run):
@@ -94,13 +95,13 @@ def left_alone(run: Any) -> str:
     if profile["segment"].isin(names).sum() > len(plays):  # a name is left alone in one group only
         kinds = list(profile["segment_type"])
         names = [named(row.segment, row.segment_type, kinds) for row in plays.itertuples()]
-    saved = whole(float(plays["campaign_cost"].sum()), run.parameters.currency)
+    saved = whole(float(plays["campaign_cost"].sum() / 2), run.parameters.currency)
     why = "Too few would order because of a contact."
     if len(plays) == 1:
         (row,) = plays.itertuples()
         why = f"{row.do} {terms_of(row, float('nan'))}"
     what = f"Leave alone: {listed(names)}, {plural(int(plays['customers'].sum()), 'customer')}"
-    return _row(what, f"{saved} saved", why, "alone")
+    return _row(what, f"{saved} not spent", why, "alone")
 
 
 def whole_plan(run: Any) -> str:
@@ -118,7 +119,7 @@ def whole_plan(run: Any) -> str:
     others = whole(costs.sum() - above, currency)
     of = f"{others} of it for other segments. " if others else ""
     text = f"{of}At worst it is lost; a discount would also go to who orders anyway. {_then_known(run)}{_other_season(run)}{_best_known(run)}{_calls_besides(run, len(called))}"
-    return _row("To approve", whole(costs.sum(), currency), text, "total")
+    return _row("To approve for the test", whole(costs.sum(), currency), text, "total")
 
 
 def _then_known(run: Any) -> str:
@@ -141,20 +142,19 @@ def _other_season(run: Any) -> str:
 
 
 def _best_known(run: Any) -> str:
-    """What a contact may cost at most for the best e-mail known to have paid."""
+    """What part of it the best e-mail known to have paid would bring back."""
     plays = run["recommendations"]
-    plays = plays[plays["is_campaign"] & (plays["break_even_response"] > 0)]
-    if plays.empty:
+    needed = plays.loc[plays["is_campaign"], "break_even_response"].astype(float)
+    needed = needed[needed > 0]
+    if needed.empty:
         return ""
-    limits = run.parameters.contact_cost * BEST_KNOWN_RISE / plays["break_even_response"]
-    floor = 10.0 ** -(2 if limits.min() >= 0.01 else 3)
     ends = dict.fromkeys(
-        f"{math.floor(end / floor) * floor:g}" for end in (limits.min(), limits.max())
+        format_percent(BEST_KNOWN_RISE / end) for end in (needed.max(), needed.min())
     )
-    symbol = symbol_of(run.parameters.currency)
+    learn = ": what it buys is the answer" if needed.min() > BEST_KNOWN_RISE else ""
     return (
-        f" The best published e-mail test won {100 * BEST_KNOWN_RISE:.1f} more of 100: pays at "
-        f"{' to '.join(f'{symbol}{end}' for end in ends)} a contact or less."
+        f" The best published e-mail test, {100 * BEST_KNOWN_RISE:.1f} more of 100, would bring back "
+        f"{' to '.join(ends)} of it{learn}."
     )
 
 
@@ -163,7 +163,10 @@ def _calls_besides(run: Any, called: int) -> str:
     if called < LEAST_CALLED:
         return ""
     cost = whole(called * run.parameters.cost_of_a_call, run.parameters.currency)
-    return f" Not in it: {called:,} calls (“Call first”, {cost}), not measurable."
+    calls = f"{called:,} calls (“Call first”, {cost})"
+    if cannot_pay(run["call_first"], run["call_first_facts"]):
+        return f" Not in it, and not advised: {calls}; too much came back by itself last time."
+    return f" Not in it: {calls}, not measurable."
 
 
 def besides(run: Any) -> Iterator[tuple[str, str]]:

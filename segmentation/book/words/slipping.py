@@ -50,10 +50,10 @@ def _others_came(found: Slipped) -> str:
         return ""
     share = format_percent(found.others_ordered / found.others)
     if found.is_sign:
-        return f", and {share} of the {found.others:,} who had not slipped"
+        return f", and {share} of the {found.others:,} who had ordered and not slipped"
     return (
-        f", and no clearly greater part of the {found.others:,} who had not slipped ({share}): "
-        "a slip was no sign of a loss"
+        f", and no clearly greater part of the {found.others:,} who had ordered ({share}): "
+        "a slip was no clear sign of a loss"
     )
 
 

@@ -153,9 +153,7 @@ def test_the_fourth_number_is_the_forecast_beside_how_it_turned_out_before(run):
         assert change == f"too rough to plan with: earlier ones missed by up to {worst}"
     else:
         ends = f"{-missed.min():.0%} too low to {missed.max():.0%} too high"
-        assert (
-            change == f"the last one {missed.iloc[-1]:.0%} too high; of {len(missed)} from {ends}"
-        )
+        assert change == f"the last one {missed.iloc[-1]:.0%} too high; all {len(missed)}: {ends}"
     withheld = Given(run, forecast_facts={"possible": False, "reason": "too few came back"})
     what, *_, meaning = list(front_numbers.numbers(withheld))[3]
     assert what.startswith("From the best tenth") and "too few came back" in meaning

@@ -310,7 +310,7 @@ def missed_words(missed: pd.Series, *, is_rough: bool = False) -> str:
     Examples
     --------
     >>> missed_words(pd.Series([-0.18, 0.046])), missed_words(pd.Series([0.22]))
-    ('the last one 5% too high; of 2 from 18% too low to 5% too high', 'the last one 22% too high')
+    ('the last one 5% too high; all 2: 18% too low to 5% too high', 'the last one 22% too high')
     >>> missed_words(pd.Series([-0.27, 0.22]), is_rough=True)
     'too rough to plan with: earlier ones missed by up to 27%'
     """
@@ -320,7 +320,7 @@ def missed_words(missed: pd.Series, *, is_rough: bool = False) -> str:
         f"{abs(end):.0%} too {'high' if end > 0 else 'low'}"
         for end in (missed.min(), missed.max(), missed.iloc[-1])
     )
-    many = f"; of {len(missed)} from {low} to {high}" if len(missed) > 1 else ""
+    many = f"; all {len(missed)}: {low} to {high}" if len(missed) > 1 else ""
     return f"the last one {last}{many}"
 
 

@@ -21,7 +21,7 @@ from segmentation.book.words.warnings import exchanged, warnings
 from segmentation.core.columns import format_money, format_percent
 from segmentation.core.groups import short_groups
 
-MOST_BARS, MOST_WARNINGS, LONGEST_TITLE = 4, 3, 40
+MOST_BARS, MOST_WARNINGS, LONGEST_TITLE = 4, 3, 30
 
 NOT_YET = "Do not act on these figures yet: day and month of the dates look exchanged"
 

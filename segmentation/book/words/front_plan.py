@@ -68,7 +68,8 @@ def to_do(run: Any, link: str) -> str:
     if not rows:
         return f'<p class="front-head">{FIRST}</p><p>No action is supported by these data.</p>'
     title = ONCE_RIGHT if exchanged(run) else FIRST
-    title += " (costs not known yet)" if cost_beside_orders(run) else ""
+    if cost_beside_orders(run):
+        title = f"{title.removesuffix(':')} (costs not known yet):"
     why = f'<a class="follow" href="{link}/08_recommendations.html">why</a>'
     return (
         f'<p class="front-head">{title} {why}</p>'

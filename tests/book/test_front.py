@@ -511,3 +511,11 @@ def test_one_customer_behind_a_sum_is_told_beside_it(run):
     assert "whom to ring" not in call_first_sentence(
         called, facts, known, list(run["chosen"]), currency="USD", calibration=near
     )
+
+
+def test_where_who_orders_anyway_is_not_known_nothing_is_told_of_it(run):
+    """A table of customers without orders: the page stood still on a missing share."""
+    row = run["recommendations"].query("is_campaign").iloc[0]
+    unknown = dict.fromkeys(("base", "base_low", "base_high", "latest_base"), float("nan"))
+    said = front_actions.terms_of(pd.Series(row.to_dict() | unknown), float("nan"))
+    assert said.startswith("Who orders anyway is not known. It pays from ")

@@ -148,9 +148,11 @@ def whole(money: float, currency: str) -> str:
 def terms_of(row: Any, proof: float) -> str:
     """Who of 100 orders anyway, how many more must for it to pay, and for a test to prove that."""
     needed, base = row.break_even_response, row.base
-    told = [f"{_of_100(row.base_low)} to {_of_100(row.base_high)}"] * (row.base_high > 0)
+    told = []
+    if row.base_high > 0:
+        told.append(f"{_of_100(row.base_low)} to {_of_100(row.base_high)}")
     lately = getattr(row, "latest_base", float("nan"))
-    if lately >= 0 and _of_100(lately) != _of_100(base):
+    if base >= 0 and lately >= 0 and _of_100(lately) != _of_100(base):
         told.append(f"lately {_of_100(lately)}")
     ends = f" ({'; '.join(told)})" if told else ""
     anyway_ = (
